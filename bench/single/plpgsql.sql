@@ -1,0 +1,8 @@
+-- the same event through the function of setup.sql
+\set number random(1, 1000000000000)
+\set customer random(100, 999)
+\set length random(100, 999)
+\set day random(10, 28)
+\set hour random(10, 23)
+\set second random(10, 59)
+SELECT create_usage_event_plpgsql(('{"customerEventId": "event-id-' || :number || '", "customerAlias": "customer-' || :customer || '", "eventType": "message-sent", "eventTimestamp": "' || '2026-01-' || :day || 'T' || :hour || ':30:' || :second || 'Z' || '", "eventProperties": ' || '{"length": ' || :length || ', "type": "text_message", "channel": "sms", "region": "eu-west-1"}' || '}')::jsonb);

@@ -1,0 +1,226 @@
+/*
+ * account.c
+ *		Whose events these are: the setting usage_events.account_id, the default
+ *		account, and the table usage_events.account.
+ *
+ * The account of a call is the setting's, and the default account's where it is
+ * not set.  Row-level security compares every row with current_account_id(), and
+ * so does every statement of event_store, which passes the account as a
+ * parameter.
+ */
+#include "postgres.h"
+
+#include "account.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "event_check.h"
+#include "event_id.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "statement.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+#define ACCOUNT_SETTING "usage_events.account_id"
+
+/*
+ * The account that CREATE EXTENSION makes: a constant, so that events keep their
+ * account when a dump is restored into a fresh installation.  Of version 8, the
+ * version that RFC 9562 leaves to whoever makes the id.
+ */
+static const pg_uuid_t default_account_id = {
+	{0, 0, 0, 0, 0, 0, 0x80, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}
+};
+
+static char *account_setting = NULL;
+static pg_uuid_t current_account_id_value;
+
+/*
+ * The account last seen in the table.  Forgotten when a transaction or
+ * subtransaction aborts: it may have been the one that made the account.
+ */
+static bool verified = false;
+static pg_uuid_t verified_account_id;
+
+static Statement read_account = {
+	.sql = "SELECT FROM usage_events.account"
+	" WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.argument_count = 1,
+	.argument_types = {UUIDOID}
+};
+
+static Statement insert_account = {
+	.sql = "INSERT INTO usage_events.account (account_id, name) VALUES ($1, $2)",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTOID}
+};
+
+/* check hook: a UUID, or empty for the default account */
+static bool
+check_account_setting(char **value, void **extra, GucSource source pg_attribute_unused())
+{
+	pg_uuid_t	account_id = default_account_id;
+
+	if (*value != NULL && **value != '\0')
+	{
+		EventText	text = {*value, (int) strlen(*value)};
+
+		if (!event_id_from_text(text, &account_id))
+		{
+			GUC_check_errdetail("An account is named by its UUID, such as \"0184421e-a9cc-711b-af93-bf0511d4d833\".");
+			return false;
+		}
+	}
+
+	*extra = guc_malloc(ERROR, sizeof(pg_uuid_t));
+	if (*extra == NULL)
+		return false;
+	memcpy(*extra, &account_id, sizeof(pg_uuid_t));
+	return true;
+}
+
+static void
+assign_account_setting(const char *value pg_attribute_unused(), void *extra)
+{
+	memcpy(&current_account_id_value, extra, sizeof(pg_uuid_t));
+}
+
+static void
+forget_verified(void)
+{
+	verified = false;
+}
+
+static void
+at_transaction_end(XactEvent event, void *argument pg_attribute_unused())
+{
+	if (event == XACT_EVENT_ABORT)
+		forget_verified();
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId child pg_attribute_unused(),
+					  SubTransactionId parent pg_attribute_unused(),
+					  void *argument pg_attribute_unused())
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		forget_verified();
+}
+
+void
+account_init(void)
+{
+	DefineCustomStringVariable(ACCOUNT_SETTING,
+							   "The account whose usage events are written and read.",
+							   "Empty means the default account.  Only a superuser, or a role that was granted SET on it, may change it.",
+							   &account_setting, "", PGC_SUSET, 0,
+							   check_account_setting, assign_account_setting, NULL);
+
+	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+}
+
+/* The account of this call. */
+const pg_uuid_t *
+account_current(void)
+{
+	return &current_account_id_value;
+}
+
+/* Refuses an account that does not exist: its events could never be found again. */
+void
+account_require(const pg_uuid_t *account_id)
+{
+	char		text[EVENT_ID_TEXT_LENGTH + 1];
+	bool		found;
+
+	if (event_id_equal(account_id, &default_account_id) ||
+		(verified && event_id_equal(account_id, &verified_account_id)))
+		return;
+
+	SPI_connect();
+	statement_execute(&read_account, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	found = SPI_processed > 0;
+	SPI_finish();
+
+	if (!found)
+	{
+		event_id_to_text(account_id, text);
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("account \"%s\" does not exist", text),
+						errhint("Make an account with usage_events.create_account(name), and name it in the setting usage_events.account_id.")));
+	}
+	verified_account_id = *account_id;
+	verified = true;
+}
+
+/*
+ * Makes `account_id` the account until account_leave(), or until the transaction
+ * or subtransaction fails.  Whoever may call the function that calls this may
+ * act for any account: the right to execute it is the authority.
+ */
+int
+account_enter(const pg_uuid_t *account_id)
+{
+	int			nest_level = NewGUCNestLevel();
+	char		text[EVENT_ID_TEXT_LENGTH + 1];
+
+	if (!event_id_equal(account_id, account_current()))
+	{
+		event_id_to_text(account_id, text);
+		(void) set_config_option(ACCOUNT_SETTING, text, PGC_SUSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	}
+	return nest_level;
+}
+
+void
+account_leave(int nest_level)
+{
+	AtEOXact_GUC(true, nest_level);
+}
+
+PG_FUNCTION_INFO_V1(current_account_id);
+Datum
+current_account_id(PG_FUNCTION_ARGS pg_attribute_unused())
+{
+	pg_uuid_t  *account_id = palloc(sizeof(pg_uuid_t));
+
+	*account_id = *account_current();
+	PG_RETURN_UUID_P(account_id);
+}
+
+PG_FUNCTION_INFO_V1(create_account);
+Datum
+create_account(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t  *account_id = palloc(sizeof(pg_uuid_t));
+	text	   *name;
+	const char *fault;
+	int			nest_level;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("account name must not be null")));
+
+	name = PG_GETARG_TEXT_PP(0);
+	fault = check_text((EventText){VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)});
+	if (fault != NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid account name"),
+						errdetail("The name %s.", fault)));
+
+	event_id_generate(account_id);
+
+	/* Row-level security lets an account's own row be written only under that account. */
+	nest_level = account_enter(account_id);
+	SPI_connect();
+	statement_execute(&insert_account,
+					  (Datum[]){UUIDPGetDatum(account_id), PointerGetDatum(name)}, NULL);
+	SPI_finish();
+	account_leave(nest_level);
+
+	PG_RETURN_UUID_P(account_id);
+}

@@ -1,0 +1,18 @@
+/*
+ * account.h
+ *		Whose events these are.
+ */
+#ifndef USAGE_EVENTS_ACCOUNT_H
+#define USAGE_EVENTS_ACCOUNT_H
+
+#include "usage_event.h"
+
+extern void account_init(void);
+
+extern const pg_uuid_t *account_current(void);
+extern void account_require(const pg_uuid_t *account_id);
+
+extern int	account_enter(const pg_uuid_t *account_id);
+extern void account_leave(int nest_level);
+
+#endif							/* USAGE_EVENTS_ACCOUNT_H */

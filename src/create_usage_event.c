@@ -1,0 +1,71 @@
+/*
+ * create_usage_event.c
+ *		The functions that people call: arguments in, the pieces in order, the
+ *		answer out.
+ */
+#include "postgres.h"
+
+#include "account.h"
+#include "event_json.h"
+#include "event_store.h"
+#include "fmgr.h"
+
+/* Reads an event from the argument, or refuses it with all its faults. */
+static void
+read_argument(FunctionCallInfo fcinfo, int number, UsageEvent *event)
+{
+	List	   *faults;
+
+	if (PG_ARGISNULL(number))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("usage event must not be null")));
+
+	faults = event_json_read(PG_GETARG_JSONB_P(number), event);
+	if (faults != NIL)
+		event_faults_report(faults, NULL);
+}
+
+/* create_usage_event(jsonb) */
+PG_FUNCTION_INFO_V1(create_usage_event);
+Datum
+create_usage_event(PG_FUNCTION_ARGS)
+{
+	UsageEvent	event;
+
+	read_argument(fcinfo, 0, &event);
+	event_store_put(account_current(), &event);
+	PG_RETURN_JSONB_P(event_json_write(&event));
+}
+
+/* usage_events.create_event(account_id uuid, event jsonb) */
+PG_FUNCTION_INFO_V1(create_event);
+Datum
+create_event(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t  *account_id;
+	UsageEvent	event;
+	int			nest_level;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("account of a usage event must not be null")));
+	account_id = PG_GETARG_UUID_P(0);
+	read_argument(fcinfo, 1, &event);
+
+	nest_level = account_enter(account_id);
+	event_store_put(account_id, &event);
+	account_leave(nest_level);
+	PG_RETURN_JSONB_P(event_json_write(&event));
+}
+
+/* get_usage_event(id uuid) */
+PG_FUNCTION_INFO_V1(get_usage_event);
+Datum
+get_usage_event(PG_FUNCTION_ARGS)
+{
+	UsageEvent	event;
+
+	if (!event_store_get(account_current(), PG_GETARG_UUID_P(0), &event))
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(event_json_write(&event));
+}

@@ -1,0 +1,356 @@
+/*
+ * event_check.c
+ *		The rules of a usage event, and the faults of one that breaks them.
+ *
+ * Every door (functions, type input, binary input, casts) comes through
+ * event_check(): one function a rule, each adding its fault to the list, so that
+ * a refusal names all that is wrong at once.
+ */
+#include "postgres.h"
+
+#include "event_check.h"
+
+#include "compat.h"
+#include "event_id.h"
+#include "event_timestamp.h"
+#include "mb/pg_wchar.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+
+/* Longest text of an event, in characters. */
+#define MAX_TEXT_CHARACTERS 255
+
+/* How much of a client's text a fault repeats, in bytes. */
+#define MAX_QUOTED_BYTES 80
+
+#define FIELD_NAME(name) {name, sizeof(name) - 1}
+
+const EventText event_field_names[FIELD_COUNT] = {
+	[FIELD_ID] = FIELD_NAME("id"),
+	[FIELD_EVENT_TYPE] = FIELD_NAME("eventType"),
+	[FIELD_CUSTOMER_ALIAS] = FIELD_NAME("customerAlias"),
+	[FIELD_EVENT_TIMESTAMP] = FIELD_NAME("eventTimestamp"),
+	[FIELD_CUSTOMER_EVENT_ID] = FIELD_NAME("customerEventId"),
+	[FIELD_EVENT_PROPERTIES] = FIELD_NAME("eventProperties"),
+	[FIELD_SEQUENCE_ACCOUNT_ID] = FIELD_NAME("sequenceAccountId"),
+};
+
+static bool reject_unknown_fields = false;
+static int	max_properties_bytes = 64 * 1024;
+
+void
+event_check_init(void)
+{
+	DefineCustomBoolVariable("usage_events.reject_unknown_fields",
+							 "Refuses events with fields that the API does not know.",
+							 "Off, such fields are ignored.",
+							 &reject_unknown_fields, false, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("usage_events.max_properties_bytes",
+							"Largest size of an event's properties, as stored (jsonb).",
+							NULL,
+							&max_properties_bytes, 64 * 1024, 16, 128 * 1024 * 1024,
+							PGC_SUSET, GUC_UNIT_BYTE, NULL, NULL, NULL);
+}
+
+/* What kind of JSON value this is, with its article. */
+const char *
+json_kind(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvNull:
+			return "null";
+		case jbvString:
+			return "a string";
+		case jbvNumeric:
+			return "a number";
+		case jbvBool:
+			return "a boolean";
+		case jbvBinary:
+			return JsonContainerIsObject(value->val.binary.data) ? "an object" : "an array";
+		default:
+			elog(ERROR, "unexpected type of JSON value: %d", (int) value->type);
+	}
+	return NULL;				/* keep compiler quiet */
+}
+
+/* Adds a fault. */
+List *
+event_fault_add(List *faults, const char *field, const char *text)
+{
+	EventFault *fault = palloc(sizeof(EventFault));
+
+	fault->field = field;
+	fault->text = text;
+	return lappend(faults, fault);
+}
+
+/* The client's text as a JSON string, cut short: fit for one line of an error. */
+static char *
+quoted(EventText text)
+{
+	StringInfoData buffer;
+	int			length = pg_mbcliplen(text.data, text.length, MAX_QUOTED_BYTES);
+
+	initStringInfo(&buffer);
+	escape_json(&buffer, pnstrdup(text.data, length));
+	if (length < text.length)
+	{
+		buffer.data[--buffer.len] = '\0';
+		appendStringInfoString(&buffer, "...\"");
+	}
+	return buffer.data;
+}
+
+/* White space by Unicode's property White_Space; above ASCII in UTF-8 databases only. */
+static bool
+is_space(const char *character)
+{
+	const unsigned char *bytes = (const unsigned char *) character;
+
+	if (*bytes < 0x80)
+		return *bytes == ' ' || (*bytes >= '\t' && *bytes <= '\r');
+	if (GetDatabaseEncoding() != PG_UTF8)
+		return false;
+
+	switch (utf8_to_unicode(bytes))
+	{
+		case 0x0085:
+		case 0x00A0:
+		case 0x1680:
+		case 0x2000:
+		case 0x2001:
+		case 0x2002:
+		case 0x2003:
+		case 0x2004:
+		case 0x2005:
+		case 0x2006:
+		case 0x2007:
+		case 0x2008:
+		case 0x2009:
+		case 0x200A:
+		case 0x2028:
+		case 0x2029:
+		case 0x202F:
+		case 0x205F:
+		case 0x3000:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static bool
+is_blank(EventText text)
+{
+	const char *end = text.data + text.length;
+
+	for (const char *at = text.data; at < end; at += pg_mblen(at))
+	{
+		if (!is_space(at))
+			return false;
+	}
+	return true;
+}
+
+/* Rule of every text: not blank, and not too long.  Returns the fault, or NULL. */
+const char *
+check_text(EventText text)
+{
+	if (is_blank(text))
+		return "must not be blank";
+
+	/* A character has at least one byte: only a text with more bytes needs counting. */
+	if (text.length > MAX_TEXT_CHARACTERS)
+	{
+		int			characters = pg_mbstrlen_with_len(text.data, text.length);
+
+		if (characters > MAX_TEXT_CHARACTERS)
+			return psprintf("must have at most %d characters, not %d", MAX_TEXT_CHARACTERS, characters);
+	}
+	return NULL;
+}
+
+static EventText
+string_text(const JsonbValue *value)
+{
+	return (EventText){value->val.string.val, value->val.string.len};
+}
+
+static bool
+is_absent_or_null(const EventFields *fields, EventField field)
+{
+	return !fields->given[field] || fields->value[field].type == jbvNull;
+}
+
+/* Rule of a field that holds text: a string that passes check_text(). */
+static List *
+check_string(List *faults, const EventFields *fields, EventField field, EventText *text)
+{
+	const JsonbValue *value = &fields->value[field];
+	const char *fault;
+
+	if (value->type != jbvString)
+		return event_fault_add(faults, event_field_names[field].data,
+							   psprintf("must be a string, not %s", json_kind(value)));
+
+	*text = string_text(value);
+	fault = check_text(*text);
+	if (fault != NULL)
+		return event_fault_add(faults, event_field_names[field].data, fault);
+	return faults;
+}
+
+/* Rule of customerAlias and eventType: there, and text. */
+static List *
+check_required_string(List *faults, const EventFields *fields, EventField field, EventText *text)
+{
+	if (!fields->given[field])
+		return event_fault_add(faults, event_field_names[field].data, "is missing");
+	return check_string(faults, fields, field, text);
+}
+
+/* Rule of customerEventId: absent, null, or text. */
+static List *
+check_optional_string(List *faults, const EventFields *fields, EventField field, EventText *text)
+{
+	if (is_absent_or_null(fields, field))
+		return faults;
+	return check_string(faults, fields, field, text);
+}
+
+/* Rule of eventTimestamp: absent, null, or ISO 8601 with an offset. */
+static List *
+check_event_timestamp(List *faults, const EventFields *fields, UsageEvent *event)
+{
+	const JsonbValue *value = &fields->value[FIELD_EVENT_TIMESTAMP];
+	const char *name = event_field_names[FIELD_EVENT_TIMESTAMP].data;
+	const char *fault;
+
+	if (is_absent_or_null(fields, FIELD_EVENT_TIMESTAMP))
+		return faults;
+	if (value->type != jbvString)
+		return event_fault_add(faults, name,
+							   psprintf("must be a string, not %s", json_kind(value)));
+
+	fault = event_timestamp_from_text(string_text(value), &event->timestamp);
+	if (fault != NULL)
+		return event_fault_add(faults, name,
+							   psprintf("%s: %s", fault, quoted(string_text(value))));
+	event->has_timestamp = true;
+	return faults;
+}
+
+/* An empty object, as jsonb stores it. */
+static Jsonb *
+empty_object(void)
+{
+	Jsonb	   *object = palloc(VARHDRSZ + sizeof(uint32));
+
+	object->root.header = JB_FOBJECT;
+	SET_VARSIZE(object, VARHDRSZ + sizeof(uint32));
+	return object;
+}
+
+/* Rule of eventProperties: absent, or an object that is not too large. */
+static List *
+check_event_properties(List *faults, const EventFields *fields, UsageEvent *event)
+{
+	const JsonbValue *value = &fields->value[FIELD_EVENT_PROPERTIES];
+	const char *name = event_field_names[FIELD_EVENT_PROPERTIES].data;
+
+	if (!fields->given[FIELD_EVENT_PROPERTIES])
+	{
+		event->properties = empty_object();
+		return faults;
+	}
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		return event_fault_add(faults, name,
+							   psprintf("must be an object, not %s", json_kind(value)));
+	if (value->val.binary.len > max_properties_bytes)
+		return event_fault_add(faults, name,
+							   psprintf("must take at most %d bytes (usage_events.max_properties_bytes), not %d",
+										max_properties_bytes, value->val.binary.len));
+
+	event->properties = JsonbValueToJsonb(unconstify(JsonbValue *, value));
+	return faults;
+}
+
+/* Rule of fields that the API does not know: ignored, unless the setting says otherwise. */
+static List *
+check_unknown_fields(List *faults, const EventFields *fields)
+{
+	ListCell   *cell;
+
+	if (!reject_unknown_fields)
+		return faults;
+	foreach(cell, fields->unknown)
+		faults = event_fault_add(faults, lfirst(cell), "is not a field of a usage event");
+	return faults;
+}
+
+/*
+ * The server's own fields, which a client may send back as it got them.  They
+ * decide nothing: whatever is no UUID is ignored as an unknown field is.
+ */
+static bool
+read_uuid(const EventFields *fields, EventField field, pg_uuid_t *uuid)
+{
+	const JsonbValue *value = &fields->value[field];
+
+	return fields->given[field] && value->type == jbvString &&
+		event_id_from_text(string_text(value), uuid);
+}
+
+/* Checks every rule and fills the event.  Returns the faults, NIL if there is none. */
+List *
+event_check(const EventFields *fields, UsageEvent *event)
+{
+	List	   *faults = NIL;
+
+	memset(event, 0, sizeof(UsageEvent));
+	faults = check_required_string(faults, fields, FIELD_CUSTOMER_ALIAS, &event->customer_alias);
+	faults = check_required_string(faults, fields, FIELD_EVENT_TYPE, &event->event_type);
+	faults = check_optional_string(faults, fields, FIELD_CUSTOMER_EVENT_ID, &event->customer_event_id);
+	faults = check_event_timestamp(faults, fields, event);
+	faults = check_event_properties(faults, fields, event);
+	faults = check_unknown_fields(faults, fields);
+	event->has_id = read_uuid(fields, FIELD_ID, &event->id);
+	event->has_account_id = read_uuid(fields, FIELD_SEQUENCE_ACCOUNT_ID, &event->account_id);
+	return faults;
+}
+
+/* The faults as the lines of an error's detail. */
+static char *
+faults_to_detail(List *faults)
+{
+	StringInfoData detail;
+	ListCell   *cell;
+
+	initStringInfo(&detail);
+	foreach(cell, faults)
+	{
+		const EventFault *fault = lfirst(cell);
+
+		if (detail.len > 0)
+			appendStringInfoChar(&detail, '\n');
+		if (fault->field == NULL)
+			appendStringInfoString(&detail, "The event");
+		else
+			appendStringInfoString(&detail,
+								   quoted((EventText){fault->field, (int) strlen(fault->field)}));
+		appendStringInfo(&detail, " %s.", fault->text);
+	}
+	return detail.data;
+}
+
+/* Refuses an event: one error for all its faults, soft where the caller takes it so. */
+void
+event_faults_report(List *faults, Node *escontext)
+{
+	errsave(escontext,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid usage event"),
+			 errdetail_internal("%s", faults_to_detail(faults)),
+			 errhint("A usage event is an object with the strings \"customerAlias\" and \"eventType\", and optionally \"customerEventId\" (string), \"eventTimestamp\" (ISO 8601 with an offset) and \"eventProperties\" (object).")));
+}

@@ -1,0 +1,49 @@
+/*
+ * event_check.h
+ *		The rules of a usage event, and the faults of one that breaks them.
+ */
+#ifndef USAGE_EVENTS_EVENT_CHECK_H
+#define USAGE_EVENTS_EVENT_CHECK_H
+
+#include "nodes/nodes.h"
+#include "nodes/pg_list.h"
+#include "usage_event.h"
+
+/* One broken rule.  The text follows the field's name: "must not be blank". */
+typedef struct EventFault
+{
+	const char *field;			/* NULL: the event as a whole */
+	const char *text;
+} EventFault;
+
+/* The fields as they stand in the JSON, not yet checked; `given` says which do. */
+typedef enum EventField
+{
+	FIELD_ID,
+	FIELD_EVENT_TYPE,
+	FIELD_CUSTOMER_ALIAS,
+	FIELD_EVENT_TIMESTAMP,
+	FIELD_CUSTOMER_EVENT_ID,
+	FIELD_EVENT_PROPERTIES,
+	FIELD_SEQUENCE_ACCOUNT_ID,
+	FIELD_COUNT
+} EventField;
+
+typedef struct EventFields
+{
+	bool		given[FIELD_COUNT];
+	JsonbValue	value[FIELD_COUNT];
+	List	   *unknown;		/* of char *, the first names of other fields */
+} EventFields;
+
+extern const EventText event_field_names[FIELD_COUNT];
+
+extern void event_check_init(void);
+
+extern const char *check_text(EventText text);
+extern List *event_check(const EventFields *fields, UsageEvent *event);
+extern List *event_fault_add(List *faults, const char *field, const char *text);
+extern void event_faults_report(List *faults, Node *escontext);
+extern const char *json_kind(const JsonbValue *value);
+
+#endif							/* USAGE_EVENTS_EVENT_CHECK_H */

@@ -1,0 +1,13 @@
+/*
+ * event_json.h
+ *		Usage events as JSON: the two ends of an event's way.
+ */
+#ifndef USAGE_EVENTS_EVENT_JSON_H
+#define USAGE_EVENTS_EVENT_JSON_H
+
+#include "event_check.h"
+
+extern List *event_json_read(Jsonb *json, UsageEvent *event);
+extern Jsonb *event_json_write(const UsageEvent *event);
+
+#endif							/* USAGE_EVENTS_EVENT_JSON_H */

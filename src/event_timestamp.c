@@ -1,0 +1,221 @@
+/*
+ * event_timestamp.c
+ *		Timestamps of events as text: ISO 8601 with an offset.
+ *
+ * PostgreSQL's own input would not do: it takes "now" and "yesterday", and reads
+ * a time without offset in the session's time zone, and a bill must not depend
+ * on that.  Read is the extended date-time form of ISO 8601 with an offset, a
+ * superset of RFC 3339:
+ *
+ *	YYYY-MM-DD T hh:mm[:ss[.fraction]] (Z | ±hh[[:]mm])
+ *
+ * T and Z may be of lower case (RFC 3339, section 5.6), the fraction may start
+ * with a comma (ISO 8601) and have any length.  It is cut to microseconds, not
+ * rounded: rounding up could carry an event into the next billing period.
+ */
+#include "postgres.h"
+
+#include "event_timestamp.h"
+
+#include "catalog/pg_type.h"
+#include "utils/datetime.h"
+#include "utils/json.h"
+#include "utils/timestamp.h"
+
+#define FIRST_YEAR 1
+#define LAST_YEAR 9999
+#define MICROSECOND_DIGITS 6
+
+static const char *const not_iso_8601 =
+	"must be a date and time in ISO 8601 form with an offset, such as \"2022-10-01T00:00:00Z\"";
+
+/* What is left to read. */
+typedef struct Reader
+{
+	const char *next;
+	const char *end;
+} Reader;
+
+/* Takes the next character if it is one of the two. */
+static bool
+take(Reader *reader, char a, char b)
+{
+	if (reader->next < reader->end && (*reader->next == a || *reader->next == b))
+	{
+		reader->next++;
+		return true;
+	}
+	return false;
+}
+
+static bool
+next_is_digit(const Reader *reader)
+{
+	return reader->next < reader->end && *reader->next >= '0' && *reader->next <= '9';
+}
+
+/* Takes exactly `count` digits. */
+static bool
+take_digits(Reader *reader, int count, int *value)
+{
+	*value = 0;
+	while (count-- > 0)
+	{
+		if (!next_is_digit(reader))
+			return false;
+		*value = *value * 10 + (*reader->next++ - '0');
+	}
+	return true;
+}
+
+/* Takes a fraction of any length, in microseconds; further digits are cut off. */
+static bool
+take_fraction(Reader *reader, int *microseconds)
+{
+	int			digits = 0;
+
+	*microseconds = 0;
+	if (!next_is_digit(reader))
+		return false;
+	for (; next_is_digit(reader); reader->next++)
+	{
+		if (digits < MICROSECOND_DIGITS)
+		{
+			*microseconds = *microseconds * 10 + (*reader->next - '0');
+			digits++;
+		}
+	}
+	for (; digits < MICROSECOND_DIGITS; digits++)
+		*microseconds *= 10;
+	return true;
+}
+
+/*
+ * Takes the offset, in minutes east of UTC.  Returns what is wrong with it, or
+ * NULL.
+ */
+static const char *
+take_offset(Reader *reader, int *minutes_east)
+{
+	int			sign;
+	int			hours;
+	int			minutes = 0;
+
+	*minutes_east = 0;
+	if (reader->next == reader->end)
+		return "has no offset from UTC, such as \"Z\" or \"+02:00\"";
+	if (take(reader, 'Z', 'z'))
+		return NULL;
+
+	if (take(reader, '+', '+'))
+		sign = 1;
+	else if (take(reader, '-', '-'))
+		sign = -1;
+	else
+		return not_iso_8601;
+
+	if (!take_digits(reader, 2, &hours))
+		return not_iso_8601;
+	if (take(reader, ':', ':') || next_is_digit(reader))
+	{
+		if (!take_digits(reader, 2, &minutes))
+			return not_iso_8601;
+	}
+	if (hours > 23 || minutes > 59)
+		return "has an offset beyond 23:59";
+
+	*minutes_east = sign * (hours * MINS_PER_HOUR + minutes);
+	return NULL;
+}
+
+static bool
+day_exists(int year, int month, int day)
+{
+	return month >= 1 && month <= MONTHS_PER_YEAR &&
+		day >= 1 && day <= day_tab[isleap(year)][month - 1];
+}
+
+static TimestampTz
+year_start(int year)
+{
+	return (TimestampTz) (date2j(year, 1, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
+}
+
+/*
+ * Reads a timestamp.  Returns NULL, or what is wrong with the text, worded to
+ * follow the name of the field.
+ */
+const char *
+event_timestamp_from_text(EventText text, TimestampTz *timestamp)
+{
+	Reader		reader = {text.data, text.data + text.length};
+	int			year;
+	int			month;
+	int			day;
+	int			hour;
+	int			minute;
+	int			second = 0;
+	int			microseconds = 0;
+	int			minutes_east;
+	const char *fault;
+
+	if (!take_digits(&reader, 4, &year) || !take(&reader, '-', '-') ||
+		!take_digits(&reader, 2, &month) || !take(&reader, '-', '-') ||
+		!take_digits(&reader, 2, &day) || !take(&reader, 'T', 't') ||
+		!take_digits(&reader, 2, &hour) || !take(&reader, ':', ':') ||
+		!take_digits(&reader, 2, &minute))
+		return not_iso_8601;
+	if (take(&reader, ':', ':'))
+	{
+		if (!take_digits(&reader, 2, &second))
+			return not_iso_8601;
+		if (take(&reader, '.', ',') && !take_fraction(&reader, &microseconds))
+			return not_iso_8601;
+	}
+	fault = take_offset(&reader, &minutes_east);
+	if (fault != NULL)
+		return fault;
+	if (reader.next != reader.end)
+		return not_iso_8601;
+
+	if (!day_exists(year, month, day))
+		return "names a day that does not exist";
+
+	*timestamp = (TimestampTz) (date2j(year, month, day) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY +
+		(TimestampTz) (hour * MINS_PER_HOUR + minute - minutes_east) * USECS_PER_MINUTE +
+		(TimestampTz) second * USECS_PER_SEC + microseconds;
+
+	/*
+	 * Second 60 exists as a leap second, which ends a day of UTC.  As everywhere
+	 * in PostgreSQL it is the same instant as the second after it.
+	 */
+	if (hour > 23 || minute > 59 || second > 60 ||
+		(second == 60 && (*timestamp - microseconds) % USECS_PER_DAY != 0))
+		return "names a time of day that does not exist";
+
+	if (*timestamp < year_start(FIRST_YEAR) || *timestamp >= year_start(LAST_YEAR + 1))
+		return "must lie in the years 0001 to 9999 of UTC";
+	return NULL;
+}
+
+/*
+ * Writes a timestamp in UTC in its shortest form: a fraction only where there is
+ * one.  Returns the length.
+ */
+int
+event_timestamp_to_text(TimestampTz timestamp, char text[EVENT_TIMESTAMP_TEXT_SIZE])
+{
+	static const char utc_offset[] = "+00:00";
+	const int	utc = 0;
+	char	   *end;
+
+	/* The server's own ISO 8601 writes UTC as an offset. */
+	JsonEncodeDateTime(text, TimestampTzGetDatum(timestamp), TIMESTAMPTZOID, &utc);
+	end = text + strlen(text) - strlen(utc_offset);
+	if (end < text || strcmp(end, utc_offset) != 0)
+		elog(ERROR, "event timestamp is out of range: %s", text);
+
+	*end++ = 'Z';
+	*end = '\0';
+	return (int) (end - text);
+}

@@ -1,0 +1,17 @@
+/*
+ * event_timestamp.h
+ *		Timestamps of events as text: ISO 8601 with an offset.
+ */
+#ifndef USAGE_EVENTS_EVENT_TIMESTAMP_H
+#define USAGE_EVENTS_EVENT_TIMESTAMP_H
+
+#include "usage_event.h"
+#include "utils/datetime.h"
+
+/* Enough for what event_timestamp_to_text writes, and its zero. */
+#define EVENT_TIMESTAMP_TEXT_SIZE (MAXDATELEN + 1)
+
+extern const char *event_timestamp_from_text(EventText text, TimestampTz *timestamp);
+extern int	event_timestamp_to_text(TimestampTz timestamp, char text[EVENT_TIMESTAMP_TEXT_SIZE]);
+
+#endif							/* USAGE_EVENTS_EVENT_TIMESTAMP_H */

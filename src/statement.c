@@ -1,0 +1,36 @@
+/*
+ * statement.c
+ *		SQL statements that are planned once per backend.
+ */
+#include "postgres.h"
+
+#include "statement.h"
+
+#include "nodes/parsenodes.h"
+
+/*
+ * Runs the statement; the caller is connected to SPI and reads SPI_processed and
+ * SPI_tuptable.  The plan is generic: each of our statements finds its row by
+ * key, and planning again for each value would cost more than running it.
+ */
+void
+statement_execute(Statement *statement, Datum *arguments, const char *nulls)
+{
+	int			result;
+
+	if (statement->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare_cursor(statement->sql, statement->argument_count,
+											  statement->argument_types, CURSOR_OPT_GENERIC_PLAN);
+
+		if (plan == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", statement->sql,
+				 SPI_result_code_string(SPI_result));
+		SPI_keepplan(plan);
+		statement->plan = plan;
+	}
+
+	result = SPI_execute_plan(statement->plan, arguments, nulls, statement->read_only, 0);
+	if (result < 0)
+		elog(ERROR, "could not execute \"%s\": %s", statement->sql, SPI_result_code_string(result));
+}

@@ -1,0 +1,26 @@
+/*
+ * statement.h
+ *		SQL statements that are planned once per backend.
+ *
+ * Statements name every object with its schema and every operator with
+ * OPERATOR(pg_catalog.…): they run with the caller's rights and search_path.
+ */
+#ifndef USAGE_EVENTS_STATEMENT_H
+#define USAGE_EVENTS_STATEMENT_H
+
+#include "executor/spi.h"
+
+#define STATEMENT_MAX_ARGUMENTS 9
+
+typedef struct Statement
+{
+	const char *sql;
+	bool		read_only;		/* runs on the caller's snapshot, as a stable function must */
+	int			argument_count;
+	Oid			argument_types[STATEMENT_MAX_ARGUMENTS];
+	SPIPlanPtr	plan;			/* NULL until first used */
+} Statement;
+
+extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
+
+#endif							/* USAGE_EVENTS_STATEMENT_H */

@@ -1,0 +1,37 @@
+/*
+ * usage_events.c
+ *		The module: its magic, its parts, its version.
+ */
+#include "postgres.h"
+
+#include "account.h"
+#include "compat.h"
+#include "drop_guard.h"
+#include "event_check.h"
+#include "event_store.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+MODULE_MAGIC("usage_events", USAGE_EVENTS_VERSION);
+
+void		_PG_init(void);
+
+/* Each part defines its own settings. */
+void
+_PG_init(void)
+{
+	account_init();
+	event_check_init();
+	event_store_init();
+	drop_guard_init();
+	MarkGUCPrefixReserved("usage_events");
+}
+
+/* The version of the library, to be compared with the version of the SQL objects. */
+PG_FUNCTION_INFO_V1(library_version);
+Datum
+library_version(PG_FUNCTION_ARGS pg_attribute_unused())
+{
+	PG_RETURN_TEXT_P(cstring_to_text(USAGE_EVENTS_VERSION));
+}
