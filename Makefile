@@ -1,19 +1,22 @@
 # usage_events: usage metering for usage-based billing, inside PostgreSQL
 #
-#   make demo            build, start a private server, and show what it does
-#   make test            build, and run every test against private servers
-#   make, make install   as for any PGXS extension; PG_CONFIG=... picks the server
-#   make installcheck    regress and isolation tests against a running server
-#   make lint            formatting, static analysis, and the project's own rules
-#   make bench           measure; prints tables of ratios
+#	make demo			build, start a private server, and show what it does
+#	make test			build, and run every test against private servers
+#	make serve			as demo, and keep the server up
+#	make, make install	as for any PGXS extension; PG_CONFIG=... picks the server
+#	make installcheck	regress and isolation tests against a running server
+#	make lint			formatting, static analysis, and rules of our own
+#	make bench			measure, and print tables of ratios
+#	make indent			format the C
 
 EXTENSION = usage_events
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" usage_events.control)
 
 MODULE_big = usage_events
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
-DATA = $(wildcard sql/usage_events--*.sql)
 PROJECT_HEADERS = $(wildcard src/*.h)
+DATA = $(wildcard sql/usage_events--*.sql)
+DOCS = README.md
 
 # The server's headers do not pass -Wextra themselves: as system headers they need not.
 PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) -DUSAGE_EVENTS_VERSION='"$(EXTVERSION)"'
@@ -21,14 +24,37 @@ PG_CFLAGS = -std=gnu99 -Wall -Wextra -Werror
 SHLIB_LINK = -luuid
 
 REGRESS = $(sort $(notdir $(basename $(wildcard test/sql/*.sql))))
-REGRESS_OPTS = --inputdir=test
+REGRESS_OPTS = --inputdir=test --load-extension=usage_events
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --load-extension=usage_events
 
+.PHONY: demo serve test bench lint indent
+
+# Without a server's development files only the targets below that install them exist.
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
 endif
 
-$(OBJS): $(PROJECT_HEADERS) usage_events.control
+$(OBJS): $(PROJECT_HEADERS) usage_events.control Makefile
+
+demo:
+	@examples/demo/run
+
+serve:
+	@examples/demo/run serve
+
+test:
+	@test/packages
+	@test/run
+
+bench:
+	@test/packages
+	@bench/run
+
+lint:
+	@test/lint
+
+indent:
+	clang-format -i src/*.c src/*.h

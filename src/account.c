@@ -30,9 +30,7 @@
  * account when a dump is restored into a fresh installation.  Of version 8, the
  * version that RFC 9562 leaves to whoever makes the id.
  */
-static const pg_uuid_t default_account_id = {
-	{0, 0, 0, 0, 0, 0, 0x80, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}
-};
+static const pg_uuid_t default_account_id = {{0, 0, 0, 0, 0, 0, 0x80, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}};
 
 static char *account_setting = NULL;
 static pg_uuid_t current_account_id_value;
@@ -46,26 +44,26 @@ static pg_uuid_t verified_account_id;
 
 static Statement read_account = {
 	.sql = "SELECT FROM usage_events.account"
-	" WHERE account_id OPERATOR(pg_catalog.=) $1",
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1",
 	.argument_count = 1,
-	.argument_types = {UUIDOID}
+	.argument_types = {UUIDOID},
 };
 
 static Statement insert_account = {
 	.sql = "INSERT INTO usage_events.account (account_id, name) VALUES ($1, $2)",
 	.argument_count = 2,
-	.argument_types = {UUIDOID, TEXTOID}
+	.argument_types = {UUIDOID, TEXTOID},
 };
 
 /* check hook: a UUID, or empty for the default account */
 static bool
 check_account_setting(char **value, void **extra, GucSource source pg_attribute_unused())
 {
-	pg_uuid_t	account_id = default_account_id;
+	pg_uuid_t account_id = default_account_id;
 
 	if (*value != NULL && **value != '\0')
 	{
-		EventText	text = {*value, (int) strlen(*value)};
+		EventText text = {*value, (int) strlen(*value)};
 
 		if (!event_id_from_text(text, &account_id))
 		{
@@ -102,8 +100,7 @@ at_transaction_end(XactEvent event, void *argument pg_attribute_unused())
 
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId child pg_attribute_unused(),
-					  SubTransactionId parent pg_attribute_unused(),
-					  void *argument pg_attribute_unused())
+					  SubTransactionId parent pg_attribute_unused(), void *argument pg_attribute_unused())
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		forget_verified();
@@ -112,11 +109,10 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId child pg_attribute_un
 void
 account_init(void)
 {
-	DefineCustomStringVariable(ACCOUNT_SETTING,
-							   "The account whose usage events are written and read.",
-							   "Empty means the default account.  Only a superuser, or a role that was granted SET on it, may change it.",
-							   &account_setting, "", PGC_SUSET, 0,
-							   check_account_setting, assign_account_setting, NULL);
+	DefineCustomStringVariable(ACCOUNT_SETTING, "The account whose usage events are written and read.",
+							   "Empty means the default account.  "
+							   "Only a superuser, or a role that was granted SET on it, may change it.",
+							   &account_setting, "", PGC_SUSET, 0, check_account_setting, assign_account_setting, NULL);
 
 	RegisterXactCallback(at_transaction_end, NULL);
 	RegisterSubXactCallback(at_subtransaction_end, NULL);
@@ -133,8 +129,8 @@ account_current(void)
 void
 account_require(const pg_uuid_t *account_id)
 {
-	char		text[EVENT_ID_TEXT_LENGTH + 1];
-	bool		found;
+	char text[EVENT_ID_TEXT_LENGTH + 1];
+	bool found;
 
 	if (event_id_equal(account_id, &default_account_id) ||
 		(verified && event_id_equal(account_id, &verified_account_id)))
@@ -148,9 +144,9 @@ account_require(const pg_uuid_t *account_id)
 	if (!found)
 	{
 		event_id_to_text(account_id, text);
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("account \"%s\" does not exist", text),
-						errhint("Make an account with usage_events.create_account(name), and name it in the setting usage_events.account_id.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("account \"%s\" does not exist", text),
+						errhint("Make an account with usage_events.create_account(name), "
+								"and name it in the setting usage_events.account_id.")));
 	}
 	verified_account_id = *account_id;
 	verified = true;
@@ -164,14 +160,13 @@ account_require(const pg_uuid_t *account_id)
 int
 account_enter(const pg_uuid_t *account_id)
 {
-	int			nest_level = NewGUCNestLevel();
-	char		text[EVENT_ID_TEXT_LENGTH + 1];
+	int nest_level = NewGUCNestLevel();
+	char text[EVENT_ID_TEXT_LENGTH + 1];
 
 	if (!event_id_equal(account_id, account_current()))
 	{
 		event_id_to_text(account_id, text);
-		(void) set_config_option(ACCOUNT_SETTING, text, PGC_SUSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+		(void) set_config_option(ACCOUNT_SETTING, text, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	}
 	return nest_level;
 }
@@ -186,7 +181,7 @@ PG_FUNCTION_INFO_V1(current_account_id);
 Datum
 current_account_id(PG_FUNCTION_ARGS pg_attribute_unused())
 {
-	pg_uuid_t  *account_id = palloc(sizeof(pg_uuid_t));
+	pg_uuid_t *account_id = palloc(sizeof(pg_uuid_t));
 
 	*account_id = *account_current();
 	PG_RETURN_UUID_P(account_id);
@@ -196,20 +191,18 @@ PG_FUNCTION_INFO_V1(create_account);
 Datum
 create_account(PG_FUNCTION_ARGS)
 {
-	pg_uuid_t  *account_id = palloc(sizeof(pg_uuid_t));
-	text	   *name;
+	pg_uuid_t *account_id = palloc(sizeof(pg_uuid_t));
+	text *name;
 	const char *fault;
-	int			nest_level;
+	int nest_level;
 
 	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("account name must not be null")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("account name must not be null")));
 
 	name = PG_GETARG_TEXT_PP(0);
 	fault = check_text((EventText){VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)});
 	if (fault != NULL)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("invalid account name"),
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid account name"),
 						errdetail("The name %s.", fault)));
 
 	event_id_generate(account_id);
@@ -217,8 +210,7 @@ create_account(PG_FUNCTION_ARGS)
 	/* Row-level security lets an account's own row be written only under that account. */
 	nest_level = account_enter(account_id);
 	SPI_connect();
-	statement_execute(&insert_account,
-					  (Datum[]){UUIDPGetDatum(account_id), PointerGetDatum(name)}, NULL);
+	statement_execute(&insert_account, (Datum[]){UUIDPGetDatum(account_id), PointerGetDatum(name)}, NULL);
 	SPI_finish();
 	account_leave(nest_level);
 

@@ -12,7 +12,7 @@ extern void account_init(void);
 extern const pg_uuid_t *account_current(void);
 extern void account_require(const pg_uuid_t *account_id);
 
-extern int	account_enter(const pg_uuid_t *account_id);
+extern int account_enter(const pg_uuid_t *account_id);
 extern void account_leave(int nest_level);
 
-#endif							/* USAGE_EVENTS_ACCOUNT_H */
+#endif /* USAGE_EVENTS_ACCOUNT_H */

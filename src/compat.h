@@ -26,14 +26,18 @@
 #include "varatt.h"
 #else
 #define errsave(context, ...) \
-	do { (void) (context); ereport(ERROR, __VA_ARGS__); } while (0)
+	do \
+	{ \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+	} while (0)
 
 static inline bool
 DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_parameter, int32 typmod,
 							Node *context pg_attribute_unused(), Datum *result)
 {
-	*result = DirectFunctionCall3(function, CStringGetDatum(string),
-								  ObjectIdGetDatum(type_io_parameter), Int32GetDatum(typmod));
+	*result = DirectFunctionCall3(function, CStringGetDatum(string), ObjectIdGetDatum(type_io_parameter),
+								  Int32GetDatum(typmod));
 	return true;
 }
 #endif
@@ -45,11 +49,9 @@ DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_param
 
 /* 17 let the writer of a logical message ask for a flush at once; we never do. */
 #if PG_VERSION_NUM >= 170000
-#define log_transactional_message(prefix, message, size) \
-	LogLogicalMessage((prefix), (message), (size), true, false)
+#define log_transactional_message(prefix, message, size) LogLogicalMessage((prefix), (message), (size), true, false)
 #else
-#define log_transactional_message(prefix, message, size) \
-	LogLogicalMessage((prefix), (message), (size), true)
+#define log_transactional_message(prefix, message, size) LogLogicalMessage((prefix), (message), (size), true)
 #endif
 
 /* 18 lets a module carry its name and version (pg_get_loaded_modules). */
@@ -60,4 +62,4 @@ DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_param
 #define MODULE_MAGIC(module_name, module_version) PG_MODULE_MAGIC
 #endif
 
-#endif							/* USAGE_EVENTS_COMPAT_H */
+#endif /* USAGE_EVENTS_COMPAT_H */

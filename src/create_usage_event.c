@@ -14,11 +14,10 @@
 static void
 read_argument(FunctionCallInfo fcinfo, int number, UsageEvent *event)
 {
-	List	   *faults;
+	List *faults;
 
 	if (PG_ARGISNULL(number))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("usage event must not be null")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("usage event must not be null")));
 
 	faults = event_json_read(PG_GETARG_JSONB_P(number), event);
 	if (faults != NIL)
@@ -30,7 +29,7 @@ PG_FUNCTION_INFO_V1(create_usage_event);
 Datum
 create_usage_event(PG_FUNCTION_ARGS)
 {
-	UsageEvent	event;
+	UsageEvent event;
 
 	read_argument(fcinfo, 0, &event);
 	event_store_put(account_current(), &event);
@@ -42,13 +41,12 @@ PG_FUNCTION_INFO_V1(create_event);
 Datum
 create_event(PG_FUNCTION_ARGS)
 {
-	pg_uuid_t  *account_id;
-	UsageEvent	event;
-	int			nest_level;
+	pg_uuid_t *account_id;
+	UsageEvent event;
+	int nest_level;
 
 	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("account of a usage event must not be null")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("account of a usage event must not be null")));
 	account_id = PG_GETARG_UUID_P(0);
 	read_argument(fcinfo, 1, &event);
 
@@ -63,7 +61,7 @@ PG_FUNCTION_INFO_V1(get_usage_event);
 Datum
 get_usage_event(PG_FUNCTION_ARGS)
 {
-	UsageEvent	event;
+	UsageEvent event;
 
 	if (!event_store_get(account_current(), PG_GETARG_UUID_P(0), &event))
 		PG_RETURN_NULL();

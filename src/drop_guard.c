@@ -29,21 +29,21 @@ static object_access_hook_type previous_hook = NULL;
 static bool
 is_event_table(Oid relation)
 {
-	Oid			schema = get_namespace_oid("usage_events", true);
+	Oid schema = get_namespace_oid("usage_events", true);
 
 	return OidIsValid(schema) && OidIsValid(relation) &&
-		(relation == get_relname_relid("event", schema) ||
-		 relation == get_relname_relid("superseded_event", schema));
+		   (relation == get_relname_relid("event", schema) ||
+			relation == get_relname_relid("superseded_event", schema));
 }
 
 /* Looks as the bootstrap superuser, past row-level security: of any account. */
 static bool
 has_rows(Oid relation)
 {
-	char	   *sql = psprintf("SELECT FROM usage_events.%s LIMIT 1", get_rel_name(relation));
-	Oid			user;
-	int			security_context;
-	bool		found;
+	char *sql = psprintf("SELECT FROM usage_events.%s LIMIT 1", get_rel_name(relation));
+	Oid user;
+	int security_context;
+	bool found;
 
 	GetUserIdAndSecContext(&user, &security_context);
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, security_context | SECURITY_LOCAL_USERID_CHANGE);
@@ -62,8 +62,8 @@ refuse_drop_with_events(ObjectAccessType access, Oid class_id, Oid object_id, in
 	if (previous_hook != NULL)
 		previous_hook(access, class_id, object_id, sub_id, argument);
 
-	if (access == OAT_DROP && class_id == RelationRelationId && sub_id == 0 &&
-		!allow_drop && is_event_table(object_id) && has_rows(object_id))
+	if (access == OAT_DROP && class_id == RelationRelationId && sub_id == 0 && !allow_drop &&
+		is_event_table(object_id) && has_rows(object_id))
 		ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 						errmsg("cannot drop extension usage_events because it holds usage events"),
 						errdetail("Table usage_events.%s is not empty.", get_rel_name(object_id)),
@@ -73,9 +73,8 @@ refuse_drop_with_events(ObjectAccessType access, Oid class_id, Oid object_id, in
 void
 drop_guard_init(void)
 {
-	DefineCustomBoolVariable("usage_events.allow_drop",
-							 "Lets DROP EXTENSION usage_events drop all usage events.",
-							 NULL, &allow_drop, false, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("usage_events.allow_drop", "Lets DROP EXTENSION usage_events drop all usage events.", NULL,
+							 &allow_drop, false, PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
 /* The event trigger. */

@@ -7,4 +7,4 @@
 
 extern void drop_guard_init(void);
 
-#endif							/* USAGE_EVENTS_DROP_GUARD_H */
+#endif /* USAGE_EVENTS_DROP_GUARD_H */

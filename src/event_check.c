@@ -23,7 +23,9 @@
 /* How much of a client's text a fault repeats, in bytes. */
 #define MAX_QUOTED_BYTES 80
 
+/* clang-format off */
 #define FIELD_NAME(name) {name, sizeof(name) - 1}
+/* clang-format on */
 
 const EventText event_field_names[FIELD_COUNT] = {
 	[FIELD_ID] = FIELD_NAME("id"),
@@ -36,20 +38,17 @@ const EventText event_field_names[FIELD_COUNT] = {
 };
 
 static bool reject_unknown_fields = false;
-static int	max_properties_bytes = 64 * 1024;
+static int max_properties_bytes = 64 * 1024;
 
 void
 event_check_init(void)
 {
 	DefineCustomBoolVariable("usage_events.reject_unknown_fields",
-							 "Refuses events with fields that the API does not know.",
-							 "Off, such fields are ignored.",
+							 "Refuses events with fields that the API does not know.", "Off, such fields are ignored.",
 							 &reject_unknown_fields, false, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("usage_events.max_properties_bytes",
-							"Largest size of an event's properties, as stored (jsonb).",
-							NULL,
-							&max_properties_bytes, 64 * 1024, 16, 128 * 1024 * 1024,
-							PGC_SUSET, GUC_UNIT_BYTE, NULL, NULL, NULL);
+							"Largest size of an event's properties, as stored (jsonb).", NULL, &max_properties_bytes,
+							64 * 1024, 16, 128 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE, NULL, NULL, NULL);
 }
 
 /* What kind of JSON value this is, with its article. */
@@ -71,7 +70,7 @@ json_kind(const JsonbValue *value)
 		default:
 			elog(ERROR, "unexpected type of JSON value: %d", (int) value->type);
 	}
-	return NULL;				/* keep compiler quiet */
+	return NULL; /* keep compiler quiet */
 }
 
 /* Adds a fault. */
@@ -90,7 +89,7 @@ static char *
 quoted(EventText text)
 {
 	StringInfoData buffer;
-	int			length = pg_mbcliplen(text.data, text.length, MAX_QUOTED_BYTES);
+	int length = pg_mbcliplen(text.data, text.length, MAX_QUOTED_BYTES);
 
 	initStringInfo(&buffer);
 	escape_json(&buffer, pnstrdup(text.data, length));
@@ -163,7 +162,7 @@ check_text(EventText text)
 	/* A character has at least one byte: only a text with more bytes needs counting. */
 	if (text.length > MAX_TEXT_CHARACTERS)
 	{
-		int			characters = pg_mbstrlen_with_len(text.data, text.length);
+		int characters = pg_mbstrlen_with_len(text.data, text.length);
 
 		if (characters > MAX_TEXT_CHARACTERS)
 			return psprintf("must have at most %d characters, not %d", MAX_TEXT_CHARACTERS, characters);
@@ -230,13 +229,11 @@ check_event_timestamp(List *faults, const EventFields *fields, UsageEvent *event
 	if (is_absent_or_null(fields, FIELD_EVENT_TIMESTAMP))
 		return faults;
 	if (value->type != jbvString)
-		return event_fault_add(faults, name,
-							   psprintf("must be a string, not %s", json_kind(value)));
+		return event_fault_add(faults, name, psprintf("must be a string, not %s", json_kind(value)));
 
 	fault = event_timestamp_from_text(string_text(value), &event->timestamp);
 	if (fault != NULL)
-		return event_fault_add(faults, name,
-							   psprintf("%s: %s", fault, quoted(string_text(value))));
+		return event_fault_add(faults, name, psprintf("%s: %s", fault, quoted(string_text(value))));
 	event->has_timestamp = true;
 	return faults;
 }
@@ -245,7 +242,7 @@ check_event_timestamp(List *faults, const EventFields *fields, UsageEvent *event
 static Jsonb *
 empty_object(void)
 {
-	Jsonb	   *object = palloc(VARHDRSZ + sizeof(uint32));
+	Jsonb *object = palloc(VARHDRSZ + sizeof(uint32));
 
 	object->root.header = JB_FOBJECT;
 	SET_VARSIZE(object, VARHDRSZ + sizeof(uint32));
@@ -265,8 +262,7 @@ check_event_properties(List *faults, const EventFields *fields, UsageEvent *even
 		return faults;
 	}
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-		return event_fault_add(faults, name,
-							   psprintf("must be an object, not %s", json_kind(value)));
+		return event_fault_add(faults, name, psprintf("must be an object, not %s", json_kind(value)));
 	if (value->val.binary.len > max_properties_bytes)
 		return event_fault_add(faults, name,
 							   psprintf("must take at most %d bytes (usage_events.max_properties_bytes), not %d",
@@ -280,7 +276,7 @@ check_event_properties(List *faults, const EventFields *fields, UsageEvent *even
 static List *
 check_unknown_fields(List *faults, const EventFields *fields)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	if (!reject_unknown_fields)
 		return faults;
@@ -298,15 +294,14 @@ read_uuid(const EventFields *fields, EventField field, pg_uuid_t *uuid)
 {
 	const JsonbValue *value = &fields->value[field];
 
-	return fields->given[field] && value->type == jbvString &&
-		event_id_from_text(string_text(value), uuid);
+	return fields->given[field] && value->type == jbvString && event_id_from_text(string_text(value), uuid);
 }
 
 /* Checks every rule and fills the event.  Returns the faults, NIL if there is none. */
 List *
 event_check(const EventFields *fields, UsageEvent *event)
 {
-	List	   *faults = NIL;
+	List *faults = NIL;
 
 	memset(event, 0, sizeof(UsageEvent));
 	faults = check_required_string(faults, fields, FIELD_CUSTOMER_ALIAS, &event->customer_alias);
@@ -325,7 +320,7 @@ static char *
 faults_to_detail(List *faults)
 {
 	StringInfoData detail;
-	ListCell   *cell;
+	ListCell *cell;
 
 	initStringInfo(&detail);
 	foreach(cell, faults)
@@ -337,8 +332,7 @@ faults_to_detail(List *faults)
 		if (fault->field == NULL)
 			appendStringInfoString(&detail, "The event");
 		else
-			appendStringInfoString(&detail,
-								   quoted((EventText){fault->field, (int) strlen(fault->field)}));
+			appendStringInfoString(&detail, quoted((EventText){fault->field, (int) strlen(fault->field)}));
 		appendStringInfo(&detail, " %s.", fault->text);
 	}
 	return detail.data;
@@ -349,8 +343,9 @@ void
 event_faults_report(List *faults, Node *escontext)
 {
 	errsave(escontext,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid usage event"),
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid usage event"),
 			 errdetail_internal("%s", faults_to_detail(faults)),
-			 errhint("A usage event is an object with the strings \"customerAlias\" and \"eventType\", and optionally \"customerEventId\" (string), \"eventTimestamp\" (ISO 8601 with an offset) and \"eventProperties\" (object).")));
+			 errhint("A usage event is an object with the strings \"customerAlias\" and \"eventType\", "
+					 "and optionally \"customerEventId\" (string), \"eventTimestamp\" (ISO 8601 with an offset) "
+					 "and \"eventProperties\" (object).")));
 }

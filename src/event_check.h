@@ -12,7 +12,7 @@
 /* One broken rule.  The text follows the field's name: "must not be blank". */
 typedef struct EventFault
 {
-	const char *field;			/* NULL: the event as a whole */
+	const char *field; /* NULL: the event as a whole */
 	const char *text;
 } EventFault;
 
@@ -31,9 +31,9 @@ typedef enum EventField
 
 typedef struct EventFields
 {
-	bool		given[FIELD_COUNT];
-	JsonbValue	value[FIELD_COUNT];
-	List	   *unknown;		/* of char *, the first names of other fields */
+	bool given[FIELD_COUNT];
+	JsonbValue value[FIELD_COUNT];
+	List *unknown; /* of char *, the first names of other fields */
 } EventFields;
 
 extern const EventText event_field_names[FIELD_COUNT];
@@ -46,4 +46,4 @@ extern List *event_fault_add(List *faults, const char *field, const char *text);
 extern void event_faults_report(List *faults, Node *escontext);
 extern const char *json_kind(const JsonbValue *value);
 
-#endif							/* USAGE_EVENTS_EVENT_CHECK_H */
+#endif /* USAGE_EVENTS_EVENT_CHECK_H */

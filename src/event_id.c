@@ -63,14 +63,13 @@ static const uint8 *
 next_random_bytes(void)
 {
 	static uint8 block[RANDOM_BYTES * RANDOM_BLOCK_IDS];
-	static int	used = RANDOM_BLOCK_IDS;
-	static int	owner = 0;
+	static int used = RANDOM_BLOCK_IDS;
+	static int owner = 0;
 
 	if (used >= RANDOM_BLOCK_IDS || owner != MyProcPid)
 	{
 		if (!pg_strong_random(block, sizeof(block)))
-			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-							errmsg("could not generate random bits for an id")));
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random bits for an id")));
 		owner = MyProcPid;
 		used = 0;
 	}
@@ -81,16 +80,16 @@ next_random_bytes(void)
 void
 event_id_generate(pg_uuid_t *id)
 {
-	int64		nanoseconds = clock_nanoseconds();
-	int64		milliseconds;
-	int			fraction;
+	int64 nanoseconds = clock_nanoseconds();
+	int64 milliseconds;
+	int fraction;
 
 	if (nanoseconds < last_nanoseconds + LEAST_STEP)
 		nanoseconds = last_nanoseconds + LEAST_STEP;
 
 	milliseconds = nanoseconds / NANOSECONDS_PER_MILLISECOND;
-	fraction = (int) ((nanoseconds % NANOSECONDS_PER_MILLISECOND) * FRACTIONS_PER_MILLISECOND /
-					  NANOSECONDS_PER_MILLISECOND);
+	fraction =
+		(int) ((nanoseconds % NANOSECONDS_PER_MILLISECOND) * FRACTIONS_PER_MILLISECOND / NANOSECONDS_PER_MILLISECOND);
 
 	memcpy(id->data + UUID_LEN - RANDOM_BYTES, next_random_bytes(), RANDOM_BYTES);
 	for (int i = 0; i < 6; i++)
@@ -111,7 +110,7 @@ is_version_7(const pg_uuid_t *id)
 static int64
 unix_milliseconds(const pg_uuid_t *id)
 {
-	int64		milliseconds = 0;
+	int64 milliseconds = 0;
 
 	for (int i = 0; i < 6; i++)
 		milliseconds = milliseconds << 8 | id->data[i];
@@ -128,14 +127,14 @@ unix_milliseconds(const pg_uuid_t *id)
 void
 event_id_generate_after(pg_uuid_t *id, const pg_uuid_t *earlier)
 {
-	int64		milliseconds = unix_milliseconds(earlier);
-	int64		limit = clock_nanoseconds() / NANOSECONDS_PER_MILLISECOND + MILLISECONDS_PER_DAY;
+	int64 milliseconds = unix_milliseconds(earlier);
+	int64 limit = clock_nanoseconds() / NANOSECONDS_PER_MILLISECOND + MILLISECONDS_PER_DAY;
 
 	if (is_version_7(earlier) && milliseconds < limit)
 	{
-		int64		fraction = (earlier->data[6] & 0x0f) << 8 | earlier->data[7];
-		int64		time_of_earlier = milliseconds * NANOSECONDS_PER_MILLISECOND +
-			fraction * NANOSECONDS_PER_MILLISECOND / FRACTIONS_PER_MILLISECOND;
+		int64 fraction = (earlier->data[6] & 0x0f) << 8 | earlier->data[7];
+		int64 time_of_earlier = milliseconds * NANOSECONDS_PER_MILLISECOND +
+								fraction * NANOSECONDS_PER_MILLISECOND / FRACTIONS_PER_MILLISECOND;
 
 		/* The division may have come out one nanosecond low. */
 		last_nanoseconds = Max(last_nanoseconds, time_of_earlier + 1);
@@ -165,7 +164,7 @@ event_id_to_text(const pg_uuid_t *id, char text[EVENT_ID_TEXT_LENGTH + 1])
 bool
 event_id_from_text(EventText text, pg_uuid_t *id)
 {
-	char		terminated[EVENT_ID_TEXT_LENGTH + 1];
+	char terminated[EVENT_ID_TEXT_LENGTH + 1];
 
 	if (text.length != EVENT_ID_TEXT_LENGTH)
 		return false;
@@ -185,7 +184,7 @@ PG_FUNCTION_INFO_V1(uuid_v7);
 Datum
 uuid_v7(PG_FUNCTION_ARGS pg_attribute_unused())
 {
-	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
 
 	event_id_generate(id);
 	PG_RETURN_UUID_P(id);

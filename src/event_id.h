@@ -18,4 +18,4 @@ extern void event_id_to_text(const pg_uuid_t *id, char text[EVENT_ID_TEXT_LENGTH
 extern bool event_id_from_text(EventText text, pg_uuid_t *id);
 extern bool event_id_equal(const pg_uuid_t *a, const pg_uuid_t *b);
 
-#endif							/* USAGE_EVENTS_EVENT_ID_H */
+#endif /* USAGE_EVENTS_EVENT_ID_H */

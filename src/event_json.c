@@ -31,15 +31,15 @@ read_fields(Jsonb *json, EventFields *fields)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(&json->root);
 	JsonbIteratorToken token;
-	JsonbValue	key;
-	JsonbValue	value;
+	JsonbValue key;
+	JsonbValue value;
 
 	memset(fields->given, false, sizeof(fields->given));
 	fields->unknown = NIL;
 
 	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
 	{
-		EventField	field;
+		EventField field;
 
 		if (token != WJB_KEY)
 			continue;
@@ -47,8 +47,7 @@ read_fields(Jsonb *json, EventFields *fields)
 
 		field = field_of_key(&key);
 		if (field == FIELD_COUNT && list_length(fields->unknown) < MAX_UNKNOWN_FIELDS)
-			fields->unknown = lappend(fields->unknown,
-									  pnstrdup(key.val.string.val, key.val.string.len));
+			fields->unknown = lappend(fields->unknown, pnstrdup(key.val.string.val, key.val.string.len));
 		else if (field != FIELD_COUNT)
 		{
 			fields->given[field] = true;
@@ -60,7 +59,7 @@ read_fields(Jsonb *json, EventFields *fields)
 static const char *
 json_root_kind(Jsonb *json)
 {
-	JsonbValue	value;
+	JsonbValue value;
 
 	if (JB_ROOT_IS_SCALAR(json))
 		JsonbExtractScalar(&json->root, &value);
@@ -82,8 +81,7 @@ event_json_read(Jsonb *json, UsageEvent *event)
 	EventFields fields;
 
 	if (!JB_ROOT_IS_OBJECT(json))
-		return event_fault_add(NIL, NULL,
-							   psprintf("must be a JSON object, not %s", json_root_kind(json)));
+		return event_fault_add(NIL, NULL, psprintf("must be a JSON object, not %s", json_root_kind(json)));
 	read_fields(json, &fields);
 	return event_check(&fields, event);
 }
@@ -91,10 +89,10 @@ event_json_read(Jsonb *json, UsageEvent *event)
 /* A value to be written: text, or the container of an object. */
 typedef struct FieldValue
 {
-	EventField	field;
-	JEntry		kind;			/* JENTRY_ISSTRING or JENTRY_ISCONTAINER */
+	EventField field;
+	JEntry kind; /* JENTRY_ISSTRING or JENTRY_ISCONTAINER */
 	const char *data;
-	int			length;			/* in bytes */
+	int length; /* in bytes */
 } FieldValue;
 
 static void
@@ -118,18 +116,18 @@ add_text(FieldValue *values, int *count, EventField field, EventText text)
 static Jsonb *
 assemble_object(const FieldValue *values, int count)
 {
-	Size		entries_size = sizeof(uint32) + 2 * count * sizeof(JEntry);
-	Size		size = VARHDRSZ + entries_size;
-	Jsonb	   *json;
-	JEntry	   *entry;
-	char	   *start;
-	char	   *at;
+	Size entries_size = sizeof(uint32) + 2 * count * sizeof(JEntry);
+	Size size = VARHDRSZ + entries_size;
+	Jsonb *json;
+	JEntry *entry;
+	char *start;
+	char *at;
 
 	StaticAssertStmt(2 * FIELD_COUNT <= JB_OFFSET_STRIDE, "only the first entry holds an offset");
 
 	for (int i = 0; i < count; i++)
 		size += event_field_names[values[i].field].length + values[i].length;
-	size += sizeof(uint32);		/* alignment of the properties */
+	size += sizeof(uint32); /* alignment of the properties */
 
 	json = palloc0(size);
 	json->root.header = JB_FOBJECT | count;
@@ -138,7 +136,7 @@ assemble_object(const FieldValue *values, int count)
 
 	for (int i = 0; i < count; i++)
 	{
-		EventText	key = event_field_names[values[i].field];
+		EventText key = event_field_names[values[i].field];
 
 		memcpy(at, key.data, key.length);
 		at += key.length;
@@ -146,7 +144,7 @@ assemble_object(const FieldValue *values, int count)
 	}
 	for (int i = 0; i < count; i++)
 	{
-		char	   *value_start = at;
+		char *value_start = at;
 
 		if (values[i].kind == JENTRY_ISCONTAINER)
 			at = start + INTALIGN(at - start);
@@ -165,11 +163,11 @@ assemble_object(const FieldValue *values, int count)
 Jsonb *
 event_json_write(const UsageEvent *event)
 {
-	FieldValue	values[FIELD_COUNT];
-	int			count = 0;
-	char		id[EVENT_ID_TEXT_LENGTH + 1];
-	char		account_id[EVENT_ID_TEXT_LENGTH + 1];
-	char		timestamp[EVENT_TIMESTAMP_TEXT_SIZE];
+	FieldValue values[FIELD_COUNT];
+	int count = 0;
+	char id[EVENT_ID_TEXT_LENGTH + 1];
+	char account_id[EVENT_ID_TEXT_LENGTH + 1];
+	char timestamp[EVENT_TIMESTAMP_TEXT_SIZE];
 
 	if (event->has_id)
 	{
@@ -180,13 +178,13 @@ event_json_write(const UsageEvent *event)
 	add_text(values, &count, FIELD_CUSTOMER_ALIAS, event->customer_alias);
 	if (event->has_timestamp)
 	{
-		int			length = event_timestamp_to_text(event->timestamp, timestamp);
+		int length = event_timestamp_to_text(event->timestamp, timestamp);
 
 		add_text(values, &count, FIELD_EVENT_TIMESTAMP, (EventText){timestamp, length});
 	}
 	add_text(values, &count, FIELD_CUSTOMER_EVENT_ID, event->customer_event_id);
-	values[count++] = (FieldValue){FIELD_EVENT_PROPERTIES, JENTRY_ISCONTAINER,
-		(const char *) &event->properties->root, VARSIZE(event->properties) - VARHDRSZ};
+	values[count++] = (FieldValue){FIELD_EVENT_PROPERTIES, JENTRY_ISCONTAINER, (const char *) &event->properties->root,
+								   VARSIZE(event->properties) - VARHDRSZ};
 	if (event->has_account_id)
 	{
 		event_id_to_text(&event->account_id, account_id);

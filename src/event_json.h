@@ -10,4 +10,4 @@
 extern List *event_json_read(Jsonb *json, UsageEvent *event);
 extern Jsonb *event_json_write(const UsageEvent *event);
 
-#endif							/* USAGE_EVENTS_EVENT_JSON_H */
+#endif /* USAGE_EVENTS_EVENT_JSON_H */

@@ -48,14 +48,12 @@ typedef enum OnConflict
 	ON_CONFLICT_REFUSE
 } OnConflict;
 
-static const struct config_enum_entry on_conflict_options[] = {
-	{"supersede", ON_CONFLICT_SUPERSEDE, false},
-	{"ignore", ON_CONFLICT_IGNORE, false},
-	{"refuse", ON_CONFLICT_REFUSE, false},
-	{NULL, 0, false}
-};
+static const struct config_enum_entry on_conflict_options[] = {{"supersede", ON_CONFLICT_SUPERSEDE, false},
+															   {"ignore", ON_CONFLICT_IGNORE, false},
+															   {"refuse", ON_CONFLICT_REFUSE, false},
+															   {NULL, 0, false}};
 
-static int	on_conflict = ON_CONFLICT_SUPERSEDE;
+static int on_conflict = ON_CONFLICT_SUPERSEDE;
 
 /* The parameters that every statement on an event numbers alike. */
 enum
@@ -72,11 +70,12 @@ enum
 };
 
 #define ARGUMENT_TYPES \
-	{ UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID }
+	{ \
+		UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID \
+	}
 
 /* The columns that read_row() reads. */
-#define ROW_COLUMNS \
-	"id, customer_event_id, customer_alias, event_type, event_timestamp, event_properties"
+#define ROW_COLUMNS "id, customer_event_id, customer_alias, event_type, event_timestamp, event_properties"
 enum
 {
 	COLUMN_ID = 1,
@@ -85,7 +84,7 @@ enum
 	COLUMN_EVENT_TYPE,
 	COLUMN_TIMESTAMP,
 	COLUMN_PROPERTIES,
-	COLUMN_IS_SAME				/* read by key only */
+	COLUMN_IS_SAME /* read by key only */
 };
 
 #define WHERE_KEY \
@@ -94,11 +93,11 @@ enum
 
 static Statement insert_event = {
 	.sql = "INSERT INTO usage_events.event"
-	" (account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7)"
-	" ON CONFLICT (account_id, customer_event_id) DO NOTHING",
+		   " (account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties)"
+		   " VALUES ($1, $2, $3, $4, $5, $6, $7)"
+		   " ON CONFLICT (account_id, customer_event_id) DO NOTHING",
 	.argument_count = ARGUMENT_SUPERSEDED_AT,
-	.argument_types = ARGUMENT_TYPES
+	.argument_types = ARGUMENT_TYPES,
 };
 
 /*
@@ -116,39 +115,39 @@ static Statement insert_event = {
 static Statement read_event = {
 	.sql = SELECT_BY_KEY,
 	.argument_count = ARGUMENT_SUPERSEDED_AT,
-	.argument_types = ARGUMENT_TYPES
+	.argument_types = ARGUMENT_TYPES,
 };
 
 static Statement lock_event = {
 	.sql = SELECT_BY_KEY " FOR NO KEY UPDATE",
 	.argument_count = ARGUMENT_SUPERSEDED_AT,
-	.argument_types = ARGUMENT_TYPES
+	.argument_types = ARGUMENT_TYPES,
 };
 
 static Statement archive_event = {
 	.sql = "INSERT INTO usage_events.superseded_event"
-	" (account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties,"
-	" superseded_at, superseded_by)"
-	" SELECT account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties,"
-	" $8, $3"
-	" FROM usage_events.event" WHERE_KEY,
+		   " (account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties,"
+		   " superseded_at, superseded_by)"
+		   " SELECT account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties,"
+		   " $8, $3"
+		   " FROM usage_events.event" WHERE_KEY,
 	.argument_count = ARGUMENT_COUNT,
-	.argument_types = ARGUMENT_TYPES
+	.argument_types = ARGUMENT_TYPES,
 };
 
 static Statement replace_event = {
 	.sql = "UPDATE usage_events.event"
-	" SET id = $3, event_timestamp = $4, customer_alias = $5, event_type = $6, event_properties = $7" WHERE_KEY,
+		   " SET id = $3, event_timestamp = $4, customer_alias = $5, event_type = $6, event_properties = $7" WHERE_KEY,
 	.argument_count = ARGUMENT_SUPERSEDED_AT,
-	.argument_types = ARGUMENT_TYPES
+	.argument_types = ARGUMENT_TYPES,
 };
 
 static Statement get_event = {
 	.sql = "SELECT " ROW_COLUMNS " FROM usage_events.event"
-	" WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
 	.read_only = true,
 	.argument_count = 2,
-	.argument_types = {UUIDOID, UUIDOID}
+	.argument_types = {UUIDOID, UUIDOID},
 };
 
 void
@@ -156,9 +155,8 @@ event_store_init(void)
 {
 	DefineCustomEnumVariable("usage_events.on_conflict",
 							 "What happens to an event whose customerEventId is taken by one of other content.",
-							 "supersede: it takes the place; ignore: the first stays; refuse: an error.",
-							 &on_conflict, ON_CONFLICT_SUPERSEDE, on_conflict_options,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
+							 "supersede: it takes the place; ignore: the first stays; refuse: an error.", &on_conflict,
+							 ON_CONFLICT_SUPERSEDE, on_conflict_options, PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
 static Datum
@@ -170,7 +168,7 @@ text_datum(EventText text)
 static EventText
 datum_text(Datum datum)
 {
-	text	   *value = DatumGetTextPP(datum);
+	text *value = DatumGetTextPP(datum);
 
 	return (EventText){VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
 }
@@ -179,7 +177,7 @@ datum_text(Datum datum)
 static EventText
 id_text(const pg_uuid_t *id)
 {
-	char	   *text = palloc(EVENT_ID_TEXT_LENGTH + 1);
+	char *text = palloc(EVENT_ID_TEXT_LENGTH + 1);
 
 	event_id_to_text(id, text);
 	return (EventText){text, EVENT_ID_TEXT_LENGTH};
@@ -189,8 +187,8 @@ id_text(const pg_uuid_t *id)
 static Datum
 column(int number)
 {
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, &isnull);
+	bool isnull;
+	Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, &isnull);
 
 	if (isnull)
 		elog(ERROR, "unexpected null in column %d of usage_events.event", number);
@@ -228,9 +226,9 @@ read_row(const pg_uuid_t *account_id, UsageEvent *event, MemoryContext context)
 static void
 ensure_durable(void)
 {
-	bool		has_standbys = SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0';
+	bool has_standbys = SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0';
 
-	bool		has_written = TransactionIdIsValid(GetTopTransactionIdIfAny()) && XactLastRecEnd != 0;
+	bool has_written = TransactionIdIsValid(GetTopTransactionIdIfAny()) && XactLastRecEnd != 0;
 
 	if (has_written || synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
 		return;
@@ -258,13 +256,13 @@ supersede(const UsageEvent *stored, UsageEvent *event, Datum *arguments)
 static void
 refuse_conflict(const UsageEvent *stored)
 {
-	char		id[EVENT_ID_TEXT_LENGTH + 1];
+	char id[EVENT_ID_TEXT_LENGTH + 1];
 
 	event_id_to_text(&stored->id, id);
-	ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
-					errmsg("usage event conflicts with a stored one"),
+	ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION), errmsg("usage event conflicts with a stored one"),
 					errdetail("Event %s has the same \"customerEventId\" and other content.", id),
-					errhint("Send the event with another \"customerEventId\", or set usage_events.on_conflict to \"supersede\" to replace the stored one.")));
+					errhint("Send the event with another \"customerEventId\", "
+							"or set usage_events.on_conflict to \"supersede\" to replace the stored one.")));
 }
 
 /*
@@ -274,9 +272,9 @@ refuse_conflict(const UsageEvent *stored)
 static bool
 put_over_stored(const pg_uuid_t *account_id, UsageEvent *event, Datum *arguments, MemoryContext context)
 {
-	Statement  *const reads[] = {&read_event, &lock_event};
-	char		nulls[ARGUMENT_COUNT + 1];
-	UsageEvent	stored;
+	Statement *const reads[] = {&read_event, &lock_event};
+	char nulls[ARGUMENT_COUNT + 1];
+	UsageEvent stored;
 
 	memset(nulls, ' ', sizeof(nulls));
 	if (!event->has_timestamp)
@@ -311,8 +309,8 @@ void
 event_store_put(const pg_uuid_t *account_id, UsageEvent *event)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Datum		arguments[ARGUMENT_COUNT];
-	int			attempts = 0;
+	Datum arguments[ARGUMENT_COUNT];
+	int attempts = 0;
 
 	account_require(account_id);
 
@@ -340,8 +338,7 @@ event_store_put(const pg_uuid_t *account_id, UsageEvent *event)
 		/* Whoever had the key took it back: it is free, or looks so under a policy of the user's. */
 		CHECK_FOR_INTERRUPTS();
 		if (++attempts == MAX_ATTEMPTS)
-			ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-							errmsg("could not store usage event"),
+			ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("could not store usage event"),
 							errdetail("Its \"customerEventId\" is taken by an event that cannot be read.")));
 	}
 	SPI_finish();
@@ -355,7 +352,7 @@ bool
 event_store_get(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *event)
 {
 	MemoryContext context = CurrentMemoryContext;
-	bool		found;
+	bool found;
 
 	SPI_connect();
 	statement_execute(&get_event, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id)}, NULL);

@@ -72,7 +72,7 @@ take_digits(Reader *reader, int count, int *value)
 static bool
 take_fraction(Reader *reader, int *microseconds)
 {
-	int			digits = 0;
+	int digits = 0;
 
 	*microseconds = 0;
 	if (!next_is_digit(reader))
@@ -97,9 +97,9 @@ take_fraction(Reader *reader, int *microseconds)
 static const char *
 take_offset(Reader *reader, int *minutes_east)
 {
-	int			sign;
-	int			hours;
-	int			minutes = 0;
+	int sign;
+	int hours;
+	int minutes = 0;
 
 	*minutes_east = 0;
 	if (reader->next == reader->end)
@@ -131,8 +131,7 @@ take_offset(Reader *reader, int *minutes_east)
 static bool
 day_exists(int year, int month, int day)
 {
-	return month >= 1 && month <= MONTHS_PER_YEAR &&
-		day >= 1 && day <= day_tab[isleap(year)][month - 1];
+	return month >= 1 && month <= MONTHS_PER_YEAR && day >= 1 && day <= day_tab[isleap(year)][month - 1];
 }
 
 static TimestampTz
@@ -148,22 +147,20 @@ year_start(int year)
 const char *
 event_timestamp_from_text(EventText text, TimestampTz *timestamp)
 {
-	Reader		reader = {text.data, text.data + text.length};
-	int			year;
-	int			month;
-	int			day;
-	int			hour;
-	int			minute;
-	int			second = 0;
-	int			microseconds = 0;
-	int			minutes_east;
+	Reader reader = {text.data, text.data + text.length};
+	int year;
+	int month;
+	int day;
+	int hour;
+	int minute;
+	int second = 0;
+	int microseconds = 0;
+	int minutes_east;
 	const char *fault;
 
-	if (!take_digits(&reader, 4, &year) || !take(&reader, '-', '-') ||
-		!take_digits(&reader, 2, &month) || !take(&reader, '-', '-') ||
-		!take_digits(&reader, 2, &day) || !take(&reader, 'T', 't') ||
-		!take_digits(&reader, 2, &hour) || !take(&reader, ':', ':') ||
-		!take_digits(&reader, 2, &minute))
+	if (!take_digits(&reader, 4, &year) || !take(&reader, '-', '-') || !take_digits(&reader, 2, &month) ||
+		!take(&reader, '-', '-') || !take_digits(&reader, 2, &day) || !take(&reader, 'T', 't') ||
+		!take_digits(&reader, 2, &hour) || !take(&reader, ':', ':') || !take_digits(&reader, 2, &minute))
 		return not_iso_8601;
 	if (take(&reader, ':', ':'))
 	{
@@ -182,15 +179,14 @@ event_timestamp_from_text(EventText text, TimestampTz *timestamp)
 		return "names a day that does not exist";
 
 	*timestamp = (TimestampTz) (date2j(year, month, day) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY +
-		(TimestampTz) (hour * MINS_PER_HOUR + minute - minutes_east) * USECS_PER_MINUTE +
-		(TimestampTz) second * USECS_PER_SEC + microseconds;
+				 (TimestampTz) (hour * MINS_PER_HOUR + minute - minutes_east) * USECS_PER_MINUTE +
+				 (TimestampTz) second * USECS_PER_SEC + microseconds;
 
 	/*
 	 * Second 60 exists as a leap second, which ends a day of UTC.  As everywhere
 	 * in PostgreSQL it is the same instant as the second after it.
 	 */
-	if (hour > 23 || minute > 59 || second > 60 ||
-		(second == 60 && (*timestamp - microseconds) % USECS_PER_DAY != 0))
+	if (hour > 23 || minute > 59 || second > 60 || (second == 60 && (*timestamp - microseconds) % USECS_PER_DAY != 0))
 		return "names a time of day that does not exist";
 
 	if (*timestamp < year_start(FIRST_YEAR) || *timestamp >= year_start(LAST_YEAR + 1))
@@ -206,8 +202,8 @@ int
 event_timestamp_to_text(TimestampTz timestamp, char text[EVENT_TIMESTAMP_TEXT_SIZE])
 {
 	static const char utc_offset[] = "+00:00";
-	const int	utc = 0;
-	char	   *end;
+	const int utc = 0;
+	char *end;
 
 	/* The server's own ISO 8601 writes UTC as an offset. */
 	JsonEncodeDateTime(text, TimestampTzGetDatum(timestamp), TIMESTAMPTZOID, &utc);

@@ -12,6 +12,6 @@
 #define EVENT_TIMESTAMP_TEXT_SIZE (MAXDATELEN + 1)
 
 extern const char *event_timestamp_from_text(EventText text, TimestampTz *timestamp);
-extern int	event_timestamp_to_text(TimestampTz timestamp, char text[EVENT_TIMESTAMP_TEXT_SIZE]);
+extern int event_timestamp_to_text(TimestampTz timestamp, char text[EVENT_TIMESTAMP_TEXT_SIZE]);
 
-#endif							/* USAGE_EVENTS_EVENT_TIMESTAMP_H */
+#endif /* USAGE_EVENTS_EVENT_TIMESTAMP_H */

@@ -30,13 +30,13 @@
 /* Behind the header stand account, id, timestamp, the texts, and the properties. */
 typedef struct StoredEvent
 {
-	int32		vl_len_;		/* varlena header (do not touch directly!) */
-	uint8		version;
-	uint8		flags;
-	uint16		customer_event_id_length;	/* in bytes, as the next two */
-	uint16		customer_alias_length;
-	uint16		event_type_length;
-	char		data[FLEXIBLE_ARRAY_MEMBER];
+	int32 vl_len_; /* varlena header (do not touch directly!) */
+	uint8 version;
+	uint8 flags;
+	uint16 customer_event_id_length; /* in bytes, as the next two */
+	uint16 customer_alias_length;
+	uint16 event_type_length;
+	char data[FLEXIBLE_ARRAY_MEMBER];
 } StoredEvent;
 
 /*
@@ -73,7 +73,7 @@ transfer_text(Direction direction, char **at, EventText *text)
 static char *
 transfer_fields(Direction direction, StoredEvent *stored, UsageEvent *event)
 {
-	char	   *at = stored->data;
+	char *at = stored->data;
 
 	if (event->has_account_id)
 		transfer(direction, &at, &event->account_id, sizeof(event->account_id));
@@ -90,17 +90,16 @@ transfer_fields(Direction direction, StoredEvent *stored, UsageEvent *event)
 static StoredEvent *
 event_to_stored(UsageEvent *event)
 {
-	Size		fields_size = offsetof(StoredEvent, data) +
-		sizeof(event->account_id) + sizeof(event->id) + sizeof(event->timestamp) +
-		event->customer_event_id.length + event->customer_alias.length + event->event_type.length;
+	Size fields_size = offsetof(StoredEvent, data) + sizeof(event->account_id) + sizeof(event->id) +
+					   sizeof(event->timestamp) + event->customer_event_id.length + event->customer_alias.length +
+					   event->event_type.length;
 	StoredEvent *stored = palloc0(INTALIGN(fields_size) + VARSIZE(event->properties));
-	char	   *properties;
+	char *properties;
 
 	stored->version = STORED_VERSION;
-	stored->flags = (event->has_id ? STORED_HAS_ID : 0) |
-		(event->has_account_id ? STORED_HAS_ACCOUNT_ID : 0) |
-		(event->has_timestamp ? STORED_HAS_TIMESTAMP : 0) |
-		(event->customer_event_id.data != NULL ? STORED_HAS_CUSTOMER_EVENT_ID : 0);
+	stored->flags = (event->has_id ? STORED_HAS_ID : 0) | (event->has_account_id ? STORED_HAS_ACCOUNT_ID : 0) |
+					(event->has_timestamp ? STORED_HAS_TIMESTAMP : 0) |
+					(event->customer_event_id.data != NULL ? STORED_HAS_CUSTOMER_EVENT_ID : 0);
 	stored->customer_event_id_length = event->customer_event_id.length;
 	stored->customer_alias_length = event->customer_alias.length;
 	stored->event_type_length = event->event_type.length;
@@ -135,8 +134,8 @@ event_from_stored(StoredEvent *stored, UsageEvent *event)
 static StoredEvent *
 json_to_stored(Jsonb *json, Node *escontext)
 {
-	UsageEvent	event;
-	List	   *faults = event_json_read(json, &event);
+	UsageEvent event;
+	List *faults = event_json_read(json, &event);
 
 	if (faults != NIL)
 	{
@@ -149,7 +148,7 @@ json_to_stored(Jsonb *json, Node *escontext)
 static StoredEvent *
 text_to_stored(char *text, Node *escontext)
 {
-	Datum		json;
+	Datum json;
 
 	if (!DirectInputFunctionCallSafe(jsonb_in, text, InvalidOid, -1, escontext, &json))
 		return NULL;
@@ -159,7 +158,7 @@ text_to_stored(char *text, Node *escontext)
 static Jsonb *
 stored_to_json(Datum stored)
 {
-	UsageEvent	event;
+	UsageEvent event;
 
 	event_from_stored((StoredEvent *) PG_DETOAST_DATUM(stored), &event);
 	return event_json_write(&event);
@@ -168,7 +167,7 @@ stored_to_json(Datum stored)
 static char *
 stored_to_text(Datum stored)
 {
-	Jsonb	   *json = stored_to_json(stored);
+	Jsonb *json = stored_to_json(stored);
 
 	return JsonbToCString(NULL, &json->root, VARSIZE(json));
 }
@@ -195,10 +194,10 @@ PG_FUNCTION_INFO_V1(usage_event_recv);
 Datum
 usage_event_recv(PG_FUNCTION_ARGS)
 {
-	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
-	int			version = pq_getmsgint(message, 1);
-	char	   *text;
-	int			length;
+	StringInfo message = (StringInfo) PG_GETARG_POINTER(0);
+	int version = pq_getmsgint(message, 1);
+	char *text;
+	int length;
 
 	if (version != BINARY_VERSION)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
@@ -211,7 +210,7 @@ PG_FUNCTION_INFO_V1(usage_event_send);
 Datum
 usage_event_send(PG_FUNCTION_ARGS)
 {
-	char	   *text = stored_to_text(PG_GETARG_DATUM(0));
+	char *text = stored_to_text(PG_GETARG_DATUM(0));
 	StringInfoData message;
 
 	pq_begintypsend(&message);

@@ -16,16 +16,15 @@
 void
 statement_execute(Statement *statement, Datum *arguments, const char *nulls)
 {
-	int			result;
+	int result;
 
 	if (statement->plan == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare_cursor(statement->sql, statement->argument_count,
-											  statement->argument_types, CURSOR_OPT_GENERIC_PLAN);
+		SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->argument_count, statement->argument_types,
+											 CURSOR_OPT_GENERIC_PLAN);
 
 		if (plan == NULL)
-			elog(ERROR, "could not prepare \"%s\": %s", statement->sql,
-				 SPI_result_code_string(SPI_result));
+			elog(ERROR, "could not prepare \"%s\": %s", statement->sql, SPI_result_code_string(SPI_result));
 		SPI_keepplan(plan);
 		statement->plan = plan;
 	}

@@ -15,12 +15,12 @@
 typedef struct Statement
 {
 	const char *sql;
-	bool		read_only;		/* runs on the caller's snapshot, as a stable function must */
-	int			argument_count;
-	Oid			argument_types[STATEMENT_MAX_ARGUMENTS];
-	SPIPlanPtr	plan;			/* NULL until first used */
+	bool read_only; /* runs on the caller's snapshot, as a stable function must */
+	int argument_count;
+	Oid argument_types[STATEMENT_MAX_ARGUMENTS];
+	SPIPlanPtr plan; /* NULL until first used */
 } Statement;
 
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
 
-#endif							/* USAGE_EVENTS_STATEMENT_H */
+#endif /* USAGE_EVENTS_STATEMENT_H */

@@ -17,22 +17,22 @@
 typedef struct EventText
 {
 	const char *data;
-	int			length;			/* in bytes */
+	int length; /* in bytes */
 } EventText;
 
 /* Texts and properties point into what the event was read from. */
 typedef struct UsageEvent
 {
-	bool		has_account_id;
-	bool		has_id;
-	bool		has_timestamp;	/* false: "now", to be filled when stored */
-	pg_uuid_t	account_id;
-	pg_uuid_t	id;
+	bool has_account_id;
+	bool has_id;
+	bool has_timestamp; /* false: "now", to be filled when stored */
+	pg_uuid_t account_id;
+	pg_uuid_t id;
 	TimestampTz timestamp;
-	EventText	customer_event_id;	/* absent: the event's own id */
-	EventText	customer_alias;
-	EventText	event_type;
-	Jsonb	   *properties;		/* an object, never NULL */
+	EventText customer_event_id; /* absent: the event's own id */
+	EventText customer_alias;
+	EventText event_type;
+	Jsonb *properties; /* an object, never NULL */
 } UsageEvent;
 
-#endif							/* USAGE_EVENTS_USAGE_EVENT_H */
+#endif /* USAGE_EVENTS_USAGE_EVENT_H */

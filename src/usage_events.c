@@ -15,7 +15,7 @@
 
 MODULE_MAGIC("usage_events", USAGE_EVENTS_VERSION);
 
-void		_PG_init(void);
+void _PG_init(void);
 
 /* Each part defines its own settings. */
 void

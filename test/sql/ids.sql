@@ -1,0 +1,21 @@
+-- Ids: UUID version 7, strictly ascending within a backend.
+SELECT count(*) AS made, count(DISTINCT id) AS different,
+       bool_and(substr(id::text, 15, 1) = '7') AS version_7, bool_and(substr(id::text, 20, 1) IN ('8', '9', 'a', 'b')) AS variant,
+       bool_and(previous IS NULL OR id > previous) AS ascending
+FROM (SELECT n, id, lag(id) OVER (ORDER BY n) AS previous
+      FROM (SELECT n, uuid_v7() AS id FROM generate_series(1, 100000) AS n OFFSET 0) AS made) AS pairs;
+SELECT uuid_v7_timestamp(uuid_v7()) BETWEEN date_trunc('milliseconds', now()) AND clock_timestamp() AS now;
+-- the example of RFC 9562, appendix A.6
+SELECT uuid_v7_timestamp('017F22E2-79B0-7CC3-98C4-DC0C0C07398F') AT TIME ZONE 'UTC' AS rfc_9562;
+SELECT uuid_v7_timestamp('00000000-0000-7000-8000-000000000000') AT TIME ZONE 'UTC' AS first,
+       uuid_v7_timestamp('ffffffff-ffff-7fff-bfff-ffffffffffff') AT TIME ZONE 'UTC' AS last;
+-- other versions and variants have no such time
+SELECT uuid_v7_timestamp(gen_random_uuid()) IS NULL AS version_4, uuid_v7_timestamp('00000000-0000-0000-0000-000000000000') IS NULL AS nil,
+       uuid_v7_timestamp('017F22E2-79B0-7CC3-18C4-DC0C0C07398F') IS NULL AS other_variant, uuid_v7_timestamp(NULL) IS NULL AS null_in;
+-- events ascend as they are made, versions of one event too
+TRUNCATE usage_events.event, usage_events.superseded_event;
+SELECT bool_and(previous IS NULL OR id > previous) AS ascending
+FROM (SELECT id, lag(id) OVER (ORDER BY n) AS previous
+      FROM (SELECT n, (create_usage_event(jsonb_build_object('customerAlias', 'a', 'eventType', 't', 'customerEventId', CASE WHEN n % 2 = 0 THEN 'same' END,
+                                          'eventProperties', jsonb_build_object('n', n))) ->> 'id')::uuid AS id
+            FROM generate_series(1, 1000) AS n OFFSET 0) AS made) AS pairs;
