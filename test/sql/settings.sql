@@ -10,8 +10,10 @@ SELECT usage_events.current_account_id();
 SET usage_events.account_id = '';
 SELECT usage_events.current_account_id();
 SET usage_events.on_conflict = 'overwrite';
+\set VERBOSITY sqlstate
 SET usage_events.max_properties_bytes = 0;
 SET usage_events.max_properties_bytes = '1GB';
+\set VERBOSITY default
 SET usage_events.no_such_setting = 1;
 -- the library and the SQL objects are of one version
 SELECT usage_events.library_version() = extversion AS same_version FROM pg_extension WHERE extname = 'usage_events';
