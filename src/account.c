@@ -125,6 +125,15 @@ account_current(void)
 	return &current_account_id_value;
 }
 
+/* The account that a function was given as an argument. */
+pg_uuid_t *
+account_argument(FunctionCallInfo fcinfo, int number)
+{
+	if (PG_ARGISNULL(number))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("account of a usage event must not be null")));
+	return PG_GETARG_UUID_P(number);
+}
+
 /* Refuses an account that does not exist: its events could never be found again. */
 void
 account_require(const pg_uuid_t *account_id)

@@ -5,11 +5,13 @@
 #ifndef USAGE_EVENTS_ACCOUNT_H
 #define USAGE_EVENTS_ACCOUNT_H
 
+#include "fmgr.h"
 #include "usage_event.h"
 
 extern void account_init(void);
 
 extern const pg_uuid_t *account_current(void);
+extern pg_uuid_t *account_argument(FunctionCallInfo fcinfo, int number);
 extern void account_require(const pg_uuid_t *account_id);
 
 extern int account_enter(const pg_uuid_t *account_id);

@@ -1,7 +1,7 @@
 /*
  * create_usage_event.c
- *		The functions that people call: arguments in, the pieces in order, the
- *		answer out.
+ *		The functions that people call for one event: arguments in, the pieces in
+ *		order, the answer out.
  */
 #include "postgres.h"
 
@@ -24,16 +24,25 @@ read_argument(FunctionCallInfo fcinfo, int number, UsageEvent *event)
 		event_faults_report(faults, NULL);
 }
 
+/* The answer to an event that was stored, or the error that says why it was not. */
+static Datum
+answer(const EventPut *put)
+{
+	if (put->outcome == EVENT_REFUSED)
+		event_conflicts_report(put, 1);
+	return JsonbPGetDatum(event_json_write(put->answer));
+}
+
 /* create_usage_event(jsonb) */
 PG_FUNCTION_INFO_V1(create_usage_event);
 Datum
 create_usage_event(PG_FUNCTION_ARGS)
 {
-	UsageEvent event;
+	EventPut put;
 
-	read_argument(fcinfo, 0, &event);
-	event_store_put(account_current(), &event);
-	PG_RETURN_JSONB_P(event_json_write(&event));
+	read_argument(fcinfo, 0, &put.event);
+	event_store_put(account_current(), &put);
+	return answer(&put);
 }
 
 /* usage_events.create_event(account_id uuid, event jsonb) */
@@ -41,19 +50,16 @@ PG_FUNCTION_INFO_V1(create_event);
 Datum
 create_event(PG_FUNCTION_ARGS)
 {
-	pg_uuid_t *account_id;
-	UsageEvent event;
+	pg_uuid_t *account_id = account_argument(fcinfo, 0);
+	EventPut put;
 	int nest_level;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("account of a usage event must not be null")));
-	account_id = PG_GETARG_UUID_P(0);
-	read_argument(fcinfo, 1, &event);
+	read_argument(fcinfo, 1, &put.event);
 
 	nest_level = account_enter(account_id);
-	event_store_put(account_id, &event);
+	event_store_put(account_id, &put);
 	account_leave(nest_level);
-	PG_RETURN_JSONB_P(event_json_write(&event));
+	return answer(&put);
 }
 
 /* get_usage_event(id uuid) */

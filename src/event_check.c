@@ -315,37 +315,36 @@ event_check(const EventFields *fields, UsageEvent *event)
 	return faults;
 }
 
-/* The faults as the lines of an error's detail. */
-static char *
-faults_to_detail(List *faults)
+/* Adds the faults as lines of an error's detail; index is that of the event in a batch, or -1. */
+void
+event_faults_describe(StringInfo detail, int index, const List *faults)
 {
-	StringInfoData detail;
 	ListCell *cell;
 
-	initStringInfo(&detail);
 	foreach(cell, faults)
 	{
 		const EventFault *fault = lfirst(cell);
 
-		if (detail.len > 0)
-			appendStringInfoChar(&detail, '\n');
+		if (detail->len > 0)
+			appendStringInfoChar(detail, '\n');
+		if (index >= 0)
+			appendStringInfo(detail, "Event %d: ", index);
 		if (fault->field == NULL)
-			appendStringInfoString(&detail, "The event");
+			appendStringInfoString(detail, "The event");
 		else
-			appendStringInfoString(&detail, quoted((EventText){fault->field, (int) strlen(fault->field)}));
-		appendStringInfo(&detail, " %s.", fault->text);
+			appendStringInfoString(detail, quoted((EventText){fault->field, (int) strlen(fault->field)}));
+		appendStringInfo(detail, " %s.", fault->text);
 	}
-	return detail.data;
 }
 
 /* Refuses an event: one error for all its faults, soft where the caller takes it so. */
 void
-event_faults_report(List *faults, Node *escontext)
+event_faults_report(const List *faults, Node *escontext)
 {
-	errsave(escontext,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid usage event"),
-			 errdetail_internal("%s", faults_to_detail(faults)),
-			 errhint("A usage event is an object with the strings \"customerAlias\" and \"eventType\", "
-					 "and optionally \"customerEventId\" (string), \"eventTimestamp\" (ISO 8601 with an offset) "
-					 "and \"eventProperties\" (object).")));
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	event_faults_describe(&detail, -1, faults);
+	errsave(escontext, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid usage event"),
+						errdetail_internal("%s", detail.data), errhint(EVENT_HINT)));
 }

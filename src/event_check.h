@@ -5,6 +5,7 @@
 #ifndef USAGE_EVENTS_EVENT_CHECK_H
 #define USAGE_EVENTS_EVENT_CHECK_H
 
+#include "lib/stringinfo.h"
 #include "nodes/nodes.h"
 #include "nodes/pg_list.h"
 #include "usage_event.h"
@@ -38,12 +39,19 @@ typedef struct EventFields
 
 extern const EventText event_field_names[FIELD_COUNT];
 
+/* What every refusal of events says as its hint. */
+#define EVENT_HINT \
+	"A usage event is an object with the strings \"customerAlias\" and \"eventType\", " \
+	"and optionally \"customerEventId\" (string), \"eventTimestamp\" (ISO 8601 with an offset) " \
+	"and \"eventProperties\" (object)."
+
 extern void event_check_init(void);
 
 extern const char *check_text(EventText text);
 extern List *event_check(const EventFields *fields, UsageEvent *event);
 extern List *event_fault_add(List *faults, const char *field, const char *text);
-extern void event_faults_report(List *faults, Node *escontext);
+extern void event_faults_describe(StringInfo detail, int index, const List *faults);
+extern void event_faults_report(const List *faults, Node *escontext);
 extern const char *json_kind(const JsonbValue *value);
 
 #endif /* USAGE_EVENTS_EVENT_CHECK_H */

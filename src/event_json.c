@@ -27,9 +27,9 @@ field_of_key(const JsonbValue *key)
 
 /* Takes an object apart in one pass. */
 static void
-read_fields(Jsonb *json, EventFields *fields)
+read_fields(JsonbContainer *object, EventFields *fields)
 {
-	JsonbIterator *iterator = JsonbIteratorInit(&json->root);
+	JsonbIterator *iterator = JsonbIteratorInit(object);
 	JsonbIteratorToken token;
 	JsonbValue key;
 	JsonbValue value;
@@ -56,34 +56,35 @@ read_fields(Jsonb *json, EventFields *fields)
 	}
 }
 
-static const char *
-json_root_kind(Jsonb *json)
+/*
+ * Reads and checks an event that stands in other JSON.  Returns its faults, NIL
+ * if there is none.  The event's texts point into the JSON.
+ */
+List *
+event_json_read_value(const JsonbValue *value, UsageEvent *event)
 {
-	JsonbValue value;
+	EventFields fields;
+
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		return event_fault_add(NIL, NULL, psprintf("must be a JSON object, not %s", json_kind(value)));
+	read_fields(value->val.binary.data, &fields);
+	return event_check(&fields, event);
+}
+
+/* The same for an event that is a JSON document of its own. */
+List *
+event_json_read(Jsonb *json, UsageEvent *event)
+{
+	JsonbValue value = {.type = jbvBinary};
 
 	if (JB_ROOT_IS_SCALAR(json))
 		JsonbExtractScalar(&json->root, &value);
 	else
 	{
-		value.type = jbvBinary;
 		value.val.binary.data = &json->root;
+		value.val.binary.len = VARSIZE(json) - VARHDRSZ;
 	}
-	return json_kind(&value);
-}
-
-/*
- * Reads and checks an event.  Returns its faults, NIL if there is none.  The
- * event's texts point into the JSON.
- */
-List *
-event_json_read(Jsonb *json, UsageEvent *event)
-{
-	EventFields fields;
-
-	if (!JB_ROOT_IS_OBJECT(json))
-		return event_fault_add(NIL, NULL, psprintf("must be a JSON object, not %s", json_root_kind(json)));
-	read_fields(json, &fields);
-	return event_check(&fields, event);
+	return event_json_read_value(&value, event);
 }
 
 /* A value to be written: text, or the container of an object. */
@@ -191,4 +192,42 @@ event_json_write(const UsageEvent *event)
 		add_text(values, &count, FIELD_SEQUENCE_ACCOUNT_ID, (EventText){account_id, EVENT_ID_TEXT_LENGTH});
 	}
 	return assemble_object(values, count);
+}
+
+/*
+ * Assembles an array from whole objects, in the layout of jsonb.h: a header, an
+ * entry for each, which holds its length or, every JB_OFFSET_STRIDE-th, its end.
+ */
+Jsonb *
+event_json_array(Jsonb *const *objects, int count)
+{
+	Size entries_size = sizeof(uint32) + count * sizeof(JEntry);
+	Size size = 0;
+	Jsonb *json;
+	char *start;
+	char *at;
+
+	for (int i = 0; i < count; i++)
+		size += INTALIGN(VARSIZE(objects[i]) - VARHDRSZ);
+	if (size > JENTRY_OFFLENMASK)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("total size of jsonb array elements exceeds the maximum of %u bytes",
+							   (unsigned) JENTRY_OFFLENMASK)));
+
+	json = palloc0(VARHDRSZ + entries_size + size);
+	json->root.header = JB_FARRAY | count;
+	start = at = VARDATA(json) + entries_size;
+
+	for (int i = 0; i < count; i++)
+	{
+		Size length = VARSIZE(objects[i]) - VARHDRSZ;
+		char *end = start + INTALIGN(at - start) + length;
+
+		memcpy(end - length, &objects[i]->root, length);
+		json->root.children[i] =
+			JENTRY_ISCONTAINER | (i % JB_OFFSET_STRIDE == 0 ? JENTRY_HAS_OFF | (end - start) : end - at);
+		at = end;
+	}
+	SET_VARSIZE(json, at - (char *) json);
+	return json;
 }

@@ -8,6 +8,8 @@
 #include "event_check.h"
 
 extern List *event_json_read(Jsonb *json, UsageEvent *event);
+extern List *event_json_read_value(const JsonbValue *value, UsageEvent *event);
 extern Jsonb *event_json_write(const UsageEvent *event);
+extern Jsonb *event_json_array(Jsonb *const *objects, int count);
 
 #endif /* USAGE_EVENTS_EVENT_JSON_H */

@@ -10,12 +10,20 @@
  *								stored event
  *	same key, other content		moved to superseded_event, and replaced
  *
+ * A batch ends exactly as its events would one by one.  Its events are sorted by
+ * key into groups, and each group is played through in the order in which its
+ * events came, starting from the stored event of that key, if any.  What comes
+ * out is written set-based: the last version of each group to the table, the
+ * ones before it to the history.
+ *
  * The insert comes first, because most events are new: it tells by itself
  * whether the key is taken, and waits for another transaction that is about to
  * take or change it.  Only then is the row read, without a lock, which serves
- * retries; and only an event that is to be replaced locks its row, is compared
- * again, and gets its id under the lock, so that the versions of an event ascend
- * in the order in which they took its place.
+ * retries; and only an event that is to be replaced locks its row, is played
+ * through again, and gets its id under the lock, so that the versions of an event
+ * ascend in the order in which they took its place.  Keys are inserted and locked
+ * in ascending order: batches that overlap wait for each other, but do not
+ * deadlock.
  *
  * All goes through SQL (on Citus, rows written below it would land in the wrong
  * table), as the caller, with the account as a parameter.
@@ -29,11 +37,13 @@
 #include "account.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "event_check.h"
 #include "event_id.h"
 #include "miscadmin.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
 #include "statement.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
@@ -48,14 +58,33 @@ typedef enum OnConflict
 	ON_CONFLICT_REFUSE
 } OnConflict;
 
-static const struct config_enum_entry on_conflict_options[] = {{"supersede", ON_CONFLICT_SUPERSEDE, false},
-															   {"ignore", ON_CONFLICT_IGNORE, false},
-															   {"refuse", ON_CONFLICT_REFUSE, false},
-															   {NULL, 0, false}};
+static const struct config_enum_entry on_conflict_options[] = {
+	{"supersede", ON_CONFLICT_SUPERSEDE, false},
+	{"ignore", ON_CONFLICT_IGNORE, false},
+	{"refuse", ON_CONFLICT_REFUSE, false},
+	{NULL, 0, false},
+};
 
 static int on_conflict = ON_CONFLICT_SUPERSEDE;
 
-/* The parameters that every statement on an event numbers alike. */
+/* The events of one key, in the order in which they came. */
+typedef struct EventGroup
+{
+	EventPut **puts;
+	int count;
+	const UsageEvent *stored; /* the event of that key in the table, NULL if there is none */
+	EventPut *current;        /* the event to be written as current, NULL if the stored one stays */
+} EventGroup;
+
+/* A version that is superseded, and the event that supersedes it. */
+typedef struct SupersededVersion
+{
+	const UsageEvent *version;
+	const EventPut *successor;
+} SupersededVersion;
+
+/* The columns of an event in the order in which statements number their parameters. */
+#define EVENT_COLUMNS "account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties"
 enum
 {
 	ARGUMENT_ACCOUNT_ID,
@@ -65,14 +94,52 @@ enum
 	ARGUMENT_CUSTOMER_ALIAS,
 	ARGUMENT_EVENT_TYPE,
 	ARGUMENT_PROPERTIES,
-	ARGUMENT_SUPERSEDED_AT,
-	ARGUMENT_COUNT
+	EVENT_ARGUMENT_COUNT,
+	ARGUMENT_SUPERSEDED_AT = EVENT_ARGUMENT_COUNT,
+	ARGUMENT_SUPERSEDED_BY,
+	SUPERSEDED_ARGUMENT_COUNT
 };
 
-#define ARGUMENT_TYPES \
-	{ \
-		UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID \
-	}
+/* Arrays of one length, one row from each position: all columns but the account. */
+#define UNNEST_EVENTS \
+	"$1, pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)," \
+	" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7)"
+#define EVENT_ARRAY_TYPES \
+	UUIDOID, TEXTARRAYOID, UUIDARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID
+
+#define ON_CONFLICT_DO_NOTHING " ON CONFLICT (account_id, customer_event_id) DO NOTHING"
+
+static Statement insert_event = {
+	.sql = "INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
+		   " VALUES ($1, $2, $3, $4, $5, $6, $7)" ON_CONFLICT_DO_NOTHING,
+	.argument_count = EVENT_ARGUMENT_COUNT,
+	.argument_types = {UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID},
+};
+
+static Statement insert_events = {
+	.sql = "INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
+		   " SELECT " UNNEST_EVENTS ON_CONFLICT_DO_NOTHING,
+	.argument_count = EVENT_ARGUMENT_COUNT,
+	.argument_types = {EVENT_ARRAY_TYPES},
+};
+
+static Statement replace_events = {
+	.sql = "UPDATE usage_events.event AS e"
+		   " SET id = n.id, event_timestamp = n.event_timestamp, customer_alias = n.customer_alias,"
+		   " event_type = n.event_type, event_properties = n.event_properties"
+		   " FROM (SELECT " UNNEST_EVENTS ") AS n (" EVENT_COLUMNS ")"
+		   " WHERE e.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND e.customer_event_id OPERATOR(pg_catalog.=) n.customer_event_id",
+	.argument_count = EVENT_ARGUMENT_COUNT,
+	.argument_types = {EVENT_ARRAY_TYPES},
+};
+
+static Statement archive_events = {
+	.sql = "INSERT INTO usage_events.superseded_event (" EVENT_COLUMNS ", superseded_at, superseded_by)"
+		   " SELECT " UNNEST_EVENTS ", pg_catalog.unnest($8), pg_catalog.unnest($9)",
+	.argument_count = SUPERSEDED_ARGUMENT_COUNT,
+	.argument_types = {EVENT_ARRAY_TYPES, TIMESTAMPTZARRAYOID, UUIDARRAYOID},
+};
 
 /* The columns that read_row() reads. */
 #define ROW_COLUMNS "id, customer_event_id, customer_alias, event_type, event_timestamp, event_properties"
@@ -83,63 +150,25 @@ enum
 	COLUMN_CUSTOMER_ALIAS,
 	COLUMN_EVENT_TYPE,
 	COLUMN_TIMESTAMP,
-	COLUMN_PROPERTIES,
-	COLUMN_IS_SAME /* read by key only */
+	COLUMN_PROPERTIES
 };
 
-#define WHERE_KEY \
+#define SELECT_BY_KEYS \
+	"SELECT " ROW_COLUMNS " FROM usage_events.event" \
 	" WHERE account_id OPERATOR(pg_catalog.=) $1" \
-	" AND customer_event_id OPERATOR(pg_catalog.=) $2"
+	" AND customer_event_id OPERATOR(pg_catalog.=) ANY ($2)" \
+	" ORDER BY customer_event_id"
 
-static Statement insert_event = {
-	.sql = "INSERT INTO usage_events.event"
-		   " (account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties)"
-		   " VALUES ($1, $2, $3, $4, $5, $6, $7)"
-		   " ON CONFLICT (account_id, customer_event_id) DO NOTHING",
-	.argument_count = ARGUMENT_SUPERSEDED_AT,
-	.argument_types = ARGUMENT_TYPES,
+static Statement read_events = {
+	.sql = SELECT_BY_KEYS,
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
-/*
- * Content is compared as stored: instants and JSON values, not their spelling.  A
- * repeat without eventTimestamp ($4 is null) is the same if all else is.
- */
-#define SELECT_BY_KEY \
-	"SELECT " ROW_COLUMNS "," \
-	" customer_alias OPERATOR(pg_catalog.=) $5" \
-	" AND event_type OPERATOR(pg_catalog.=) $6" \
-	" AND ($4 IS NULL OR event_timestamp OPERATOR(pg_catalog.=) $4)" \
-	" AND event_properties OPERATOR(pg_catalog.=) $7" \
-	" FROM usage_events.event" WHERE_KEY
-
-static Statement read_event = {
-	.sql = SELECT_BY_KEY,
-	.argument_count = ARGUMENT_SUPERSEDED_AT,
-	.argument_types = ARGUMENT_TYPES,
-};
-
-static Statement lock_event = {
-	.sql = SELECT_BY_KEY " FOR NO KEY UPDATE",
-	.argument_count = ARGUMENT_SUPERSEDED_AT,
-	.argument_types = ARGUMENT_TYPES,
-};
-
-static Statement archive_event = {
-	.sql = "INSERT INTO usage_events.superseded_event"
-		   " (account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties,"
-		   " superseded_at, superseded_by)"
-		   " SELECT account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties,"
-		   " $8, $3"
-		   " FROM usage_events.event" WHERE_KEY,
-	.argument_count = ARGUMENT_COUNT,
-	.argument_types = ARGUMENT_TYPES,
-};
-
-static Statement replace_event = {
-	.sql = "UPDATE usage_events.event"
-		   " SET id = $3, event_timestamp = $4, customer_alias = $5, event_type = $6, event_properties = $7" WHERE_KEY,
-	.argument_count = ARGUMENT_SUPERSEDED_AT,
-	.argument_types = ARGUMENT_TYPES,
+static Statement lock_events = {
+	.sql = SELECT_BY_KEYS " FOR NO KEY UPDATE",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
 static Statement get_event = {
@@ -159,6 +188,8 @@ event_store_init(void)
 							 ON_CONFLICT_SUPERSEDE, on_conflict_options, PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
+/* Texts and bytes --------------------------------------------------------- */
+
 static Datum
 text_datum(EventText text)
 {
@@ -173,6 +204,15 @@ datum_text(Datum datum)
 	return (EventText){VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
 }
 
+/* As the collation "C" compares, which is that of the key. */
+static int
+compare_text(EventText a, EventText b)
+{
+	int result = memcmp(a.data, b.data, Min(a.length, b.length));
+
+	return result != 0 ? result : a.length - b.length;
+}
+
 /* The id's text, in memory of its own: what an event without customerEventId has as one. */
 static EventText
 id_text(const pg_uuid_t *id)
@@ -183,12 +223,63 @@ id_text(const pg_uuid_t *id)
 	return (EventText){text, EVENT_ID_TEXT_LENGTH};
 }
 
-/* A column of the first row that the last statement returned. */
+/* Arrays of parameters ---------------------------------------------------- */
+
 static Datum
-column(int number)
+uuid_array(Datum *values, int count)
+{
+	return PointerGetDatum(construct_array(values, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+static Datum
+timestamp_array(Datum *values, int count)
+{
+	return PointerGetDatum(
+		construct_array(values, count, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+static Datum
+varlena_array(Datum *values, int count, Oid type)
+{
+	return PointerGetDatum(construct_array(values, count, type, -1, false, TYPALIGN_INT));
+}
+
+/* The parameters of a statement over events: arrays of all their columns. */
+static void
+event_arrays(const pg_uuid_t *account_id, const UsageEvent *const *events, int count, Datum *arguments)
+{
+	Datum *values = palloc(sizeof(Datum) * count);
+
+	arguments[ARGUMENT_ACCOUNT_ID] = UUIDPGetDatum(account_id);
+
+	for (int i = 0; i < count; i++)
+		values[i] = text_datum(events[i]->customer_event_id);
+	arguments[ARGUMENT_CUSTOMER_EVENT_ID] = varlena_array(values, count, TEXTOID);
+	for (int i = 0; i < count; i++)
+		values[i] = UUIDPGetDatum(&events[i]->id);
+	arguments[ARGUMENT_ID] = uuid_array(values, count);
+	for (int i = 0; i < count; i++)
+		values[i] = TimestampTzGetDatum(events[i]->timestamp);
+	arguments[ARGUMENT_TIMESTAMP] = timestamp_array(values, count);
+	for (int i = 0; i < count; i++)
+		values[i] = text_datum(events[i]->customer_alias);
+	arguments[ARGUMENT_CUSTOMER_ALIAS] = varlena_array(values, count, TEXTOID);
+	for (int i = 0; i < count; i++)
+		values[i] = text_datum(events[i]->event_type);
+	arguments[ARGUMENT_EVENT_TYPE] = varlena_array(values, count, TEXTOID);
+	for (int i = 0; i < count; i++)
+		values[i] = JsonbPGetDatum(events[i]->properties);
+	arguments[ARGUMENT_PROPERTIES] = varlena_array(values, count, JSONBOID);
+}
+
+/* Rows -------------------------------------------------------------------- */
+
+/* A column of a row that the last statement returned. */
+static Datum
+column(uint64 row, int number)
 {
 	bool isnull;
-	Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, &isnull);
+	Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, &isnull);
 
 	if (isnull)
 		elog(ERROR, "unexpected null in column %d of usage_events.event", number);
@@ -197,19 +288,188 @@ column(int number)
 
 /* Reads the row into the event, in memory that outlives SPI. */
 static void
-read_row(const pg_uuid_t *account_id, UsageEvent *event, MemoryContext context)
+read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event, MemoryContext context)
 {
 	MemoryContext spi_context = MemoryContextSwitchTo(context);
 
 	event->account_id = *account_id;
-	event->id = *DatumGetUUIDP(column(COLUMN_ID));
-	event->timestamp = DatumGetTimestampTz(column(COLUMN_TIMESTAMP));
-	event->customer_event_id = datum_text(PointerGetDatum(DatumGetTextPCopy(column(COLUMN_CUSTOMER_EVENT_ID))));
-	event->customer_alias = datum_text(PointerGetDatum(DatumGetTextPCopy(column(COLUMN_CUSTOMER_ALIAS))));
-	event->event_type = datum_text(PointerGetDatum(DatumGetTextPCopy(column(COLUMN_EVENT_TYPE))));
-	event->properties = DatumGetJsonbPCopy(column(COLUMN_PROPERTIES));
+	event->id = *DatumGetUUIDP(column(row, COLUMN_ID));
+	event->timestamp = DatumGetTimestampTz(column(row, COLUMN_TIMESTAMP));
+	event->customer_event_id = datum_text(PointerGetDatum(DatumGetTextPCopy(column(row, COLUMN_CUSTOMER_EVENT_ID))));
+	event->customer_alias = datum_text(PointerGetDatum(DatumGetTextPCopy(column(row, COLUMN_CUSTOMER_ALIAS))));
+	event->event_type = datum_text(PointerGetDatum(DatumGetTextPCopy(column(row, COLUMN_EVENT_TYPE))));
+	event->properties = DatumGetJsonbPCopy(column(row, COLUMN_PROPERTIES));
 	event->has_account_id = event->has_id = event->has_timestamp = true;
 	MemoryContextSwitchTo(spi_context);
+}
+
+/*
+ * Reads or locks the stored events of the groups, in the order of their keys;
+ * `stored` of a group is NULL afterwards if there is none.
+ */
+static void
+read_stored(Statement *statement, const pg_uuid_t *account_id, EventGroup **groups, int count, MemoryContext context)
+{
+	Datum *keys = palloc(sizeof(Datum) * count);
+	uint64 row = 0;
+
+	for (int i = 0; i < count; i++)
+		keys[i] = text_datum(groups[i]->puts[0]->event.customer_event_id);
+	statement_execute(statement, (Datum[]){UUIDPGetDatum(account_id), varlena_array(keys, count, TEXTOID)}, NULL);
+
+	for (int i = 0; i < count; i++)
+	{
+		groups[i]->stored = NULL;
+		if (row < SPI_processed && compare_text(datum_text(column(row, COLUMN_CUSTOMER_EVENT_ID)),
+												groups[i]->puts[0]->event.customer_event_id) == 0)
+		{
+			UsageEvent *stored = MemoryContextAlloc(context, sizeof(UsageEvent));
+
+			read_row(row++, account_id, stored, context);
+			groups[i]->stored = stored;
+		}
+	}
+	if (row != SPI_processed)
+		elog(ERROR, "usage events came back out of order");
+}
+
+/* The rule of supersede --------------------------------------------------- */
+
+/*
+ * Content is compared as stored: instants and JSON values, not their spelling.  A
+ * repeat without eventTimestamp is the same if all else is: the client sent the
+ * same bytes twice.
+ */
+static bool
+is_same_content(const UsageEvent *stored, const EventPut *put)
+{
+	const UsageEvent *event = &put->event;
+
+	return compare_text(stored->customer_alias, event->customer_alias) == 0 &&
+		   compare_text(stored->event_type, event->event_type) == 0 &&
+		   (!event->has_timestamp || stored->timestamp == event->timestamp) &&
+		   compareJsonbContainers(&stored->properties->root, &event->properties->root) == 0;
+}
+
+/*
+ * Plays a group through: what each of its events finds, and is answered.  Sets
+ * the event that is current in the end, unless the stored one stays.
+ */
+static void
+play_through(EventGroup *group)
+{
+	const UsageEvent *last = group->stored;
+
+	group->current = NULL;
+	for (int i = 0; i < group->count; i++)
+	{
+		EventPut *put = group->puts[i];
+
+		put->superseded = NULL;
+		put->answer = last;
+		if (last != NULL && is_same_content(last, put))
+			put->outcome = EVENT_UNCHANGED;
+		else if (last != NULL && on_conflict == ON_CONFLICT_IGNORE)
+			put->outcome = EVENT_UNCHANGED;
+		else if (last != NULL && on_conflict == ON_CONFLICT_REFUSE)
+			put->outcome = EVENT_REFUSED;
+		else
+		{
+			put->outcome = last == NULL ? EVENT_CREATED : EVENT_SUPERSEDED;
+			put->superseded = last;
+			put->answer = last = &put->event;
+			group->current = put;
+		}
+	}
+}
+
+/* What is wrong with an event that was refused for a conflict, worded to follow the name of its field. */
+const char *
+event_conflict_text(const EventPut *put)
+{
+	char id[EVENT_ID_TEXT_LENGTH + 1];
+
+	event_id_to_text(&put->answer->id, id);
+	return psprintf("is taken by event %s, which has other content", id);
+}
+
+/* Refuses events for their conflicts: one error for all. */
+void
+event_conflicts_report(const EventPut *puts, int count)
+{
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	for (int i = 0; i < count; i++)
+	{
+		if (puts[i].outcome == EVENT_REFUSED)
+			event_faults_describe(&detail, count == 1 ? -1 : i,
+								  event_fault_add(NIL, event_field_names[FIELD_CUSTOMER_EVENT_ID].data,
+												  event_conflict_text(&puts[i])));
+	}
+	ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION), errmsg("usage event conflicts with a stored one"),
+					errdetail_internal("%s", detail.data),
+					errhint("Send the event with another \"customerEventId\", "
+							"or set usage_events.on_conflict to \"supersede\" to replace the stored one.")));
+}
+
+/* Writing ----------------------------------------------------------------- */
+
+/* Runs a statement over the events that the groups have as current. */
+static uint64
+write_current(Statement *statement, const pg_uuid_t *account_id, EventGroup **groups, int count)
+{
+	const UsageEvent **events = palloc(sizeof(UsageEvent *) * count);
+	Datum arguments[EVENT_ARGUMENT_COUNT];
+
+	for (int i = 0; i < count; i++)
+		events[i] = &groups[i]->current->event;
+	event_arrays(account_id, events, count, arguments);
+	statement_execute(statement, arguments, NULL);
+	return SPI_processed;
+}
+
+/* Gives the new versions of a group ids above that of the stored one, whose row is locked. */
+static void
+assign_ids_above_stored(EventGroup *group)
+{
+	event_id_generate_after(&group->puts[0]->event.id, &group->stored->id);
+	for (int i = 1; i < group->count; i++)
+		event_id_generate(&group->puts[i]->event.id);
+}
+
+/* Writes all that was superseded to the history. */
+static void
+archive_superseded(const pg_uuid_t *account_id, EventPut *puts, int count)
+{
+	const UsageEvent **versions = palloc(sizeof(UsageEvent *) * count);
+	Datum *superseded_at = palloc(sizeof(Datum) * count);
+	Datum *superseded_by = palloc(sizeof(Datum) * count);
+	Datum arguments[SUPERSEDED_ARGUMENT_COUNT];
+	int superseded_count = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		TimestampTz at;
+
+		if (puts[i].superseded == NULL)
+			continue;
+
+		/* The moment at which one version ends is the moment at which the next begins. */
+		if (!event_id_timestamp(&puts[i].event.id, &at))
+			elog(ERROR, "id of a usage event is not of version 7");
+		versions[superseded_count] = puts[i].superseded;
+		superseded_at[superseded_count] = TimestampTzGetDatum(at);
+		superseded_by[superseded_count] = UUIDPGetDatum(&puts[i].event.id);
+		superseded_count++;
+	}
+	if (superseded_count == 0)
+		return;
+
+	event_arrays(account_id, versions, superseded_count, arguments);
+	arguments[ARGUMENT_SUPERSEDED_AT] = timestamp_array(superseded_at, superseded_count);
+	arguments[ARGUMENT_SUPERSEDED_BY] = uuid_array(superseded_by, superseded_count);
+	statement_execute(&archive_events, arguments, NULL);
 }
 
 /*
@@ -227,7 +487,6 @@ static void
 ensure_durable(void)
 {
 	bool has_standbys = SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0';
-
 	bool has_written = TransactionIdIsValid(GetTopTransactionIdIfAny()) && XactLastRecEnd != 0;
 
 	if (has_written || synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
@@ -236,115 +495,211 @@ ensure_durable(void)
 		log_transactional_message("usage_events", "retry", strlen("retry"));
 }
 
-/* Puts the event into the place of the stored one, whose row is locked. */
-static void
-supersede(const UsageEvent *stored, UsageEvent *event, Datum *arguments)
+/* Putting ----------------------------------------------------------------- */
+
+/* Moves the groups for which `wanted` holds to the front of the list; returns their number. */
+static int
+keep_groups(EventGroup **groups, int count, bool (*wanted)(const EventGroup *group))
 {
-	TimestampTz superseded_at;
+	int kept = 0;
 
-	event_id_generate_after(&event->id, &stored->id);
-
-	/* The moment at which one version ends is the moment at which the next begins. */
-	if (!event_id_timestamp(&event->id, &superseded_at))
-		elog(ERROR, "id of a usage event is not of version 7");
-	arguments[ARGUMENT_SUPERSEDED_AT] = TimestampTzGetDatum(superseded_at);
-
-	statement_execute(&archive_event, arguments, NULL);
-	statement_execute(&replace_event, arguments, NULL);
+	for (int i = 0; i < count; i++)
+	{
+		if (wanted(groups[i]))
+			groups[kept++] = groups[i];
+	}
+	return kept;
 }
 
-static void
-refuse_conflict(const UsageEvent *stored)
+static bool
+has_no_stored(const EventGroup *group)
 {
-	char id[EVENT_ID_TEXT_LENGTH + 1];
+	return group->stored == NULL;
+}
 
-	event_id_to_text(&stored->id, id);
-	ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION), errmsg("usage event conflicts with a stored one"),
-					errdetail("Event %s has the same \"customerEventId\" and other content.", id),
-					errhint("Send the event with another \"customerEventId\", "
-							"or set usage_events.on_conflict to \"supersede\" to replace the stored one.")));
+/* The stored event is not the one that we have just inserted. */
+static bool
+is_taken(const EventGroup *group)
+{
+	return group->stored == NULL || !event_id_equal(&group->stored->id, &group->current->event.id);
+}
+
+static bool
+is_to_be_replaced(const EventGroup *group)
+{
+	return group->stored != NULL && group->current != NULL;
 }
 
 /*
- * Handles an event whose key is taken; `event` becomes what is stored then.
- * Returns false if the key is free again.
+ * Stores the groups.  With `is_taken_already`, the caller has tried to insert and
+ * found the keys taken.
  */
-static bool
-put_over_stored(const pg_uuid_t *account_id, UsageEvent *event, Datum *arguments, MemoryContext context)
+static void
+put_groups(const pg_uuid_t *account_id, EventGroup **groups, int count, bool is_taken_already, MemoryContext context)
 {
-	Statement *const reads[] = {&read_event, &lock_event};
-	char nulls[ARGUMENT_COUNT + 1];
-	UsageEvent stored;
-
-	memset(nulls, ' ', sizeof(nulls));
-	if (!event->has_timestamp)
-		nulls[ARGUMENT_TIMESTAMP] = 'n';
-
-	for (size_t i = 0; i < lengthof(reads); i++)
+	for (int attempts = 0; attempts < MAX_ATTEMPTS; attempts++)
 	{
-		statement_execute(reads[i], arguments, nulls);
-		if (SPI_processed == 0)
-			return false;
-		read_row(account_id, &stored, context);
+		EventGroup **locked;
+		int locked_count;
 
-		if (DatumGetBool(column(COLUMN_IS_SAME)) || on_conflict == ON_CONFLICT_IGNORE)
+		CHECK_FOR_INTERRUPTS();
+
+		/* As if all were new; what is not inserted has a stored event. */
+		if (!is_taken_already)
 		{
-			ensure_durable();
-			*event = stored;
-			return true;
+			for (int i = 0; i < count; i++)
+			{
+				groups[i]->stored = NULL;
+				play_through(groups[i]);
+			}
+			if (write_current(&insert_events, account_id, groups, count) == (uint64) count)
+				return;
 		}
-		if (on_conflict == ON_CONFLICT_REFUSE)
-			refuse_conflict(&stored);
+		read_stored(&read_events, account_id, groups, count, context);
+		if (!is_taken_already)
+			count = keep_groups(groups, count, is_taken);
+
+		/* Retries end here. */
+		for (int i = 0; i < count; i++)
+			play_through(groups[i]);
+
+		/* What is to be replaced is locked and played through again. */
+		locked = palloc(sizeof(EventGroup *) * count);
+		memcpy(locked, groups, sizeof(EventGroup *) * count);
+		locked_count = keep_groups(locked, count, is_to_be_replaced);
+		if (locked_count > 0)
+		{
+			read_stored(&lock_events, account_id, locked, locked_count, context);
+			for (int i = 0; i < locked_count; i++)
+				play_through(locked[i]);
+			locked_count = keep_groups(locked, locked_count, is_to_be_replaced);
+			for (int i = 0; i < locked_count; i++)
+				assign_ids_above_stored(locked[i]);
+			if (locked_count > 0 &&
+				write_current(&replace_events, account_id, locked, locked_count) != (uint64) locked_count)
+				elog(ERROR, "could not replace usage events that are locked");
+		}
+
+		/* Whoever had the other keys took them back: they are free, or look so under a policy of the user's. */
+		count = keep_groups(groups, count, has_no_stored);
+		if (count == 0)
+			return;
+		is_taken_already = false;
 	}
 
-	supersede(&stored, event, arguments);
-	return true;
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("could not store usage event"),
+					errdetail("Its \"customerEventId\" is taken by an event that cannot be read.")));
 }
 
-/*
- * Stores an event; afterwards it is what is stored: with its id, or, where it was
- * a retry, the event that had been stored before.
- */
-void
-event_store_put(const pg_uuid_t *account_id, UsageEvent *event)
+/* Fills what the sender left out. */
+static void
+complete(EventPut *put)
 {
-	MemoryContext context = CurrentMemoryContext;
-	Datum arguments[ARGUMENT_COUNT];
-	int attempts = 0;
-
-	account_require(account_id);
+	UsageEvent *event = &put->event;
 
 	event_id_generate(&event->id);
 	if (event->customer_event_id.data == NULL)
 		event->customer_event_id = id_text(&event->id);
 	if (!event->has_timestamp)
 		event->timestamp = GetCurrentTimestamp();
+}
 
-	arguments[ARGUMENT_ACCOUNT_ID] = UUIDPGetDatum(account_id);
-	arguments[ARGUMENT_CUSTOMER_EVENT_ID] = text_datum(event->customer_event_id);
-	arguments[ARGUMENT_ID] = UUIDPGetDatum(&event->id);
-	arguments[ARGUMENT_TIMESTAMP] = TimestampTzGetDatum(event->timestamp);
-	arguments[ARGUMENT_CUSTOMER_ALIAS] = text_datum(event->customer_alias);
-	arguments[ARGUMENT_EVENT_TYPE] = text_datum(event->event_type);
-	arguments[ARGUMENT_PROPERTIES] = JsonbPGetDatum(event->properties);
+/* The rest, common to one and many: history, durability, and whole events as answers. */
+static void
+finish(const pg_uuid_t *account_id, EventPut *puts, int count)
+{
+	bool rests_on_stored = false;
+
+	archive_superseded(account_id, puts, count);
+	for (int i = 0; i < count; i++)
+	{
+		UsageEvent *event = &puts[i].event;
+
+		event->account_id = *account_id;
+		event->has_account_id = event->has_id = event->has_timestamp = true;
+		rests_on_stored = rests_on_stored || puts[i].outcome == EVENT_UNCHANGED;
+	}
+	if (rests_on_stored)
+		ensure_durable();
+}
+
+/* Stores one event: as a batch of one would, but with one statement where it is new. */
+void
+event_store_put(const pg_uuid_t *account_id, EventPut *put)
+{
+	MemoryContext context = CurrentMemoryContext;
+	EventGroup group = {.puts = &put, .count = 1};
+	EventGroup *groups[] = {&group};
+	UsageEvent *event = &put->event;
+
+	account_require(account_id);
+	complete(put);
+	play_through(&group);
 
 	SPI_connect();
-	for (;;)
-	{
-		statement_execute(&insert_event, arguments, NULL);
-		if (SPI_processed == 1 || put_over_stored(account_id, event, arguments, context))
-			break;
-
-		/* Whoever had the key took it back: it is free, or looks so under a policy of the user's. */
-		CHECK_FOR_INTERRUPTS();
-		if (++attempts == MAX_ATTEMPTS)
-			ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("could not store usage event"),
-							errdetail("Its \"customerEventId\" is taken by an event that cannot be read.")));
-	}
+	statement_execute(&insert_event,
+					  (Datum[]){
+						  [ARGUMENT_ACCOUNT_ID] = UUIDPGetDatum(account_id),
+						  [ARGUMENT_CUSTOMER_EVENT_ID] = text_datum(event->customer_event_id),
+						  [ARGUMENT_ID] = UUIDPGetDatum(&event->id),
+						  [ARGUMENT_TIMESTAMP] = TimestampTzGetDatum(event->timestamp),
+						  [ARGUMENT_CUSTOMER_ALIAS] = text_datum(event->customer_alias),
+						  [ARGUMENT_EVENT_TYPE] = text_datum(event->event_type),
+						  [ARGUMENT_PROPERTIES] = JsonbPGetDatum(event->properties),
+					  },
+					  NULL);
+	if (SPI_processed == 0)
+		put_groups(account_id, groups, 1, true, context);
+	finish(account_id, put, 1);
 	SPI_finish();
+}
 
-	event->account_id = *account_id;
-	event->has_account_id = event->has_id = event->has_timestamp = true;
+static int
+compare_puts(const void *a, const void *b)
+{
+	const EventPut *put_a = *(EventPut *const *) a;
+	const EventPut *put_b = *(EventPut *const *) b;
+	int result = compare_text(put_a->event.customer_event_id, put_b->event.customer_event_id);
+
+	/* Those of one key stay in the order of the batch, which is their order in memory. */
+	return result != 0 ? result : (put_a > put_b) - (put_a < put_b);
+}
+
+/* Stores a batch, in the order given. */
+void
+event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count)
+{
+	MemoryContext context = CurrentMemoryContext;
+	EventPut **sorted = palloc(sizeof(EventPut *) * count);
+	EventGroup *all_groups = palloc(sizeof(EventGroup) * count);
+	EventGroup **groups = palloc(sizeof(EventGroup *) * count);
+	int group_count = 0;
+
+	if (count == 0)
+		return;
+
+	account_require(account_id);
+	for (int i = 0; i < count; i++)
+	{
+		complete(&puts[i]);
+		sorted[i] = &puts[i];
+	}
+	qsort(sorted, count, sizeof(EventPut *), compare_puts);
+
+	for (int i = 0; i < count; i++)
+	{
+		if (i == 0 || compare_text(sorted[i - 1]->event.customer_event_id, sorted[i]->event.customer_event_id) != 0)
+		{
+			groups[group_count] = &all_groups[group_count];
+			*groups[group_count++] = (EventGroup){.puts = &sorted[i]};
+		}
+		groups[group_count - 1]->count++;
+	}
+
+	SPI_connect();
+	put_groups(account_id, groups, group_count, false, context);
+	finish(account_id, puts, count);
+	SPI_finish();
 }
 
 /* Reads the account's event of that id; false if there is none. */
@@ -358,7 +713,7 @@ event_store_get(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *ev
 	statement_execute(&get_event, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id)}, NULL);
 	found = SPI_processed > 0;
 	if (found)
-		read_row(account_id, event, context);
+		read_row(0, account_id, event, context);
 	SPI_finish();
 	return found;
 }

@@ -7,9 +7,30 @@
 
 #include "usage_event.h"
 
+typedef enum EventOutcome
+{
+	EVENT_CREATED,
+	EVENT_SUPERSEDED,
+	EVENT_UNCHANGED,
+	EVENT_REFUSED /* usage_events.on_conflict is refuse */
+} EventOutcome;
+
+/* An event to be stored, and what became of it. */
+typedef struct EventPut
+{
+	UsageEvent event; /* as sent; afterwards with all that the sender left out */
+	EventOutcome outcome;
+	const UsageEvent *answer;     /* what is stored: this event, or the one that stays; never NULL afterwards */
+	const UsageEvent *superseded; /* the version that this event replaced, or NULL */
+} EventPut;
+
 extern void event_store_init(void);
 
-extern void event_store_put(const pg_uuid_t *account_id, UsageEvent *event);
+extern const char *event_conflict_text(const EventPut *put);
+extern void event_conflicts_report(const EventPut *puts, int count);
+
+extern void event_store_put(const pg_uuid_t *account_id, EventPut *put);
+extern void event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count);
 extern bool event_store_get(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *event);
 
 #endif /* USAGE_EVENTS_EVENT_STORE_H */
