@@ -21,7 +21,8 @@ DOCS = README.md
 # The server's headers do not pass -Wextra themselves: as system headers they need not.
 PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) -DUSAGE_EVENTS_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -std=gnu99 -Wall -Wextra -Werror
-SHLIB_LINK = -luuid
+# Below 16 every symbol is visible: our calls shall reach our own functions whatever else is loaded.
+SHLIB_LINK = -luuid -Wl,-Bsymbolic
 
 REGRESS = $(sort $(notdir $(basename $(wildcard test/sql/*.sql))))
 REGRESS_OPTS = --inputdir=test --load-extension=usage_events

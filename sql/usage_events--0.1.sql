@@ -121,6 +121,22 @@ COMMENT ON COLUMN usage_events.superseded_event.event_properties IS 'Quantities 
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.superseded_event', '');
 
+CREATE TABLE usage_events.rejected_event (
+    account_id uuid NOT NULL,
+    id uuid NOT NULL,
+    body text NOT NULL,
+    faults jsonb NOT NULL,
+    CONSTRAINT rejected_event_pkey PRIMARY KEY (account_id, id)
+);
+
+COMMENT ON TABLE usage_events.rejected_event IS 'Events that were refused on their way in, kept to be looked at and sent again';
+COMMENT ON COLUMN usage_events.rejected_event.account_id IS 'The account to which it was sent';
+COMMENT ON COLUMN usage_events.rejected_event.id IS 'Id of the rejection, a UUID of version 7; the time inside it is when it was rejected';
+COMMENT ON COLUMN usage_events.rejected_event.body IS 'The event as it came';
+COMMENT ON COLUMN usage_events.rejected_event.faults IS 'Why it was refused: [{"field", "fault"}], without field where the event as a whole is meant';
+
+SELECT pg_catalog.pg_extension_config_dump('usage_events.rejected_event', '');
+
 -- Isolation ----------------------------------------------------------------
 
 -- One text for every table: a row belongs to the account of the session.  A plain
@@ -129,12 +145,15 @@ SELECT pg_catalog.pg_extension_config_dump('usage_events.superseded_event', '');
 ALTER TABLE usage_events.account ENABLE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.superseded_event ENABLE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.rejected_event ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_account ON usage_events.account
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 CREATE POLICY own_account ON usage_events.event
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 CREATE POLICY own_account ON usage_events.superseded_event
+    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
+CREATE POLICY own_account ON usage_events.rejected_event
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 
 -- The type usage_event -----------------------------------------------------
@@ -208,6 +227,38 @@ AS 'MODULE_PATHNAME', 'create_event';
 COMMENT ON FUNCTION usage_events.create_event(uuid, jsonb) IS
 'create_usage_event() for an account named by the caller, who may act for any: for servers that serve many accounts. Errors as there, and 22023 for an account that does not exist';
 
+-- Many at once: as the same events one by one, in the order given.
+CREATE FUNCTION @extschema@.create_usage_events(jsonb) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'create_usage_events';
+
+COMMENT ON FUNCTION @extschema@.create_usage_events(jsonb) IS
+'Create usage events, all or none
+Takes an array of events as create_usage_event() takes one, stores them as if sent one by one, and returns an array of what is stored, in the same order. Errors: 22023 naming each faulty event by its index (from 0) with every fault; otherwise as create_usage_event()';
+
+CREATE FUNCTION usage_events.create_events(account_id uuid, events jsonb) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'create_events';
+
+COMMENT ON FUNCTION usage_events.create_events(uuid, jsonb) IS
+'create_usage_events() for an account named by the caller, who may act for any. Errors as there, and 22023 for an account that does not exist';
+
+CREATE FUNCTION @extschema@.ingest_usage_events(jsonb) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ingest_usage_events';
+
+COMMENT ON FUNCTION @extschema@.ingest_usage_events(jsonb) IS
+'Create usage events, each that can be
+Takes an array of events, stores those that pass, keeps the others in rejected_usage_events, and returns {"created", "superseded", "unchanged", "refused", "outcomes"}: four totals, and for each event in order {"index", "outcome", "id"} or {"index", "outcome": "refused", "faults": [{"field", "fault"}]}. Errors: 22023 for what is no array, 22004 for NULL';
+
+CREATE FUNCTION @extschema@.retry_rejected_usage_events(ids uuid[] DEFAULT NULL) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'retry_rejected_usage_events';
+
+COMMENT ON FUNCTION @extschema@.retry_rejected_usage_events(uuid[]) IS
+'Send rejected usage events again
+Takes ids of rejected_usage_events, or NULL for all of the session''s account, sends these events again in the order in which they were rejected, and returns what ingest_usage_events() would. Those that are refused again are kept again, under a new id';
+
 CREATE FUNCTION @extschema@.get_usage_event(id uuid) RETURNS jsonb
 LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'get_usage_event';
@@ -262,12 +313,54 @@ COMMENT ON COLUMN @extschema@.usage_event_history.ingested_at IS 'When this vers
 COMMENT ON COLUMN @extschema@.usage_event_history.superseded_at IS 'When another version took its place';
 COMMENT ON COLUMN @extschema@.usage_event_history.superseded_by IS 'Id of the version that took its place';
 
+CREATE VIEW @extschema@.rejected_usage_events WITH (security_invoker = true) AS
+SELECT id,
+       body,
+       faults,
+       account_id,
+       @extschema@.uuid_v7_timestamp(id) AS rejected_at
+FROM usage_events.rejected_event;
+
+COMMENT ON VIEW @extschema@.rejected_usage_events IS 'Events that were refused on their way in; retry_rejected_usage_events() sends them again';
+COMMENT ON COLUMN @extschema@.rejected_usage_events.id IS 'Id of the rejection';
+COMMENT ON COLUMN @extschema@.rejected_usage_events.body IS 'The event as it came';
+COMMENT ON COLUMN @extschema@.rejected_usage_events.faults IS 'Why it was refused: [{"field", "fault"}]';
+COMMENT ON COLUMN @extschema@.rejected_usage_events.account_id IS 'The account to which it was sent';
+COMMENT ON COLUMN @extschema@.rejected_usage_events.rejected_at IS 'When it was rejected, to the millisecond';
+
+-- Import -------------------------------------------------------------------
+
+CREATE VIEW @extschema@.usage_event_import WITH (security_invoker = true) AS
+SELECT ''::text AS event WHERE false;
+
+COMMENT ON VIEW @extschema@.usage_event_import IS
+'COPY usage_event_import FROM ...: one JSON event a line. Always empty to read. usage_events.import_on_error says what happens to a line that is no event';
+COMMENT ON COLUMN @extschema@.usage_event_import.event IS 'An event as create_usage_event() takes it';
+
+CREATE FUNCTION usage_events.import_usage_events() RETURNS trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'import_usage_events';
+
+COMMENT ON FUNCTION usage_events.import_usage_events() IS
+'Gathers the rows that a statement writes to usage_event_import, and stores them in batches. Errors as create_usage_events()';
+
+CREATE TRIGGER usage_event_import_begin BEFORE INSERT ON @extschema@.usage_event_import
+    FOR EACH STATEMENT EXECUTE FUNCTION usage_events.import_usage_events();
+CREATE TRIGGER usage_event_import_row INSTEAD OF INSERT ON @extschema@.usage_event_import
+    FOR EACH ROW EXECUTE FUNCTION usage_events.import_usage_events();
+CREATE TRIGGER usage_event_import_end AFTER INSERT ON @extschema@.usage_event_import
+    FOR EACH STATEMENT EXECUTE FUNCTION usage_events.import_usage_events();
+
 -- Privileges ---------------------------------------------------------------
 
 REVOKE EXECUTE ON FUNCTION
     @extschema@.create_usage_event(jsonb),
+    @extschema@.create_usage_events(jsonb),
+    @extschema@.ingest_usage_events(jsonb),
+    @extschema@.retry_rejected_usage_events(uuid[]),
     @extschema@.get_usage_event(uuid),
     usage_events.create_event(uuid, jsonb),
+    usage_events.create_events(uuid, jsonb),
     usage_events.create_account(text)
 FROM PUBLIC;
 
@@ -287,22 +380,23 @@ BEGIN
     END IF;
 
     EXECUTE format('GRANT USAGE ON SCHEMA usage_events, @extschema@ TO %s', role);
-    EXECUTE format('GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event TO %s', role);
-    EXECUTE format('GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history TO %s', role);
+    EXECUTE format('GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event, usage_events.rejected_event TO %s', role);
+    EXECUTE format('GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history, @extschema@.rejected_usage_events TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.get_usage_event(uuid) TO %s', role);
     IF access = 'read' THEN
         RETURN;
     END IF;
 
-    EXECUTE format('GRANT INSERT ON usage_events.event, usage_events.superseded_event TO %s', role);
+    EXECUTE format('GRANT INSERT ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event, @extschema@.usage_event_import TO %s', role);
+    EXECUTE format('GRANT DELETE ON usage_events.rejected_event TO %s', role);
     EXECUTE format('GRANT UPDATE (id, event_timestamp, customer_alias, event_type, event_properties) ON usage_events.event TO %s', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb) TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb), @extschema@.create_usage_events(jsonb), @extschema@.ingest_usage_events(jsonb), @extschema@.retry_rejected_usage_events(uuid[]) TO %s', role);
     IF access = 'ingest' THEN
         RETURN;
     END IF;
 
     EXECUTE format('GRANT INSERT ON usage_events.account TO %s', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_account(text) TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.create_account(text) TO %s', role);
 END
 $$;
 

@@ -209,7 +209,7 @@ create_account(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("account name must not be null")));
 
 	name = PG_GETARG_TEXT_PP(0);
-	fault = check_text((EventText){VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)});
+	fault = event_check_text((EventText){VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)});
 	if (fault != NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid account name"),
 						errdetail("The name %s.", fault)));

@@ -33,7 +33,8 @@ is_event_table(Oid relation)
 
 	return OidIsValid(schema) && OidIsValid(relation) &&
 		   (relation == get_relname_relid("event", schema) ||
-			relation == get_relname_relid("superseded_event", schema));
+			relation == get_relname_relid("superseded_event", schema) ||
+			relation == get_relname_relid("rejected_event", schema));
 }
 
 /* Looks as the bootstrap superuser, past row-level security: of any account. */

@@ -53,7 +53,7 @@ event_check_init(void)
 
 /* What kind of JSON value this is, with its article. */
 const char *
-json_kind(const JsonbValue *value)
+event_json_kind(const JsonbValue *value)
 {
 	switch (value->type)
 	{
@@ -154,7 +154,7 @@ is_blank(EventText text)
 
 /* Rule of every text: not blank, and not too long.  Returns the fault, or NULL. */
 const char *
-check_text(EventText text)
+event_check_text(EventText text)
 {
 	if (is_blank(text))
 		return "must not be blank";
@@ -182,7 +182,7 @@ is_absent_or_null(const EventFields *fields, EventField field)
 	return !fields->given[field] || fields->value[field].type == jbvNull;
 }
 
-/* Rule of a field that holds text: a string that passes check_text(). */
+/* Rule of a field that holds text: a string that passes event_check_text(). */
 static List *
 check_string(List *faults, const EventFields *fields, EventField field, EventText *text)
 {
@@ -191,10 +191,10 @@ check_string(List *faults, const EventFields *fields, EventField field, EventTex
 
 	if (value->type != jbvString)
 		return event_fault_add(faults, event_field_names[field].data,
-							   psprintf("must be a string, not %s", json_kind(value)));
+							   psprintf("must be a string, not %s", event_json_kind(value)));
 
 	*text = string_text(value);
-	fault = check_text(*text);
+	fault = event_check_text(*text);
 	if (fault != NULL)
 		return event_fault_add(faults, event_field_names[field].data, fault);
 	return faults;
@@ -229,7 +229,7 @@ check_event_timestamp(List *faults, const EventFields *fields, UsageEvent *event
 	if (is_absent_or_null(fields, FIELD_EVENT_TIMESTAMP))
 		return faults;
 	if (value->type != jbvString)
-		return event_fault_add(faults, name, psprintf("must be a string, not %s", json_kind(value)));
+		return event_fault_add(faults, name, psprintf("must be a string, not %s", event_json_kind(value)));
 
 	fault = event_timestamp_from_text(string_text(value), &event->timestamp);
 	if (fault != NULL)
@@ -262,7 +262,7 @@ check_event_properties(List *faults, const EventFields *fields, UsageEvent *even
 		return faults;
 	}
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-		return event_fault_add(faults, name, psprintf("must be an object, not %s", json_kind(value)));
+		return event_fault_add(faults, name, psprintf("must be an object, not %s", event_json_kind(value)));
 	if (value->val.binary.len > max_properties_bytes)
 		return event_fault_add(faults, name,
 							   psprintf("must take at most %d bytes (usage_events.max_properties_bytes), not %d",

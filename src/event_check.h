@@ -47,11 +47,11 @@ extern const EventText event_field_names[FIELD_COUNT];
 
 extern void event_check_init(void);
 
-extern const char *check_text(EventText text);
+extern const char *event_check_text(EventText text);
 extern List *event_check(const EventFields *fields, UsageEvent *event);
 extern List *event_fault_add(List *faults, const char *field, const char *text);
 extern void event_faults_describe(StringInfo detail, int index, const List *faults);
 extern void event_faults_report(const List *faults, Node *escontext);
-extern const char *json_kind(const JsonbValue *value);
+extern const char *event_json_kind(const JsonbValue *value);
 
 #endif /* USAGE_EVENTS_EVENT_CHECK_H */

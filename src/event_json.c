@@ -8,6 +8,7 @@
 
 #include "event_id.h"
 #include "event_timestamp.h"
+#include "json_build.h"
 
 /* How many unknown fields are remembered, to be named in a refusal. */
 #define MAX_UNKNOWN_FIELDS 20
@@ -66,24 +67,43 @@ event_json_read_value(const JsonbValue *value, UsageEvent *event)
 	EventFields fields;
 
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-		return event_fault_add(NIL, NULL, psprintf("must be a JSON object, not %s", json_kind(value)));
+		return event_fault_add(NIL, NULL, psprintf("must be a JSON object, not %s", event_json_kind(value)));
 	read_fields(value->val.binary.data, &fields);
 	return event_check(&fields, event);
+}
+
+/* A whole JSON document as a value. */
+JsonbValue
+event_json_document(Jsonb *json)
+{
+	JsonbValue value;
+
+	if (JB_ROOT_IS_SCALAR(json))
+		JsonbExtractScalar(&json->root, &value);
+	else
+	{
+		value.type = jbvBinary;
+		value.val.binary.data = &json->root;
+		value.val.binary.len = VARSIZE(json) - VARHDRSZ;
+	}
+	return value;
+}
+
+/* What kind of JSON the document is, with its article. */
+const char *
+event_json_document_kind(Jsonb *json)
+{
+	JsonbValue value = event_json_document(json);
+
+	return event_json_kind(&value);
 }
 
 /* The same for an event that is a JSON document of its own. */
 List *
 event_json_read(Jsonb *json, UsageEvent *event)
 {
-	JsonbValue value = {.type = jbvBinary};
+	JsonbValue value = event_json_document(json);
 
-	if (JB_ROOT_IS_SCALAR(json))
-		JsonbExtractScalar(&json->root, &value);
-	else
-	{
-		value.val.binary.data = &json->root;
-		value.val.binary.len = VARSIZE(json) - VARHDRSZ;
-	}
 	return event_json_read_value(&value, event);
 }
 
@@ -230,4 +250,25 @@ event_json_array(Jsonb *const *objects, int count)
 	}
 	SET_VARSIZE(json, at - (char *) json);
 	return json;
+}
+
+/* [{"field": "eventType", "fault": "is missing"}, ...]; of the event as a whole, without field. */
+Jsonb *
+event_json_faults(const List *faults)
+{
+	JsonbParseState *state = NULL;
+	ListCell *cell;
+
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	foreach(cell, faults)
+	{
+		const EventFault *fault = lfirst(cell);
+
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		if (fault->field != NULL)
+			json_add_text(&state, "field", fault->field);
+		json_add_text(&state, "fault", fault->text);
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }

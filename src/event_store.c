@@ -43,7 +43,6 @@
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
 #include "statement.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
@@ -223,27 +222,6 @@ id_text(const pg_uuid_t *id)
 	return (EventText){text, EVENT_ID_TEXT_LENGTH};
 }
 
-/* Arrays of parameters ---------------------------------------------------- */
-
-static Datum
-uuid_array(Datum *values, int count)
-{
-	return PointerGetDatum(construct_array(values, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-}
-
-static Datum
-timestamp_array(Datum *values, int count)
-{
-	return PointerGetDatum(
-		construct_array(values, count, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-}
-
-static Datum
-varlena_array(Datum *values, int count, Oid type)
-{
-	return PointerGetDatum(construct_array(values, count, type, -1, false, TYPALIGN_INT));
-}
-
 /* The parameters of a statement over events: arrays of all their columns. */
 static void
 event_arrays(const pg_uuid_t *account_id, const UsageEvent *const *events, int count, Datum *arguments)
@@ -254,22 +232,22 @@ event_arrays(const pg_uuid_t *account_id, const UsageEvent *const *events, int c
 
 	for (int i = 0; i < count; i++)
 		values[i] = text_datum(events[i]->customer_event_id);
-	arguments[ARGUMENT_CUSTOMER_EVENT_ID] = varlena_array(values, count, TEXTOID);
+	arguments[ARGUMENT_CUSTOMER_EVENT_ID] = statement_varlena_array(values, count, TEXTOID);
 	for (int i = 0; i < count; i++)
 		values[i] = UUIDPGetDatum(&events[i]->id);
-	arguments[ARGUMENT_ID] = uuid_array(values, count);
+	arguments[ARGUMENT_ID] = statement_uuid_array(values, count);
 	for (int i = 0; i < count; i++)
 		values[i] = TimestampTzGetDatum(events[i]->timestamp);
-	arguments[ARGUMENT_TIMESTAMP] = timestamp_array(values, count);
+	arguments[ARGUMENT_TIMESTAMP] = statement_timestamp_array(values, count);
 	for (int i = 0; i < count; i++)
 		values[i] = text_datum(events[i]->customer_alias);
-	arguments[ARGUMENT_CUSTOMER_ALIAS] = varlena_array(values, count, TEXTOID);
+	arguments[ARGUMENT_CUSTOMER_ALIAS] = statement_varlena_array(values, count, TEXTOID);
 	for (int i = 0; i < count; i++)
 		values[i] = text_datum(events[i]->event_type);
-	arguments[ARGUMENT_EVENT_TYPE] = varlena_array(values, count, TEXTOID);
+	arguments[ARGUMENT_EVENT_TYPE] = statement_varlena_array(values, count, TEXTOID);
 	for (int i = 0; i < count; i++)
 		values[i] = JsonbPGetDatum(events[i]->properties);
-	arguments[ARGUMENT_PROPERTIES] = varlena_array(values, count, JSONBOID);
+	arguments[ARGUMENT_PROPERTIES] = statement_varlena_array(values, count, JSONBOID);
 }
 
 /* Rows -------------------------------------------------------------------- */
@@ -315,7 +293,8 @@ read_stored(Statement *statement, const pg_uuid_t *account_id, EventGroup **grou
 
 	for (int i = 0; i < count; i++)
 		keys[i] = text_datum(groups[i]->puts[0]->event.customer_event_id);
-	statement_execute(statement, (Datum[]){UUIDPGetDatum(account_id), varlena_array(keys, count, TEXTOID)}, NULL);
+	statement_execute(statement, (Datum[]){UUIDPGetDatum(account_id), statement_varlena_array(keys, count, TEXTOID)},
+					  NULL);
 
 	for (int i = 0; i < count; i++)
 	{
@@ -395,7 +374,7 @@ event_conflict_text(const EventPut *put)
 
 /* Refuses events for their conflicts: one error for all. */
 void
-event_conflicts_report(const EventPut *puts, int count)
+event_conflicts_report(const EventPut *puts, int count, bool is_batch)
 {
 	StringInfoData detail;
 
@@ -403,7 +382,7 @@ event_conflicts_report(const EventPut *puts, int count)
 	for (int i = 0; i < count; i++)
 	{
 		if (puts[i].outcome == EVENT_REFUSED)
-			event_faults_describe(&detail, count == 1 ? -1 : i,
+			event_faults_describe(&detail, is_batch ? i : -1,
 								  event_fault_add(NIL, event_field_names[FIELD_CUSTOMER_EVENT_ID].data,
 												  event_conflict_text(&puts[i])));
 	}
@@ -467,8 +446,8 @@ archive_superseded(const pg_uuid_t *account_id, EventPut *puts, int count)
 		return;
 
 	event_arrays(account_id, versions, superseded_count, arguments);
-	arguments[ARGUMENT_SUPERSEDED_AT] = timestamp_array(superseded_at, superseded_count);
-	arguments[ARGUMENT_SUPERSEDED_BY] = uuid_array(superseded_by, superseded_count);
+	arguments[ARGUMENT_SUPERSEDED_AT] = statement_timestamp_array(superseded_at, superseded_count);
+	arguments[ARGUMENT_SUPERSEDED_BY] = statement_uuid_array(superseded_by, superseded_count);
 	statement_execute(&archive_events, arguments, NULL);
 }
 

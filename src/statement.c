@@ -6,7 +6,11 @@
 
 #include "statement.h"
 
+#include "catalog/pg_type.h"
 #include "nodes/parsenodes.h"
+#include "utils/array.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
 
 /*
  * Runs the statement; the caller is connected to SPI and reads SPI_processed and
@@ -32,4 +36,25 @@ statement_execute(Statement *statement, Datum *arguments, const char *nulls)
 	result = SPI_execute_plan(statement->plan, arguments, nulls, statement->read_only, 0);
 	if (result < 0)
 		elog(ERROR, "could not execute \"%s\": %s", statement->sql, SPI_result_code_string(result));
+}
+
+/* Arrays as parameters: one row of the statement from each position. */
+
+Datum
+statement_uuid_array(Datum *values, int count)
+{
+	return PointerGetDatum(construct_array(values, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+Datum
+statement_timestamp_array(Datum *values, int count)
+{
+	return PointerGetDatum(
+		construct_array(values, count, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+Datum
+statement_varlena_array(Datum *values, int count, Oid type)
+{
+	return PointerGetDatum(construct_array(values, count, type, -1, false, TYPALIGN_INT));
 }

@@ -23,4 +23,8 @@ typedef struct Statement
 
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
 
+extern Datum statement_uuid_array(Datum *values, int count);
+extern Datum statement_timestamp_array(Datum *values, int count);
+extern Datum statement_varlena_array(Datum *values, int count, Oid type);
+
 #endif /* USAGE_EVENTS_STATEMENT_H */

@@ -10,6 +10,7 @@
 #include "event_check.h"
 #include "event_store.h"
 #include "fmgr.h"
+#include "import.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -24,6 +25,7 @@ _PG_init(void)
 	account_init();
 	event_check_init();
 	event_store_init();
+	import_init();
 	drop_guard_init();
 	MarkGUCPrefixReserved("usage_events");
 }

@@ -14,8 +14,13 @@
 
 PG_CONFIG=${PG_CONFIG:-pg_config}
 
+# Whatever the caller's environment says of servers is about another one.
+unset stage $(env | sed -n 's/^\(PG[A-Z]*\)=.*/\1/p')
+
 server_make() {
-	stage=$(mktemp -d "${TMPDIR:-/tmp}/usage_events.XXXXXX")
+	# PGXS cannot install below a path with a space.
+	case ${TMPDIR:=/tmp} in *" "*) TMPDIR=/tmp ;; esac
+	stage=$(mktemp -d "$TMPDIR/usage_events.XXXXXX")
 	server_user=$(id -un)
 	if [ "$(id -u)" = 0 ]; then
 		server_user=postgres

@@ -1,0 +1,142 @@
+/*
+ * create_usage_events.c
+ *		The functions that people call for many events: arguments in, the pieces in
+ *		order, the answers out.
+ */
+#include "postgres.h"
+
+#include "account.h"
+#include "event_batch.h"
+#include "event_id.h"
+#include "event_json.h"
+#include "fmgr.h"
+#include "json_build.h"
+#include "rejected_event.h"
+#include "utils/array.h"
+
+/* Reads a batch from the argument. */
+static void
+read_argument(FunctionCallInfo fcinfo, int number, EventBatch *batch)
+{
+	if (PG_ARGISNULL(number))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("batch of usage events must not be null")));
+	event_batch_from_json(PG_GETARG_JSONB_P(number), batch);
+}
+
+/* What is stored for each event, in the order given. */
+static Jsonb *
+answers(const EventBatch *batch)
+{
+	Jsonb **events = palloc(sizeof(Jsonb *) * Max(batch->count, 1));
+
+	for (int i = 0; i < batch->count; i++)
+		events[i] = event_json_write(batch->elements[i].put->answer);
+	return event_json_array(events, batch->count);
+}
+
+/* {"index": 0, "outcome": "created", "id": "..."} */
+static Jsonb *
+outcome_to_json(int index, const BatchElement *element, const char *outcome)
+{
+	JsonbParseState *state = NULL;
+	char id[EVENT_ID_TEXT_LENGTH + 1];
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	json_add_integer(&state, "index", index);
+	json_add_text(&state, "outcome", outcome);
+	if (element->put != NULL)
+	{
+		event_id_to_text(&element->put->answer->id, id);
+		json_add_text(&state, "id", id);
+	}
+	else
+		json_add_json(&state, "faults", event_json_faults(element->faults));
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* What became of each event, in the order given, and the totals on top. */
+static Jsonb *
+outcomes(const EventBatch *batch)
+{
+	static const char *const names[] = {
+		[EVENT_CREATED] = "created",
+		[EVENT_SUPERSEDED] = "superseded",
+		[EVENT_UNCHANGED] = "unchanged",
+		[EVENT_REFUSED] = "refused",
+	};
+	int totals[lengthof(names)] = {0};
+	Jsonb **list = palloc(sizeof(Jsonb *) * Max(batch->count, 1));
+	JsonbParseState *state = NULL;
+
+	for (int i = 0; i < batch->count; i++)
+	{
+		const BatchElement *element = &batch->elements[i];
+		EventOutcome outcome = element->put != NULL ? element->put->outcome : EVENT_REFUSED;
+
+		totals[outcome]++;
+		list[i] = outcome_to_json(i, element, names[outcome]);
+	}
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (size_t i = 0; i < lengthof(names); i++)
+		json_add_integer(&state, names[i], totals[i]);
+	json_add_json(&state, "outcomes", event_json_array(list, batch->count));
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* create_usage_events(jsonb) */
+PG_FUNCTION_INFO_V1(create_usage_events);
+Datum
+create_usage_events(PG_FUNCTION_ARGS)
+{
+	EventBatch batch;
+
+	read_argument(fcinfo, 0, &batch);
+	event_batch_store_all(account_current(), &batch);
+	PG_RETURN_JSONB_P(answers(&batch));
+}
+
+/* usage_events.create_events(account_id uuid, events jsonb) */
+PG_FUNCTION_INFO_V1(create_events);
+Datum
+create_events(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t *account_id = account_argument(fcinfo, 0);
+	EventBatch batch;
+	int nest_level;
+
+	read_argument(fcinfo, 1, &batch);
+
+	nest_level = account_enter(account_id);
+	event_batch_store_all(account_id, &batch);
+	account_leave(nest_level);
+	PG_RETURN_JSONB_P(answers(&batch));
+}
+
+/* ingest_usage_events(jsonb) */
+PG_FUNCTION_INFO_V1(ingest_usage_events);
+Datum
+ingest_usage_events(PG_FUNCTION_ARGS)
+{
+	EventBatch batch;
+
+	read_argument(fcinfo, 0, &batch);
+	event_batch_store(account_current(), &batch);
+	PG_RETURN_JSONB_P(outcomes(&batch));
+}
+
+/* retry_rejected_usage_events(ids uuid[]) */
+PG_FUNCTION_INFO_V1(retry_rejected_usage_events);
+Datum
+retry_rejected_usage_events(PG_FUNCTION_ARGS)
+{
+	ArrayType *ids = PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0);
+	text **bodies;
+	int count;
+	EventBatch batch;
+
+	bodies = rejected_event_take(account_current(), ids, &count);
+	event_batch_from_texts(bodies, count, &batch);
+	event_batch_store(account_current(), &batch);
+	PG_RETURN_JSONB_P(outcomes(&batch));
+}

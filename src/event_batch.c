@@ -1,0 +1,211 @@
+/*
+ * event_batch.c
+ *		Many events at once, each with what became of it.
+ *
+ * A batch is read, checked and stored by the same pieces as a single event.  It
+ * is stored in one of two ways: all or nothing, with one error that names every
+ * faulty event by its index, or each that can be, with the others kept in
+ * usage_events.rejected_event as they came.
+ */
+#include "postgres.h"
+
+#include "event_batch.h"
+
+#include "access/xact.h"
+#include "event_json.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "rejected_event.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+/* Makes an empty batch with room for so many events. */
+void
+event_batch_init(EventBatch *batch, int capacity)
+{
+	batch->elements = palloc0(sizeof(BatchElement) * Max(capacity, 1));
+	batch->puts = palloc0(sizeof(EventPut) * Max(capacity, 1));
+	batch->count = 0;
+	batch->put_count = 0;
+}
+
+/* Adds an element: reads and checks it. */
+static BatchElement *
+add_element(EventBatch *batch, BatchElement next)
+{
+	BatchElement *element = &batch->elements[batch->count++];
+	EventPut *put = &batch->puts[batch->put_count];
+
+	*element = next;
+	if (element->faults != NIL)
+		return element;
+
+	element->faults = event_json_read_value(&element->json, &put->event);
+	if (element->faults == NIL)
+	{
+		element->put = put;
+		batch->put_count++;
+	}
+	return element;
+}
+
+/* Reads a JSON array; refuses what is none. */
+void
+event_batch_from_json(Jsonb *array, EventBatch *batch)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue value;
+
+	if (!JB_ROOT_IS_ARRAY(array) || JB_ROOT_IS_SCALAR(array))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid batch of usage events"),
+						errdetail("A batch must be a JSON array, not %s.", event_json_document_kind(array)),
+						errhint("Put the events into an array, or send one event with create_usage_event().")));
+
+	event_batch_init(batch, JB_ROOT_COUNT(array));
+	iterator = JsonbIteratorInit(&array->root);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token != WJB_ELEM)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		add_element(batch, (BatchElement){.json = value});
+	}
+}
+
+/* Texts ------------------------------------------------------------------- */
+
+static JsonbValue
+parse_body(text *body)
+{
+	return event_json_document(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(body)))));
+}
+
+/* Adds a text, which must be an event's JSON; an error if it is not. */
+void
+event_batch_add(EventBatch *batch, text *body)
+{
+	BatchElement *element = add_element(batch, (BatchElement){.json = parse_body(body)});
+
+	if (element->faults != NIL)
+		event_faults_report(element->faults, NULL);
+}
+
+/*
+ * Parses texts.  Returns NULL, or the error that stopped it, of those that a
+ * client's text can cause.  Below 16 the server's JSON input has no softer errors
+ * than those that abort, so it runs in a subtransaction.
+ */
+static ErrorData *
+parse_bodies(text **bodies, int count, JsonbValue *values)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		for (int i = 0; i < count; i++)
+			values[i] = parse_body(bodies[i]);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+		ReThrowError(error);
+	return error;
+}
+
+static List *
+not_json(const ErrorData *error)
+{
+	const char *detail = error->detail != NULL ? psprintf(" (%s)", error->detail) : "";
+
+	return event_fault_add(NIL, NULL, psprintf("is not JSON: %s%s", error->message, detail));
+}
+
+/* Reads texts, each of which should be an event's JSON. */
+void
+event_batch_from_texts(text **bodies, int count, EventBatch *batch)
+{
+	JsonbValue *values = palloc(sizeof(JsonbValue) * Max(count, 1));
+
+	/* All at once, since most are JSON; one by one where that fails. */
+	bool all_json = parse_bodies(bodies, count, values) == NULL;
+
+	event_batch_init(batch, count);
+	for (int i = 0; i < count; i++)
+	{
+		ErrorData *error = all_json ? NULL : parse_bodies(&bodies[i], 1, &values[i]);
+
+		CHECK_FOR_INTERRUPTS();
+		if (error == NULL)
+			add_element(batch, (BatchElement){.body = bodies[i], .json = values[i]});
+		else
+			add_element(batch, (BatchElement){.body = bodies[i], .faults = not_json(error)});
+	}
+}
+
+/* Storing ----------------------------------------------------------------- */
+
+/* Refuses the batch: one error for all its faults. */
+static void
+report_faults(const EventBatch *batch)
+{
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	for (int i = 0; i < batch->count; i++)
+		event_faults_describe(&detail, i, batch->elements[i].faults);
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("invalid usage events: %d of %d", batch->count - batch->put_count, batch->count),
+					errdetail_internal("%s", detail.data), errhint(EVENT_HINT)));
+}
+
+/* Stores all events of the batch, or none. */
+void
+event_batch_store_all(const pg_uuid_t *account_id, EventBatch *batch)
+{
+	if (batch->put_count < batch->count)
+		report_faults(batch);
+
+	event_store_put_many(account_id, batch->puts, batch->put_count);
+	for (int i = 0; i < batch->count; i++)
+	{
+		if (batch->puts[i].outcome == EVENT_REFUSED)
+			event_conflicts_report(batch->puts, batch->count, true);
+	}
+}
+
+/* Stores those events of the batch that can be, and keeps the others as rejected. */
+void
+event_batch_store(const pg_uuid_t *account_id, EventBatch *batch)
+{
+	event_store_put_many(account_id, batch->puts, batch->put_count);
+
+	for (int i = 0; i < batch->count; i++)
+	{
+		BatchElement *element = &batch->elements[i];
+
+		if (element->put != NULL && element->put->outcome == EVENT_REFUSED)
+		{
+			element->faults = event_fault_add(NIL, event_field_names[FIELD_CUSTOMER_EVENT_ID].data,
+											  event_conflict_text(element->put));
+			element->put = NULL;
+		}
+	}
+	rejected_event_store(account_id, batch);
+}

@@ -1,0 +1,178 @@
+/*
+ * import.c
+ *		COPY usage_event_import FROM ...: one JSON event a line.
+ *
+ * The view's triggers gather the rows of a statement and store them in batches.
+ * A row that is no event is refused as it comes, so that COPY's error names its
+ * line, or, with usage_events.import_on_error = 'skip', kept as rejected when its
+ * batch is stored.
+ */
+#include "postgres.h"
+
+#include "import.h"
+
+#include "access/xact.h"
+#include "account.h"
+#include "commands/trigger.h"
+#include "event_batch.h"
+#include "event_json.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* Rows of a batch, and their size at which it is stored even if there are fewer. */
+#define IMPORT_BATCH_ROWS 1000
+#define IMPORT_BATCH_BYTES (8 * 1024 * 1024)
+
+typedef enum ImportOnError
+{
+	IMPORT_STOP,
+	IMPORT_SKIP
+} ImportOnError;
+
+static const struct config_enum_entry import_on_error_options[] = {
+	{"stop", IMPORT_STOP, false},
+	{"skip", IMPORT_SKIP, false},
+	{NULL, 0, false},
+};
+
+static int import_on_error = IMPORT_STOP;
+
+/* An INSERT or COPY that is under way. */
+typedef struct Import
+{
+	struct Import *outer; /* the one during which it began, if any */
+	SubTransactionId subtransaction;
+	ImportOnError on_error;
+	MemoryContext context;           /* of the batch */
+	EventBatch batch;                /* stop: the events so far */
+	text *bodies[IMPORT_BATCH_ROWS]; /* skip: the rows so far, not read yet */
+	int count;
+	Size bytes;
+} Import;
+
+static Import *current_import = NULL;
+
+static void
+at_transaction_end(XactEvent event pg_attribute_unused(), void *argument pg_attribute_unused())
+{
+	current_import = NULL;
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId child, SubTransactionId parent pg_attribute_unused(),
+					  void *argument pg_attribute_unused())
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (current_import != NULL && current_import->subtransaction >= child)
+		current_import = current_import->outer;
+}
+
+void
+import_init(void)
+{
+	DefineCustomEnumVariable("usage_events.import_on_error",
+							 "What happens to a line of usage_event_import that is no event.",
+							 "stop: the import ends with an error; skip: the line is kept as rejected.",
+							 &import_on_error, IMPORT_STOP, import_on_error_options, PGC_USERSET, 0, NULL, NULL, NULL);
+
+	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+}
+
+static void
+import_begin(void)
+{
+	Import *import = MemoryContextAllocZero(TopTransactionContext, sizeof(Import));
+
+	import->outer = current_import;
+	import->subtransaction = GetCurrentSubTransactionId();
+	import->on_error = import_on_error;
+	import->context = AllocSetContextCreate(TopTransactionContext, "usage event import", ALLOCSET_DEFAULT_SIZES);
+	current_import = import;
+}
+
+/* Stores what has been gathered. */
+static void
+import_flush(Import *import)
+{
+	MemoryContext caller = MemoryContextSwitchTo(import->context);
+
+	if (import->on_error == IMPORT_SKIP)
+	{
+		event_batch_from_texts(import->bodies, import->count, &import->batch);
+		event_batch_store(account_current(), &import->batch);
+	}
+	else
+		event_batch_store_all(account_current(), &import->batch);
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(import->context);
+	import->count = 0;
+	import->bytes = 0;
+}
+
+static void
+import_row(Import *import, HeapTuple row, TupleDesc descriptor)
+{
+	bool isnull;
+	Datum value = heap_getattr(row, 1, descriptor, &isnull);
+	MemoryContext caller;
+	text *body;
+
+	if (isnull)
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("usage event must not be null")));
+
+	caller = MemoryContextSwitchTo(import->context);
+	body = DatumGetTextPCopy(value);
+	if (import->on_error == IMPORT_SKIP)
+		import->bodies[import->count] = body;
+	else
+	{
+		if (import->count == 0)
+			event_batch_init(&import->batch, IMPORT_BATCH_ROWS);
+		event_batch_add(&import->batch, body);
+	}
+	import->count++;
+	import->bytes += VARSIZE_ANY(body);
+	MemoryContextSwitchTo(caller);
+
+	if (import->count == IMPORT_BATCH_ROWS || import->bytes >= IMPORT_BATCH_BYTES)
+		import_flush(import);
+}
+
+static void
+import_end(Import *import)
+{
+	if (import->count > 0)
+		import_flush(import);
+	current_import = import->outer;
+	MemoryContextDelete(import->context);
+	pfree(import);
+}
+
+/* The view's triggers: before the statement, for each row, and after the statement. */
+PG_FUNCTION_INFO_V1(import_usage_events);
+Datum
+import_usage_events(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("import_usage_events: must be called as trigger")));
+
+	if (TRIGGER_FIRED_BEFORE(trigger->tg_event))
+		import_begin();
+	else if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+	{
+		import_row(current_import, trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation));
+		return PointerGetDatum(trigger->tg_trigtuple);
+	}
+	else
+		import_end(current_import);
+	return PointerGetDatum(NULL);
+}

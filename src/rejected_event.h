@@ -1,0 +1,14 @@
+/*
+ * rejected_event.h
+ *		Events that were refused, kept to be looked at and sent again.
+ */
+#ifndef USAGE_EVENTS_REJECTED_EVENT_H
+#define USAGE_EVENTS_REJECTED_EVENT_H
+
+#include "event_batch.h"
+#include "utils/array.h"
+
+extern void rejected_event_store(const pg_uuid_t *account_id, EventBatch *batch);
+extern text **rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, int *count);
+
+#endif /* USAGE_EVENTS_REJECTED_EVENT_H */
