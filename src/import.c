@@ -120,14 +120,11 @@ import_row(Import *import, HeapTuple row, TupleDesc descriptor)
 {
 	bool isnull;
 	Datum value = heap_getattr(row, 1, descriptor, &isnull);
-	MemoryContext caller;
-	text *body;
+	MemoryContext caller = MemoryContextSwitchTo(import->context);
 
-	if (isnull)
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("usage event must not be null")));
+	/* An empty line reads as NULL: no JSON, as any other text that is none. */
+	text *body = isnull ? cstring_to_text("") : DatumGetTextPCopy(value);
 
-	caller = MemoryContextSwitchTo(import->context);
-	body = DatumGetTextPCopy(value);
 	if (import->on_error == IMPORT_SKIP)
 		import->bodies[import->count] = body;
 	else

@@ -1,0 +1,46 @@
+-- The same events in every form in which they are loaded, and the tables by hand.
+-- :events of them, in batches of 1,000; keys are UUIDs, in random order.
+
+CREATE TABLE bench_event AS
+SELECT n AS number, gen_random_uuid()::text AS key, 'customer-' || (random() * 999)::int AS alias,
+       (ARRAY['message-sent', 'api-call', 'ai-tokens', 'seat-login', 'storage-gigabyte-hours'])[1 + n % 5] AS type,
+       date_trunc('milliseconds', timestamptz '2026-10-01Z' + random() * interval '31 days') AS at,
+       jsonb_build_object('length', (random() * 1000)::int, 'type', 'text_message', 'channel', 'sms', 'region', 'eu-west-1') AS properties
+FROM generate_series(1, :events) AS n;
+
+CREATE TABLE bench_batch AS
+SELECT (number - 1) / 1000 AS batch,
+       jsonb_agg(jsonb_build_object('customerEventId', key, 'customerAlias', alias, 'eventType', type,
+                                    'eventTimestamp', to_json(at), 'eventProperties', properties) ORDER BY number)::text AS body
+FROM bench_event GROUP BY 1 ORDER BY 1;
+
+-- the shape and the indexes of usage_events.event
+CREATE TABLE bench_copy (LIKE usage_events.event INCLUDING ALL);
+
+-- Lago's table of events on PostgreSQL, by its shape: a primary key and eight more indexes
+CREATE TABLE bench_lago (
+    id uuid PRIMARY KEY, organization_id uuid NOT NULL, customer_id uuid, transaction_id varchar NOT NULL, code varchar NOT NULL,
+    properties jsonb NOT NULL, "timestamp" timestamp, created_at timestamp NOT NULL, updated_at timestamp NOT NULL, metadata jsonb NOT NULL,
+    subscription_id uuid, deleted_at timestamp, external_customer_id varchar, external_subscription_id varchar,
+    precise_total_amount_cents numeric(40, 15));
+CREATE UNIQUE INDEX ON bench_lago (organization_id, external_subscription_id, transaction_id);
+CREATE INDEX ON bench_lago (external_subscription_id, organization_id, code, "timestamp") INCLUDE (properties) WHERE deleted_at IS NULL;
+CREATE INDEX ON bench_lago (external_subscription_id, organization_id, "timestamp") INCLUDE (code) WHERE deleted_at IS NULL;
+CREATE INDEX ON bench_lago (created_at) WHERE deleted_at IS NULL;
+CREATE INDEX ON bench_lago (organization_id, code);
+CREATE INDEX ON bench_lago (organization_id, created_at DESC) WHERE deleted_at IS NULL;
+CREATE INDEX ON bench_lago (organization_id, "timestamp" DESC) WHERE deleted_at IS NULL;
+CREATE INDEX ON bench_lago (organization_id, transaction_id) WHERE deleted_at IS NULL;
+
+CREATE FUNCTION bench_upsert(body jsonb) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO usage_events.event (account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties)
+    SELECT '00000000-0000-8000-8000-000000000001', "customerEventId", uuid_v7(), "eventTimestamp", "customerAlias", "eventType", "eventProperties"
+    FROM jsonb_to_recordset(body) AS e("customerEventId" text, "eventTimestamp" timestamptz, "customerAlias" text, "eventType" text, "eventProperties" jsonb)
+    ON CONFLICT (account_id, customer_event_id) DO UPDATE SET id = EXCLUDED.id, event_timestamp = EXCLUDED.event_timestamp,
+        customer_alias = EXCLUDED.customer_alias, event_type = EXCLUDED.event_type, event_properties = EXCLUDED.event_properties
+$$;
+
+SELECT format('COPY (SELECT ''00000000-0000-8000-8000-000000000001''::uuid, uuid_v7(), at, key, alias, type, properties FROM bench_event ORDER BY number) TO %L (FORMAT binary)', :'folder' || '/typed') \gexec
+SELECT format('COPY (SELECT json_build_object(''customerEventId'', key, ''customerAlias'', alias, ''eventType'', type, ''eventTimestamp'', at, ''eventProperties'', properties) FROM bench_event ORDER BY number) TO %L (FORMAT csv, DELIMITER E''\x01'', QUOTE E''\x02'')', :'folder' || '/ndjson') \gexec
+SELECT format('COPY (SELECT uuid_v7(), ''00000000-0000-8000-8000-000000000001''::uuid, NULL::uuid, key::varchar, type::varchar, properties, at AT TIME ZONE ''UTC'', now() AT TIME ZONE ''UTC'', now() AT TIME ZONE ''UTC'', ''{}''::jsonb, NULL::uuid, NULL::timestamp, alias::varchar, alias::varchar, NULL::numeric(40, 15) FROM bench_event ORDER BY number) TO %L (FORMAT binary)', :'folder' || '/lago') \gexec
+VACUUM ANALYZE bench_event, bench_batch;

@@ -1,0 +1,128 @@
+# 002_dump.pl: a dump and its restore lose nothing
+#
+# A database with events, history and accounts is dumped and restored in every
+# usual way.  The copy must have the same rows and the same privileges, and
+# go on as the original would: a retry is still a retry, a correction supersedes,
+# and each account sees its own events alone.
+use strict;
+use warnings FATAL => 'all';
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->start;
+
+my $event = q({"customerAlias": "alice", "eventType": "call", "customerEventId": "1",
+	"eventTimestamp": "2024-02-29T12:00:00.5+02:00", "eventProperties": {"quantity": 1.50, "tag": "\\u00fc"}});
+my $correction = q({"customerAlias": "alice", "eventType": "call", "customerEventId": "1",
+	"eventTimestamp": "2024-02-29T12:00:00.5+02:00", "eventProperties": {"quantity": 2}});
+
+$node->safe_psql('postgres', q{
+	CREATE ROLE reader LOGIN;
+	CREATE ROLE ingester LOGIN;
+	CREATE ROLE administrator LOGIN;
+	CREATE DATABASE original ENCODING 'UTF8' TEMPLATE template0;});
+$node->safe_psql('original', qq{
+	CREATE SCHEMA api;
+	CREATE EXTENSION usage_events SCHEMA api;
+	SELECT usage_events.grant_access('reader', 'read'),
+		usage_events.grant_access('ingester', 'ingest'),
+		usage_events.grant_access('administrator', 'admin');
+	SELECT api.create_usage_event('$correction');
+	SELECT api.create_usage_event('$event');
+	SELECT api.create_usage_event(jsonb_build_object('customerAlias', 'bob', 'eventType', 'call', 'eventProperties',
+		jsonb_build_object('n', n))) FROM generate_series(1, 100) AS n;
+	SELECT usage_events.create_event(usage_events.create_account('another'), '$event');});
+
+# Every row of every table, whatever tables there are.
+sub rows
+{
+	my ($database) = @_;
+	my @tables = split /\n/, $node->safe_psql($database, q{
+		SELECT oid::regclass FROM pg_class
+		WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r' ORDER BY 1});
+	return join "\n", map { "$_:\n" . $node->safe_psql($database, "SELECT t::text FROM $_ AS t ORDER BY 1") } @tables;
+}
+
+# Every privilege that somebody has on a schema, table, column or function.
+sub privileges
+{
+	my ($database) = @_;
+	return $node->safe_psql($database, q{
+		SELECT object, coalesce(nullif(grantee, 0)::regrole::text, 'PUBLIC'), privilege_type, is_grantable
+		FROM (
+			SELECT nspname::text, nspacl, oid FROM pg_namespace
+			UNION ALL
+			SELECT oid::regclass::text, relacl, relnamespace FROM pg_class
+			UNION ALL
+			SELECT attrelid::regclass || '.' || attname, attacl, relnamespace
+			FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+			UNION ALL
+			SELECT oid::regprocedure::text, proacl, pronamespace FROM pg_proc
+		) AS objects (object, acl, namespace), aclexplode(acl)
+		WHERE namespace IN ('usage_events'::regnamespace, 'api'::regnamespace)
+		ORDER BY 1, 2, 3});
+}
+
+sub call
+{
+	my ($database, $json) = @_;
+	return $node->safe_psql($database, "SELECT api.create_usage_event('$json') ->> 'id'");
+}
+
+my $dump = PostgreSQL::Test::Utils::tempdir . '/dump';
+my $rows = rows('original');
+my $privileges = privileges('original');
+my $id = call('original', $event);
+my $another = $node->safe_psql('original', q{SELECT account_id FROM usage_events.account WHERE name = 'another'});
+
+cmp_ok(() = $rows =~ /alice/g, '==', 3, 'the original has events, a superseded one, and another account');
+like($privileges, qr/^usage_events\.event\.id\|ingester\|UPDATE\|f$/m, 'the original has privileges on columns');
+
+sub dump_and_restore
+{
+	my ($name, $dump_options, @restore) = @_;
+	$node->command_ok([ 'pg_dump', '-f', $dump, @$dump_options, 'original' ], "$name: dump");
+	$node->command_ok([ @restore, $dump ], "$name: restore");
+}
+
+my @psql = qw(psql -X -q -o /dev/null -v ON_ERROR_STOP=1 -d restored -f);
+my @pg_restore = qw(pg_restore -j2 --exit-on-error -d restored);
+foreach my $way (
+	[ 'plain', [ [], @psql ] ],
+	[ 'custom', [ ['-Fc'], @pg_restore ] ],
+	[ 'schema, then data', [ ['--schema-only'], @psql ], [ ['--data-only'], @psql ] ])
+{
+	my ($name, @steps) = @$way;
+
+	$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0});
+	dump_and_restore($name, @$_) foreach @steps;
+
+	is(rows('restored'), $rows, "$name: the rows are the same");
+	is(privileges('restored'), $privileges, "$name: the privileges are the same");
+
+	is(call('restored', $event), $id, "$name: a retry gets the first answer");
+	is(rows('restored'), $rows, "$name: and writes nothing");
+	my $new_id = call('restored', $correction);
+	my $versions = $node->safe_psql('restored', qq{
+		SELECT current.id, superseded_by FROM api.usage_events AS current
+		JOIN api.usage_event_history AS history USING (account_id, customer_event_id)
+		WHERE history.id = '$id'});
+	is($versions, "$new_id|$new_id", "$name: a correction supersedes");
+
+	my $own = $node->safe_psql('restored', qq{
+		SET usage_events.account_id = '$another';
+		SET ROLE reader;
+		SELECT count(*) FROM api.usage_events;
+		SET ROLE ingester;
+		SELECT api.create_usage_event('$correction') ->> 'sequenceAccountId';
+		SELECT count(*) FROM api.usage_event_history;});
+	is($own, "1\n$another\n1", "$name: an account sees its own events alone");
+
+	$node->safe_psql('postgres', 'DROP DATABASE restored');
+}
+
+done_testing();

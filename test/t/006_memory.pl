@@ -1,0 +1,83 @@
+# 006_memory.pl: the memory of a backend does not grow with what it has done
+#
+# Many calls in one transaction, and many in a session; a tenth of them is to warm
+# up.  Measured is what the server has given out, and, where there is /proc, what
+# the process has: some of the library's memory is not of the server's contexts.
+use strict;
+use warnings FATAL => 'all';
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# The server's account of its memory is exact; what the process has may leap by a huge page, of 2 MB.
+my $contexts_may_grow = 1024 * 1024;
+my $process_may_grow = 2.5 * $contexts_may_grow;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "log_statement = none\nautovacuum = off\nmax_wal_size = 2GB");
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION usage_events');
+my $account = $node->safe_psql('postgres', q{SELECT usage_events.create_account('another')});
+
+my $measure = q{
+	SELECT sum(total_bytes), 1024 * coalesce((regexp_match(
+		pg_read_file('/proc/self/status', 0, 10000, true), 'RssAnon:\s+(\d+)'))[1], '0')::bigint
+	FROM pg_backend_memory_contexts};
+
+# Event number n, as JSON; another quantity makes it another version.
+sub event
+{
+	my ($quantity) = @_;
+	return qq[format('{"customerAlias": "alice", "eventType": "call", "customerEventId": "%s",]
+	  . qq[ "eventProperties": {"quantity": %s}}', n, $quantity)];
+}
+
+sub check_growth
+{
+	my ($name, $warm_up, $work) = @_;
+	my $output = $node->safe_psql('postgres', "$warm_up; $measure; $work; $measure");
+	my ($contexts_before, $process_before, $contexts_after, $process_after) =
+	  $output =~ /^(\d+)\|(\d+)\n(?:.*\n)?(\d+)\|(\d+)$/m
+	  or die "two measurements expected: $output";
+
+	cmp_ok($contexts_after - $contexts_before, '<', $contexts_may_grow, "$name: memory contexts");
+	cmp_ok($process_after - $process_before, '<', $process_may_grow, "$name: the process");
+}
+
+sub check_transaction
+{
+	my ($name, $call, $count) = @_;
+	my $tenth = $count / 10;
+	check_growth(
+		$name,
+		"BEGIN; SELECT count($call) FROM generate_series(1, $tenth) AS n",
+		"SELECT count($call) FROM generate_series($tenth + 1, $count) AS n");
+}
+
+# A session that calls once a transaction: a new event, a retry, and a correction by turns.
+sub single_calls
+{
+	my ($first, $last) = @_;
+	my $event = event('quantity');
+	return qq{
+		\\o /dev/null
+		SELECT format('SELECT create_usage_event(%L)', $event)
+		FROM generate_series($first, $last) AS n, unnest(ARRAY[1, 1, 2]) AS quantity \\gexec
+		\\o
+	};
+}
+
+my $new = event(1) . '::jsonb';
+my $retry_or_correction = event('1 + n % 2') . '::jsonb';
+
+check_transaction('100,000 events of another account', "usage_events.create_event('$account', $new)", 100000);
+
+# Versions of what the same transaction made cost the server memory until its end, so another makes the first.
+$node->safe_psql('postgres', "SELECT count(create_usage_event($new)) FROM generate_series(1, 20000) AS n");
+check_transaction('20,000 retries and corrections', "create_usage_event($retry_or_correction)", 20000);
+
+check_growth('20,000 single calls', single_calls(100001, 100667), single_calls(100668, 106667));
+
+done_testing();
