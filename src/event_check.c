@@ -238,27 +238,17 @@ check_event_timestamp(List *faults, const EventFields *fields, UsageEvent *event
 	return faults;
 }
 
-/* An empty object, as jsonb stores it. */
-static Jsonb *
-empty_object(void)
-{
-	Jsonb *object = palloc(VARHDRSZ + sizeof(uint32));
-
-	object->root.header = JB_FOBJECT;
-	SET_VARSIZE(object, VARHDRSZ + sizeof(uint32));
-	return object;
-}
-
 /* Rule of eventProperties: absent, or an object that is not too large. */
 static List *
 check_event_properties(List *faults, const EventFields *fields, UsageEvent *event)
 {
 	const JsonbValue *value = &fields->value[FIELD_EVENT_PROPERTIES];
 	const char *name = event_field_names[FIELD_EVENT_PROPERTIES].data;
+	static const JsonbContainer empty_object = {.header = JB_FOBJECT};
 
 	if (!fields->given[FIELD_EVENT_PROPERTIES])
 	{
-		event->properties = empty_object();
+		event->properties = (EventText){(const char *) &empty_object, sizeof(empty_object)};
 		return faults;
 	}
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
@@ -268,7 +258,7 @@ check_event_properties(List *faults, const EventFields *fields, UsageEvent *even
 							   psprintf("must take at most %d bytes (usage_events.max_properties_bytes), not %d",
 										max_properties_bytes, value->val.binary.len));
 
-	event->properties = JsonbValueToJsonb(unconstify(JsonbValue *, value));
+	event->properties = (EventText){(const char *) value->val.binary.data, value->val.binary.len};
 	return faults;
 }
 

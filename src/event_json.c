@@ -204,8 +204,8 @@ event_json_write(const UsageEvent *event)
 		add_text(values, &count, FIELD_EVENT_TIMESTAMP, (EventText){timestamp, length});
 	}
 	add_text(values, &count, FIELD_CUSTOMER_EVENT_ID, event->customer_event_id);
-	values[count++] = (FieldValue){FIELD_EVENT_PROPERTIES, JENTRY_ISCONTAINER, (const char *) &event->properties->root,
-								   VARSIZE(event->properties) - VARHDRSZ};
+	values[count++] =
+		(FieldValue){FIELD_EVENT_PROPERTIES, JENTRY_ISCONTAINER, event->properties.data, event->properties.length};
 	if (event->has_account_id)
 	{
 		event_id_to_text(&event->account_id, account_id);

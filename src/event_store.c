@@ -189,10 +189,11 @@ event_store_init(void)
 
 /* Texts and bytes --------------------------------------------------------- */
 
+/* The text, or the jsonb, of these contents. */
 static Datum
-text_datum(EventText text)
+varlena_datum(EventText contents)
 {
-	return PointerGetDatum(cstring_to_text_with_len(text.data, text.length));
+	return PointerGetDatum(cstring_to_text_with_len(contents.data, contents.length));
 }
 
 static EventText
@@ -227,12 +228,13 @@ static void
 event_arrays(const pg_uuid_t *account_id, const UsageEvent *const *events, int count, Datum *arguments)
 {
 	Datum *values = palloc(sizeof(Datum) * count);
+	EventText *contents = palloc(sizeof(EventText) * count);
 
 	arguments[ARGUMENT_ACCOUNT_ID] = UUIDPGetDatum(account_id);
 
 	for (int i = 0; i < count; i++)
-		values[i] = text_datum(events[i]->customer_event_id);
-	arguments[ARGUMENT_CUSTOMER_EVENT_ID] = statement_varlena_array(values, count, TEXTOID);
+		contents[i] = events[i]->customer_event_id;
+	arguments[ARGUMENT_CUSTOMER_EVENT_ID] = statement_varlena_array(contents, count, TEXTOID);
 	for (int i = 0; i < count; i++)
 		values[i] = UUIDPGetDatum(&events[i]->id);
 	arguments[ARGUMENT_ID] = statement_uuid_array(values, count);
@@ -240,14 +242,14 @@ event_arrays(const pg_uuid_t *account_id, const UsageEvent *const *events, int c
 		values[i] = TimestampTzGetDatum(events[i]->timestamp);
 	arguments[ARGUMENT_TIMESTAMP] = statement_timestamp_array(values, count);
 	for (int i = 0; i < count; i++)
-		values[i] = text_datum(events[i]->customer_alias);
-	arguments[ARGUMENT_CUSTOMER_ALIAS] = statement_varlena_array(values, count, TEXTOID);
+		contents[i] = events[i]->customer_alias;
+	arguments[ARGUMENT_CUSTOMER_ALIAS] = statement_varlena_array(contents, count, TEXTOID);
 	for (int i = 0; i < count; i++)
-		values[i] = text_datum(events[i]->event_type);
-	arguments[ARGUMENT_EVENT_TYPE] = statement_varlena_array(values, count, TEXTOID);
+		contents[i] = events[i]->event_type;
+	arguments[ARGUMENT_EVENT_TYPE] = statement_varlena_array(contents, count, TEXTOID);
 	for (int i = 0; i < count; i++)
-		values[i] = JsonbPGetDatum(events[i]->properties);
-	arguments[ARGUMENT_PROPERTIES] = statement_varlena_array(values, count, JSONBOID);
+		contents[i] = events[i]->properties;
+	arguments[ARGUMENT_PROPERTIES] = statement_varlena_array(contents, count, JSONBOID);
 }
 
 /* Rows -------------------------------------------------------------------- */
@@ -269,6 +271,7 @@ static void
 read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event, MemoryContext context)
 {
 	MemoryContext spi_context = MemoryContextSwitchTo(context);
+	Jsonb *properties;
 
 	event->account_id = *account_id;
 	event->id = *DatumGetUUIDP(column(row, COLUMN_ID));
@@ -276,7 +279,8 @@ read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event, MemoryConte
 	event->customer_event_id = datum_text(PointerGetDatum(DatumGetTextPCopy(column(row, COLUMN_CUSTOMER_EVENT_ID))));
 	event->customer_alias = datum_text(PointerGetDatum(DatumGetTextPCopy(column(row, COLUMN_CUSTOMER_ALIAS))));
 	event->event_type = datum_text(PointerGetDatum(DatumGetTextPCopy(column(row, COLUMN_EVENT_TYPE))));
-	event->properties = DatumGetJsonbPCopy(column(row, COLUMN_PROPERTIES));
+	properties = DatumGetJsonbPCopy(column(row, COLUMN_PROPERTIES));
+	event->properties = (EventText){(const char *) &properties->root, VARSIZE(properties) - VARHDRSZ};
 	event->has_account_id = event->has_id = event->has_timestamp = true;
 	MemoryContextSwitchTo(spi_context);
 }
@@ -288,11 +292,11 @@ read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event, MemoryConte
 static void
 read_stored(Statement *statement, const pg_uuid_t *account_id, EventGroup **groups, int count, MemoryContext context)
 {
-	Datum *keys = palloc(sizeof(Datum) * count);
+	EventText *keys = palloc(sizeof(EventText) * count);
 	uint64 row = 0;
 
 	for (int i = 0; i < count; i++)
-		keys[i] = text_datum(groups[i]->puts[0]->event.customer_event_id);
+		keys[i] = groups[i]->puts[0]->event.customer_event_id;
 	statement_execute(statement, (Datum[]){UUIDPGetDatum(account_id), statement_varlena_array(keys, count, TEXTOID)},
 					  NULL);
 
@@ -327,7 +331,8 @@ is_same_content(const UsageEvent *stored, const EventPut *put)
 	return compare_text(stored->customer_alias, event->customer_alias) == 0 &&
 		   compare_text(stored->event_type, event->event_type) == 0 &&
 		   (!event->has_timestamp || stored->timestamp == event->timestamp) &&
-		   compareJsonbContainers(&stored->properties->root, &event->properties->root) == 0;
+		   compareJsonbContainers((JsonbContainer *) stored->properties.data,
+								  (JsonbContainer *) event->properties.data) == 0;
 }
 
 /*
@@ -619,12 +624,12 @@ event_store_put(const pg_uuid_t *account_id, EventPut *put)
 	statement_execute(&insert_event,
 					  (Datum[]){
 						  [ARGUMENT_ACCOUNT_ID] = UUIDPGetDatum(account_id),
-						  [ARGUMENT_CUSTOMER_EVENT_ID] = text_datum(event->customer_event_id),
+						  [ARGUMENT_CUSTOMER_EVENT_ID] = varlena_datum(event->customer_event_id),
 						  [ARGUMENT_ID] = UUIDPGetDatum(&event->id),
 						  [ARGUMENT_TIMESTAMP] = TimestampTzGetDatum(event->timestamp),
-						  [ARGUMENT_CUSTOMER_ALIAS] = text_datum(event->customer_alias),
-						  [ARGUMENT_EVENT_TYPE] = text_datum(event->event_type),
-						  [ARGUMENT_PROPERTIES] = JsonbPGetDatum(event->properties),
+						  [ARGUMENT_CUSTOMER_ALIAS] = varlena_datum(event->customer_alias),
+						  [ARGUMENT_EVENT_TYPE] = varlena_datum(event->event_type),
+						  [ARGUMENT_PROPERTIES] = varlena_datum(event->properties),
 					  },
 					  NULL);
 	if (SPI_processed == 0)

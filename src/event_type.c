@@ -93,7 +93,7 @@ event_to_stored(UsageEvent *event)
 	Size fields_size = offsetof(StoredEvent, data) + sizeof(event->account_id) + sizeof(event->id) +
 					   sizeof(event->timestamp) + event->customer_event_id.length + event->customer_alias.length +
 					   event->event_type.length;
-	StoredEvent *stored = palloc0(INTALIGN(fields_size) + VARSIZE(event->properties));
+	StoredEvent *stored = palloc0(INTALIGN(fields_size) + event->properties.length);
 	char *properties;
 
 	stored->version = STORED_VERSION;
@@ -105,14 +105,16 @@ event_to_stored(UsageEvent *event)
 	stored->event_type_length = event->event_type.length;
 
 	properties = transfer_fields(TO_STORED, stored, event);
-	memcpy(properties, event->properties, VARSIZE(event->properties));
-	SET_VARSIZE(stored, properties - (char *) stored + VARSIZE(event->properties));
+	memcpy(properties, event->properties.data, event->properties.length);
+	SET_VARSIZE(stored, properties - (char *) stored + event->properties.length);
 	return stored;
 }
 
 static void
 event_from_stored(StoredEvent *stored, UsageEvent *event)
 {
+	char *properties;
+
 	if (stored->version != STORED_VERSION)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 						errmsg("unsupported version of a stored usage_event: %d", stored->version)));
@@ -125,7 +127,8 @@ event_from_stored(StoredEvent *stored, UsageEvent *event)
 	event->customer_alias.length = stored->customer_alias_length;
 	event->event_type.length = stored->event_type_length;
 
-	event->properties = (Jsonb *) transfer_fields(FROM_STORED, stored, event);
+	properties = transfer_fields(FROM_STORED, stored, event);
+	event->properties = (EventText){properties, (char *) stored + VARSIZE(stored) - properties};
 	if (!(stored->flags & STORED_HAS_CUSTOMER_EVENT_ID))
 		event->customer_event_id.data = NULL;
 }

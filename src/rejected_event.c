@@ -30,15 +30,17 @@ static Statement take_rejected = {
 	.argument_types = {UUIDOID, UUIDARRAYOID},
 };
 
-static text *
+static EventText
 body_text(const BatchElement *element)
 {
 	Jsonb *json;
+	char *text;
 
 	if (element->body != NULL)
-		return element->body;
+		return (EventText){VARDATA_ANY(element->body), VARSIZE_ANY_EXHDR(element->body)};
 	json = JsonbValueToJsonb(unconstify(JsonbValue *, &element->json));
-	return cstring_to_text(JsonbToCString(NULL, &json->root, VARSIZE(json)));
+	text = JsonbToCString(NULL, &json->root, VARSIZE(json));
+	return (EventText){text, (int) strlen(text)};
 }
 
 /* Keeps the refused events of a batch. */
@@ -46,21 +48,23 @@ void
 rejected_event_store(const pg_uuid_t *account_id, EventBatch *batch)
 {
 	Datum *ids = palloc(sizeof(Datum) * Max(batch->count, 1));
-	Datum *bodies = palloc(sizeof(Datum) * Max(batch->count, 1));
-	Datum *faults = palloc(sizeof(Datum) * Max(batch->count, 1));
+	EventText *bodies = palloc(sizeof(EventText) * Max(batch->count, 1));
+	EventText *faults = palloc(sizeof(EventText) * Max(batch->count, 1));
 	int count = 0;
 
 	for (int i = 0; i < batch->count; i++)
 	{
 		pg_uuid_t *id;
+		Jsonb *json;
 
 		if (batch->elements[i].faults == NIL)
 			continue;
 		id = palloc(sizeof(pg_uuid_t));
 		event_id_generate(id);
 		ids[count] = UUIDPGetDatum(id);
-		bodies[count] = PointerGetDatum(body_text(&batch->elements[i]));
-		faults[count] = JsonbPGetDatum(event_json_faults(batch->elements[i].faults));
+		bodies[count] = body_text(&batch->elements[i]);
+		json = event_json_faults(batch->elements[i].faults);
+		faults[count] = (EventText){(const char *) &json->root, VARSIZE(json) - VARHDRSZ};
 		count++;
 	}
 	if (count == 0)

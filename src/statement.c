@@ -9,6 +9,7 @@
 #include "catalog/pg_type.h"
 #include "nodes/parsenodes.h"
 #include "utils/array.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -53,8 +54,36 @@ statement_timestamp_array(Datum *values, int count)
 		construct_array(values, count, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
+/* Of texts or jsonb: `contents` are the values without their headers.  One copy, where construct_array takes two. */
 Datum
-statement_varlena_array(Datum *values, int count, Oid type)
+statement_varlena_array(const EventText *contents, int count, Oid type)
 {
-	return PointerGetDatum(construct_array(values, count, type, -1, false, TYPALIGN_INT));
+	Size size = ARR_OVERHEAD_NONULLS(1);
+	ArrayType *array;
+	char *at;
+
+	for (int i = 0; i < count; i++)
+		size += INTALIGN(VARHDRSZ + contents[i].length);
+	if (!AllocSizeIsValid(size))
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("batch of usage events is too large")));
+
+	array = palloc(size);
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->dataoffset = 0;
+	array->elemtype = type;
+	ARR_DIMS(array)[0] = count;
+	ARR_LBOUND(array)[0] = 1;
+
+	at = ARR_DATA_PTR(array);
+	for (int i = 0; i < count; i++)
+	{
+		Size length = VARHDRSZ + contents[i].length;
+
+		SET_VARSIZE(at, length);
+		memcpy(VARDATA(at), contents[i].data, contents[i].length);
+		memset(at + length, 0, INTALIGN(length) - length);
+		at += INTALIGN(length);
+	}
+	return PointerGetDatum(array);
 }

@@ -9,6 +9,7 @@
 #define USAGE_EVENTS_STATEMENT_H
 
 #include "executor/spi.h"
+#include "usage_event.h"
 
 #define STATEMENT_MAX_ARGUMENTS 9
 
@@ -25,6 +26,6 @@ extern void statement_execute(Statement *statement, Datum *arguments, const char
 
 extern Datum statement_uuid_array(Datum *values, int count);
 extern Datum statement_timestamp_array(Datum *values, int count);
-extern Datum statement_varlena_array(Datum *values, int count, Oid type);
+extern Datum statement_varlena_array(const EventText *contents, int count, Oid type);
 
 #endif /* USAGE_EVENTS_STATEMENT_H */

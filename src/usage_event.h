@@ -13,7 +13,7 @@
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
-/* Text of known length, not terminated; data is NULL where the text is absent. */
+/* Text, or other bytes, of known length, not terminated; data is NULL where they are absent. */
 typedef struct EventText
 {
 	const char *data;
@@ -32,7 +32,7 @@ typedef struct UsageEvent
 	EventText customer_event_id; /* absent: the event's own id */
 	EventText customer_alias;
 	EventText event_type;
-	Jsonb *properties; /* an object, never NULL */
+	EventText properties; /* an object: the bytes of its JsonbContainer, always there */
 } UsageEvent;
 
 #endif /* USAGE_EVENTS_USAGE_EVENT_H */
