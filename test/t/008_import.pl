@@ -1,0 +1,93 @@
+# Files come in through examples/import/import_events, and COPY shows its progress.
+use strict;
+use warnings;
+
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('import');
+$node->init;
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION usage_events');
+
+my $folder = PostgreSQL::Test::Utils::tempdir();
+my $script = 'examples/import/import_events';
+local $ENV{PGHOST} = $node->host;
+local $ENV{PGPORT} = $node->port;
+local $ENV{PGDATABASE} = 'postgres';
+
+sub write_file
+{
+	my ($name, $content) = @_;
+	open my $file, '>', "$folder/$name" or die "could not write $name: $!";
+	print $file $content;
+	close $file;
+	return "$folder/$name";
+}
+
+sub import_is
+{
+	my ($what, $file, $expected) = @_;
+	ok(run_log([ $script, $file ]), "$what is loaded");
+	is( $node->safe_psql('postgres',
+			q{SELECT string_agg(concat_ws(' ', customer_event_id, customer_alias, event_type,
+				event_timestamp AT TIME ZONE 'UTC', event_properties), E'\n' ORDER BY customer_event_id) FROM usage_events}),
+		$expected, "$what: what is stored");
+	$node->safe_psql('postgres', 'TRUNCATE usage_events.event, usage_events.superseded_event');
+}
+
+my $ndjson = <<'END';
+{"customerEventId": "1", "customerAlias": "it's \"acme\", \\ Ltd", "eventType": "call", "eventTimestamp": "2026-10-01T02:00+02", "eventProperties": {"text": "a\tb,\nc", "n": 1.50}}
+{"customerEventId": "2", "customerAlias": "globex", "eventType": "call", "eventTimestamp": "2026-10-02T00:00:00Z"}
+END
+my $stored = qq{1 it's "acme", \\ Ltd call 2026-10-01 00:00:00 {"n": 1.50, "text": "a\\tb,\\nc"}\n2 globex call 2026-10-02 00:00:00 {}};
+import_is('.ndjson', write_file('events.ndjson', $ndjson), $stored);
+run_log([ 'gzip', write_file('compressed.ndjson', $ndjson) ]);
+import_is('.ndjson.gz', "$folder/compressed.ndjson.gz", $stored);
+
+my $csv = <<'END';
+eventType,customerAlias,"eventProperties",customerEventId,eventTimestamp
+call,"it's ""acme"", \ Ltd","{""text"": ""a\tb,\nc"", ""n"": 1.50}",1,2026-10-01T02:00+02
+call,globex,,2,2026-10-02T00:00:00Z
+END
+import_is('.csv', write_file('events.csv', $csv), $stored);
+import_is('.csv with Windows line ends', write_file('windows.csv', $csv =~ s/\n/\r\n/gr), $stored);
+
+# A file is stored whole or not at all, and the error names the line.
+my ($stdout, $stderr);
+my $bad = write_file('bad.ndjson', $ndjson . qq({"customerAlias": "acme"}\n));
+ok(!IPC::Run::run([ $script, $bad ], '>', \$stdout, '2>', \$stderr), 'a bad line fails the file');
+like($stderr, qr/"eventType" is missing.*usage_event_import, line 3/s, 'and is named');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM usage_events'), 0, 'and nothing is stored');
+{
+	local $ENV{PGOPTIONS} = '-c usage_events.import_on_error=skip';
+	ok(run_log([ $script, $bad ]), 'or it is skipped');
+}
+is( $node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM usage_events), body FROM rejected_usage_events'),
+	'2|{"customerAlias": "acme"}', 'and kept word for word');
+ok(!IPC::Run::run([ $script, write_file('bad.csv', "eventType,amount\nx,1\n") ], '>', \$stdout, '2>', \$stderr),
+	'an unknown column fails the file');
+ok(!IPC::Run::run([ $script, write_file('events.txt', $ndjson) ], '>', \$stdout, '2>', \$stderr), 'another kind of file fails');
+
+# An import that is under way is seen in pg_stat_progress_copy, more rows than one batch.
+my $rows = join '', map { qq({"customerAlias": "c", "eventType": "progress", "customerEventId": "p-$_"}\n) } 1 .. 2500;
+my $fifo = "$folder/fifo";
+run_log([ 'mkfifo', $fifo ]);
+my $copy = IPC::Run::start(
+	[ 'psql', '-qX', '-c', "\\copy usage_event_import FROM '$fifo' (FORMAT csv, DELIMITER E'\\x01', QUOTE E'\\x02')" ]);
+open my $writer, '>', $fifo or die "could not open the pipe: $!";
+$writer->autoflush(1);
+print $writer $rows;
+ok( $node->poll_query_until('postgres',
+		q{SELECT tuples_processed >= 2000 FROM pg_stat_progress_copy WHERE relid = 'usage_event_import'::regclass}),
+	'progress is shown');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM usage_events WHERE event_type = 'progress'}),
+	0, 'and nobody sees half of it');
+close $writer;
+ok(IPC::Run::finish($copy), 'the import ends');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM usage_events WHERE event_type = 'progress'}),
+	2500, 'and all of it is there');
+
+done_testing();
