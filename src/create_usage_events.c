@@ -31,42 +31,41 @@ answers(const EventBatch *batch)
 
 	for (int i = 0; i < batch->count; i++)
 		events[i] = event_json_write(batch->elements[i].put->answer);
-	return event_json_array(events, batch->count);
+	return json_array(events, batch->count);
 }
 
 /* {"index": 0, "outcome": "created", "id": "..."} */
 static Jsonb *
-outcome_to_json(int index, const BatchElement *element, const char *outcome)
+outcome_to_json(int index, const BatchElement *element, EventText outcome)
 {
-	JsonbParseState *state = NULL;
+	JsonObject object = {0};
 	char id[EVENT_ID_TEXT_LENGTH + 1];
 
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	json_add_integer(&state, "index", index);
-	json_add_text(&state, "outcome", outcome);
+	json_add_integer(&object, EVENT_TEXT("index"), index);
+	json_add_text(&object, EVENT_TEXT("outcome"), outcome);
 	if (element->put != NULL)
 	{
 		event_id_to_text(&element->put->answer->id, id);
-		json_add_text(&state, "id", id);
+		json_add_text(&object, EVENT_TEXT("id"), (EventText){id, EVENT_ID_TEXT_LENGTH});
 	}
 	else
-		json_add_json(&state, "faults", event_json_faults(element->faults));
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+		json_add_json(&object, EVENT_TEXT("faults"), event_json_faults(element->faults));
+	return json_object(&object);
 }
 
 /* What became of each event, in the order given, and the totals on top. */
 static Jsonb *
 outcomes(const EventBatch *batch)
 {
-	static const char *const names[] = {
-		[EVENT_CREATED] = "created",
-		[EVENT_SUPERSEDED] = "superseded",
-		[EVENT_UNCHANGED] = "unchanged",
-		[EVENT_REFUSED] = "refused",
+	static const EventText names[] = {
+		[EVENT_CREATED] = EVENT_TEXT("created"),
+		[EVENT_SUPERSEDED] = EVENT_TEXT("superseded"),
+		[EVENT_UNCHANGED] = EVENT_TEXT("unchanged"),
+		[EVENT_REFUSED] = EVENT_TEXT("refused"),
 	};
 	int totals[lengthof(names)] = {0};
 	Jsonb **list = palloc(sizeof(Jsonb *) * Max(batch->count, 1));
-	JsonbParseState *state = NULL;
+	JsonObject object = {0};
 
 	for (int i = 0; i < batch->count; i++)
 	{
@@ -77,11 +76,10 @@ outcomes(const EventBatch *batch)
 		list[i] = outcome_to_json(i, element, names[outcome]);
 	}
 
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (size_t i = 0; i < lengthof(names); i++)
-		json_add_integer(&state, names[i], totals[i]);
-	json_add_json(&state, "outcomes", event_json_array(list, batch->count));
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+		json_add_integer(&object, names[i], totals[i]);
+	json_add_json(&object, EVENT_TEXT("outcomes"), json_array(list, batch->count));
+	return json_object(&object);
 }
 
 /* create_usage_events(jsonb) */

@@ -23,18 +23,14 @@
 /* How much of a client's text a fault repeats, in bytes. */
 #define MAX_QUOTED_BYTES 80
 
-/* clang-format off */
-#define FIELD_NAME(name) {name, sizeof(name) - 1}
-/* clang-format on */
-
 const EventText event_field_names[FIELD_COUNT] = {
-	[FIELD_ID] = FIELD_NAME("id"),
-	[FIELD_EVENT_TYPE] = FIELD_NAME("eventType"),
-	[FIELD_CUSTOMER_ALIAS] = FIELD_NAME("customerAlias"),
-	[FIELD_EVENT_TIMESTAMP] = FIELD_NAME("eventTimestamp"),
-	[FIELD_CUSTOMER_EVENT_ID] = FIELD_NAME("customerEventId"),
-	[FIELD_EVENT_PROPERTIES] = FIELD_NAME("eventProperties"),
-	[FIELD_SEQUENCE_ACCOUNT_ID] = FIELD_NAME("sequenceAccountId"),
+	[FIELD_ID] = EVENT_TEXT("id"),
+	[FIELD_EVENT_TYPE] = EVENT_TEXT("eventType"),
+	[FIELD_CUSTOMER_ALIAS] = EVENT_TEXT("customerAlias"),
+	[FIELD_EVENT_TIMESTAMP] = EVENT_TEXT("eventTimestamp"),
+	[FIELD_CUSTOMER_EVENT_ID] = EVENT_TEXT("customerEventId"),
+	[FIELD_EVENT_PROPERTIES] = EVENT_TEXT("eventProperties"),
+	[FIELD_SEQUENCE_ACCOUNT_ID] = EVENT_TEXT("sequenceAccountId"),
 };
 
 static bool reject_unknown_fields = false;
@@ -322,7 +318,7 @@ event_faults_describe(StringInfo detail, int index, const List *faults)
 		if (fault->field == NULL)
 			appendStringInfoString(detail, "The event");
 		else
-			appendStringInfoString(detail, quoted((EventText){fault->field, (int) strlen(fault->field)}));
+			appendStringInfoString(detail, quoted(cstring_event_text(fault->field)));
 		appendStringInfo(detail, " %s.", fault->text);
 	}
 }

@@ -13,7 +13,6 @@ extern const char *event_json_document_kind(Jsonb *json);
 extern List *event_json_read(Jsonb *json, UsageEvent *event);
 extern List *event_json_read_value(const JsonbValue *value, UsageEvent *event);
 extern Jsonb *event_json_write(const UsageEvent *event);
-extern Jsonb *event_json_array(Jsonb *const *objects, int count);
 extern Jsonb *event_json_faults(const List *faults);
 
 #endif /* USAGE_EVENTS_EVENT_JSON_H */

@@ -1,6 +1,18 @@
 /*
  * json_build.c
- *		Members of a JSON object that is being built, a line each.
+ *		JSON objects and arrays, assembled from their parts.
+ *
+ * The server's own way, pushJsonbValue(), takes every part to pieces, gathers
+ * them in a tree, and sorts the keys of each object.  Answers are made of parts
+ * that are whole already, and there may be many thousands in a batch: putting
+ * them side by side takes a third of the time, and little memory.
+ *
+ * The layout is the one that jsonb.h describes.  A container is a header, an
+ * entry for each key, an entry for each value or element, and their bytes.  An
+ * entry holds a length or, if it is the first or every JB_OFFSET_STRIDE-th, its
+ * end.  The keys of an object are sorted, shorter ones first.  Numbers and
+ * containers begin at a multiple of four bytes; what that skips belongs to their
+ * length.
  */
 #include "postgres.h"
 
@@ -8,44 +20,130 @@
 
 #include "utils/numeric.h"
 
+/* Where the next part goes. */
+typedef struct Writer
+{
+	JEntry *entry;
+	int index; /* of the entry */
+	char *start;
+	char *at;
+} Writer;
+
 static void
-push_string(JsonbParseState **state, JsonbIteratorToken token, const char *string)
+write_part(Writer *writer, JEntry kind, const char *data, int length)
 {
-	JsonbValue value;
+	char *end;
 
-	value.type = jbvString;
-	value.val.string.val = unconstify(char *, string);
-	value.val.string.len = strlen(string);
-	pushJsonbValue(state, token, &value);
+	if (kind == JENTRY_ISSTRING)
+		end = writer->at + length;
+	else
+		end = writer->start + INTALIGN(writer->at - writer->start) + length;
+
+	memcpy(end - length, data, length);
+	*writer->entry++ = writer->index++ % JB_OFFSET_STRIDE == 0 ? kind | JENTRY_HAS_OFF | (end - writer->start)
+															   : kind | (end - writer->at);
+	writer->at = end;
+}
+
+/* A container with room for parts of that size, and a writer at its begin. */
+static Jsonb *
+begin_container(uint32 header, int entry_count, Size size, Writer *writer)
+{
+	Size entries_size = sizeof(uint32) + entry_count * sizeof(JEntry);
+	Jsonb *json;
+
+	if (size > JENTRY_OFFLENMASK)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("answer is too large for jsonb: %zu bytes of %u", size, (unsigned) JENTRY_OFFLENMASK)));
+
+	json = palloc0(VARHDRSZ + entries_size + size);
+	json->root.header = header;
+	*writer = (Writer){.entry = json->root.children};
+	writer->start = writer->at = VARDATA(json) + entries_size;
+	return json;
+}
+
+static int
+compare_keys(EventText a, EventText b)
+{
+	return a.length != b.length ? a.length - b.length : memcmp(a.data, b.data, a.length);
+}
+
+/* Adds a member at its place; mostly that is the last. */
+static void
+add_member(JsonObject *object, JsonMember member)
+{
+	int place = object->count++;
+
+	Assert(object->count <= JSON_MAX_MEMBERS);
+	for (; place > 0 && compare_keys(object->members[place - 1].key, member.key) > 0; place--)
+		object->members[place] = object->members[place - 1];
+	object->members[place] = member;
+}
+
+/* Adds a text, unless it is absent. */
+void
+json_add_text(JsonObject *object, EventText key, EventText value)
+{
+	if (value.data != NULL)
+		add_member(object, (JsonMember){key, JENTRY_ISSTRING, value});
 }
 
 void
-json_add_text(JsonbParseState **state, const char *key, const char *value)
+json_add_integer(JsonObject *object, EventText key, int64 value)
 {
-	push_string(state, WJB_KEY, key);
-	push_string(state, WJB_VALUE, value);
+	Numeric number = int64_to_numeric(value);
+
+	add_member(object,
+			   (JsonMember){key, JENTRY_ISNUMERIC, {(const char *) number, (int) VARSIZE_ANY((Pointer) number)}});
+}
+
+/* Adds an object or an array by the bytes of its container. */
+void
+json_add_container(JsonObject *object, EventText key, EventText value)
+{
+	add_member(object, (JsonMember){key, JENTRY_ISCONTAINER, value});
 }
 
 void
-json_add_integer(JsonbParseState **state, const char *key, int64 value)
+json_add_json(JsonObject *object, EventText key, const Jsonb *value)
 {
-	JsonbValue number;
-
-	number.type = jbvNumeric;
-	number.val.numeric = int64_to_numeric(value);
-	push_string(state, WJB_KEY, key);
-	pushJsonbValue(state, WJB_VALUE, &number);
+	json_add_container(object, key, (EventText){(const char *) &value->root, VARSIZE(value) - VARHDRSZ});
 }
 
-/* The value is an object or an array. */
-void
-json_add_json(JsonbParseState **state, const char *key, Jsonb *value)
+Jsonb *
+json_object(const JsonObject *object)
 {
-	JsonbValue json;
+	Size size = 0;
+	Jsonb *json;
+	Writer writer;
 
-	json.type = jbvBinary;
-	json.val.binary.data = &value->root;
-	json.val.binary.len = VARSIZE(value) - VARHDRSZ;
-	push_string(state, WJB_KEY, key);
-	pushJsonbValue(state, WJB_VALUE, &json);
+	for (int i = 0; i < object->count; i++)
+		size += object->members[i].key.length + object->members[i].value.length + sizeof(uint32);
+
+	json = begin_container(JB_FOBJECT | object->count, 2 * object->count, size, &writer);
+	for (int i = 0; i < object->count; i++)
+		write_part(&writer, JENTRY_ISSTRING, object->members[i].key.data, object->members[i].key.length);
+	for (int i = 0; i < object->count; i++)
+		write_part(&writer, object->members[i].kind, object->members[i].value.data, object->members[i].value.length);
+	SET_VARSIZE(json, writer.at - (char *) json);
+	return json;
+}
+
+/* An array of objects. */
+Jsonb *
+json_array(Jsonb *const *elements, int count)
+{
+	Size size = 0;
+	Jsonb *json;
+	Writer writer;
+
+	for (int i = 0; i < count; i++)
+		size += VARSIZE(elements[i]) - VARHDRSZ + sizeof(uint32);
+
+	json = begin_container(JB_FARRAY | count, count, size, &writer);
+	for (int i = 0; i < count; i++)
+		write_part(&writer, JENTRY_ISCONTAINER, (const char *) &elements[i]->root, VARSIZE(elements[i]) - VARHDRSZ);
+	SET_VARSIZE(json, writer.at - (char *) json);
+	return json;
 }

@@ -1,14 +1,33 @@
 /*
  * json_build.h
- *		Members of a JSON object that is being built, a line each.
+ *		JSON objects and arrays, assembled from their parts.
  */
 #ifndef USAGE_EVENTS_JSON_BUILD_H
 #define USAGE_EVENTS_JSON_BUILD_H
 
-#include "utils/jsonb.h"
+#include "usage_event.h"
 
-extern void json_add_text(JsonbParseState **state, const char *key, const char *value);
-extern void json_add_integer(JsonbParseState **state, const char *key, int64 value);
-extern void json_add_json(JsonbParseState **state, const char *key, Jsonb *value);
+#define JSON_MAX_MEMBERS 8
+
+typedef struct JsonMember
+{
+	EventText key;
+	JEntry kind; /* JENTRY_ISSTRING, JENTRY_ISNUMERIC or JENTRY_ISCONTAINER */
+	EventText value;
+} JsonMember;
+
+/* An object that is being built: start with {0}. */
+typedef struct JsonObject
+{
+	JsonMember members[JSON_MAX_MEMBERS]; /* in the order of jsonb */
+	int count;
+} JsonObject;
+
+extern void json_add_text(JsonObject *object, EventText key, EventText value);
+extern void json_add_integer(JsonObject *object, EventText key, int64 value);
+extern void json_add_container(JsonObject *object, EventText key, EventText value);
+extern void json_add_json(JsonObject *object, EventText key, const Jsonb *value);
+extern Jsonb *json_object(const JsonObject *object);
+extern Jsonb *json_array(Jsonb *const *elements, int count);
 
 #endif /* USAGE_EVENTS_JSON_BUILD_H */

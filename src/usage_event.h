@@ -20,6 +20,15 @@ typedef struct EventText
 	int length; /* in bytes */
 } EventText;
 
+/* The text of a literal, and of a C string. */
+#define EVENT_TEXT(literal) ((EventText){(literal), sizeof(literal) - 1})
+
+static inline EventText
+cstring_event_text(const char *string)
+{
+	return (EventText){string, (int) strlen(string)};
+}
+
 /* Texts and properties point into what the event was read from. */
 typedef struct UsageEvent
 {
