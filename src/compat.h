@@ -10,6 +10,7 @@
 
 #include "fmgr.h"
 #include "replication/message.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 
 #if PG_VERSION_NUM < 150000
@@ -40,6 +41,13 @@ DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_param
 								  Int32GetDatum(typmod));
 	return true;
 }
+#endif
+
+/* 17 moved the backend's number of its transaction. */
+#if PG_VERSION_NUM >= 170000
+#define current_local_transaction_id() (MyProc->vxid.lxid)
+#else
+#define current_local_transaction_id() (MyProc->lxid)
 #endif
 
 /* What a check hook hands to its assign hook is freed by the server: with free() below 16. */

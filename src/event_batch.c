@@ -11,14 +11,12 @@
 
 #include "event_batch.h"
 
-#include "access/xact.h"
 #include "event_json.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "rejected_event.h"
+#include "subtransaction.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 
 /* Makes an empty batch with room for so many events. */
 void
@@ -92,6 +90,22 @@ event_batch_add(EventBatch *batch, text *body)
 		event_faults_report(element->faults, NULL);
 }
 
+typedef struct ParseWork
+{
+	text **bodies;
+	int count;
+	JsonbValue *values;
+} ParseWork;
+
+static void
+parse_work(void *argument)
+{
+	ParseWork *work = argument;
+
+	for (int i = 0; i < work->count; i++)
+		work->values[i] = parse_body(work->bodies[i]);
+}
+
 /*
  * Parses texts.  Returns NULL, or the error that stopped it, of those that a
  * client's text can cause.  Below 16 the server's JSON input has no softer errors
@@ -100,28 +114,7 @@ event_batch_add(EventBatch *batch, text *body)
 static ErrorData *
 parse_bodies(text **bodies, int count, JsonbValue *values)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		for (int i = 0; i < count; i++)
-			values[i] = parse_body(bodies[i]);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	ErrorData *error = subtransaction_try(parse_work, &(ParseWork){bodies, count, values});
 
 	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)

@@ -23,7 +23,7 @@
 #include "utils/rel.h"
 
 /* Rows of a batch, and their size at which it is stored even if there are fewer. */
-#define IMPORT_BATCH_ROWS 1000
+#define IMPORT_BATCH_ROWS 5000
 #define IMPORT_BATCH_BYTES (8 * 1024 * 1024)
 
 typedef enum ImportOnError

@@ -1,0 +1,10 @@
+/*
+ * subtransaction.h
+ *		Work that may fail without failing its transaction.
+ */
+#ifndef USAGE_EVENTS_SUBTRANSACTION_H
+#define USAGE_EVENTS_SUBTRANSACTION_H
+
+extern ErrorData *subtransaction_try(void (*work)(void *argument), void *argument);
+
+#endif /* USAGE_EVENTS_SUBTRANSACTION_H */
