@@ -40,7 +40,14 @@ CREATE FUNCTION bench_upsert(body jsonb) RETURNS void LANGUAGE sql AS $$
         customer_alias = EXCLUDED.customer_alias, event_type = EXCLUDED.event_type, event_properties = EXCLUDED.event_properties
 $$;
 
+CREATE FUNCTION bench_lago_insert(body jsonb) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO bench_lago (id, organization_id, transaction_id, code, properties, "timestamp", created_at, updated_at, metadata,
+        external_customer_id, external_subscription_id)
+    SELECT uuid_v7(), '00000000-0000-8000-8000-000000000001', "customerEventId", "eventType", "eventProperties", "eventTimestamp", clock_timestamp(),
+        clock_timestamp(), '{}', "customerAlias", "customerAlias"
+    FROM jsonb_to_recordset(body) AS e("customerEventId" text, "eventTimestamp" timestamp, "customerAlias" text, "eventType" text, "eventProperties" jsonb)
+$$;
+
 SELECT format('COPY (SELECT ''00000000-0000-8000-8000-000000000001''::uuid, uuid_v7(), at, key, alias, type, properties FROM bench_event ORDER BY number) TO %L (FORMAT binary)', :'folder' || '/typed') \gexec
 SELECT format('COPY (SELECT json_build_object(''customerEventId'', key, ''customerAlias'', alias, ''eventType'', type, ''eventTimestamp'', at, ''eventProperties'', properties) FROM bench_event ORDER BY number) TO %L (FORMAT csv, DELIMITER E''\x01'', QUOTE E''\x02'')', :'folder' || '/ndjson') \gexec
-SELECT format('COPY (SELECT uuid_v7(), ''00000000-0000-8000-8000-000000000001''::uuid, NULL::uuid, key::varchar, type::varchar, properties, at AT TIME ZONE ''UTC'', now() AT TIME ZONE ''UTC'', now() AT TIME ZONE ''UTC'', ''{}''::jsonb, NULL::uuid, NULL::timestamp, alias::varchar, alias::varchar, NULL::numeric(40, 15) FROM bench_event ORDER BY number) TO %L (FORMAT binary)', :'folder' || '/lago') \gexec
 VACUUM ANALYZE bench_event, bench_batch;
