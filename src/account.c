@@ -37,7 +37,8 @@ static pg_uuid_t current_account_id_value;
 
 /*
  * The account last seen in the table.  Forgotten when a transaction or
- * subtransaction aborts: it may have been the one that made the account.
+ * subtransaction aborts, or is prepared: it may have been the one that made the
+ * account.
  */
 static bool verified = false;
 static pg_uuid_t verified_account_id;
@@ -94,7 +95,7 @@ forget_verified(void)
 static void
 at_transaction_end(XactEvent event, void *argument pg_attribute_unused())
 {
-	if (event == XACT_EVENT_ABORT)
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		forget_verified();
 }
 

@@ -86,12 +86,12 @@ import_init(void)
 static void
 import_begin(void)
 {
-	Import *import = MemoryContextAllocZero(TopTransactionContext, sizeof(Import));
+	Import *import = MemoryContextAllocZero(CurTransactionContext, sizeof(Import));
 
 	import->outer = current_import;
 	import->subtransaction = GetCurrentSubTransactionId();
 	import->on_error = import_on_error;
-	import->context = AllocSetContextCreate(TopTransactionContext, "usage event import", ALLOCSET_DEFAULT_SIZES);
+	import->context = AllocSetContextCreate(CurTransactionContext, "usage event import", ALLOCSET_DEFAULT_SIZES);
 	current_import = import;
 }
 
