@@ -8,7 +8,7 @@ CREATE EXTENSION usage_events SCHEMA api;
 SELECT pg_describe_object(classid, objid, 0) AS object
 FROM pg_depend
 WHERE refclassid = 'pg_extension'::regclass AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'usage_events')
-  AND deptype = 'e' AND pg_describe_object(classid, objid, 0) !~ '^type (usage_events\.|.*\[\]$|api\.usage_events|api\.usage_event_history)'
+  AND deptype = 'e' AND NOT (classid = 'pg_type'::regclass AND (SELECT typrelid <> 0 OR typelem <> 0 FROM pg_type WHERE oid = objid))
 ORDER BY pg_describe_object(classid, objid, 0) COLLATE "C";
 SELECT api.create_usage_event('{"customerAlias": "acme", "eventType": "login", "customerEventId": "e-1"}') ->> 'customerAlias' AS alias;
 SELECT api.create_usage_event('{"customerAlias": "VOID", "eventType": "login", "customerEventId": "e-1"}') ->> 'customerAlias' AS alias;
