@@ -48,6 +48,18 @@ CREATE FUNCTION bench_lago_insert(body jsonb) RETURNS void LANGUAGE sql AS $$
     FROM jsonb_to_recordset(body) AS e("customerEventId" text, "eventTimestamp" timestamp, "customerAlias" text, "eventType" text, "eventProperties" jsonb)
 $$;
 
+-- Each batch is a call and a transaction, as an application sends them.
+CREATE PROCEDURE bench_each(statement text) LANGUAGE plpgsql AS $$
+DECLARE
+    each record;
+BEGIN
+    FOR each IN SELECT body FROM bench_batch LOOP
+        EXECUTE statement USING each.body;
+        COMMIT;
+    END LOOP;
+END
+$$;
+
 SELECT format('COPY (SELECT ''00000000-0000-8000-8000-000000000001''::uuid, uuid_v7(), at, key, alias, type, properties FROM bench_event ORDER BY number) TO %L (FORMAT binary)', :'folder' || '/typed') \gexec
 SELECT format('COPY (SELECT json_build_object(''customerEventId'', key, ''customerAlias'', alias, ''eventType'', type, ''eventTimestamp'', at, ''eventProperties'', properties) FROM bench_event ORDER BY number) TO %L (FORMAT csv, DELIMITER E''\x01'', QUOTE E''\x02'')', :'folder' || '/ndjson') \gexec
 VACUUM ANALYZE bench_event, bench_batch;
