@@ -379,24 +379,24 @@ BEGIN
             HINT = 'Access is ''read'', ''ingest'' or ''admin''.';
     END IF;
 
-    EXECUTE format('GRANT USAGE ON SCHEMA usage_events, @extschema@ TO %s', role);
-    EXECUTE format('GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event, usage_events.rejected_event TO %s', role);
-    EXECUTE format('GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history, @extschema@.rejected_usage_events TO %s', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.get_usage_event(uuid) TO %s', role);
+    EXECUTE 'GRANT USAGE ON SCHEMA usage_events, @extschema@ TO ' || role;
+    EXECUTE 'GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event, usage_events.rejected_event TO ' || role;
+    EXECUTE 'GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history, @extschema@.rejected_usage_events TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.get_usage_event(uuid) TO ' || role;
     IF access = 'read' THEN
         RETURN;
     END IF;
 
-    EXECUTE format('GRANT INSERT ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event, @extschema@.usage_event_import TO %s', role);
-    EXECUTE format('GRANT DELETE ON usage_events.rejected_event TO %s', role);
-    EXECUTE format('GRANT UPDATE (id, event_timestamp, customer_alias, event_type, event_properties) ON usage_events.event TO %s', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb), @extschema@.create_usage_events(jsonb), @extschema@.ingest_usage_events(jsonb), @extschema@.retry_rejected_usage_events(uuid[]) TO %s', role);
+    EXECUTE 'GRANT INSERT ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event, @extschema@.usage_event_import TO ' || role;
+    EXECUTE 'GRANT DELETE ON usage_events.rejected_event TO ' || role;
+    EXECUTE 'GRANT UPDATE (id, event_timestamp, customer_alias, event_type, event_properties) ON usage_events.event TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb), @extschema@.create_usage_events(jsonb), @extschema@.ingest_usage_events(jsonb), @extschema@.retry_rejected_usage_events(uuid[]) TO ' || role;
     IF access = 'ingest' THEN
         RETURN;
     END IF;
 
-    EXECUTE format('GRANT INSERT ON usage_events.account TO %s', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.create_account(text) TO %s', role);
+    EXECUTE 'GRANT INSERT ON usage_events.account TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.create_account(text) TO ' || role;
 END
 $$;
 
@@ -405,17 +405,25 @@ COMMENT ON FUNCTION usage_events.grant_access(regrole, text) IS
 
 REVOKE EXECUTE ON FUNCTION usage_events.grant_access(regrole, text) FROM PUBLIC;
 
+-- Firing a trigger asks for no privilege; making another with the same function does.
+REVOKE EXECUTE ON FUNCTION usage_events.import_usage_events() FROM PUBLIC;
+
 -- Guard --------------------------------------------------------------------
 
 CREATE FUNCTION usage_events.guard_drop() RETURNS event_trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'guard_drop';
 
+REVOKE EXECUTE ON FUNCTION usage_events.guard_drop() FROM PUBLIC;
+
 COMMENT ON FUNCTION usage_events.guard_drop() IS
 'Refuses to drop the extension while it holds events, unless usage_events.allow_drop is on. Error: 2BP01';
 
 CREATE EVENT TRIGGER usage_events_guard_drop ON ddl_command_start
-    WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
+    WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE', 'DROP TABLE', 'DROP VIEW',
+                 'DROP MATERIALIZED VIEW', 'DROP FOREIGN TABLE', 'DROP SEQUENCE', 'DROP TYPE', 'DROP DOMAIN',
+                 'DROP FUNCTION', 'DROP PROCEDURE', 'DROP ROUTINE', 'DROP AGGREGATE', 'DROP OPERATOR',
+                 'DROP OPERATOR CLASS', 'DROP OPERATOR FAMILY', 'DROP COLLATION', 'DROP ACCESS METHOD')
     EXECUTE FUNCTION usage_events.guard_drop();
 
 COMMENT ON EVENT TRIGGER usage_events_guard_drop IS 'Keeps DROP EXTENSION usage_events from taking usage events along';

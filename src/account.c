@@ -64,16 +64,14 @@ check_account_setting(char **value, void **extra, GucSource source pg_attribute_
 
 	if (*value != NULL && **value != '\0')
 	{
-		EventText text = {*value, (int) strlen(*value)};
-
-		if (!event_id_from_text(text, &account_id))
+		if (!event_id_from_text(cstring_event_text(*value), &account_id))
 		{
 			GUC_check_errdetail("An account is named by its UUID, such as \"0184421e-a9cc-711b-af93-bf0511d4d833\".");
 			return false;
 		}
 	}
 
-	*extra = guc_malloc(ERROR, sizeof(pg_uuid_t));
+	*extra = guc_malloc(LOG, sizeof(pg_uuid_t));
 	if (*extra == NULL)
 		return false;
 	memcpy(*extra, &account_id, sizeof(pg_uuid_t));

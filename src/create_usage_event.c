@@ -29,7 +29,7 @@ static Datum
 answer(const EventPut *put)
 {
 	if (put->outcome == EVENT_REFUSED)
-		event_conflicts_report(put, 1, false);
+		event_conflicts_report(put, 1, -1);
 	return JsonbPGetDatum(event_json_write(put->answer));
 }
 

@@ -3,8 +3,8 @@
  *		Keeps DROP EXTENSION from taking events along.
  *
  * The tables are members of the extension, so whatever drops the extension
- * (DROP EXTENSION, DROP SCHEMA ... CASCADE, DROP OWNED) would drop every event
- * without a word.  The server calls object_access_hook before each object it
+ * (DROP EXTENSION, DROP SCHEMA ... CASCADE, DROP OWNED, a cascade from a table or
+ * type on which it was made to depend) would drop every event without a word.  The server calls object_access_hook before each object it
  * drops; there the guard looks into the tables.  An event trigger on the commands
  * that can drop an extension puts the hook in place: sessions that store events
  * do without it.
@@ -13,31 +13,41 @@
 
 #include "drop_guard.h"
 
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 static bool allow_drop = false;
 static object_access_hook_type previous_hook = NULL;
 
+/* A table of events, by its name and its membership: somebody else's of that name is none of ours. */
 static bool
 is_event_table(Oid relation)
 {
 	Oid schema = get_namespace_oid("usage_events", true);
+	Oid extension = get_extension_oid("usage_events", true);
 
-	return OidIsValid(schema) && OidIsValid(relation) &&
+	return OidIsValid(schema) && OidIsValid(extension) && get_rel_namespace(relation) == schema &&
+		   getExtensionOfObject(RelationRelationId, relation) == extension &&
 		   (relation == get_relname_relid("event", schema) ||
 			relation == get_relname_relid("superseded_event", schema) ||
 			relation == get_relname_relid("rejected_event", schema));
 }
 
-/* Looks as the bootstrap superuser, past row-level security: of any account. */
+/*
+ * Looks as the bootstrap superuser, past row-level security, at the rows of all
+ * accounts; and with a snapshot of now: the table is locked by now, and what was
+ * committed before that counts, also where the transaction's snapshot is older.
+ */
 static bool
 has_rows(Oid relation)
 {
@@ -47,12 +57,15 @@ has_rows(Oid relation)
 	bool found;
 
 	GetUserIdAndSecContext(&user, &security_context);
-	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, security_context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
+						   security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	PushActiveSnapshot(GetLatestSnapshot());
 	SPI_connect();
 	if (SPI_execute(sql, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for usage events");
 	found = SPI_processed > 0;
 	SPI_finish();
+	PopActiveSnapshot();
 	SetUserIdAndSecContext(user, security_context);
 	return found;
 }

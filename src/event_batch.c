@@ -17,14 +17,21 @@
 #include "rejected_event.h"
 #include "subtransaction.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 /* Makes an empty batch with room for so many events. */
 void
 event_batch_init(EventBatch *batch, int capacity)
 {
+	if (capacity > (int) (MaxAllocSize / sizeof(EventPut)))
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("batch of usage events is too large"),
+						errdetail("It has %d events; at most %d are possible.", capacity,
+								  (int) (MaxAllocSize / sizeof(EventPut)))));
+
 	batch->elements = palloc0(sizeof(BatchElement) * Max(capacity, 1));
 	batch->puts = palloc0(sizeof(EventPut) * Max(capacity, 1));
 	batch->count = 0;
+	batch->first_index = 0;
 	batch->put_count = 0;
 }
 
@@ -179,7 +186,7 @@ event_batch_store_all(const pg_uuid_t *account_id, EventBatch *batch)
 	for (int i = 0; i < batch->count; i++)
 	{
 		if (batch->puts[i].outcome == EVENT_REFUSED)
-			event_conflicts_report(batch->puts, batch->count, true);
+			event_conflicts_report(batch->puts, batch->count, batch->first_index);
 	}
 }
 

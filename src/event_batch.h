@@ -21,7 +21,8 @@ typedef struct EventBatch
 {
 	BatchElement *elements;
 	int count;
-	EventPut *puts; /* of those that are not refused, in order */
+	int64 first_index; /* of the first element, where the batch is a part of more */
+	EventPut *puts;    /* of those that are not refused, in order */
 	int put_count;
 } EventBatch;
 

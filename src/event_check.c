@@ -303,7 +303,7 @@ event_check(const EventFields *fields, UsageEvent *event)
 
 /* Adds the faults as lines of an error's detail; index is that of the event in a batch, or -1. */
 void
-event_faults_describe(StringInfo detail, int index, const List *faults)
+event_faults_describe(StringInfo detail, int64 index, const List *faults)
 {
 	ListCell *cell;
 
@@ -314,7 +314,7 @@ event_faults_describe(StringInfo detail, int index, const List *faults)
 		if (detail->len > 0)
 			appendStringInfoChar(detail, '\n');
 		if (index >= 0)
-			appendStringInfo(detail, "Event %d: ", index);
+			appendStringInfo(detail, "Event " INT64_FORMAT ": ", index);
 		if (fault->field == NULL)
 			appendStringInfoString(detail, "The event");
 		else

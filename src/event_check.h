@@ -17,7 +17,7 @@ typedef struct EventFault
 	const char *text;
 } EventFault;
 
-/* The fields as they stand in the JSON, not yet checked; `given` says which do. */
+/* In the order of jsonb: shorter names first. */
 typedef enum EventField
 {
 	FIELD_ID,
@@ -30,6 +30,7 @@ typedef enum EventField
 	FIELD_COUNT
 } EventField;
 
+/* The fields as they stand in the JSON, not yet checked; `given` says which do. */
 typedef struct EventFields
 {
 	bool given[FIELD_COUNT];
@@ -50,7 +51,7 @@ extern void event_check_init(void);
 extern const char *event_check_text(EventText text);
 extern List *event_check(const EventFields *fields, UsageEvent *event);
 extern List *event_fault_add(List *faults, const char *field, const char *text);
-extern void event_faults_describe(StringInfo detail, int index, const List *faults);
+extern void event_faults_describe(StringInfo detail, int64 index, const List *faults);
 extern void event_faults_report(const List *faults, Node *escontext);
 extern const char *event_json_kind(const JsonbValue *value);
 

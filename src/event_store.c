@@ -390,9 +390,9 @@ event_conflict_text(const EventPut *put)
 	return psprintf("is taken by event %s, which has other content", id);
 }
 
-/* Refuses events for their conflicts: one error for all. */
+/* Refuses events for their conflicts: one error for all.  first_index is -1 for a single event. */
 void
-event_conflicts_report(const EventPut *puts, int count, bool is_batch)
+event_conflicts_report(const EventPut *puts, int count, int64 first_index)
 {
 	StringInfoData detail;
 
@@ -400,7 +400,7 @@ event_conflicts_report(const EventPut *puts, int count, bool is_batch)
 	for (int i = 0; i < count; i++)
 	{
 		if (puts[i].outcome == EVENT_REFUSED)
-			event_faults_describe(&detail, is_batch ? i : -1,
+			event_faults_describe(&detail, first_index < 0 ? -1 : first_index + i,
 								  event_fault_add(NIL, event_field_names[FIELD_CUSTOMER_EVENT_ID].data,
 												  event_conflict_text(&puts[i])));
 	}
@@ -431,6 +431,7 @@ typedef struct InsertWork
 	const pg_uuid_t *account_id;
 	EventGroup **groups;
 	int count;
+	uint64 inserted;
 } InsertWork;
 
 static void
@@ -438,7 +439,7 @@ insert_work(void *argument)
 {
 	InsertWork *work = argument;
 
-	write_current(&insert_new_events, work->account_id, work->groups, work->count);
+	work->inserted = write_current(&insert_new_events, work->account_id, work->groups, work->count);
 }
 
 /*
@@ -466,11 +467,12 @@ insert_groups(const pg_uuid_t *account_id, EventGroup **groups, int count)
 	}
 	if (last_was_new && count >= LEAST_BATCH_FOR_PLAIN_INSERT && subtransactions < MAX_SUBTRANSACTIONS)
 	{
-		ErrorData *error = subtransaction_try(insert_work, &(InsertWork){account_id, groups, count});
+		InsertWork work = {account_id, groups, count, 0};
+		ErrorData *error = subtransaction_try(insert_work, &work);
 
 		subtransactions++;
 		if (error == NULL)
-			return true;
+			return work.inserted == (uint64) count;
 		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
 			ReThrowError(error);
 	}
@@ -636,8 +638,11 @@ put_groups(const pg_uuid_t *account_id, EventGroup **groups, int count, bool is_
 		is_taken_already = false;
 	}
 
-	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("could not store usage event"),
-					errdetail("Its \"customerEventId\" is taken by an event that cannot be read.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("could not store usage event"),
+		 errdetail(
+			 "Its \"customerEventId\" is taken by an event that cannot be read, or a trigger or policy keeps it out.")));
 }
 
 /* Fills what the sender left out. */

@@ -27,7 +27,7 @@ typedef struct EventPut
 extern void event_store_init(void);
 
 extern const char *event_conflict_text(const EventPut *put);
-extern void event_conflicts_report(const EventPut *puts, int count, bool is_batch);
+extern void event_conflicts_report(const EventPut *puts, int count, int64 first_index);
 
 extern void event_store_put(const pg_uuid_t *account_id, EventPut *put);
 extern void event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count);

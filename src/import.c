@@ -13,9 +13,11 @@
 
 #include "access/xact.h"
 #include "account.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "event_batch.h"
-#include "event_json.h"
+#include "event_id.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -46,6 +48,8 @@ typedef struct Import
 	struct Import *outer; /* the one during which it began, if any */
 	SubTransactionId subtransaction;
 	ImportOnError on_error;
+	pg_uuid_t account_id;            /* of the rows gathered */
+	int64 flushed;                   /* rows of batches before this one */
 	MemoryContext context;           /* of the batch */
 	EventBatch batch;                /* stop: the events so far */
 	text *bodies[IMPORT_BATCH_ROWS]; /* skip: the rows so far, not read yet */
@@ -95,22 +99,28 @@ import_begin(void)
 	current_import = import;
 }
 
-/* Stores what has been gathered. */
+/* Stores what has been gathered, for the account that was the session's when it came. */
 static void
 import_flush(Import *import)
 {
 	MemoryContext caller = MemoryContextSwitchTo(import->context);
+	int nest_level = account_enter(&import->account_id);
 
 	if (import->on_error == IMPORT_SKIP)
 	{
 		event_batch_from_texts(import->bodies, import->count, &import->batch);
-		event_batch_store(account_current(), &import->batch);
+		event_batch_store(&import->account_id, &import->batch);
 	}
 	else
-		event_batch_store_all(account_current(), &import->batch);
+	{
+		import->batch.first_index = import->flushed;
+		event_batch_store_all(&import->account_id, &import->batch);
+	}
+	account_leave(nest_level);
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(import->context);
+	import->flushed += import->count;
 	import->count = 0;
 	import->bytes = 0;
 }
@@ -120,11 +130,16 @@ import_row(Import *import, HeapTuple row, TupleDesc descriptor)
 {
 	bool isnull;
 	Datum value = heap_getattr(row, 1, descriptor, &isnull);
-	MemoryContext caller = MemoryContextSwitchTo(import->context);
+	MemoryContext caller;
+	text *body;
+
+	if (import->count > 0 && !event_id_equal(&import->account_id, account_current()))
+		import_flush(import);
+	import->account_id = *account_current();
 
 	/* An empty line reads as NULL: no JSON, as any other text that is none. */
-	text *body = isnull ? cstring_to_text("") : DatumGetTextPCopy(value);
-
+	caller = MemoryContextSwitchTo(import->context);
+	body = isnull ? cstring_to_text("") : DatumGetTextPCopy(value);
 	if (import->on_error == IMPORT_SKIP)
 		import->bodies[import->count] = body;
 	else
@@ -151,6 +166,17 @@ import_end(Import *import)
 	pfree(import);
 }
 
+/* A trigger on anything else would find rows of other types, or no import under way. */
+static bool
+is_import_view(const TriggerData *trigger)
+{
+	TupleDesc descriptor = RelationGetDescr(trigger->tg_relation);
+
+	return trigger->tg_relation->rd_rel->relkind == RELKIND_VIEW && TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
+		   descriptor->natts == 1 && TupleDescAttr(descriptor, 0)->atttypid == TEXTOID &&
+		   (TRIGGER_FIRED_BEFORE(trigger->tg_event) || current_import != NULL);
+}
+
 /* The view's triggers: before the statement, for each row, and after the statement. */
 PG_FUNCTION_INFO_V1(import_usage_events);
 Datum
@@ -158,9 +184,9 @@ import_usage_events(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
+	if (!CALLED_AS_TRIGGER(fcinfo) || !is_import_view(trigger))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("import_usage_events: must be called as trigger")));
+						errmsg("import_usage_events: must be called as trigger of usage_event_import")));
 
 	if (TRIGGER_FIRED_BEFORE(trigger->tg_event))
 		import_begin();

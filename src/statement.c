@@ -1,11 +1,12 @@
 /*
  * statement.c
- *		SQL statements that are planned once per backend.
+ *		SQL statements that are planned once and kept.
  */
 #include "postgres.h"
 
 #include "statement.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "nodes/parsenodes.h"
 #include "utils/array.h"
@@ -13,9 +14,46 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+/* How long a plan is kept. */
+#define PLAN_LIFETIME_MICROSECONDS (60 * USECS_PER_SEC)
+
+/* So many rows may come on top of twice those that there were. */
+#define ROWS_BEFORE_REPLANNING 100
+
+static uint64 rows_written = 0;
+
+/*
+ * A plan that was made while the tables were small reads all of an account for a
+ * key, and a generic plan stays until somebody analyzes the table.  So ours are
+ * made anew when this backend has doubled what it had written, which a long
+ * import does many times, and after a minute, for what others write.
+ */
+static bool
+is_outdated(const Statement *statement)
+{
+	return rows_written > 2 * statement->rows_when_planned + ROWS_BEFORE_REPLANNING ||
+		   GetCurrentStatementStartTimestamp() - statement->planned_at > PLAN_LIFETIME_MICROSECONDS;
+}
+
+static void
+plan_statement(Statement *statement)
+{
+	SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->argument_count, statement->argument_types,
+										 CURSOR_OPT_GENERIC_PLAN);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", statement->sql, SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	if (statement->plan != NULL)
+		SPI_freeplan(statement->plan);
+	statement->plan = plan;
+	statement->planned_at = GetCurrentStatementStartTimestamp();
+	statement->rows_when_planned = rows_written;
+}
+
 /*
  * Runs the statement; the caller is connected to SPI and reads SPI_processed and
- * SPI_tuptable.  The plan is generic: each of our statements finds its row by
+ * SPI_tuptable.  The plan is generic: each of our statements finds its rows by
  * key, and planning again for each value would cost more than running it.
  */
 void
@@ -23,20 +61,14 @@ statement_execute(Statement *statement, Datum *arguments, const char *nulls)
 {
 	int result;
 
-	if (statement->plan == NULL)
-	{
-		SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->argument_count, statement->argument_types,
-											 CURSOR_OPT_GENERIC_PLAN);
-
-		if (plan == NULL)
-			elog(ERROR, "could not prepare \"%s\": %s", statement->sql, SPI_result_code_string(SPI_result));
-		SPI_keepplan(plan);
-		statement->plan = plan;
-	}
+	if (statement->plan == NULL || is_outdated(statement))
+		plan_statement(statement);
 
 	result = SPI_execute_plan(statement->plan, arguments, nulls, statement->read_only, 0);
 	if (result < 0)
 		elog(ERROR, "could not execute \"%s\": %s", statement->sql, SPI_result_code_string(result));
+	if (result != SPI_OK_SELECT)
+		rows_written += SPI_processed;
 }
 
 /* Arrays as parameters: one row of the statement from each position. */

@@ -1,6 +1,6 @@
 /*
  * statement.h
- *		SQL statements that are planned once per backend.
+ *		SQL statements that are planned once and kept.
  *
  * Statements name every object with its schema and every operator with
  * OPERATOR(pg_catalog.…): they run with the caller's rights and search_path.
@@ -8,6 +8,7 @@
 #ifndef USAGE_EVENTS_STATEMENT_H
 #define USAGE_EVENTS_STATEMENT_H
 
+#include "datatype/timestamp.h"
 #include "executor/spi.h"
 #include "usage_event.h"
 
@@ -20,6 +21,8 @@ typedef struct Statement
 	int argument_count;
 	Oid argument_types[STATEMENT_MAX_ARGUMENTS];
 	SPIPlanPtr plan; /* NULL until first used */
+	TimestampTz planned_at;
+	uint64 rows_when_planned; /* that this backend had written */
 } Statement;
 
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
