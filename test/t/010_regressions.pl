@@ -1,0 +1,112 @@
+# 010_regressions.pl: what was once wrong, and must not come back
+use strict;
+use warnings FATAL => 'all';
+
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', 'autovacuum = off');
+$node->start;
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION usage_events;
+	CREATE ROLE reader;
+	SELECT usage_events.grant_access('reader', 'read')});
+
+sub fails_like
+{
+	my ($sql, $error, $what) = @_;
+	my ($result, $stdout, $stderr) = $node->psql('postgres', $sql);
+	like($stderr, $error, $what);
+}
+
+# The import's trigger function on another table: it would find other rows, or no import.
+my $trigger = q{CREATE TRIGGER t AFTER INSERT ON other FOR EACH STATEMENT EXECUTE FUNCTION usage_events.import_usage_events()};
+fails_like("SET ROLE reader; CREATE TEMP TABLE other (a text); $trigger", qr/permission denied/,
+	'a role cannot use the import\'s function for a trigger of its own');
+fails_like("CREATE TEMP TABLE other (a text); $trigger; INSERT INTO other VALUES ('x')",
+	qr/must be called as trigger of usage_event_import/, 'nor does a superuser get far with one');
+
+# The guard sees what was committed after the transaction's snapshot.
+my $old = $node->background_psql('postgres', on_error_stop => 0);
+$old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+$node->safe_psql('postgres', q{SELECT create_usage_event('{"customerAlias": "a", "eventType": "t", "customerEventId": "e"}')});
+my $answer = $old->query('DROP EXTENSION usage_events; ROLLBACK');
+$old->quit;
+is($node->safe_psql('postgres', q{SELECT count(*) FROM usage_events}), 1, 'an old snapshot does not drop a new event');
+
+# The guard knows its tables from others of their names, and runs none of their code as another role.
+$node->safe_psql('postgres', q{CREATE DATABASE other; CREATE ROLE mallory LOGIN; GRANT CREATE ON DATABASE other TO mallory});
+$node->safe_psql('other', 'CREATE EXTENSION usage_events');
+my $mallory = $node->background_psql('other', extra_params => [ '-U', 'mallory' ], on_error_stop => 0);
+$mallory->query('DROP SCHEMA IF EXISTS nothing_here');
+$node->safe_psql('other', 'DROP EXTENSION usage_events');
+$node->safe_psql('other', q{
+	SET ROLE mallory;
+	CREATE SCHEMA usage_events;
+	CREATE FUNCTION usage_events.spy() RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+		$$ BEGIN RAISE WARNING 'runs as %', current_user; RETURN 1; END $$;
+	CREATE TABLE usage_events.event (a int) PARTITION BY RANGE ((a + usage_events.spy()));
+	CREATE TABLE usage_events.rest PARTITION OF usage_events.event DEFAULT});
+$mallory->{stderr} = '';
+$mallory->query('DROP TABLE usage_events.event');
+unlike($mallory->{stderr}, qr/runs as/, 'the guard does not look into tables of somebody else');
+$mallory->quit;
+
+# An import stores each row for the account that is the session's when the row comes.
+is( $node->safe_psql('postgres', q{
+		CREATE TEMP TABLE a AS SELECT n, usage_events.create_account('account ' || n)::text AS id FROM generate_series(1, 2) AS n;
+		INSERT INTO usage_event_import SELECT format('{"customerAlias": "%s", "eventType": "import"}', a.id)
+		FROM a, LATERAL set_config('usage_events.account_id', a.id, false) AS c WHERE c IS NOT NULL;
+		SELECT count(*), bool_and(customer_alias = account_id::text) FROM usage_events WHERE event_type = 'import'}) =~ s/.*\n//sr,
+	'2|t', 'an import keeps rows of several accounts apart');
+
+# A compressed file that was cut short is not loaded in part.
+my $folder = PostgreSQL::Test::Utils::tempdir();
+open my $file, '>', "$folder/events.ndjson" or die "could not write: $!";
+print $file map { qq({"customerAlias": "c-$_", "eventType": "cut"}\n) } 1 .. 2000;
+close $file;
+run_log([ 'gzip', "$folder/events.ndjson" ]);
+truncate("$folder/events.ndjson.gz", (-s "$folder/events.ndjson.gz") - 20);
+{
+	local $ENV{PGHOST} = $node->host;
+	local $ENV{PGPORT} = $node->port;
+	local $ENV{PGDATABASE} = 'postgres';
+	local $ENV{PGOPTIONS} = '-c usage_events.import_on_error=skip';
+	ok(!IPC::Run::run([ 'examples/import/import_events', "$folder/events.ndjson.gz" ], '2>', \my $stderr),
+		'a file that was cut short is refused');
+}
+is($node->safe_psql('postgres', q{SELECT count(*) FROM usage_events WHERE event_type = 'cut'}), 0, 'and nothing of it stored');
+
+# An event that a user's trigger keeps out is not answered as stored.
+my $batch = q{(SELECT jsonb_agg(jsonb_build_object('customerAlias', 'a', 'eventType', 'trigger', 'customerEventId', 'k' || n)) FROM generate_series(%d, %d) AS n)};
+fails_like(sprintf(qq{
+		CREATE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS
+			\$\$ BEGIN RETURN CASE WHEN NEW.customer_event_id = 'k150' THEN NULL ELSE NEW END; END \$\$;
+		CREATE TRIGGER keep_out BEFORE INSERT ON usage_events.event FOR EACH ROW EXECUTE FUNCTION keep_out();
+		SELECT ingest_usage_events($batch) IS NOT NULL;
+		SELECT ingest_usage_events($batch)}, 1, 100, 101, 200),
+	qr/could not store usage event/, 'an event that a trigger keeps out is an error');
+$node->safe_psql('postgres', 'DROP TRIGGER keep_out ON usage_events.event');
+
+# Plans that were made while the table was small do not read an account for a key.
+my $read = q{(SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables WHERE relid = 'usage_events.event'::regclass)};
+is( $node->safe_psql('postgres', qq{
+		TRUNCATE usage_events.event, usage_events.superseded_event;
+		VACUUM ANALYZE usage_events.event;
+		SELECT create_usage_event('{"customerAlias": "a", "eventType": "t", "customerEventId": "k1"}') IS NOT NULL;
+		SELECT create_usage_event('{"customerAlias": "a", "eventType": "t", "customerEventId": "k1"}') IS NOT NULL;
+		SELECT create_usage_event('{"customerAlias": "b", "eventType": "t", "customerEventId": "k1"}') IS NOT NULL;
+		BEGIN;
+		SELECT jsonb_array_length(create_usage_events((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'a', 'eventType', 't', 'customerEventId', 'm' || n))
+			FROM generate_series(1, 20000) AS n)));
+		SELECT $read AS before \\gset
+		SELECT count(create_usage_event(jsonb_build_object('customerAlias', 'a', 'eventType', 't', 'customerEventId', 'm' || n))) FROM generate_series(1, 10) AS n;
+		SELECT count(create_usage_event(jsonb_build_object('customerAlias', 'b', 'eventType', 't', 'customerEventId', 'm' || n))) FROM generate_series(1, 10) AS n;
+		SELECT $read - :before < 1000;
+		COMMIT}) =~ s/.*\n//sr, 't', 'a key is found by its key, however the table has grown');
+
+done_testing();
