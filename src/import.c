@@ -193,7 +193,9 @@ import_usage_events(PG_FUNCTION_ARGS)
 	else if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 	{
 		import_row(current_import, trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation));
-		return PointerGetDatum(trigger->tg_trigtuple);
+
+		/* COPY keeps a row for good that comes back as it went in, and frees one for which it got another. */
+		return PointerGetDatum(heap_copytuple(trigger->tg_trigtuple));
 	}
 	else
 		import_end(current_import);

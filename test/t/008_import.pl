@@ -90,4 +90,20 @@ ok(IPC::Run::finish($copy), 'the import ends');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM usage_events WHERE event_type = 'progress'}),
 	2500, 'and all of it is there');
 
+# The memory of a backend does not grow with the lines: measured by a trigger, at an early and at a late one.
+$node->safe_psql('postgres', q{
+	TRUNCATE usage_events.event;
+	CREATE TABLE memory (key text, bytes bigint);
+	CREATE FUNCTION measure() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO memory SELECT NEW.customer_event_id, sum(total_bytes) FROM pg_backend_memory_contexts;
+		RETURN NEW;
+	END $$;
+	CREATE TRIGGER measure BEFORE INSERT ON usage_events.event FOR EACH ROW
+		WHEN (NEW.customer_event_id IN ('l-30000', 'l-90000')) EXECUTE FUNCTION measure()});
+run_log([ $script, write_file('large.ndjson',
+	join '', map { qq({"customerAlias": "c", "eventType": "large", "customerEventId": "l-$_"}\n) } 1 .. 100_000) ]);
+is( $node->safe_psql('postgres', 'SELECT count(*), max(bytes) - min(bytes) < 5000000 FROM memory'),
+	'2|t', 'the memory of a backend stays what it was');
+
 done_testing();
