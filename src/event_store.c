@@ -364,9 +364,7 @@ play_through(EventGroup *group)
 
 		put->superseded = NULL;
 		put->answer = last;
-		if (last != NULL && is_same_content(last, put))
-			put->outcome = EVENT_UNCHANGED;
-		else if (last != NULL && on_conflict == ON_CONFLICT_IGNORE)
+		if (last != NULL && (on_conflict == ON_CONFLICT_IGNORE || is_same_content(last, put)))
 			put->outcome = EVENT_UNCHANGED;
 		else if (last != NULL && on_conflict == ON_CONFLICT_REFUSE)
 			put->outcome = EVENT_REFUSED;

@@ -90,6 +90,22 @@ ok(IPC::Run::finish($copy), 'the import ends');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM usage_events WHERE event_type = 'progress'}),
 	2500, 'and all of it is there');
 
+# A client that goes away in the middle leaves nothing.
+unlink $fifo;
+run_log([ 'mkfifo', $fifo ]);
+$copy = IPC::Run::start(
+	[ 'psql', '-qX', '-c', "\\copy usage_event_import FROM '$fifo' (FORMAT csv, DELIMITER E'\\x01', QUOTE E'\\x02')" ]);
+open $writer, '>', $fifo or die "could not open the pipe: $!";
+$writer->autoflush(1);
+print $writer $rows =~ s/progress/gone/gr =~ s/"p-/"g-/gr;
+ok( $node->poll_query_until('postgres',
+		q{SELECT tuples_processed >= 2000 FROM pg_stat_progress_copy WHERE relid = 'usage_event_import'::regclass}),
+	'another import is under way');
+$copy->kill_kill;
+close $writer;
+ok( $node->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_progress_copy)}), 'its client goes away');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM usage_events'), 2500, 'and nothing of it is stored');
+
 # The memory of a backend does not grow with the lines: measured by a trigger, at an early and at a late one.
 $node->safe_psql('postgres', q{
 	TRUNCATE usage_events.event;
