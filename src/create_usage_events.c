@@ -49,7 +49,7 @@ outcome_to_json(int index, const BatchElement *element, EventText outcome)
 		json_add_text(&object, EVENT_TEXT("id"), (EventText){id, EVENT_ID_TEXT_LENGTH});
 	}
 	else
-		json_add_json(&object, EVENT_TEXT("faults"), event_json_faults(element->faults));
+		json_add_json(&object, EVENT_TEXT("faults"), faults_to_json(element->faults));
 	return json_object(&object);
 }
 

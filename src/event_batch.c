@@ -13,6 +13,7 @@
 
 #include "event_json.h"
 #include "fmgr.h"
+#include "json_read.h"
 #include "miscadmin.h"
 #include "rejected_event.h"
 #include "subtransaction.h"
@@ -65,7 +66,7 @@ event_batch_from_json(Jsonb *array, EventBatch *batch)
 
 	if (!JB_ROOT_IS_ARRAY(array) || JB_ROOT_IS_SCALAR(array))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid batch of usage events"),
-						errdetail("A batch must be a JSON array, not %s.", event_json_document_kind(array)),
+						errdetail("A batch must be a JSON array, not %s.", json_document_kind(array)),
 						errhint("Put the events into an array, or send one event with create_usage_event().")));
 
 	event_batch_init(batch, JB_ROOT_COUNT(array));
@@ -84,7 +85,7 @@ event_batch_from_json(Jsonb *array, EventBatch *batch)
 static JsonbValue
 parse_body(text *body)
 {
-	return event_json_document(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(body)))));
+	return json_document(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(body)))));
 }
 
 /* Adds a text, which must be an event's JSON; an error if it is not. */
@@ -134,7 +135,7 @@ not_json(const ErrorData *error)
 {
 	const char *detail = error->detail != NULL ? psprintf(" (%s)", error->detail) : "";
 
-	return event_fault_add(NIL, NULL, psprintf("is not JSON: %s%s", error->message, detail));
+	return fault_add(NIL, NULL, psprintf("is not JSON: %s%s", error->message, detail));
 }
 
 /* Reads texts, each of which should be an event's JSON. */
@@ -202,8 +203,8 @@ event_batch_store(const pg_uuid_t *account_id, EventBatch *batch)
 
 		if (element->put != NULL && element->put->outcome == EVENT_REFUSED)
 		{
-			element->faults = event_fault_add(NIL, event_field_names[FIELD_CUSTOMER_EVENT_ID].data,
-											  event_conflict_text(element->put));
+			element->faults =
+				fault_add(NIL, event_field_names[FIELD_CUSTOMER_EVENT_ID].data, event_conflict_text(element->put));
 			element->put = NULL;
 		}
 	}

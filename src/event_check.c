@@ -13,15 +13,12 @@
 #include "compat.h"
 #include "event_id.h"
 #include "event_timestamp.h"
+#include "json_read.h"
 #include "mb/pg_wchar.h"
 #include "utils/guc.h"
-#include "utils/json.h"
 
 /* Longest text of an event, in characters. */
 #define MAX_TEXT_CHARACTERS 255
-
-/* How much of a client's text a fault repeats, in bytes. */
-#define MAX_QUOTED_BYTES 80
 
 const EventText event_field_names[FIELD_COUNT] = {
 	[FIELD_ID] = EVENT_TEXT("id"),
@@ -45,56 +42,6 @@ event_check_init(void)
 	DefineCustomIntVariable("usage_events.max_properties_bytes",
 							"Largest size of an event's properties, as stored (jsonb).", NULL, &max_properties_bytes,
 							64 * 1024, 16, 128 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE, NULL, NULL, NULL);
-}
-
-/* What kind of JSON value this is, with its article. */
-const char *
-event_json_kind(const JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvNull:
-			return "null";
-		case jbvString:
-			return "a string";
-		case jbvNumeric:
-			return "a number";
-		case jbvBool:
-			return "a boolean";
-		case jbvBinary:
-			return JsonContainerIsObject(value->val.binary.data) ? "an object" : "an array";
-		default:
-			elog(ERROR, "unexpected type of JSON value: %d", (int) value->type);
-	}
-	return NULL; /* keep compiler quiet */
-}
-
-/* Adds a fault. */
-List *
-event_fault_add(List *faults, const char *field, const char *text)
-{
-	EventFault *fault = palloc(sizeof(EventFault));
-
-	fault->field = field;
-	fault->text = text;
-	return lappend(faults, fault);
-}
-
-/* The client's text as a JSON string, cut short: fit for one line of an error. */
-static char *
-quoted(EventText text)
-{
-	StringInfoData buffer;
-	int length = pg_mbcliplen(text.data, text.length, MAX_QUOTED_BYTES);
-
-	initStringInfo(&buffer);
-	escape_json(&buffer, pnstrdup(text.data, length));
-	if (length < text.length)
-	{
-		buffer.data[--buffer.len] = '\0';
-		appendStringInfoString(&buffer, "...\"");
-	}
-	return buffer.data;
 }
 
 /* White space by Unicode's property White_Space; above ASCII in UTF-8 databases only. */
@@ -166,12 +113,6 @@ event_check_text(EventText text)
 	return NULL;
 }
 
-static EventText
-string_text(const JsonbValue *value)
-{
-	return (EventText){value->val.string.val, value->val.string.len};
-}
-
 static bool
 is_absent_or_null(const EventFields *fields, EventField field)
 {
@@ -186,13 +127,12 @@ check_string(List *faults, const EventFields *fields, EventField field, EventTex
 	const char *fault;
 
 	if (value->type != jbvString)
-		return event_fault_add(faults, event_field_names[field].data,
-							   psprintf("must be a string, not %s", event_json_kind(value)));
+		return fault_add(faults, event_field_names[field].data, psprintf("must be a string, not %s", json_kind(value)));
 
-	*text = string_text(value);
+	*text = json_string(value);
 	fault = event_check_text(*text);
 	if (fault != NULL)
-		return event_fault_add(faults, event_field_names[field].data, fault);
+		return fault_add(faults, event_field_names[field].data, fault);
 	return faults;
 }
 
@@ -201,7 +141,7 @@ static List *
 check_required_string(List *faults, const EventFields *fields, EventField field, EventText *text)
 {
 	if (!fields->given[field])
-		return event_fault_add(faults, event_field_names[field].data, "is missing");
+		return fault_add(faults, event_field_names[field].data, "is missing");
 	return check_string(faults, fields, field, text);
 }
 
@@ -225,11 +165,11 @@ check_event_timestamp(List *faults, const EventFields *fields, UsageEvent *event
 	if (is_absent_or_null(fields, FIELD_EVENT_TIMESTAMP))
 		return faults;
 	if (value->type != jbvString)
-		return event_fault_add(faults, name, psprintf("must be a string, not %s", event_json_kind(value)));
+		return fault_add(faults, name, psprintf("must be a string, not %s", json_kind(value)));
 
-	fault = event_timestamp_from_text(string_text(value), &event->timestamp);
+	fault = event_timestamp_from_text(json_string(value), &event->timestamp);
 	if (fault != NULL)
-		return event_fault_add(faults, name, psprintf("%s: %s", fault, quoted(string_text(value))));
+		return fault_add(faults, name, psprintf("%s: %s", fault, fault_quote(json_string(value))));
 	event->has_timestamp = true;
 	return faults;
 }
@@ -248,11 +188,11 @@ check_event_properties(List *faults, const EventFields *fields, UsageEvent *even
 		return faults;
 	}
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-		return event_fault_add(faults, name, psprintf("must be an object, not %s", event_json_kind(value)));
+		return fault_add(faults, name, psprintf("must be an object, not %s", json_kind(value)));
 	if (value->val.binary.len > max_properties_bytes)
-		return event_fault_add(faults, name,
-							   psprintf("must take at most %d bytes (usage_events.max_properties_bytes), not %d",
-										max_properties_bytes, value->val.binary.len));
+		return fault_add(faults, name,
+						 psprintf("must take at most %d bytes (usage_events.max_properties_bytes), not %d",
+								  max_properties_bytes, value->val.binary.len));
 
 	event->properties = (EventText){(const char *) value->val.binary.data, value->val.binary.len};
 	return faults;
@@ -267,7 +207,7 @@ check_unknown_fields(List *faults, const EventFields *fields)
 	if (!reject_unknown_fields)
 		return faults;
 	foreach(cell, fields->unknown)
-		faults = event_fault_add(faults, lfirst(cell), "is not a field of a usage event");
+		faults = fault_add(faults, lfirst(cell), "is not a field of a usage event");
 	return faults;
 }
 
@@ -280,7 +220,7 @@ read_uuid(const EventFields *fields, EventField field, pg_uuid_t *uuid)
 {
 	const JsonbValue *value = &fields->value[field];
 
-	return fields->given[field] && value->type == jbvString && event_id_from_text(string_text(value), uuid);
+	return fields->given[field] && value->type == jbvString && event_id_from_text(json_string(value), uuid);
 }
 
 /* Checks every rule and fills the event.  Returns the faults, NIL if there is none. */
@@ -305,22 +245,7 @@ event_check(const EventFields *fields, UsageEvent *event)
 void
 event_faults_describe(StringInfo detail, int64 index, const List *faults)
 {
-	ListCell *cell;
-
-	foreach(cell, faults)
-	{
-		const EventFault *fault = lfirst(cell);
-
-		if (detail->len > 0)
-			appendStringInfoChar(detail, '\n');
-		if (index >= 0)
-			appendStringInfo(detail, "Event " INT64_FORMAT ": ", index);
-		if (fault->field == NULL)
-			appendStringInfoString(detail, "The event");
-		else
-			appendStringInfoString(detail, quoted(cstring_event_text(fault->field)));
-		appendStringInfo(detail, " %s.", fault->text);
-	}
+	faults_describe(detail, index < 0 ? "" : psprintf("Event " INT64_FORMAT ": ", index), "The event", faults);
 }
 
 /* Refuses an event: one error for all its faults, soft where the caller takes it so. */

@@ -5,17 +5,9 @@
 #ifndef USAGE_EVENTS_EVENT_CHECK_H
 #define USAGE_EVENTS_EVENT_CHECK_H
 
-#include "lib/stringinfo.h"
+#include "fault.h"
 #include "nodes/nodes.h"
-#include "nodes/pg_list.h"
 #include "usage_event.h"
-
-/* One broken rule.  The text follows the field's name: "must not be blank". */
-typedef struct EventFault
-{
-	const char *field; /* NULL: the event as a whole */
-	const char *text;
-} EventFault;
 
 /* In the order of jsonb: shorter names first. */
 typedef enum EventField
@@ -50,9 +42,7 @@ extern void event_check_init(void);
 
 extern const char *event_check_text(EventText text);
 extern List *event_check(const EventFields *fields, UsageEvent *event);
-extern List *event_fault_add(List *faults, const char *field, const char *text);
 extern void event_faults_describe(StringInfo detail, int64 index, const List *faults);
 extern void event_faults_report(const List *faults, Node *escontext);
-extern const char *event_json_kind(const JsonbValue *value);
 
 #endif /* USAGE_EVENTS_EVENT_CHECK_H */

@@ -9,6 +9,7 @@
 #include "event_id.h"
 #include "event_timestamp.h"
 #include "json_build.h"
+#include "json_read.h"
 
 /* How many unknown fields are remembered, to be named in a refusal. */
 #define MAX_UNKNOWN_FIELDS 20
@@ -67,42 +68,16 @@ event_json_read_value(const JsonbValue *value, UsageEvent *event)
 	EventFields fields;
 
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-		return event_fault_add(NIL, NULL, psprintf("must be a JSON object, not %s", event_json_kind(value)));
+		return fault_add(NIL, NULL, psprintf("must be a JSON object, not %s", json_kind(value)));
 	read_fields(value->val.binary.data, &fields);
 	return event_check(&fields, event);
-}
-
-/* A whole JSON document as a value. */
-JsonbValue
-event_json_document(Jsonb *json)
-{
-	JsonbValue value;
-
-	if (JB_ROOT_IS_SCALAR(json))
-		JsonbExtractScalar(&json->root, &value);
-	else
-	{
-		value.type = jbvBinary;
-		value.val.binary.data = &json->root;
-		value.val.binary.len = VARSIZE(json) - VARHDRSZ;
-	}
-	return value;
-}
-
-/* What kind of JSON the document is, with its article. */
-const char *
-event_json_document_kind(Jsonb *json)
-{
-	JsonbValue value = event_json_document(json);
-
-	return event_json_kind(&value);
 }
 
 /* The same for an event that is a JSON document of its own. */
 List *
 event_json_read(Jsonb *json, UsageEvent *event)
 {
-	JsonbValue value = event_json_document(json);
+	JsonbValue value = json_document(json);
 
 	return event_json_read_value(&value, event);
 }
@@ -141,25 +116,4 @@ event_json_write(const UsageEvent *event)
 		json_add_text(&object, names[FIELD_SEQUENCE_ACCOUNT_ID], (EventText){account_id, EVENT_ID_TEXT_LENGTH});
 	}
 	return json_object(&object);
-}
-
-/* [{"field": "eventType", "fault": "is missing"}, ...]; of the event as a whole, without field. */
-Jsonb *
-event_json_faults(const List *faults)
-{
-	Jsonb **list = palloc(sizeof(Jsonb *) * Max(list_length(faults), 1));
-	int count = 0;
-	ListCell *cell;
-
-	foreach(cell, faults)
-	{
-		const EventFault *fault = lfirst(cell);
-		JsonObject object = {0};
-
-		if (fault->field != NULL)
-			json_add_text(&object, EVENT_TEXT("field"), cstring_event_text(fault->field));
-		json_add_text(&object, EVENT_TEXT("fault"), cstring_event_text(fault->text));
-		list[count++] = json_object(&object);
-	}
-	return json_array(list, count);
 }

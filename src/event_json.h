@@ -7,12 +7,8 @@
 
 #include "event_check.h"
 
-extern JsonbValue event_json_document(Jsonb *json);
-extern const char *event_json_document_kind(Jsonb *json);
-
 extern List *event_json_read(Jsonb *json, UsageEvent *event);
 extern List *event_json_read_value(const JsonbValue *value, UsageEvent *event);
 extern Jsonb *event_json_write(const UsageEvent *event);
-extern Jsonb *event_json_faults(const List *faults);
 
 #endif /* USAGE_EVENTS_EVENT_JSON_H */

@@ -399,8 +399,8 @@ event_conflicts_report(const EventPut *puts, int count, int64 first_index)
 	{
 		if (puts[i].outcome == EVENT_REFUSED)
 			event_faults_describe(&detail, first_index < 0 ? -1 : first_index + i,
-								  event_fault_add(NIL, event_field_names[FIELD_CUSTOMER_EVENT_ID].data,
-												  event_conflict_text(&puts[i])));
+								  fault_add(NIL, event_field_names[FIELD_CUSTOMER_EVENT_ID].data,
+											event_conflict_text(&puts[i])));
 	}
 	ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION), errmsg("usage event conflicts with a stored one"),
 					errdetail_internal("%s", detail.data),

@@ -63,7 +63,7 @@ rejected_event_store(const pg_uuid_t *account_id, EventBatch *batch)
 		event_id_generate(id);
 		ids[count] = UUIDPGetDatum(id);
 		bodies[count] = body_text(&batch->elements[i]);
-		json = event_json_faults(batch->elements[i].faults);
+		json = faults_to_json(batch->elements[i].faults);
 		faults[count] = (EventText){(const char *) &json->root, VARSIZE(json) - VARHDRSZ};
 		count++;
 	}

@@ -1,0 +1,81 @@
+/*
+ * fault.c
+ *		What is wrong with something that came from a client, rule by rule: a list
+ *		of faults, as lines of an error's detail and as JSON.
+ */
+#include "postgres.h"
+
+#include "fault.h"
+
+#include "json_build.h"
+#include "mb/pg_wchar.h"
+#include "utils/json.h"
+
+/* How much of a client's text a fault repeats, in bytes. */
+#define MAX_QUOTED_BYTES 80
+
+/* Adds a fault. */
+List *
+fault_add(List *faults, const char *field, const char *text)
+{
+	Fault *fault = palloc(sizeof(Fault));
+
+	fault->field = field;
+	fault->text = text;
+	return lappend(faults, fault);
+}
+
+/* The client's text as a JSON string, cut short: fit for one line of an error. */
+char *
+fault_quote(EventText text)
+{
+	StringInfoData buffer;
+	int length = pg_mbcliplen(text.data, text.length, MAX_QUOTED_BYTES);
+
+	initStringInfo(&buffer);
+	escape_json(&buffer, pnstrdup(text.data, length));
+	if (length < text.length)
+	{
+		buffer.data[--buffer.len] = '\0';
+		appendStringInfoString(&buffer, "...\"");
+	}
+	return buffer.data;
+}
+
+/* Adds the faults as lines of an error's detail; `whole` names what has no field. */
+void
+faults_describe(StringInfo detail, const char *prefix, const char *whole, const List *faults)
+{
+	ListCell *cell;
+
+	foreach(cell, faults)
+	{
+		const Fault *fault = lfirst(cell);
+
+		if (detail->len > 0)
+			appendStringInfoChar(detail, '\n');
+		appendStringInfo(detail, "%s%s %s.", prefix,
+						 fault->field == NULL ? whole : fault_quote(cstring_event_text(fault->field)), fault->text);
+	}
+}
+
+/* [{"field": "eventType", "fault": "is missing"}, ...]; of the whole, without field. */
+Jsonb *
+faults_to_json(const List *faults)
+{
+	Jsonb **list = palloc(sizeof(Jsonb *) * Max(list_length(faults), 1));
+	int count = 0;
+	ListCell *cell;
+
+	foreach(cell, faults)
+	{
+		const Fault *fault = lfirst(cell);
+		JsonObject object = {0};
+
+		if (fault->field != NULL)
+			json_add_text(&object, EVENT_TEXT("field"), cstring_event_text(fault->field));
+		json_add_text(&object, EVENT_TEXT("fault"), cstring_event_text(fault->text));
+		list[count++] = json_object(&object);
+	}
+	return json_array(list, count);
+}

@@ -1,0 +1,24 @@
+/*
+ * fault.h
+ *		What is wrong with something that came from a client, rule by rule.
+ */
+#ifndef USAGE_EVENTS_FAULT_H
+#define USAGE_EVENTS_FAULT_H
+
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+#include "usage_event.h"
+
+/* One broken rule.  The text follows the field's name: "must not be blank". */
+typedef struct Fault
+{
+	const char *field; /* NULL: the whole of it */
+	const char *text;
+} Fault;
+
+extern List *fault_add(List *faults, const char *field, const char *text);
+extern char *fault_quote(EventText text);
+extern void faults_describe(StringInfo detail, const char *prefix, const char *whole, const List *faults);
+extern Jsonb *faults_to_json(const List *faults);
+
+#endif /* USAGE_EVENTS_FAULT_H */

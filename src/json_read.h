@@ -1,0 +1,17 @@
+/*
+ * json_read.h
+ *		Values in JSON that came from a client.
+ */
+#ifndef USAGE_EVENTS_JSON_READ_H
+#define USAGE_EVENTS_JSON_READ_H
+
+#include "usage_event.h"
+
+extern const char *json_kind(const JsonbValue *value);
+extern JsonbValue json_document(Jsonb *json);
+extern const char *json_document_kind(Jsonb *json);
+extern bool json_is_object(Jsonb *json);
+extern bool json_member(Jsonb *object, const char *key, JsonbValue *value);
+extern EventText json_string(const JsonbValue *value);
+
+#endif /* USAGE_EVENTS_JSON_READ_H */
