@@ -17,6 +17,7 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 PROJECT_HEADERS = $(wildcard src/*.h)
 DATA = $(wildcard sql/usage_events--*.sql)
 DOCS = README.md
+EXTRA_CLEAN = src/openapi.inc
 
 # The server's headers do not pass -Wextra themselves: as system headers they need not.
 PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) -DUSAGE_EVENTS_VERSION='"$(EXTVERSION)"'
@@ -40,6 +41,12 @@ endif
 
 $(OBJS): $(PROJECT_HEADERS) usage_events.control Makefile
 
+# A string literal for each line.
+src/openapi.inc: docs/openapi.json
+	sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< >$@
+
+src/openapi.o src/openapi.bc: src/openapi.inc
+
 demo:
 	@examples/demo/run
 
@@ -54,7 +61,7 @@ bench:
 	@test/packages
 	@bench/run
 
-lint:
+lint: src/openapi.inc
 	@test/lint
 
 indent:

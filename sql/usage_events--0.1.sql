@@ -108,6 +108,9 @@ CREATE TABLE usage_events.superseded_event (
     CONSTRAINT superseded_event_pkey PRIMARY KEY (account_id, customer_event_id, id)
 );
 
+CREATE UNIQUE INDEX superseded_event_id_key ON usage_events.superseded_event (account_id, id);
+CREATE INDEX superseded_event_by_idx ON usage_events.superseded_event (account_id, superseded_by);
+
 COMMENT ON TABLE usage_events.superseded_event IS 'Versions of usage events that were superseded; rows are only ever added';
 COMMENT ON COLUMN usage_events.superseded_event.account_id IS 'The account whose event it was';
 COMMENT ON COLUMN usage_events.superseded_event.id IS 'Id of this version of the event';
@@ -137,15 +140,105 @@ COMMENT ON COLUMN usage_events.rejected_event.faults IS 'Why it was refused: [{"
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.rejected_event', '');
 
+-- Customers ----------------------------------------------------------------
+
+CREATE TABLE usage_events.customer_alias (
+    account_id uuid NOT NULL,
+    id uuid NOT NULL,
+    customer_id text COLLATE "C" NOT NULL,
+    value text COLLATE "C" NOT NULL,
+    label text,
+    created_at timestamptz NOT NULL,
+    deleted_at timestamptz,
+    CONSTRAINT customer_alias_pkey PRIMARY KEY (account_id, id)
+);
+
+CREATE UNIQUE INDEX customer_alias_value_key ON usage_events.customer_alias (account_id, value) WHERE deleted_at IS NULL;
+CREATE INDEX customer_alias_customer_idx ON usage_events.customer_alias (account_id, customer_id) WHERE deleted_at IS NULL;
+
+COMMENT ON TABLE usage_events.customer_alias IS 'Names under which events come in, and the customers they belong to';
+COMMENT ON COLUMN usage_events.customer_alias.account_id IS 'The account whose customer it is';
+COMMENT ON COLUMN usage_events.customer_alias.id IS 'Unique id, a UUID of version 7';
+COMMENT ON COLUMN usage_events.customer_alias.customer_id IS 'The customer, by the account''s own id; an alias of itself without being set up';
+COMMENT ON COLUMN usage_events.customer_alias.value IS 'The alias; of one customer at a time';
+COMMENT ON COLUMN usage_events.customer_alias.label IS 'For people to read';
+COMMENT ON COLUMN usage_events.customer_alias.created_at IS 'When the alias was made';
+COMMENT ON COLUMN usage_events.customer_alias.deleted_at IS 'When it was deleted; NULL while it is in force';
+
+SELECT pg_catalog.pg_extension_config_dump('usage_events.customer_alias', '');
+
+-- API keys -----------------------------------------------------------------
+
+CREATE TABLE usage_events.api_key (
+    account_id uuid NOT NULL,
+    client_id text COLLATE "C" NOT NULL,
+    secret_hash bytea NOT NULL,
+    label text NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz,
+    CONSTRAINT api_key_pkey PRIMARY KEY (account_id, client_id)
+);
+
+COMMENT ON TABLE usage_events.api_key IS 'Keys by which clients of the HTTP API show whose account they act for';
+COMMENT ON COLUMN usage_events.api_key.account_id IS 'The account that the key acts for';
+COMMENT ON COLUMN usage_events.api_key.client_id IS 'The public half: the account''s id, a point, and 16 hexadecimal digits';
+COMMENT ON COLUMN usage_events.api_key.secret_hash IS 'SHA-256 of the client secret, which has 256 random bits and is stored nowhere';
+COMMENT ON COLUMN usage_events.api_key.label IS 'What the key is for';
+COMMENT ON COLUMN usage_events.api_key.created_at IS 'When the key was made';
+COMMENT ON COLUMN usage_events.api_key.expires_at IS 'From when on the key is refused; NULL: never';
+
+SELECT pg_catalog.pg_extension_config_dump('usage_events.api_key', '');
+
+CREATE FUNCTION usage_events.create_api_key(account_id uuid, label text)
+RETURNS TABLE (client_id text, client_secret text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+AS 'MODULE_PATHNAME', 'create_api_key';
+
+COMMENT ON FUNCTION usage_events.create_api_key(uuid, text) IS
+'Makes an API key of the account, with a label of at most 255 characters, and shows its secret: once, only a hash of it is stored. Errors: 22004 for NULL, 22023 for an account that does not exist or a label that is none';
+
+CREATE FUNCTION usage_events.rotate_api_key(client_id text, grace interval DEFAULT '0')
+RETURNS TABLE (client_id text, client_secret text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+AS 'MODULE_PATHNAME', 'rotate_api_key';
+
+COMMENT ON FUNCTION usage_events.rotate_api_key(text, interval) IS
+'Makes another API key of the same account and label, and lets the old one expire after the grace. Errors: 22004 for NULL, 22023 for a key that does not exist or a negative grace';
+
+CREATE FUNCTION usage_events.expire_api_key(client_id text, expires_at timestamptz) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'expire_api_key';
+
+COMMENT ON FUNCTION usage_events.expire_api_key(text, timestamptz) IS
+'Lets an API key expire at that moment, or never for NULL. Errors: 22004 for NULL as the key, 22023 for one that does not exist';
+
+CREATE FUNCTION usage_events.revoke_api_key(client_id text) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'revoke_api_key';
+
+COMMENT ON FUNCTION usage_events.revoke_api_key(text) IS
+'Lets an API key expire now. Errors as expire_api_key()';
+
+CREATE FUNCTION usage_events.list_api_keys(account_id uuid)
+RETURNS TABLE (client_id text, label text, created_at timestamptz, expires_at timestamptz)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10
+AS 'MODULE_PATHNAME', 'list_api_keys';
+
+COMMENT ON FUNCTION usage_events.list_api_keys(uuid) IS
+'The API keys of the account, without their secrets, which nobody has. Error: 22004 for NULL';
+
 -- Isolation ----------------------------------------------------------------
 
 -- One text for every table: a row belongs to the account of the session.  A plain
--- comparison, without sub-select, so that it can serve on Citus as well.
+-- comparison, without sub-select, so that it can serve on Citus as well.  Forced,
+-- it holds for the tables' owner too, unless that is a superuser.
 
-ALTER TABLE usage_events.account ENABLE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.event ENABLE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.superseded_event ENABLE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.rejected_event ENABLE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.account ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.superseded_event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.rejected_event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.customer_alias ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.api_key ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
 CREATE POLICY own_account ON usage_events.account
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
@@ -154,6 +247,10 @@ CREATE POLICY own_account ON usage_events.event
 CREATE POLICY own_account ON usage_events.superseded_event
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 CREATE POLICY own_account ON usage_events.rejected_event
+    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
+CREATE POLICY own_account ON usage_events.customer_alias
+    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
+CREATE POLICY own_account ON usage_events.api_key
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 
 -- The type usage_event -----------------------------------------------------
@@ -267,6 +364,35 @@ COMMENT ON FUNCTION @extschema@.get_usage_event(uuid) IS
 'Get a usage event
 The current event of that id, as create_usage_event() returned it; NULL where the session''s account has none';
 
+CREATE FUNCTION @extschema@.get_usage_event_history(id uuid) RETURNS jsonb
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'get_usage_event_history';
+
+COMMENT ON FUNCTION @extschema@.get_usage_event_history(uuid) IS
+'Get all versions of a usage event
+Takes the id of any version and returns {"items"}: all of them, the oldest first, each with "supersededAt" and "supersededBy", which are null in the current one. NULL where the session''s account has none';
+
+CREATE FUNCTION @extschema@.list_usage_events(
+    page_limit integer DEFAULT 20,
+    after text DEFAULT NULL,
+    before text DEFAULT NULL,
+    page_offset integer DEFAULT 0,
+    sort_by text DEFAULT 'createdAt',
+    sort_order text DEFAULT 'DESC',
+    customer_aliases text[] DEFAULT NULL,
+    unmapped_aliases_only boolean DEFAULT false,
+    event_type text DEFAULT NULL,
+    event_id text DEFAULT NULL,
+    event_timestamp_before timestamptz DEFAULT NULL,
+    event_timestamp_after timestamptz DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'list_usage_events';
+
+COMMENT ON FUNCTION @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz) IS
+'List usage events
+A page of the session''s account''s events, {"items", "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), page_offset of them skipped, from a cursor of an earlier page on (after or before), sorted by createdAt or eventTimestamp, ASC or DESC; of any of the aliases, of aliases that are mapped to no customer, of a type, with an id (the event''s or the sender''s), before a moment (exclusive) and after one (inclusive). The pages after the first show the list as it was then. totalResultSize is exact, and null where more than usage_events.list_total_limit events would have to be looked at. Errors: 22023 naming each faulty argument by its name in the HTTP API';
+
 CREATE VIEW @extschema@.usage_events WITH (security_invoker = true) AS
 SELECT id,
        customer_event_id,
@@ -328,6 +454,126 @@ COMMENT ON COLUMN @extschema@.rejected_usage_events.faults IS 'Why it was refuse
 COMMENT ON COLUMN @extschema@.rejected_usage_events.account_id IS 'The account to which it was sent';
 COMMENT ON COLUMN @extschema@.rejected_usage_events.rejected_at IS 'When it was rejected, to the millisecond';
 
+-- Customer aliases ---------------------------------------------------------
+
+CREATE FUNCTION @extschema@.create_customer_alias(jsonb) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'create_customer_alias';
+
+COMMENT ON FUNCTION @extschema@.create_customer_alias(jsonb) IS
+'Create a customer alias
+Takes {"customerId", "value", "label"}, the last optional, and maps the alias to the customer: events that came with it count as his from now on, also those that came before. The same again is a retry, and answered as the first time. Errors: 22023 naming every fault, also where the alias is another customer''s; 22004 for NULL';
+
+CREATE FUNCTION @extschema@.update_customer_alias(id uuid, alias jsonb) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'update_customer_alias';
+
+COMMENT ON FUNCTION @extschema@.update_customer_alias(uuid, jsonb) IS
+'Change the label of a customer alias
+Takes {"label"}, a string or null, and returns the alias; NULL where the session''s account has none of that id. Errors: 22023 naming every fault, 22004 for NULL as the alias';
+
+CREATE FUNCTION @extschema@.delete_customer_alias(id uuid) RETURNS jsonb
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'delete_customer_alias';
+
+COMMENT ON FUNCTION @extschema@.delete_customer_alias(uuid) IS
+'Delete a customer alias
+Its events belong to nobody from now on, until the alias is mapped again. Returns the alias; NULL where the session''s account has none of that id';
+
+CREATE FUNCTION @extschema@.list_customer_aliases(
+    page_limit integer DEFAULT 20,
+    after text DEFAULT NULL,
+    before text DEFAULT NULL,
+    value text DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'list_customer_aliases';
+
+COMMENT ON FUNCTION @extschema@.list_customer_aliases(integer, text, text, text) IS
+'List customer aliases
+A page of the session''s account''s aliases, the newest first, or the one of that value, as list_usage_events() lists events. Errors as there';
+
+CREATE VIEW @extschema@.customer_aliases WITH (security_invoker = true) AS
+SELECT id,
+       customer_id,
+       value,
+       label,
+       created_at,
+       account_id
+FROM usage_events.customer_alias
+WHERE deleted_at IS NULL;
+
+COMMENT ON VIEW @extschema@.customer_aliases IS 'Names under which events come in, and the customers they belong to';
+COMMENT ON COLUMN @extschema@.customer_aliases.id IS 'Id of the alias';
+COMMENT ON COLUMN @extschema@.customer_aliases.customer_id IS 'The customer';
+COMMENT ON COLUMN @extschema@.customer_aliases.value IS 'The alias';
+COMMENT ON COLUMN @extschema@.customer_aliases.label IS 'For people to read';
+COMMENT ON COLUMN @extschema@.customer_aliases.created_at IS 'When the alias was made';
+COMMENT ON COLUMN @extschema@.customer_aliases.account_id IS 'The account whose customer it is';
+
+-- One step of the recursion is one search in an index: from an alias to the next.
+CREATE VIEW @extschema@.unmapped_customer_aliases WITH (security_invoker = true) AS
+WITH RECURSIVE alias (value) AS (
+    (SELECT customer_alias FROM usage_events.event
+     WHERE account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
+     ORDER BY customer_alias LIMIT 1)
+    UNION ALL
+    SELECT (SELECT customer_alias FROM usage_events.event
+            WHERE account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
+              AND customer_alias OPERATOR(pg_catalog.>) alias.value
+            ORDER BY customer_alias LIMIT 1)
+    FROM alias
+    WHERE alias.value IS NOT NULL
+)
+SELECT alias.value AS customer_alias,
+       (SELECT pg_catalog.max(event_timestamp) FROM usage_events.event
+        WHERE account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
+          AND customer_alias OPERATOR(pg_catalog.=) alias.value) AS last_event_timestamp
+FROM alias
+WHERE alias.value OPERATOR(pg_catalog.<>) 'VOID'
+  AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS mapped
+                  WHERE mapped.account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
+                    AND mapped.deleted_at IS NULL AND mapped.value OPERATOR(pg_catalog.=) alias.value)
+  AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS mapped
+                  WHERE mapped.account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
+                    AND mapped.deleted_at IS NULL AND mapped.customer_id OPERATOR(pg_catalog.=) alias.value);
+
+COMMENT ON VIEW @extschema@.unmapped_customer_aliases IS 'Aliases of the session''s account''s events that belong to no customer yet; the alias VOID never does';
+COMMENT ON COLUMN @extschema@.unmapped_customer_aliases.customer_alias IS 'The alias';
+COMMENT ON COLUMN @extschema@.unmapped_customer_aliases.last_event_timestamp IS 'When its last usage happened';
+
+-- HTTP ---------------------------------------------------------------------
+
+CREATE FUNCTION usage_events.authenticate_request() RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'authenticate_request';
+
+COMMENT ON FUNCTION usage_events.authenticate_request() IS
+'PostgREST''s pre-request: checks the API key in the header Authorization (Basic, RFC 7617) and the header Sequence-Version, and makes the key''s account the account of the transaction. Writes nothing. Errors: PGRST with status 401 or 400';
+
+CREATE FUNCTION usage_events.openapi() RETURNS json
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'openapi';
+
+COMMENT ON FUNCTION usage_events.openapi() IS
+'The HTTP API described in OpenAPI 3.0, as GET / answers it';
+
+CREATE FUNCTION @extschema@.usage_api_read() RETURNS json
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'usage_api_read';
+
+COMMENT ON FUNCTION @extschema@.usage_api_read() IS
+'Serve a GET of the HTTP API
+What is asked for stands in the header Usage-Request, which the proxy sets. Errors: PGRST with status 400, 404 or 500';
+
+CREATE FUNCTION @extschema@.usage_api_write(bytea) RETURNS json
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'usage_api_write';
+
+COMMENT ON FUNCTION @extschema@.usage_api_write(bytea) IS
+'Serve a POST, PUT or DELETE of the HTTP API
+Takes the body as it came; what is asked for stands in the header Usage-Request, which the proxy sets. Errors: PGRST with status 400, 404 or 500';
+
 -- Import -------------------------------------------------------------------
 
 CREATE VIEW @extschema@.usage_event_import WITH (security_invoker = true) AS
@@ -359,9 +605,24 @@ REVOKE EXECUTE ON FUNCTION
     @extschema@.ingest_usage_events(jsonb),
     @extschema@.retry_rejected_usage_events(uuid[]),
     @extschema@.get_usage_event(uuid),
+    @extschema@.get_usage_event_history(uuid),
+    @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz),
+    @extschema@.create_customer_alias(jsonb),
+    @extschema@.update_customer_alias(uuid, jsonb),
+    @extschema@.delete_customer_alias(uuid),
+    @extschema@.list_customer_aliases(integer, text, text, text),
+    @extschema@.usage_api_read(),
+    @extschema@.usage_api_write(bytea),
+    usage_events.authenticate_request(),
+    usage_events.openapi(),
     usage_events.create_event(uuid, jsonb),
     usage_events.create_events(uuid, jsonb),
-    usage_events.create_account(text)
+    usage_events.create_account(text),
+    usage_events.create_api_key(uuid, text),
+    usage_events.rotate_api_key(text, interval),
+    usage_events.expire_api_key(text, timestamptz),
+    usage_events.revoke_api_key(text),
+    usage_events.list_api_keys(uuid)
 FROM PUBLIC;
 
 CREATE FUNCTION usage_events.grant_access(role regrole, access text) RETURNS void
@@ -373,37 +634,73 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
             MESSAGE = 'role and access must not be null';
     END IF;
-    IF access NOT IN ('read', 'ingest', 'admin') THEN
+    IF access NOT IN ('read', 'ingest', 'http', 'admin') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('unknown access: %s', quote_literal(access)),
-            HINT = 'Access is ''read'', ''ingest'' or ''admin''.';
+            HINT = 'Access is ''read'', ''ingest'', ''http'' or ''admin''.';
     END IF;
 
     EXECUTE 'GRANT USAGE ON SCHEMA usage_events, @extschema@ TO ' || role;
-    EXECUTE 'GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event, usage_events.rejected_event TO ' || role;
-    EXECUTE 'GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history, @extschema@.rejected_usage_events TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.get_usage_event(uuid) TO ' || role;
+    EXECUTE 'GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias TO ' || role;
+    EXECUTE 'GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history, @extschema@.rejected_usage_events, @extschema@.customer_aliases, @extschema@.unmapped_customer_aliases TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.get_usage_event(uuid), @extschema@.get_usage_event_history(uuid), @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz), @extschema@.list_customer_aliases(integer, text, text, text) TO ' || role;
     IF access = 'read' THEN
         RETURN;
     END IF;
 
-    EXECUTE 'GRANT INSERT ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event, @extschema@.usage_event_import TO ' || role;
+    EXECUTE 'GRANT INSERT ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, @extschema@.usage_event_import TO ' || role;
     EXECUTE 'GRANT DELETE ON usage_events.rejected_event TO ' || role;
     EXECUTE 'GRANT UPDATE (id, event_timestamp, customer_alias, event_type, event_properties) ON usage_events.event TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb), @extschema@.create_usage_events(jsonb), @extschema@.ingest_usage_events(jsonb), @extschema@.retry_rejected_usage_events(uuid[]) TO ' || role;
+    EXECUTE 'GRANT UPDATE (label, deleted_at) ON usage_events.customer_alias TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb), @extschema@.create_usage_events(jsonb), @extschema@.ingest_usage_events(jsonb), @extschema@.retry_rejected_usage_events(uuid[]), @extschema@.create_customer_alias(jsonb), @extschema@.update_customer_alias(uuid, jsonb), @extschema@.delete_customer_alias(uuid) TO ' || role;
     IF access = 'ingest' THEN
         RETURN;
     END IF;
 
+    IF access = 'http' THEN
+        EXECUTE 'GRANT SELECT (account_id, client_id, secret_hash, expires_at) ON usage_events.api_key TO ' || role;
+        EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.authenticate_request(), usage_events.openapi(), @extschema@.usage_api_read(), @extschema@.usage_api_write(bytea) TO ' || role;
+        RETURN;
+    END IF;
+
     EXECUTE 'GRANT INSERT ON usage_events.account TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.create_account(text) TO ' || role;
+    EXECUTE 'GRANT SELECT (account_id, client_id, label, created_at, expires_at), INSERT (account_id, client_id, secret_hash, label, created_at), UPDATE (expires_at) ON usage_events.api_key TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.create_account(text), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
 END
 $$;
 
 COMMENT ON FUNCTION usage_events.grant_access(regrole, text) IS
-'Gives a role what it needs: ''read'' the session''s account; ''ingest'': also write to it; ''admin'': also make accounts and write to any. Whoever calls it must hold these rights with grant option. Errors: 22004 for NULL, 22023 for another access';
+'Gives a role what it needs: ''read'' the session''s account; ''ingest'': also write to it; ''http'': also answer requests of the HTTP API, for the role that PostgREST takes on; ''admin'': as ingest, and make accounts and API keys and write to any account. Whoever calls it must hold these rights with grant option. Errors: 22004 for NULL, 22023 for another access';
 
-REVOKE EXECUTE ON FUNCTION usage_events.grant_access(regrole, text) FROM PUBLIC;
+CREATE FUNCTION usage_events.revoke_access(role regrole) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    object record;
+BEGIN
+    IF role IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'role must not be null';
+    END IF;
+
+    FOR object IN
+        SELECT CASE WHEN depend.classid = 'pg_proc'::regclass THEN 'FUNCTION ' || depend.objid::regprocedure
+                    ELSE 'TABLE ' || depend.objid::regclass END AS name
+        FROM pg_depend AS depend
+        JOIN pg_extension AS extension ON extension.oid = depend.refobjid AND extension.extname = 'usage_events'
+        WHERE depend.refclassid = 'pg_extension'::regclass AND depend.deptype = 'e'
+          AND depend.classid IN ('pg_proc'::regclass, 'pg_class'::regclass)
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s', object.name, role);
+    END LOOP;
+    EXECUTE 'REVOKE USAGE ON SCHEMA usage_events, @extschema@ FROM ' || role;
+END
+$$;
+
+COMMENT ON FUNCTION usage_events.revoke_access(regrole) IS
+'Takes back what grant_access() gave, and every other right that the role was given on the extension''s objects and schemas. Rights that it has through other roles, or through PUBLIC, stay. Error: 22004 for NULL';
+
+REVOKE EXECUTE ON FUNCTION usage_events.grant_access(regrole, text), usage_events.revoke_access(regrole) FROM PUBLIC;
 
 -- Firing a trigger asks for no privilege; making another with the same function does.
 REVOKE EXECUTE ON FUNCTION usage_events.import_usage_events() FROM PUBLIC;

@@ -156,8 +156,31 @@ account_require(const pg_uuid_t *account_id)
 						errhint("Make an account with usage_events.create_account(name), "
 								"and name it in the setting usage_events.account_id.")));
 	}
+	account_verified(account_id);
+}
+
+/* Notes an account that was just seen in the table. */
+void
+account_verified(const pg_uuid_t *account_id)
+{
 	verified_account_id = *account_id;
 	verified = true;
+}
+
+static void
+change_setting(const pg_uuid_t *account_id, GucAction action)
+{
+	char text[EVENT_ID_TEXT_LENGTH + 1];
+
+	event_id_to_text(account_id, text);
+	(void) set_config_option(ACCOUNT_SETTING, text, PGC_SUSET, PGC_S_SESSION, action, true, 0, false);
+}
+
+/* Makes `account_id` the account until the transaction ends: for whoever has shown that it is his. */
+void
+account_set(const pg_uuid_t *account_id)
+{
+	change_setting(account_id, GUC_ACTION_LOCAL);
 }
 
 /*
@@ -169,13 +192,9 @@ int
 account_enter(const pg_uuid_t *account_id)
 {
 	int nest_level = NewGUCNestLevel();
-	char text[EVENT_ID_TEXT_LENGTH + 1];
 
 	if (!event_id_equal(account_id, account_current()))
-	{
-		event_id_to_text(account_id, text);
-		(void) set_config_option(ACCOUNT_SETTING, text, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	}
+		change_setting(account_id, GUC_ACTION_SAVE);
 	return nest_level;
 }
 

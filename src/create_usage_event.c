@@ -9,6 +9,7 @@
 #include "event_json.h"
 #include "event_store.h"
 #include "fmgr.h"
+#include "http_response.h"
 
 /* Reads an event from the argument, or refuses it with all its faults. */
 static void
@@ -33,16 +34,22 @@ answer(const EventPut *put)
 	return JsonbPGetDatum(event_json_write(put->answer));
 }
 
-/* create_usage_event(jsonb) */
-PG_FUNCTION_INFO_V1(create_usage_event);
-Datum
-create_usage_event(PG_FUNCTION_ARGS)
+static Datum
+create(PG_FUNCTION_ARGS)
 {
 	EventPut put;
 
 	read_argument(fcinfo, 0, &put.event);
 	event_store_put(account_current(), &put);
 	return answer(&put);
+}
+
+/* create_usage_event(jsonb) */
+PG_FUNCTION_INFO_V1(create_usage_event);
+Datum
+create_usage_event(PG_FUNCTION_ARGS)
+{
+	return http_endpoint(create, fcinfo, "create_usage_event", 201);
 }
 
 /* usage_events.create_event(account_id uuid, event jsonb) */
@@ -62,14 +69,20 @@ create_event(PG_FUNCTION_ARGS)
 	return answer(&put);
 }
 
-/* get_usage_event(id uuid) */
-PG_FUNCTION_INFO_V1(get_usage_event);
-Datum
-get_usage_event(PG_FUNCTION_ARGS)
+static Datum
+get(PG_FUNCTION_ARGS)
 {
 	UsageEvent event;
 
 	if (!event_store_get(account_current(), PG_GETARG_UUID_P(0), &event))
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(event_json_write(&event));
+}
+
+/* get_usage_event(id uuid) */
+PG_FUNCTION_INFO_V1(get_usage_event);
+Datum
+get_usage_event(PG_FUNCTION_ARGS)
+{
+	return http_endpoint(get, fcinfo, "get_usage_event", 200);
 }

@@ -7,9 +7,9 @@
 
 #include "account.h"
 #include "event_batch.h"
-#include "event_id.h"
 #include "event_json.h"
 #include "fmgr.h"
+#include "http_response.h"
 #include "json_build.h"
 #include "rejected_event.h"
 #include "utils/array.h"
@@ -31,55 +31,17 @@ answers(const EventBatch *batch)
 
 	for (int i = 0; i < batch->count; i++)
 		events[i] = event_json_write(batch->elements[i].put->answer);
-	return json_array(events, batch->count);
+	return json_make_array(events, batch->count);
 }
 
-/* {"index": 0, "outcome": "created", "id": "..."} */
-static Jsonb *
-outcome_to_json(int index, const BatchElement *element, EventText outcome)
+static Datum
+create_all(PG_FUNCTION_ARGS)
 {
-	JsonObject object = {0};
-	char id[EVENT_ID_TEXT_LENGTH + 1];
+	EventBatch batch;
 
-	json_add_integer(&object, EVENT_TEXT("index"), index);
-	json_add_text(&object, EVENT_TEXT("outcome"), outcome);
-	if (element->put != NULL)
-	{
-		event_id_to_text(&element->put->answer->id, id);
-		json_add_text(&object, EVENT_TEXT("id"), (EventText){id, EVENT_ID_TEXT_LENGTH});
-	}
-	else
-		json_add_json(&object, EVENT_TEXT("faults"), faults_to_json(element->faults));
-	return json_object(&object);
-}
-
-/* What became of each event, in the order given, and the totals on top. */
-static Jsonb *
-outcomes(const EventBatch *batch)
-{
-	static const EventText names[] = {
-		[EVENT_CREATED] = EVENT_TEXT("created"),
-		[EVENT_SUPERSEDED] = EVENT_TEXT("superseded"),
-		[EVENT_UNCHANGED] = EVENT_TEXT("unchanged"),
-		[EVENT_REFUSED] = EVENT_TEXT("refused"),
-	};
-	int totals[lengthof(names)] = {0};
-	Jsonb **list = palloc(sizeof(Jsonb *) * Max(batch->count, 1));
-	JsonObject object = {0};
-
-	for (int i = 0; i < batch->count; i++)
-	{
-		const BatchElement *element = &batch->elements[i];
-		EventOutcome outcome = element->put != NULL ? element->put->outcome : EVENT_REFUSED;
-
-		totals[outcome]++;
-		list[i] = outcome_to_json(i, element, names[outcome]);
-	}
-
-	for (size_t i = 0; i < lengthof(names); i++)
-		json_add_integer(&object, names[i], totals[i]);
-	json_add_json(&object, EVENT_TEXT("outcomes"), json_array(list, batch->count));
-	return json_object(&object);
+	read_argument(fcinfo, 0, &batch);
+	event_batch_store_all(account_current(), &batch);
+	PG_RETURN_JSONB_P(answers(&batch));
 }
 
 /* create_usage_events(jsonb) */
@@ -87,11 +49,7 @@ PG_FUNCTION_INFO_V1(create_usage_events);
 Datum
 create_usage_events(PG_FUNCTION_ARGS)
 {
-	EventBatch batch;
-
-	read_argument(fcinfo, 0, &batch);
-	event_batch_store_all(account_current(), &batch);
-	PG_RETURN_JSONB_P(answers(&batch));
+	return http_endpoint(create_all, fcinfo, "create_usage_events", 201);
 }
 
 /* usage_events.create_events(account_id uuid, events jsonb) */
@@ -111,22 +69,26 @@ create_events(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(answers(&batch));
 }
 
-/* ingest_usage_events(jsonb) */
-PG_FUNCTION_INFO_V1(ingest_usage_events);
-Datum
-ingest_usage_events(PG_FUNCTION_ARGS)
+static Datum
+ingest(PG_FUNCTION_ARGS)
 {
 	EventBatch batch;
 
 	read_argument(fcinfo, 0, &batch);
 	event_batch_store(account_current(), &batch);
-	PG_RETURN_JSONB_P(outcomes(&batch));
+	PG_RETURN_JSONB_P(event_batch_outcomes(&batch));
 }
 
-/* retry_rejected_usage_events(ids uuid[]) */
-PG_FUNCTION_INFO_V1(retry_rejected_usage_events);
+/* ingest_usage_events(jsonb) */
+PG_FUNCTION_INFO_V1(ingest_usage_events);
 Datum
-retry_rejected_usage_events(PG_FUNCTION_ARGS)
+ingest_usage_events(PG_FUNCTION_ARGS)
+{
+	return http_endpoint(ingest, fcinfo, "ingest_usage_events", 200);
+}
+
+static Datum
+retry(PG_FUNCTION_ARGS)
 {
 	ArrayType *ids = PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0);
 	text **bodies;
@@ -136,5 +98,13 @@ retry_rejected_usage_events(PG_FUNCTION_ARGS)
 	bodies = rejected_event_take(account_current(), ids, &count);
 	event_batch_from_texts(bodies, count, &batch);
 	event_batch_store(account_current(), &batch);
-	PG_RETURN_JSONB_P(outcomes(&batch));
+	PG_RETURN_JSONB_P(event_batch_outcomes(&batch));
+}
+
+/* retry_rejected_usage_events(ids uuid[]) */
+PG_FUNCTION_INFO_V1(retry_rejected_usage_events);
+Datum
+retry_rejected_usage_events(PG_FUNCTION_ARGS)
+{
+	return http_endpoint(retry, fcinfo, "retry_rejected_usage_events", 200);
 }

@@ -11,6 +11,7 @@
 
 #include "event_batch.h"
 
+#include "event_id.h"
 #include "event_json.h"
 #include "fmgr.h"
 #include "json_read.h"
@@ -209,4 +210,54 @@ event_batch_store(const pg_uuid_t *account_id, EventBatch *batch)
 		}
 	}
 	rejected_event_store(account_id, batch);
+}
+
+/* Answers ----------------------------------------------------------------- */
+
+/* {"index": 0, "outcome": "created", "id": "..."} */
+static Jsonb *
+outcome_to_json(int index, const BatchElement *element, EventText outcome)
+{
+	JsonObject object = {0};
+	char id[EVENT_ID_TEXT_LENGTH + 1];
+
+	json_add_integer(&object, EVENT_TEXT("index"), index);
+	json_add_text(&object, EVENT_TEXT("outcome"), outcome);
+	if (element->put != NULL)
+	{
+		event_id_to_text(&element->put->answer->id, id);
+		json_add_text(&object, EVENT_TEXT("id"), (EventText){id, EVENT_ID_TEXT_LENGTH});
+	}
+	else
+		json_add_json(&object, EVENT_TEXT("faults"), faults_to_json(element->faults));
+	return json_make_object(&object);
+}
+
+/* What became of each event, in the order given, and the totals on top. */
+Jsonb *
+event_batch_outcomes(const EventBatch *batch)
+{
+	static const EventText names[] = {
+		[EVENT_CREATED] = EVENT_TEXT("created"),
+		[EVENT_SUPERSEDED] = EVENT_TEXT("superseded"),
+		[EVENT_UNCHANGED] = EVENT_TEXT("unchanged"),
+		[EVENT_REFUSED] = EVENT_TEXT("refused"),
+	};
+	int totals[lengthof(names)] = {0};
+	Jsonb **list = palloc(sizeof(Jsonb *) * Max(batch->count, 1));
+	JsonObject object = {0};
+
+	for (int i = 0; i < batch->count; i++)
+	{
+		const BatchElement *element = &batch->elements[i];
+		EventOutcome outcome = element->put != NULL ? element->put->outcome : EVENT_REFUSED;
+
+		totals[outcome]++;
+		list[i] = outcome_to_json(i, element, names[outcome]);
+	}
+
+	for (size_t i = 0; i < lengthof(names); i++)
+		json_add_integer(&object, names[i], totals[i]);
+	json_add_json(&object, EVENT_TEXT("outcomes"), json_make_array(list, batch->count));
+	return json_make_object(&object);
 }

@@ -33,5 +33,6 @@ extern void event_batch_from_texts(text **bodies, int count, EventBatch *batch);
 
 extern void event_batch_store(const pg_uuid_t *account_id, EventBatch *batch);
 extern void event_batch_store_all(const pg_uuid_t *account_id, EventBatch *batch);
+extern Jsonb *event_batch_outcomes(const EventBatch *batch);
 
 #endif /* USAGE_EVENTS_EVENT_BATCH_H */

@@ -82,38 +82,50 @@ event_json_read(Jsonb *json, UsageEvent *event)
 	return event_json_read_value(&value, event);
 }
 
+void
+event_json_add_id(JsonObject *object, EventText key, const pg_uuid_t *id)
+{
+	char *text = palloc(EVENT_ID_TEXT_LENGTH + 1);
+
+	event_id_to_text(id, text);
+	json_add_text(object, key, (EventText){text, EVENT_ID_TEXT_LENGTH});
+}
+
+void
+event_json_add_timestamp(JsonObject *object, EventText key, TimestampTz timestamp)
+{
+	char *text = palloc(EVENT_TIMESTAMP_TEXT_SIZE);
+	int length = event_timestamp_to_text(timestamp, text);
+
+	json_add_text(object, key, (EventText){text, length});
+}
+
 /*
- * Writes an event: all seven fields once it is stored, and those that it has
+ * Adds the fields of an event: all seven once it is stored, and those that it has
  * before.
  */
+void
+event_json_add_event(JsonObject *object, const UsageEvent *event)
+{
+	const EventText *names = event_field_names;
+
+	if (event->has_id)
+		event_json_add_id(object, names[FIELD_ID], &event->id);
+	json_add_text(object, names[FIELD_EVENT_TYPE], event->event_type);
+	json_add_text(object, names[FIELD_CUSTOMER_ALIAS], event->customer_alias);
+	if (event->has_timestamp)
+		event_json_add_timestamp(object, names[FIELD_EVENT_TIMESTAMP], event->timestamp);
+	json_add_text(object, names[FIELD_CUSTOMER_EVENT_ID], event->customer_event_id);
+	json_add_container(object, names[FIELD_EVENT_PROPERTIES], event->properties);
+	if (event->has_account_id)
+		event_json_add_id(object, names[FIELD_SEQUENCE_ACCOUNT_ID], &event->account_id);
+}
+
 Jsonb *
 event_json_write(const UsageEvent *event)
 {
-	const EventText *names = event_field_names;
 	JsonObject object = {0};
-	char id[EVENT_ID_TEXT_LENGTH + 1];
-	char account_id[EVENT_ID_TEXT_LENGTH + 1];
-	char timestamp[EVENT_TIMESTAMP_TEXT_SIZE];
 
-	if (event->has_id)
-	{
-		event_id_to_text(&event->id, id);
-		json_add_text(&object, names[FIELD_ID], (EventText){id, EVENT_ID_TEXT_LENGTH});
-	}
-	json_add_text(&object, names[FIELD_EVENT_TYPE], event->event_type);
-	json_add_text(&object, names[FIELD_CUSTOMER_ALIAS], event->customer_alias);
-	if (event->has_timestamp)
-	{
-		int length = event_timestamp_to_text(event->timestamp, timestamp);
-
-		json_add_text(&object, names[FIELD_EVENT_TIMESTAMP], (EventText){timestamp, length});
-	}
-	json_add_text(&object, names[FIELD_CUSTOMER_EVENT_ID], event->customer_event_id);
-	json_add_container(&object, names[FIELD_EVENT_PROPERTIES], event->properties);
-	if (event->has_account_id)
-	{
-		event_id_to_text(&event->account_id, account_id);
-		json_add_text(&object, names[FIELD_SEQUENCE_ACCOUNT_ID], (EventText){account_id, EVENT_ID_TEXT_LENGTH});
-	}
-	return json_object(&object);
+	event_json_add_event(&object, event);
+	return json_make_object(&object);
 }

@@ -153,8 +153,7 @@ static Statement archive_events = {
 	.argument_types = {EVENT_ARRAY_TYPES, TIMESTAMPTZARRAYOID, UUIDARRAYOID},
 };
 
-/* The columns that read_row() reads. */
-#define ROW_COLUMNS "id, customer_event_id, customer_alias, event_type, event_timestamp, event_properties"
+/* Numbers of EVENT_ROW_COLUMNS. */
 enum
 {
 	COLUMN_ID = 1,
@@ -166,7 +165,7 @@ enum
 };
 
 #define SELECT_BY_KEYS \
-	"SELECT " ROW_COLUMNS " FROM usage_events.event" \
+	"SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event" \
 	" WHERE account_id OPERATOR(pg_catalog.=) $1" \
 	" AND customer_event_id OPERATOR(pg_catalog.=) ANY ($2)" \
 	" ORDER BY customer_event_id"
@@ -184,7 +183,7 @@ static Statement lock_events = {
 };
 
 static Statement get_event = {
-	.sql = "SELECT " ROW_COLUMNS " FROM usage_events.event"
+	.sql = "SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event"
 		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
 	.read_only = true,
 	.argument_count = 2,
@@ -280,8 +279,8 @@ column(uint64 row, int number)
 }
 
 /* Reads the row into the event, in memory that outlives SPI. */
-static void
-read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event, MemoryContext context)
+void
+event_store_read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event, MemoryContext context)
 {
 	MemoryContext spi_context = MemoryContextSwitchTo(context);
 	Jsonb *properties;
@@ -321,7 +320,7 @@ read_stored(Statement *statement, const pg_uuid_t *account_id, EventGroup **grou
 		{
 			UsageEvent *stored = MemoryContextAlloc(context, sizeof(UsageEvent));
 
-			read_row(row++, account_id, stored, context);
+			event_store_read_row(row++, account_id, stored, context);
 			groups[i]->stored = stored;
 		}
 	}
@@ -765,7 +764,7 @@ event_store_get(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *ev
 	statement_execute(&get_event, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id)}, NULL);
 	found = SPI_processed > 0;
 	if (found)
-		read_row(0, account_id, event, context);
+		event_store_read_row(0, account_id, event, context);
 	SPI_finish();
 	return found;
 }

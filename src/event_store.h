@@ -24,6 +24,9 @@ typedef struct EventPut
 	const UsageEvent *superseded; /* the version that this event replaced, or NULL */
 } EventPut;
 
+/* The columns of a row that event_store_read_row() reads, the first ones of the row. */
+#define EVENT_ROW_COLUMNS "id, customer_event_id, customer_alias, event_type, event_timestamp, event_properties"
+
 extern void event_store_init(void);
 
 extern const char *event_conflict_text(const EventPut *put);
@@ -32,5 +35,6 @@ extern void event_conflicts_report(const EventPut *puts, int count, int64 first_
 extern void event_store_put(const pg_uuid_t *account_id, EventPut *put);
 extern void event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count);
 extern bool event_store_get(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *event);
+extern void event_store_read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event, MemoryContext context);
 
 #endif /* USAGE_EVENTS_EVENT_STORE_H */

@@ -75,7 +75,7 @@ faults_to_json(const List *faults)
 		if (fault->field != NULL)
 			json_add_text(&object, EVENT_TEXT("field"), cstring_event_text(fault->field));
 		json_add_text(&object, EVENT_TEXT("fault"), cstring_event_text(fault->text));
-		list[count++] = json_object(&object);
+		list[count++] = json_make_object(&object);
 	}
-	return json_array(list, count);
+	return json_make_array(list, count);
 }

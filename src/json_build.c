@@ -34,12 +34,13 @@ write_part(Writer *writer, JEntry kind, const char *data, int length)
 {
 	char *end;
 
-	if (kind == JENTRY_ISSTRING)
+	if (kind == JENTRY_ISSTRING || kind == JENTRY_ISNULL)
 		end = writer->at + length;
 	else
 		end = writer->start + INTALIGN(writer->at - writer->start) + length;
 
-	memcpy(end - length, data, length);
+	if (length > 0)
+		memcpy(end - length, data, length);
 	*writer->entry++ = writer->index++ % JB_OFFSET_STRIDE == 0 ? kind | JENTRY_HAS_OFF | (end - writer->start)
 															   : kind | (end - writer->at);
 	writer->at = end;
@@ -90,6 +91,22 @@ json_add_text(JsonObject *object, EventText key, EventText value)
 }
 
 void
+json_add_null(JsonObject *object, EventText key)
+{
+	add_member(object, (JsonMember){key, JENTRY_ISNULL, {"", 0}});
+}
+
+/* Adds a text, or null if it is absent. */
+void
+json_add_text_or_null(JsonObject *object, EventText key, EventText value)
+{
+	if (value.data != NULL)
+		json_add_text(object, key, value);
+	else
+		json_add_null(object, key);
+}
+
+void
 json_add_integer(JsonObject *object, EventText key, int64 value)
 {
 	Numeric number = int64_to_numeric(value);
@@ -112,7 +129,7 @@ json_add_json(JsonObject *object, EventText key, const Jsonb *value)
 }
 
 Jsonb *
-json_object(const JsonObject *object)
+json_make_object(const JsonObject *object)
 {
 	Size size = 0;
 	Jsonb *json;
@@ -132,7 +149,7 @@ json_object(const JsonObject *object)
 
 /* An array of objects. */
 Jsonb *
-json_array(Jsonb *const *elements, int count)
+json_make_array(Jsonb *const *elements, int count)
 {
 	Size size = 0;
 	Jsonb *json;

@@ -7,12 +7,12 @@
 
 #include "usage_event.h"
 
-#define JSON_MAX_MEMBERS 8
+#define JSON_MAX_MEMBERS 12
 
 typedef struct JsonMember
 {
 	EventText key;
-	JEntry kind; /* JENTRY_ISSTRING, JENTRY_ISNUMERIC or JENTRY_ISCONTAINER */
+	JEntry kind; /* JENTRY_ISSTRING, JENTRY_ISNUMERIC, JENTRY_ISNULL or JENTRY_ISCONTAINER */
 	EventText value;
 } JsonMember;
 
@@ -24,10 +24,12 @@ typedef struct JsonObject
 } JsonObject;
 
 extern void json_add_text(JsonObject *object, EventText key, EventText value);
+extern void json_add_null(JsonObject *object, EventText key);
+extern void json_add_text_or_null(JsonObject *object, EventText key, EventText value);
 extern void json_add_integer(JsonObject *object, EventText key, int64 value);
 extern void json_add_container(JsonObject *object, EventText key, EventText value);
 extern void json_add_json(JsonObject *object, EventText key, const Jsonb *value);
-extern Jsonb *json_object(const JsonObject *object);
-extern Jsonb *json_array(Jsonb *const *elements, int count);
+extern Jsonb *json_make_object(const JsonObject *object);
+extern Jsonb *json_make_array(Jsonb *const *elements, int count);
 
 #endif /* USAGE_EVENTS_JSON_BUILD_H */

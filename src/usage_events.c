@@ -11,6 +11,7 @@
 #include "event_store.h"
 #include "fmgr.h"
 #include "import.h"
+#include "list_page.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -26,6 +27,7 @@ _PG_init(void)
 	event_check_init();
 	event_store_init();
 	import_init();
+	list_page_init();
 	drop_guard_init();
 	MarkGUCPrefixReserved("usage_events");
 }

@@ -1,0 +1,112 @@
+/*
+ * event_history.c
+ *		All versions of a usage event, found by the id of any of them.
+ */
+#include "postgres.h"
+
+#include "event_history.h"
+
+#include "account.h"
+#include "catalog/pg_type.h"
+#include "event_json.h"
+#include "event_store.h"
+#include "fmgr.h"
+#include "http_response.h"
+#include "statement.h"
+#include "utils/timestamp.h"
+
+/* Each version's id is above those that it superseded. */
+static Statement read_versions = {
+	.sql = "WITH event AS ("
+		   "SELECT customer_event_id FROM usage_events.event"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2"
+		   " UNION ALL SELECT customer_event_id FROM usage_events.superseded_event"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2)"
+		   " SELECT " EVENT_ROW_COLUMNS ", NULL AS superseded_at, NULL AS superseded_by FROM usage_events.event"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND customer_event_id OPERATOR(pg_catalog.=) (SELECT customer_event_id FROM event)"
+		   " UNION ALL SELECT " EVENT_ROW_COLUMNS ", superseded_at, superseded_by FROM usage_events.superseded_event"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND customer_event_id OPERATOR(pg_catalog.=) (SELECT customer_event_id FROM event)"
+		   " ORDER BY id",
+	.read_only = true,
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
+};
+enum
+{
+	COLUMN_SUPERSEDED_AT = 7,
+	COLUMN_SUPERSEDED_BY
+};
+
+/* The event's seven fields, and what became of it. */
+static Jsonb *
+version_to_json(uint64 row, const pg_uuid_t *account_id)
+{
+	JsonObject object = {0};
+	UsageEvent event;
+	bool is_current;
+	bool isnull;
+	Datum superseded_at =
+		SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COLUMN_SUPERSEDED_AT, &is_current);
+	Datum superseded_by = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COLUMN_SUPERSEDED_BY, &isnull);
+
+	event_store_read_row(row, account_id, &event, CurrentMemoryContext);
+	event_json_add_event(&object, &event);
+	if (is_current)
+	{
+		json_add_null(&object, EVENT_TEXT("supersededAt"));
+		json_add_null(&object, EVENT_TEXT("supersededBy"));
+	}
+	else
+	{
+		event_json_add_timestamp(&object, EVENT_TEXT("supersededAt"), DatumGetTimestampTz(superseded_at));
+		event_json_add_id(&object, EVENT_TEXT("supersededBy"), DatumGetUUIDP(superseded_by));
+	}
+	return json_make_object(&object);
+}
+
+/* {"items": [...]}, the oldest first, the current one last; NULL where no version has that id. */
+Jsonb *
+event_history_read(const pg_uuid_t *account_id, const pg_uuid_t *id)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext spi_context;
+	JsonObject answer = {0};
+	Jsonb **versions;
+	int count;
+
+	SPI_connect();
+	statement_execute(&read_versions, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id)}, NULL);
+	count = (int) SPI_processed;
+
+	spi_context = MemoryContextSwitchTo(context);
+	versions = palloc(sizeof(Jsonb *) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+		versions[i] = version_to_json(i, account_id);
+	MemoryContextSwitchTo(spi_context);
+	SPI_finish();
+
+	if (count == 0)
+		return NULL;
+	json_add_json(&answer, EVENT_TEXT("items"), json_make_array(versions, count));
+	return json_make_object(&answer);
+}
+
+static Datum
+get_history(PG_FUNCTION_ARGS)
+{
+	Jsonb *history = event_history_read(account_current(), PG_GETARG_UUID_P(0));
+
+	if (history == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(history);
+}
+
+/* get_usage_event_history(id uuid) */
+PG_FUNCTION_INFO_V1(get_usage_event_history);
+Datum
+get_usage_event_history(PG_FUNCTION_ARGS)
+{
+	return http_endpoint(get_history, fcinfo, "get_usage_event_history", 200);
+}

@@ -1,0 +1,369 @@
+/*
+ * http_api.c
+ *		The HTTP API: which path does what.
+ *
+ * A proxy sends every GET to usage_api_read() and every other request to
+ * usage_api_write(), with the client's request line in a header and the body as
+ * it came.  So all that the API knows of paths and parameters stands here, and
+ * every refusal is in our words; and PostgREST's own reading of query strings,
+ * which could filter away the answer to a request that was served, has nothing
+ * to read.
+ */
+#include "postgres.h"
+
+#include "account.h"
+#include "customer_alias.h"
+#include "event_batch.h"
+#include "event_check.h"
+#include "event_history.h"
+#include "event_id.h"
+#include "event_json.h"
+#include "event_list.h"
+#include "event_timestamp.h"
+#include "fmgr.h"
+#include "http_request.h"
+#include "http_response.h"
+#include "mb/pg_wchar.h"
+#include "openapi.h"
+#include "utils/builtins.h"
+
+/* A call of the API: the request, what its path and body hold, and the answer. */
+typedef struct HttpCall
+{
+	HttpRequest request;
+	bytea *body;  /* NULL for GET */
+	pg_uuid_t id; /* the {id} of the path */
+} HttpCall;
+
+/* Answers with JSON, or NULL where there is nothing of that id. */
+typedef Jsonb *(*HttpHandler)(HttpCall *call);
+
+typedef struct HttpRoute
+{
+	const char *method;
+	const char *path;
+	int status;
+	HttpHandler handler; /* NULL: the description of the API itself */
+} HttpRoute;
+
+/* Bodies ------------------------------------------------------------------ */
+
+/* Refuses a body that is no JSON in the words of the server's parser. */
+static void
+refuse_body(const ErrorData *error)
+{
+	if (error->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
+						errdetail("The JSON is nested too deeply.")));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
+					errdetail("The body is not JSON: %s%s%s", error->message, error->detail != NULL ? ": " : "",
+							  error->detail != NULL ? error->detail : "")));
+}
+
+/* The body as JSON. */
+static Jsonb *
+body_json(HttpCall *call)
+{
+	MemoryContext context = CurrentMemoryContext;
+	const char *bytes = VARDATA_ANY(call->body);
+	int length = VARSIZE_ANY_EXHDR(call->body);
+	char *text;
+	volatile Datum json = (Datum) 0;
+
+	if (length == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
+						errdetail("The body is empty.")));
+	if (!pg_verify_mbstr(PG_UTF8, bytes, length, true))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
+						errdetail("The body is not text in UTF-8.")));
+	text = pnstrdup(bytes, length);
+
+	PG_TRY();
+	{
+		text = pg_any_to_server(text, length, PG_UTF8);
+		json = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		FlushErrorState();
+		refuse_body(error);
+	}
+	PG_END_TRY();
+	return DatumGetJsonbP(json);
+}
+
+/* Parameters -------------------------------------------------------------- */
+
+/* An integer from 0 on; the fault of others is said by who knows the range. */
+static void
+read_integer(HttpRequest *request, const char *name, int *value)
+{
+	const char *text = http_parameter(request, name);
+
+	if (text == NULL)
+		return;
+	if (*text == '\0' || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text))
+		*value = -1;
+	else
+		*value = atoi(text);
+}
+
+static void
+read_boolean(HttpRequest *request, const char *name, bool *value)
+{
+	const char *text = http_parameter(request, name);
+
+	if (text == NULL)
+		return;
+	*value = strcmp(text, "true") == 0;
+	if (!*value && strcmp(text, "false") != 0)
+		request->faults = fault_add(request->faults, name, "must be \"true\" or \"false\"");
+}
+
+static void
+read_timestamp(HttpRequest *request, const char *name, bool *given, TimestampTz *value)
+{
+	const char *text = http_parameter(request, name);
+	const char *fault;
+
+	*given = text != NULL;
+	if (text == NULL)
+		return;
+	fault = event_timestamp_from_text(cstring_event_text(text), value);
+	if (fault != NULL)
+		request->faults =
+			fault_add(request->faults, name, psprintf("%s: %s", fault, fault_quote(cstring_event_text(text))));
+}
+
+static void
+read_page(HttpRequest *request, ListPage *page)
+{
+	read_integer(request, "limit", &page->limit);
+	page->after = http_parameter(request, "after");
+	page->before = http_parameter(request, "before");
+}
+
+/* Handlers ---------------------------------------------------------------- */
+
+static Jsonb *
+post_usage_event(HttpCall *call)
+{
+	EventPut put;
+	List *faults = event_json_read(body_json(call), &put.event);
+
+	if (faults != NIL)
+		event_faults_report(faults, NULL);
+	event_store_put(account_current(), &put);
+	if (put.outcome == EVENT_REFUSED)
+		event_conflicts_report(&put, 1, -1);
+	return event_json_write(put.answer);
+}
+
+static Jsonb *
+post_usage_event_batch(HttpCall *call)
+{
+	EventBatch batch;
+
+	event_batch_from_json(body_json(call), &batch);
+	event_batch_store(account_current(), &batch);
+	return event_batch_outcomes(&batch);
+}
+
+static Jsonb *
+get_usage_events(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	EventList list = {.page = LIST_PAGE_DEFAULTS};
+	const char *sort_by = http_parameter(request, "sortBy");
+	const char *sort_order = http_parameter(request, "sortOrder");
+
+	read_page(request, &list.page);
+	read_integer(request, "offset", &list.page.offset);
+	if (sort_by != NULL)
+		request->faults = list_page_set_order(request->faults, &list.page, sort_by);
+	if (sort_order != NULL)
+		request->faults = list_page_set_direction(request->faults, &list.page, sort_order);
+	list.customer_aliases = http_parameter_all(request, "customerAlias");
+	list.has_customer_aliases = list.customer_aliases != NIL;
+	read_boolean(request, "unmappedAliasesOnly", &list.unmapped_aliases_only);
+	list.event_type = http_parameter(request, "eventType");
+	list.event_id = http_parameter(request, "eventId");
+	read_timestamp(request, "eventTimestampBefore", &list.has_timestamp_before, &list.timestamp_before);
+	read_timestamp(request, "eventTimestampAfter", &list.has_timestamp_after, &list.timestamp_after);
+	http_parameters_end(request);
+
+	return event_list_read(account_current(), &list, request->faults);
+}
+
+static Jsonb *
+get_usage_event(HttpCall *call)
+{
+	UsageEvent event;
+	char id[EVENT_ID_TEXT_LENGTH + 1];
+
+	if (event_store_get(account_current(), &call->id, &event))
+		return event_json_write(&event);
+	if (event_history_read(account_current(), &call->id) == NULL)
+		return NULL;
+
+	event_id_to_text(&call->id, id);
+	ereport(ERROR, (errcode(ERRCODE_HTTP_NOT_FOUND), errmsg("not found"),
+					errdetail("This version of the event was superseded."),
+					errhint("GET /usage-events/%s/history has all versions.", id)));
+}
+
+static Jsonb *
+get_usage_event_versions(HttpCall *call)
+{
+	return event_history_read(account_current(), &call->id);
+}
+
+static Jsonb *
+get_customer_aliases(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	ListPage page = LIST_PAGE_DEFAULTS;
+	const char *value = http_parameter(request, "value");
+
+	read_page(request, &page);
+	http_parameters_end(request);
+	return customer_alias_list(account_current(), &page, value, request->faults);
+}
+
+static Jsonb *
+post_customer_alias(HttpCall *call)
+{
+	return customer_alias_create(account_current(), body_json(call));
+}
+
+static Jsonb *
+put_customer_alias(HttpCall *call)
+{
+	return customer_alias_update(account_current(), &call->id, body_json(call));
+}
+
+static Jsonb *
+delete_customer_alias_of_id(HttpCall *call)
+{
+	return customer_alias_delete(account_current(), &call->id);
+}
+
+/* Routes ------------------------------------------------------------------ */
+
+static const HttpRoute routes[] = {
+	{"GET", "/", 200, NULL},
+	{"POST", "/usage-events", 201, post_usage_event},
+	{"POST", "/usage-events/batch", 200, post_usage_event_batch},
+	{"GET", "/usage-events", 200, get_usage_events},
+	{"GET", "/usage-events/{id}", 200, get_usage_event},
+	{"GET", "/usage-events/{id}/history", 200, get_usage_event_versions},
+	{"GET", "/customer-aliases", 200, get_customer_aliases},
+	{"POST", "/customer-aliases", 201, post_customer_alias},
+	{"PUT", "/customer-aliases/{id}", 200, put_customer_alias},
+	{"DELETE", "/customer-aliases/{id}", 200, delete_customer_alias_of_id},
+};
+
+/* Whether the path is the route's; `id` is the segment at its place of {id}. */
+static bool
+path_matches(const HttpRoute *route, const List *segments, const char **id)
+{
+	const char *at = route->path;
+	ListCell *cell;
+
+	*id = NULL;
+	foreach(cell, segments)
+	{
+		const char *segment = lfirst(cell);
+		int length;
+
+		if (*at++ != '/' || *at == '\0')
+			return false;
+		length = (int) strcspn(at, "/");
+		if (strncmp(at, "{id}", length) == 0)
+			*id = segment;
+		else if (strncmp(at, segment, length) != 0 || segment[length] != '\0')
+			return false;
+		at += length;
+	}
+	return *at == '\0' || (segments == NIL && strcmp(at, "/") == 0);
+}
+
+/* The route of the request; the error 404 if there is none. */
+static const HttpRoute *
+find_route(HttpCall *call)
+{
+	const char *method = call->request.method;
+
+	if (strcmp(method, "HEAD") == 0)
+		method = "GET";
+	for (size_t i = 0; i < lengthof(routes); i++)
+	{
+		const char *id;
+
+		if (strcmp(routes[i].method, method) != 0 || (call->body == NULL) != (strcmp(method, "GET") == 0) ||
+			!path_matches(&routes[i], call->request.segments, &id))
+			continue;
+		if (id != NULL && !event_id_from_text(cstring_event_text(id), &call->id))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid id"),
+					 errdetail("The id in the path must be a UUID, not %s.", fault_quote(cstring_event_text(id)))));
+		return &routes[i];
+	}
+	ereport(ERROR, (errcode(ERRCODE_HTTP_NOT_FOUND), errmsg("there is no such path, or not with this method"),
+					errhint("GET / describes the API.")));
+}
+
+/* Serves the request; the body is NULL for GET. */
+static Datum
+serve(FunctionCallInfo fcinfo, bytea *body)
+{
+	HttpCall call = {.body = body};
+	const HttpRoute *route;
+	Jsonb *answer;
+
+	http_request_read(&call.request);
+	route = find_route(&call);
+	if (route->handler == NULL)
+		PG_RETURN_TEXT_P(cstring_to_text(openapi_text()));
+
+	answer = route->handler(&call);
+	if (answer == NULL)
+		PG_RETURN_NULL();
+	http_set_status(route->status);
+	PG_RETURN_TEXT_P(cstring_to_text(JsonbToCString(NULL, &answer->root, VARSIZE(answer))));
+}
+
+static Datum
+serve_read(PG_FUNCTION_ARGS)
+{
+	return serve(fcinfo, NULL);
+}
+
+static Datum
+serve_write(PG_FUNCTION_ARGS)
+{
+	return serve(fcinfo, PG_ARGISNULL(0) ? (bytea *) cstring_to_text("") : PG_GETARG_BYTEA_PP(0));
+}
+
+/* usage_api_read() */
+PG_FUNCTION_INFO_V1(usage_api_read);
+Datum
+usage_api_read(PG_FUNCTION_ARGS)
+{
+	return http_respond(serve_read, fcinfo);
+}
+
+/* usage_api_write(bytea) */
+PG_FUNCTION_INFO_V1(usage_api_write);
+Datum
+usage_api_write(PG_FUNCTION_ARGS)
+{
+	return http_respond(serve_write, fcinfo);
+}

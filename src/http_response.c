@@ -1,0 +1,193 @@
+/*
+ * http_response.c
+ *		Answers to HTTP requests: status, headers, errors.
+ *
+ * PostgREST takes the status and the headers of an answer from settings of the
+ * transaction, and those of an error from an error of SQLSTATE PGRST, whose
+ * message and detail are JSON.  Every other error it would translate by a table
+ * of its own, under which a missing privilege becomes 401 and a lost race 409.
+ * So errors that end a request are caught at its border, and raised again as
+ * what they mean to the client: 400 for what he can change, 500 for the rest.
+ *
+ * Nothing that a client sent comes into a header or the status line: these are
+ * constants.
+ */
+#include "postgres.h"
+
+#include "http_response.h"
+
+#include "http_request.h"
+#include "lib/stringinfo.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+
+#define ERRCODE_PGRST MAKE_SQLSTATE('P', 'G', 'R', 'S', 'T')
+
+static void
+set_for_transaction(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+}
+
+void
+http_set_status(int status)
+{
+	set_for_transaction("response.status", psprintf("%d", status));
+}
+
+/* The headers of every answer that is no error. */
+void
+http_set_headers(void)
+{
+	set_for_transaction("response.headers", "[{\"Sequence-Version\":\"" HTTP_API_VERSION "\"}]");
+}
+
+/* The status in a SQLSTATE that PostgREST would read as one (PT404), or 0. */
+static int
+status_in_sqlstate(const char *sqlstate)
+{
+	if (strncmp(sqlstate, "PT", 2) != 0 || strspn(sqlstate + 2, "0123456789") != 3)
+		return 0;
+	return sqlstate[2] == '4' || sqlstate[2] == '5' ? atoi(sqlstate + 2) : 500;
+}
+
+/* The client's fault, or ours? */
+static int
+status_of_error(int code)
+{
+	int status = status_in_sqlstate(unpack_sql_state(code));
+
+	if (status != 0)
+		return status;
+	if (ERRCODE_TO_CATEGORY(code) == ERRCODE_DATA_EXCEPTION)
+		return 400;
+	switch (code)
+	{
+			/* A rule of the administrator's own on the tables, or usage_events.on_conflict = refuse. */
+		case ERRCODE_UNIQUE_VIOLATION:
+		case ERRCODE_CHECK_VIOLATION:
+		case ERRCODE_EXCLUSION_VIOLATION:
+		case ERRCODE_FOREIGN_KEY_VIOLATION:
+		case ERRCODE_RAISE_EXCEPTION:
+			/* More than a server can hold in one value, or JSON that is nested too deeply. */
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+		case ERRCODE_STATEMENT_TOO_COMPLEX:
+			return 400;
+		default:
+			return 500;
+	}
+}
+
+/* Whether the same request may well succeed when it is sent again. */
+static bool
+is_temporary(int code)
+{
+	switch (ERRCODE_TO_CATEGORY(code))
+	{
+		case MAKE_SQLSTATE('4', '0', '0', '0', '0'): /* lost a race, or in a deadlock */
+		case MAKE_SQLSTATE('5', '3', '0', '0', '0'): /* out of memory, disk, or connections */
+		case MAKE_SQLSTATE('5', '7', '0', '0', '0'): /* cancelled, or shut down */
+			return true;
+		default:
+			return code == ERRCODE_LOCK_NOT_AVAILABLE;
+	}
+}
+
+/* Adds a member to a JSON object that is open. */
+static void
+add_member(StringInfo json, const char *name, const char *value)
+{
+	if (value == NULL)
+		return;
+	if (json->data[json->len - 1] != '{')
+		appendStringInfoChar(json, ',');
+	escape_json(json, name);
+	appendStringInfoChar(json, ':');
+	escape_json(json, value);
+}
+
+/* Raises the error again as one that tells PostgREST what to answer. */
+static void
+report_to_client(ErrorData *error)
+{
+	int status = status_of_error(error->sqlerrcode);
+	const char *sqlstate = unpack_sql_state(error->sqlerrcode);
+	StringInfoData body;
+	StringInfoData answer;
+
+	initStringInfo(&body);
+	appendStringInfoChar(&body, '{');
+	add_member(&body, "code", status_in_sqlstate(sqlstate) != 0 ? sqlstate + 2 : sqlstate);
+	if (status < 500)
+	{
+		add_member(&body, "message", error->message);
+		add_member(&body, "details", error->detail);
+		add_member(&body, "hint", error->hint);
+	}
+	else
+	{
+		/* What is the matter with the server is the administrator's to read. */
+		add_member(&body, "message", "internal server error");
+		if (is_temporary(error->sqlerrcode))
+			add_member(&body, "hint", "Send the request again.");
+	}
+	appendStringInfoChar(&body, '}');
+
+	initStringInfo(&answer);
+	appendStringInfo(&answer, "{\"status\":%d,\"headers\":{\"Sequence-Version\":\"" HTTP_API_VERSION "\"", status);
+	if (status == 401)
+		appendStringInfoString(&answer, ",\"WWW-Authenticate\":\"Basic realm=\\\"usage_events\\\"\"");
+	appendStringInfoString(&answer, "}}");
+
+	if (status >= 500)
+	{
+		error->elevel = LOG;
+		ThrowErrorData(error);
+	}
+	ereport(ERROR, (errcode(ERRCODE_PGRST), errmsg_internal("%s", body.data), errdetail_internal("%s", answer.data)));
+}
+
+/* Calls the function, whose errors are the request's. */
+Datum
+http_respond(PGFunction function, FunctionCallInfo fcinfo)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile Datum result = (Datum) 0;
+
+	PG_TRY();
+	{
+		result = function(fcinfo);
+		if (fcinfo->isnull)
+			ereport(ERROR, (errcode(ERRCODE_HTTP_NOT_FOUND), errmsg("not found")));
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode == ERRCODE_PGRST)
+			PG_RE_THROW();
+		FlushErrorState();
+		report_to_client(error);
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/*
+ * Calls a function that is a door for SQL as well as for HTTP: where the request
+ * is a call of just this function, its success has that status.
+ */
+Datum
+http_endpoint(PGFunction function, FunctionCallInfo fcinfo, const char *name, int status)
+{
+	Datum result;
+
+	if (!http_request_is_for(name))
+		return function(fcinfo);
+
+	result = http_respond(function, fcinfo);
+	http_set_status(status);
+	return result;
+}

@@ -1,0 +1,23 @@
+/*
+ * http_response.h
+ *		Answers to HTTP requests: status, headers, errors.
+ */
+#ifndef USAGE_EVENTS_HTTP_RESPONSE_H
+#define USAGE_EVENTS_HTTP_RESPONSE_H
+
+#include "fmgr.h"
+
+/* The version of the API that is spoken here. */
+#define HTTP_API_VERSION "2024-07-30"
+
+/* PostgREST's own SQLSTATEs: the status is in their name. */
+#define ERRCODE_HTTP_UNAUTHORIZED MAKE_SQLSTATE('P', 'T', '4', '0', '1')
+#define ERRCODE_HTTP_NOT_FOUND MAKE_SQLSTATE('P', 'T', '4', '0', '4')
+
+extern void http_set_status(int status);
+extern void http_set_headers(void);
+
+extern Datum http_respond(PGFunction function, FunctionCallInfo fcinfo);
+extern Datum http_endpoint(PGFunction function, FunctionCallInfo fcinfo, const char *name, int status);
+
+#endif /* USAGE_EVENTS_HTTP_RESPONSE_H */

@@ -1,0 +1,237 @@
+/*
+ * list_page.c
+ *		Pages of a list, and the cursors that lead from one to the next.
+ *
+ * A cursor names the place of an item by the values that the list is sorted by,
+ * so that the next page begins with a search in an index, however deep it is. It
+ * carries along what was true when the first page was read: the newest id and the
+ * total, so that all pages are of one list although events keep arriving.
+ *
+ * To clients it is opaque: base64 of the bytes below, with a checksum, so that a
+ * damaged one is refused and does not lead astray.  It gives no access: whoever
+ * holds one sees only rows of the own account with it.
+ */
+#include "postgres.h"
+
+#include "list_page.h"
+
+#include <limits.h>
+
+#include "base64.h"
+#include "json_build.h"
+#include "port/pg_bswap.h"
+#include "port/pg_crc32c.h"
+#include "utils/guc.h"
+
+#define CURSOR_VERSION 1
+
+/* version, order and direction, key, newest, total, checksum */
+#define CURSOR_SIZE (1 + 1 + 8 + UUID_LEN + UUID_LEN + 8 + 4)
+
+static int total_limit = 100000;
+
+void
+list_page_init(void)
+{
+	DefineCustomIntVariable("usage_events.list_total_limit",
+							"How many rows a list looks at to find its total; beyond, the total is null.",
+							"The total is never an estimate.  Only the first page of a list counts.", &total_limit,
+							100000, 0, INT_MAX / 2, PGC_USERSET, 0, NULL, NULL, NULL);
+}
+
+int
+list_page_total_limit(void)
+{
+	return total_limit;
+}
+
+/* Cursors ----------------------------------------------------------------- */
+
+static void
+put(char **at, const void *value, int length)
+{
+	memcpy(*at, value, length);
+	*at += length;
+}
+
+static void
+put_int64(char **at, int64 value)
+{
+	uint64 bytes = pg_hton64((uint64) value);
+
+	put(at, &bytes, sizeof(bytes));
+}
+
+static const char *
+take(const char **at, int length)
+{
+	const char *value = *at;
+
+	*at += length;
+	return value;
+}
+
+static int64
+take_int64(const char **at)
+{
+	uint64 bytes;
+
+	memcpy(&bytes, take(at, sizeof(bytes)), sizeof(bytes));
+	return (int64) pg_ntoh64(bytes);
+}
+
+static uint32
+checksum(const char *bytes, int length)
+{
+	pg_crc32c crc;
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, bytes, length);
+	FIN_CRC32C(crc);
+	return (uint32) crc;
+}
+
+static char
+order_byte(const ListPage *page)
+{
+	return (char) (page->order << 1 | (page->descending ? 1 : 0));
+}
+
+static char *
+cursor_to_text(const ListPage *page, const ListKey *key)
+{
+	char bytes[CURSOR_SIZE];
+	char *at = bytes;
+	uint32 crc;
+
+	*at++ = CURSOR_VERSION;
+	*at++ = order_byte(page);
+	put_int64(&at, key->timestamp);
+	put(&at, key->id.data, UUID_LEN);
+	put(&at, page->newest.data, UUID_LEN);
+	put_int64(&at, page->total);
+	crc = pg_hton32(checksum(bytes, (int) (at - bytes)));
+	put(&at, &crc, sizeof(crc));
+	return base64_encode_for_url(bytes, CURSOR_SIZE);
+}
+
+/* Reads a cursor into the page.  Returns the fault, or NULL. */
+static const char *
+cursor_from_text(const char *text, ListPage *page)
+{
+	EventText decoded;
+	const char *at;
+	uint32 crc;
+
+	if (!base64_decode(cstring_event_text(text), &decoded) || decoded.length != CURSOR_SIZE ||
+		decoded.data[0] != CURSOR_VERSION)
+		return "is not a cursor of this list";
+	memcpy(&crc, decoded.data + CURSOR_SIZE - sizeof(crc), sizeof(crc));
+	if (pg_ntoh32(crc) != checksum(decoded.data, CURSOR_SIZE - sizeof(crc)))
+		return "is not a cursor of this list";
+	if (decoded.data[1] != order_byte(page))
+		return "is a cursor of a list that is sorted in another way";
+
+	at = decoded.data + 2;
+	page->key.timestamp = take_int64(&at);
+	memcpy(page->key.id.data, take(&at, UUID_LEN), UUID_LEN);
+	memcpy(page->newest.data, take(&at, UUID_LEN), UUID_LEN);
+	page->total = take_int64(&at);
+	page->has_key = true;
+	return NULL;
+}
+
+/* What is asked ----------------------------------------------------------- */
+
+List *
+list_page_set_order(List *faults, ListPage *page, const char *sort_by)
+{
+	if (strcmp(sort_by, "createdAt") == 0)
+		page->order = LIST_BY_ID;
+	else if (strcmp(sort_by, "eventTimestamp") == 0)
+		page->order = LIST_BY_TIMESTAMP;
+	else
+		return fault_add(faults, "sortBy", "must be \"createdAt\" or \"eventTimestamp\"");
+	return faults;
+}
+
+List *
+list_page_set_direction(List *faults, ListPage *page, const char *sort_order)
+{
+	if (pg_strcasecmp(sort_order, "DESC") == 0)
+		page->descending = true;
+	else if (pg_strcasecmp(sort_order, "ASC") == 0)
+		page->descending = false;
+	else
+		return fault_add(faults, "sortOrder", "must be \"ASC\" or \"DESC\"");
+	return faults;
+}
+
+/* Checks the rules of every page, and reads its cursor. */
+List *
+list_page_check(List *faults, ListPage *page)
+{
+	const char *fault = NULL;
+
+	if (page->limit < 1 || page->limit > LIST_MAX_LIMIT)
+		faults = fault_add(faults, "limit", psprintf("must be an integer from 1 to %d", LIST_MAX_LIMIT));
+	if (page->offset < 0)
+		faults = fault_add(faults, "offset", "must be an integer from 0 on");
+	if (page->after != NULL && page->before != NULL)
+		return fault_add(faults, "before", "cannot be combined with \"after\"");
+
+	if (page->after != NULL && (fault = cursor_from_text(page->after, page)) != NULL)
+		faults = fault_add(faults, "after", fault);
+	if (page->before != NULL && (fault = cursor_from_text(page->before, page)) != NULL)
+		faults = fault_add(faults, "before", fault);
+	page->backward = page->before != NULL;
+	return faults;
+}
+
+/* Refuses to list, if there are faults. */
+void
+list_page_faults_report(const List *faults)
+{
+	StringInfoData detail;
+
+	if (faults == NIL)
+		return;
+	initStringInfo(&detail);
+	faults_describe(&detail, "", "The request", faults);
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid parameters of a list"),
+					errdetail_internal("%s", detail.data)));
+}
+
+/* What is answered -------------------------------------------------------- */
+
+/*
+ * {"items": [...], "pagination": {"after", "before", "totalResultSize"}} of the
+ * items in the order of the list.  has_more: there is an item beyond them, in the
+ * direction in which the page was read.
+ */
+Jsonb *
+list_page_answer(const ListPage *page, Jsonb **items, const ListKey *keys, int count, bool has_more)
+{
+	bool has_following = page->backward || has_more;
+	bool has_preceding = page->backward ? has_more : page->has_key || page->offset > 0;
+	JsonObject pagination = {0};
+	JsonObject answer = {0};
+	EventText after = {0};
+	EventText before = {0};
+
+	if (count > 0 && has_following)
+		after = cstring_event_text(cursor_to_text(page, &keys[count - 1]));
+	if (count > 0 && has_preceding)
+		before = cstring_event_text(cursor_to_text(page, &keys[0]));
+
+	json_add_text_or_null(&pagination, EVENT_TEXT("after"), after);
+	json_add_text_or_null(&pagination, EVENT_TEXT("before"), before);
+	if (page->total == TOTAL_UNKNOWN)
+		json_add_null(&pagination, EVENT_TEXT("totalResultSize"));
+	else
+		json_add_integer(&pagination, EVENT_TEXT("totalResultSize"), page->total);
+
+	json_add_json(&answer, EVENT_TEXT("items"), json_make_array(items, count));
+	json_add_json(&answer, EVENT_TEXT("pagination"), json_make_object(&pagination));
+	return json_make_object(&answer);
+}

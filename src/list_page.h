@@ -1,0 +1,61 @@
+/*
+ * list_page.h
+ *		Pages of a list, and the cursors that lead from one to the next.
+ */
+#ifndef USAGE_EVENTS_LIST_PAGE_H
+#define USAGE_EVENTS_LIST_PAGE_H
+
+#include "fault.h"
+#include "nodes/pg_list.h"
+#include "usage_event.h"
+
+/* What a list is sorted by; ids ascend in the order in which things were created. */
+typedef enum ListOrder
+{
+	LIST_BY_ID,
+	LIST_BY_TIMESTAMP /* and id */
+} ListOrder;
+
+/* A place in a list. */
+typedef struct ListKey
+{
+	TimestampTz timestamp; /* zero where the list is by id */
+	pg_uuid_t id;
+} ListKey;
+
+/* Asked of every list. */
+typedef struct ListPage
+{
+	int limit;
+	int offset; /* from the cursor, or from the begin */
+	const char *after;
+	const char *before;
+	ListOrder order;
+	bool descending;
+
+	/* From here on as list_page_check() finds it in the cursor. */
+	bool has_key;  /* false: the first page */
+	bool backward; /* the page before the key */
+	ListKey key;
+	pg_uuid_t newest; /* the newest id that was there when the first page was read */
+	int64 total;      /* of that moment; TOTAL_UNKNOWN if not counted */
+} ListPage;
+
+#define LIST_DEFAULT_LIMIT 20
+#define LIST_MAX_LIMIT 100
+#define TOTAL_UNKNOWN (-1)
+
+#define LIST_PAGE_DEFAULTS \
+	{ \
+		.limit = LIST_DEFAULT_LIMIT, .descending = true, .total = TOTAL_UNKNOWN \
+	}
+
+extern void list_page_init(void);
+extern int list_page_total_limit(void);
+extern List *list_page_set_order(List *faults, ListPage *page, const char *sort_by);
+extern List *list_page_set_direction(List *faults, ListPage *page, const char *sort_order);
+extern List *list_page_check(List *faults, ListPage *page);
+extern void list_page_faults_report(const List *faults);
+extern Jsonb *list_page_answer(const ListPage *page, Jsonb **items, const ListKey *keys, int count, bool has_more);
+
+#endif /* USAGE_EVENTS_LIST_PAGE_H */

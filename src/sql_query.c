@@ -1,0 +1,58 @@
+/*
+ * sql_query.c
+ *		SQL statements that are put together for one use.
+ *
+ * What varies in them is which conditions they have; values are parameters,
+ * always, and known to the planner.  Such a statement reads what the caller's
+ * snapshot shows, and writes nothing.
+ */
+#include "postgres.h"
+
+#include "sql_query.h"
+
+#include "executor/spi.h"
+
+void
+sql_query_init(SqlQuery *query)
+{
+	initStringInfo(&query->sql);
+	query->argument_count = 0;
+}
+
+void
+sql_query_append(SqlQuery *query, const char *format, ...)
+{
+	for (;;)
+	{
+		va_list arguments;
+		int needed;
+
+		va_start(arguments, format);
+		needed = appendStringInfoVA(&query->sql, format, arguments);
+		va_end(arguments);
+		if (needed == 0)
+			return;
+		enlargeStringInfo(&query->sql, needed);
+	}
+}
+
+/* Adds a parameter, and returns its name in the statement. */
+const char *
+sql_query_argument(SqlQuery *query, Oid type, Datum value)
+{
+	Assert(query->argument_count < SQL_QUERY_MAX_ARGUMENTS);
+	query->argument_types[query->argument_count] = type;
+	query->arguments[query->argument_count++] = value;
+	return psprintf("$%d", query->argument_count);
+}
+
+/* Runs the statement; the caller is connected to SPI and reads SPI_processed and SPI_tuptable. */
+void
+sql_query_execute(SqlQuery *query)
+{
+	int result = SPI_execute_with_args(query->sql.data, query->argument_count, query->argument_types, query->arguments,
+									   NULL, true, 0);
+
+	if (result != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\": %s", query->sql.data, SPI_result_code_string(result));
+}
