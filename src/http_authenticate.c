@@ -65,7 +65,9 @@ require_credentials(void)
 	EventText client_id;
 	EventText client_secret;
 
-	if (authorization == NULL || authorization[strspn(authorization, BLANKS)] == '\0')
+	if (authorization == NULL)
+		authorization = "";
+	if (authorization[strspn(authorization, BLANKS)] == '\0')
 		refuse("request has no credentials", CREDENTIALS_HINT);
 	if (!read_credentials(authorization, &client_id, &client_secret))
 		refuse("credentials cannot be read", CREDENTIALS_HINT);

@@ -173,8 +173,10 @@ http_request_read(HttpRequest *request)
 	ListCell *cell;
 
 	memset(request, 0, sizeof(HttpRequest));
-	target = line != NULL ? strchr(line, ' ') : NULL;
-	if (target == NULL)
+	if (line == NULL)
+		line = "";
+	target = line + strcspn(line, " ");
+	if (*target == '\0')
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("request has no header \"Usage-Request\""),
 						errhint("The proxy in front of PostgREST sends it: \"GET /usage-events\".")));
 
