@@ -82,7 +82,9 @@ CREATE TABLE usage_events.event (
 );
 
 CREATE UNIQUE INDEX event_id_key ON usage_events.event (account_id, id);
-CREATE INDEX event_customer_idx ON usage_events.event (account_id, customer_alias, event_timestamp);
+CREATE INDEX event_customer_idx ON usage_events.event (account_id, customer_alias, event_timestamp, id);
+CREATE INDEX event_timestamp_idx ON usage_events.event (account_id, event_timestamp, id);
+CREATE INDEX event_type_idx ON usage_events.event (account_id, event_type, id);
 
 COMMENT ON TABLE usage_events.event IS 'Usage events in their current version';
 COMMENT ON COLUMN usage_events.event.account_id IS 'The account whose event it is';

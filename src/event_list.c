@@ -41,18 +41,23 @@ text_array(const List *texts)
 /* Conditions: the text of each stands in both arms of the list's statement ------ */
 
 /* Those that an index can find. */
-static char *
+static const char *
 indexed_conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList *list)
 {
 	StringInfoData sql;
 	pg_uuid_t *id;
 
+	/* The account is the first parameter of every statement here. */
+	Assert(query->argument_count == 0);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "account_id OPERATOR(pg_catalog.=) %s",
 					 sql_query_argument(query, UUIDOID, UUIDPGetDatum(account_id)));
 	if (list->has_customer_aliases)
 		appendStringInfo(&sql, " AND customer_alias OPERATOR(pg_catalog.=) ANY (%s)",
 						 sql_query_argument(query, TEXTARRAYOID, text_array(list->customer_aliases)));
+	if (list->event_type != NULL)
+		appendStringInfo(&sql, " AND event_type OPERATOR(pg_catalog.=) %s",
+						 sql_query_argument(query, TEXTOID, CStringGetTextDatum(list->event_type)));
 	if (list->has_timestamp_after)
 		appendStringInfo(&sql, " AND event_timestamp OPERATOR(pg_catalog.>=) %s",
 						 sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(list->timestamp_after)));
@@ -73,31 +78,18 @@ indexed_conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList
 }
 
 /* And those that need the row. */
-static char *
-other_conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList *list)
+static const char *
+other_conditions(const EventList *list)
 {
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "true");
-	if (list->event_type != NULL)
-		appendStringInfo(&sql, " AND event_type OPERATOR(pg_catalog.=) %s",
-						 sql_query_argument(query, TEXTOID, CStringGetTextDatum(list->event_type)));
-	if (list->unmapped_aliases_only)
-	{
-		const char *account = sql_query_argument(query, UUIDOID, UUIDPGetDatum(account_id));
-
-		appendStringInfo(&sql,
-						 " AND customer_alias OPERATOR(pg_catalog.<>) '" VOID_ALIAS "'"
-						 " AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS alias"
-						 " WHERE alias.account_id OPERATOR(pg_catalog.=) %s AND alias.deleted_at IS NULL"
-						 " AND alias.value OPERATOR(pg_catalog.=) event.customer_alias)"
-						 " AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS alias"
-						 " WHERE alias.account_id OPERATOR(pg_catalog.=) %s AND alias.deleted_at IS NULL"
-						 " AND alias.customer_id OPERATOR(pg_catalog.=) event.customer_alias)",
-						 account, account);
-	}
-	return sql.data;
+	if (!list->unmapped_aliases_only)
+		return "true";
+	return "event.customer_alias OPERATOR(pg_catalog.<>) '" VOID_ALIAS "'"
+		   " AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS alias"
+		   " WHERE alias.account_id OPERATOR(pg_catalog.=) $1 AND alias.deleted_at IS NULL"
+		   " AND alias.value OPERATOR(pg_catalog.=) event.customer_alias)"
+		   " AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS alias"
+		   " WHERE alias.account_id OPERATOR(pg_catalog.=) $1 AND alias.deleted_at IS NULL"
+		   " AND alias.customer_id OPERATOR(pg_catalog.=) event.customer_alias)";
 }
 
 /* Statements -------------------------------------------------------------- */
@@ -133,23 +125,52 @@ static void
 count_total(const pg_uuid_t *account_id, EventList *list)
 {
 	SqlQuery query;
-	char *indexed;
-	char *other;
+	const char *indexed;
 	bool isnull;
 	int64 examined;
 
 	sql_query_init(&query);
 	indexed = indexed_conditions(&query, account_id, list);
-	other = other_conditions(&query, account_id, list);
 	sql_query_append(&query,
 					 "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE %s)"
-					 " FROM (SELECT customer_alias, event_type FROM usage_events.event WHERE %s LIMIT %s) AS event",
-					 other, indexed,
+					 " FROM (SELECT customer_alias FROM usage_events.event WHERE %s LIMIT %s) AS event",
+					 other_conditions(list), indexed,
 					 sql_query_argument(&query, INT8OID, Int64GetDatum((int64) list_page_total_limit() + 1)));
 	sql_query_execute(&query);
 	examined = DatumGetInt64(first_value(&isnull));
 	if (examined <= list_page_total_limit())
 		list->page.total = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+}
+
+/*
+ * Whether all events that the indexed conditions pick are looked at and sorted.
+ * Where they are known to be few that is safe, and walking along the order until
+ * enough of them have passed by is not: they may all be at its far end.  Indexes have the events of one
+ * alias by timestamp, and those of a type by id.
+ */
+static bool
+gathers(const EventList *list)
+{
+	if (list->page.total == TOTAL_UNKNOWN)
+		return false;
+	if (list->page.order == LIST_BY_TIMESTAMP)
+		return list_length(list->customer_aliases) != 1 && (list->has_customer_aliases || list->event_type != NULL);
+	return list->has_customer_aliases || list->has_timestamp_before || list->has_timestamp_after;
+}
+
+/* The place in the list from which the page goes on. */
+static const char *
+beyond_key(SqlQuery *query, const ListPage *page, const char *comparison)
+{
+	const char *id;
+
+	if (!page->has_key)
+		return "true";
+	id = sql_query_argument(query, UUIDOID, UUIDPGetDatum(&page->key.id));
+	if (page->order == LIST_BY_ID)
+		return psprintf("id OPERATOR(pg_catalog.%s) %s", comparison, id);
+	return psprintf("ROW(event_timestamp, id) OPERATOR(pg_catalog.%s) ROW(%s, %s)", comparison,
+					sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(page->key.timestamp)), id);
 }
 
 /* Runs the statement of the page, which reads one item more than the page holds. */
@@ -159,42 +180,44 @@ read_page(const pg_uuid_t *account_id, EventList *list)
 	const ListPage *page = &list->page;
 	bool descending = page->descending != page->backward;
 	const char *direction = descending ? "DESC" : "ASC";
-	const char *beyond = descending ? "<" : ">";
+	const char *order;
 	SqlQuery query;
-	char *indexed;
-	char *other;
-	const char *keys = "true";
+	const char *indexed;
+	const char *picked;
+	const char *limit;
+	const char *newest = NULL;
 
 	sql_query_init(&query);
 	indexed = indexed_conditions(&query, account_id, list);
-	other = other_conditions(&query, account_id, list);
+	picked = psprintf("%s AND %s", other_conditions(list), beyond_key(&query, page, descending ? "<" : ">"));
 	if (page->has_key)
 	{
-		const char *id = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&page->key.id));
-
-		if (page->order == LIST_BY_ID)
-			keys = psprintf("id OPERATOR(pg_catalog.%s) %s", beyond, id);
-		else
-			keys = psprintf("ROW(event_timestamp, id) OPERATOR(pg_catalog.%s) ROW(%s, %s)", beyond,
-							sql_query_argument(&query, TIMESTAMPTZOID, TimestampTzGetDatum(page->key.timestamp)), id);
+		newest = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&page->newest));
+		picked = psprintf("%s AND id OPERATOR(pg_catalog.<=) %s", picked, newest);
 	}
+	order = page->order == LIST_BY_ID ? psprintf("ORDER BY id %s", direction)
+									  : psprintf("ORDER BY event_timestamp %s, id %s", direction, direction);
+	limit = sql_query_argument(&query, INT8OID, Int64GetDatum((int64) page->limit + page->offset + 1));
 
-	sql_query_append(&query, "SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event AS event WHERE %s AND %s AND %s",
-					 indexed, other, keys);
-	if (page->has_key)
-	{
-		const char *newest = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&page->newest));
-
+	/* OFFSET 0 has a statement planned by itself. */
+	sql_query_append(&query,
+					 "SELECT " EVENT_ROW_COLUMNS " FROM ((SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event");
+	if (gathers(list))
 		sql_query_append(&query,
-						 " AND id OPERATOR(pg_catalog.<=) %s"
-						 " UNION ALL SELECT " EVENT_ROW_COLUMNS
-						 " FROM usage_events.superseded_event AS event WHERE %s AND %s AND %s"
-						 " AND id OPERATOR(pg_catalog.<=) %s AND superseded_by OPERATOR(pg_catalog.>) %s",
-						 newest, indexed, other, keys, newest, newest);
-	}
-	sql_query_append(&query, " ORDER BY %sid %s LIMIT %s OFFSET %s",
-					 page->order == LIST_BY_TIMESTAMP ? psprintf("event_timestamp %s, ", direction) : "", direction,
-					 sql_query_argument(&query, INT8OID, Int64GetDatum((int64) page->limit + 1)),
+						 " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) ANY (ARRAY("
+						 "SELECT id FROM (SELECT id, customer_alias, event_timestamp"
+						 " FROM usage_events.event WHERE %s OFFSET 0) AS event WHERE %s %s LIMIT %s)))",
+						 indexed, picked, order, limit);
+	else
+		sql_query_append(&query, " WHERE %s AND %s %s LIMIT %s)", indexed, picked, order, limit);
+	if (page->has_key)
+		sql_query_append(&query,
+						 " UNION ALL (SELECT " EVENT_ROW_COLUMNS " FROM (SELECT * FROM usage_events.superseded_event"
+						 " WHERE account_id OPERATOR(pg_catalog.=) $1"
+						 " AND superseded_by OPERATOR(pg_catalog.>) %s OFFSET 0) AS event"
+						 " WHERE %s AND %s %s LIMIT %s)",
+						 newest, indexed, picked, order, limit);
+	sql_query_append(&query, ") AS page %s LIMIT %s OFFSET %s", order, limit,
 					 sql_query_argument(&query, INT8OID, Int64GetDatum((int64) page->offset)));
 	sql_query_execute(&query);
 }
@@ -214,6 +237,11 @@ event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults)
 	list_page_faults_report(list_page_check(faults, page));
 
 	SPI_connect();
+	if (!page->has_key)
+	{
+		read_newest(account_id, page);
+		count_total(account_id, list);
+	}
 	read_page(account_id, list);
 	has_more = SPI_processed > (uint64) page->limit;
 	count = has_more ? page->limit : (int) SPI_processed;
@@ -221,11 +249,6 @@ event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults)
 	events = MemoryContextAlloc(context, sizeof(UsageEvent) * Max(count, 1));
 	for (int i = 0; i < count; i++)
 		event_store_read_row(i, account_id, &events[page->backward ? count - 1 - i : i], context);
-	if (!page->has_key)
-	{
-		read_newest(account_id, page);
-		count_total(account_id, list);
-	}
 	SPI_finish();
 
 	items = palloc(sizeof(Jsonb *) * Max(count, 1));

@@ -28,7 +28,7 @@
 /* version, order and direction, key, newest, total, checksum */
 #define CURSOR_SIZE (1 + 1 + 8 + UUID_LEN + UUID_LEN + 8 + 4)
 
-static int total_limit = 100000;
+static int total_limit = 50000;
 
 void
 list_page_init(void)
@@ -36,7 +36,7 @@ list_page_init(void)
 	DefineCustomIntVariable("usage_events.list_total_limit",
 							"How many rows a list looks at to find its total; beyond, the total is null.",
 							"The total is never an estimate.  Only the first page of a list counts.", &total_limit,
-							100000, 0, INT_MAX / 2, PGC_USERSET, 0, NULL, NULL, NULL);
+							50000, 0, INT_MAX / 2, PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
 int
