@@ -2,6 +2,8 @@
 #
 #	make demo			build, start a private server, and show what it does
 #	make test			build, and run every test against private servers
+#	make test-http		the table of HTTP cases over real HTTP; needs PostgREST and nginx
+#	make serve-http		a private server, PostgREST and nginx, to try
 #	make serve			as demo, and keep the server up
 #	make, make install	as for any PGXS extension; PG_CONFIG=... picks the server
 #	make installcheck	regress and isolation tests against a running server
@@ -30,7 +32,7 @@ REGRESS_OPTS = --inputdir=test --load-extension=usage_events
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --load-extension=usage_events
 
-.PHONY: demo serve test bench lint indent
+.PHONY: demo serve serve-http test test-http bench lint indent
 
 # Without a server's development files only the targets below that install them exist.
 PG_CONFIG ?= pg_config
@@ -56,6 +58,13 @@ serve:
 test:
 	@test/packages
 	@test/run
+
+# Status 77: PostgREST or nginx is missing, as it says.
+test-http:
+	@examples/postgrest/run test/http || { status=$$?; [ $$status = 77 ] && echo "skipped"; }
+
+serve-http:
+	@examples/postgrest/run
 
 bench:
 	@test/packages

@@ -48,6 +48,18 @@ typedef struct HttpRoute
 
 /* Bodies ------------------------------------------------------------------ */
 
+/* So much of the parser's words, in bytes: they repeat what it could not read. */
+#define MAX_PARSER_BYTES 200
+
+static const char *
+clipped(const char *text)
+{
+	int length = (int) strlen(text);
+	int clipped_length = pg_mbcliplen(text, length, MAX_PARSER_BYTES);
+
+	return clipped_length == length ? text : psprintf("%.*s...", clipped_length, text);
+}
+
 /* Refuses a body that is no JSON in the words of the server's parser. */
 static void
 refuse_body(const ErrorData *error)
@@ -56,8 +68,8 @@ refuse_body(const ErrorData *error)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
 						errdetail("The JSON is nested too deeply.")));
 	ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
-					errdetail("The body is not JSON: %s%s%s", error->message, error->detail != NULL ? ": " : "",
-							  error->detail != NULL ? error->detail : "")));
+					errdetail("The body is not JSON: %s%s%s", clipped(error->message),
+							  error->detail != NULL ? ": " : "", error->detail != NULL ? clipped(error->detail) : "")));
 }
 
 /* The body as JSON. */

@@ -59,14 +59,11 @@ read_credentials(const char *authorization, EventText *client_id, EventText *cli
 }
 
 static void
-require_credentials(void)
+require_credentials(const char *authorization)
 {
-	const char *authorization = http_request_header("authorization");
 	EventText client_id;
 	EventText client_secret;
 
-	if (authorization == NULL)
-		authorization = "";
 	if (authorization[strspn(authorization, BLANKS)] == '\0')
 		refuse("request has no credentials", CREDENTIALS_HINT);
 	if (!read_credentials(authorization, &client_id, &client_secret))
@@ -87,11 +84,9 @@ require_credentials(void)
 
 /* Absent, empty, or the one that we speak. */
 static void
-require_version(void)
+require_version(const char *version)
 {
-	const char *version = http_request_header("sequence-version");
-
-	if (version != NULL && *version != '\0' && strcmp(version, HTTP_API_VERSION) != 0)
+	if (*version != '\0' && strcmp(version, HTTP_API_VERSION) != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown version of the API"),
 						errdetail("\"Sequence-Version\" must be \"" HTTP_API_VERSION "\" or absent.")));
 }
@@ -99,8 +94,10 @@ require_version(void)
 static Datum
 authenticate(PG_FUNCTION_ARGS pg_attribute_unused())
 {
-	require_credentials();
-	require_version();
+	Jsonb *headers = http_request_headers();
+
+	require_credentials(http_header(headers, "authorization"));
+	require_version(http_header(headers, "sequence-version"));
 	http_set_headers();
 	PG_RETURN_VOID();
 }

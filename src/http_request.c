@@ -38,20 +38,24 @@ http_request_is_for(const char *function)
 	return path != NULL && strncmp(path, "/rpc/", 5) == 0 && strcmp(path + 5, function) == 0;
 }
 
-/* A header of the request by its name in lower case; NULL if it is not there. */
-const char *
-http_request_header(const char *name)
+/* The headers of the request, by their names in lower case; an empty object where there are none. */
+Jsonb *
+http_request_headers(void)
 {
 	const char *headers = request_setting("request.headers");
-	Jsonb *json;
+
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(headers != NULL ? headers : "{}")));
+}
+
+/* A header by its name in lower case; empty if it is not there. */
+const char *
+http_header(Jsonb *headers, const char *name)
+{
 	JsonbValue value;
 	EventText text;
 
-	if (headers == NULL)
-		return NULL;
-	json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(headers)));
-	if (!json_is_object(json) || !json_member(json, name, &value) || value.type != jbvString)
-		return NULL;
+	if (!json_is_object(headers) || !json_member(headers, name, &value) || value.type != jbvString)
+		return "";
 	text = json_string(&value);
 	return pnstrdup(text.data, text.length);
 }
@@ -167,14 +171,12 @@ read_parameter(HttpRequest *request, const char *encoded)
 void
 http_request_read(HttpRequest *request)
 {
-	const char *line = http_request_header("usage-request");
+	const char *line = http_header(http_request_headers(), "usage-request");
 	const char *target;
 	const char *query;
 	ListCell *cell;
 
 	memset(request, 0, sizeof(HttpRequest));
-	if (line == NULL)
-		line = "";
 	target = line + strcspn(line, " ");
 	if (*target == '\0')
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("request has no header \"Usage-Request\""),

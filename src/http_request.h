@@ -25,7 +25,8 @@ typedef struct HttpRequest
 } HttpRequest;
 
 extern bool http_request_is_for(const char *function);
-extern const char *http_request_header(const char *name);
+extern Jsonb *http_request_headers(void);
+extern const char *http_header(Jsonb *headers, const char *name);
 extern void http_request_read(HttpRequest *request);
 
 extern const char *http_parameter(HttpRequest *request, const char *name);

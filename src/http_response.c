@@ -42,13 +42,15 @@ http_set_headers(void)
 	set_for_transaction("response.headers", "[{\"Sequence-Version\":\"" HTTP_API_VERSION "\"}]");
 }
 
-/* The status in a SQLSTATE that PostgREST would read as one (PT404), or 0. */
+/* The status in a SQLSTATE that PostgREST would read as one (PT404), or 0; of those that the API has. */
 static int
 status_in_sqlstate(const char *sqlstate)
 {
-	if (strncmp(sqlstate, "PT", 2) != 0 || strspn(sqlstate + 2, "0123456789") != 3)
+	if (strncmp(sqlstate, "PT", 2) != 0)
 		return 0;
-	return sqlstate[2] == '4' || sqlstate[2] == '5' ? atoi(sqlstate + 2) : 500;
+	if (strcmp(sqlstate, "PT401") == 0 || strcmp(sqlstate, "PT404") == 0)
+		return atoi(sqlstate + 2);
+	return sqlstate[2] == '4' ? 400 : 500;
 }
 
 /* The client's fault, or ours? */
@@ -117,7 +119,7 @@ report_to_client(ErrorData *error)
 
 	initStringInfo(&body);
 	appendStringInfoChar(&body, '{');
-	add_member(&body, "code", status_in_sqlstate(sqlstate) != 0 ? sqlstate + 2 : sqlstate);
+	add_member(&body, "code", status_in_sqlstate(sqlstate) != 0 ? psprintf("%d", status) : sqlstate);
 	if (status < 500)
 	{
 		add_member(&body, "message", error->message);

@@ -175,8 +175,8 @@ list_page_check(List *faults, ListPage *page)
 
 	if (page->limit < 1 || page->limit > LIST_MAX_LIMIT)
 		faults = fault_add(faults, "limit", psprintf("must be an integer from 1 to %d", LIST_MAX_LIMIT));
-	if (page->offset < 0)
-		faults = fault_add(faults, "offset", "must be an integer from 0 on");
+	if (page->offset < 0 || page->offset > LIST_MAX_OFFSET)
+		faults = fault_add(faults, "offset", psprintf("must be an integer from 0 to %d", LIST_MAX_OFFSET));
 	if (page->after != NULL && page->before != NULL)
 		return fault_add(faults, "before", "cannot be combined with \"after\"");
 
