@@ -3,12 +3,13 @@
 # A database with events, history and accounts is dumped and restored in every
 # usual way.  The copy must have the same rows and the same privileges, and
 # go on as the original would: a retry is still a retry, a correction supersedes,
-# and each account sees its own events alone.
+# each account sees its own events alone, and its API key is still good.
 use strict;
 use warnings FATAL => 'all';
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use MIME::Base64 qw(encode_base64);
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
@@ -24,13 +25,16 @@ $node->safe_psql('postgres', q{
 	CREATE ROLE reader LOGIN;
 	CREATE ROLE ingester LOGIN;
 	CREATE ROLE administrator LOGIN;
+	CREATE ROLE web LOGIN;
 	CREATE DATABASE original ENCODING 'UTF8' TEMPLATE template0;});
 $node->safe_psql('original', qq{
 	CREATE SCHEMA api;
 	CREATE EXTENSION usage_events SCHEMA api;
 	SELECT usage_events.grant_access('reader', 'read'),
 		usage_events.grant_access('ingester', 'ingest'),
-		usage_events.grant_access('administrator', 'admin');
+		usage_events.grant_access('administrator', 'admin'),
+		usage_events.grant_access('web', 'http');
+	SELECT api.create_customer_alias('{"customerId": "customer-1", "value": "carol"}');
 	SELECT api.create_usage_event('$correction');
 	SELECT api.create_usage_event('$event');
 	SELECT api.create_usage_event(jsonb_build_object('customerAlias', 'bob', 'eventType', 'call', 'eventProperties',
@@ -73,6 +77,22 @@ sub call
 	return $node->safe_psql($database, "SELECT api.create_usage_event('$json') ->> 'id'");
 }
 
+# What a request with the key counts among its events.
+sub total_of_key
+{
+	my ($database, $key) = @_;
+	my $header = encode_base64($key, '');
+	return (split /\n/, $node->safe_psql($database, qq{
+		BEGIN READ ONLY;
+		SET LOCAL ROLE web;
+		SELECT set_config('request.headers', '{"authorization": "Basic $header"}', true) IS NULL;
+		SELECT usage_events.authenticate_request() IS NULL;
+		SELECT api.list_usage_events() #>> '{pagination,totalResultSize}';}))[-1];
+}
+
+my $key = $node->safe_psql('original', q{
+	SELECT client_id || ':' || client_secret
+	FROM usage_events.account, usage_events.create_api_key(account_id, 'dumped') WHERE name = 'another'});
 my $dump = PostgreSQL::Test::Utils::tempdir . '/dump';
 my $rows = rows('original');
 my $privileges = privileges('original');
@@ -80,6 +100,7 @@ my $id = call('original', $event);
 my $another = $node->safe_psql('original', q{SELECT account_id FROM usage_events.account WHERE name = 'another'});
 
 cmp_ok(() = $rows =~ /alice/g, '==', 3, 'the original has events, a superseded one, and another account');
+is(total_of_key('original', $key), 1, 'the original has an API key');
 like($privileges, qr/^usage_events\.event\.id\|ingester\|UPDATE\|f$/m, 'the original has privileges on columns');
 
 sub dump_and_restore
@@ -121,6 +142,8 @@ foreach my $way (
 		SELECT api.create_usage_event('$correction') ->> 'sequenceAccountId';
 		SELECT count(*) FROM api.usage_event_history;});
 	is($own, "1\n$another\n1", "$name: an account sees its own events alone");
+
+	is(total_of_key('restored', $key), 1, "$name: an API key is still good");
 
 	$node->safe_psql('postgres', 'DROP DATABASE restored');
 }
