@@ -72,28 +72,16 @@ refuse_body(const ErrorData *error)
 							  error->detail != NULL ? ": " : "", error->detail != NULL ? clipped(error->detail) : "")));
 }
 
-/* The body as JSON. */
-static Jsonb *
-body_json(HttpCall *call)
+/* Calls the server's parser, whose refusals become ours. */
+static Datum
+parse_body(const char *text, int length)
 {
 	MemoryContext context = CurrentMemoryContext;
-	const char *bytes = VARDATA_ANY(call->body);
-	int length = VARSIZE_ANY_EXHDR(call->body);
-	char *text;
 	volatile Datum json = (Datum) 0;
-
-	if (length == 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
-						errdetail("The body is empty.")));
-	if (!pg_verify_mbstr(PG_UTF8, bytes, length, true))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
-						errdetail("The body is not text in UTF-8.")));
-	text = pnstrdup(bytes, length);
 
 	PG_TRY();
 	{
-		text = pg_any_to_server(text, length, PG_UTF8);
-		json = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
+		json = DirectFunctionCall1(jsonb_in, CStringGetDatum(pg_any_to_server(text, length, PG_UTF8)));
 	}
 	PG_CATCH();
 	{
@@ -108,7 +96,23 @@ body_json(HttpCall *call)
 		refuse_body(error);
 	}
 	PG_END_TRY();
-	return DatumGetJsonbP(json);
+	return json;
+}
+
+/* The body as JSON. */
+static Jsonb *
+body_json(HttpCall *call)
+{
+	const char *bytes = VARDATA_ANY(call->body);
+	int length = VARSIZE_ANY_EXHDR(call->body);
+
+	if (length == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
+						errdetail("The body is empty.")));
+	if (!pg_verify_mbstr(PG_UTF8, bytes, length, true))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
+						errdetail("The body is not text in UTF-8.")));
+	return DatumGetJsonbP(parse_body(pnstrdup(bytes, length), length));
 }
 
 /* Parameters -------------------------------------------------------------- */
