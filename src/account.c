@@ -133,35 +133,38 @@ account_argument(FunctionCallInfo fcinfo, int number)
 	return PG_GETARG_UUID_P(number);
 }
 
-/* Whether there is an account of that id. */
-bool
-account_exists(const pg_uuid_t *account_id)
-{
-	if (event_id_equal(account_id, &default_account_id) ||
-		(verified && event_id_equal(account_id, &verified_account_id)))
-		return true;
-
-	SPI_connect();
-	statement_execute(&read_account, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
-	verified = SPI_processed > 0;
-	SPI_finish();
-
-	verified_account_id = *account_id;
-	return verified;
-}
-
 /* Refuses an account that does not exist: its events could never be found again. */
 void
 account_require(const pg_uuid_t *account_id)
 {
 	char text[EVENT_ID_TEXT_LENGTH + 1];
+	bool found;
 
-	if (account_exists(account_id))
+	if (event_id_equal(account_id, &default_account_id) ||
+		(verified && event_id_equal(account_id, &verified_account_id)))
 		return;
-	event_id_to_text(account_id, text);
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("account \"%s\" does not exist", text),
-					errhint("Make an account with usage_events.create_account(name), "
-							"and name it in the setting usage_events.account_id.")));
+
+	SPI_connect();
+	statement_execute(&read_account, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	found = SPI_processed > 0;
+	SPI_finish();
+
+	if (!found)
+	{
+		event_id_to_text(account_id, text);
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("account \"%s\" does not exist", text),
+						errhint("Make an account with usage_events.create_account(name), "
+								"and name it in the setting usage_events.account_id.")));
+	}
+	account_verified(account_id);
+}
+
+/* Notes an account that was just seen in the table. */
+void
+account_verified(const pg_uuid_t *account_id)
+{
+	verified_account_id = *account_id;
+	verified = true;
 }
 
 static void

@@ -12,8 +12,8 @@ extern void account_init(void);
 
 extern const pg_uuid_t *account_current(void);
 extern pg_uuid_t *account_argument(FunctionCallInfo fcinfo, int number);
-extern bool account_exists(const pg_uuid_t *account_id);
 extern void account_require(const pg_uuid_t *account_id);
+extern void account_verified(const pg_uuid_t *account_id);
 extern void account_set(const pg_uuid_t *account_id);
 
 extern int account_enter(const pg_uuid_t *account_id);

@@ -35,8 +35,10 @@
 #define CLIENT_ID_LENGTH (EVENT_ID_TEXT_LENGTH + 1 + 2 * KEY_NUMBER_BYTES)
 
 static Statement read_key = {
-	.sql = "SELECT secret_hash, expires_at FROM usage_events.api_key"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND client_id OPERATOR(pg_catalog.=) $2",
+	.sql = "SELECT key.secret_hash, key.expires_at"
+		   " FROM usage_events.api_key AS key"
+		   " JOIN usage_events.account AS account ON account.account_id OPERATOR(pg_catalog.=) key.account_id"
+		   " WHERE key.account_id OPERATOR(pg_catalog.=) $1 AND key.client_id OPERATOR(pg_catalog.=) $2",
 	.read_only = true,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
@@ -128,8 +130,8 @@ api_key_verify(EventText client_id, EventText client_secret)
 	}
 	SPI_finish();
 
-	if (state == API_KEY_VALID && !account_exists(&account_id))
-		return API_KEY_UNKNOWN;
+	if (state == API_KEY_VALID)
+		account_verified(&account_id);
 	return state;
 }
 
