@@ -43,7 +43,7 @@ typedef struct ListPage
 
 #define LIST_DEFAULT_LIMIT 20
 #define LIST_MAX_LIMIT 100
-#define LIST_MAX_OFFSET 999999999
+#define LIST_MAX_OFFSET 1000000
 #define TOTAL_UNKNOWN (-1)
 
 #define LIST_PAGE_DEFAULTS \
