@@ -322,6 +322,7 @@ customer_alias_list(const pg_uuid_t *account_id, ListPage *page, const char *val
 	int count;
 	bool has_more;
 
+	page->order = LIST_ALIASES_BY_ID;
 	list_page_faults_report(list_page_check(faults, page));
 
 	sql_query_init(&query);

@@ -6,6 +6,10 @@
  * it was then: events up to the newest id of that moment, and for those that have
  * been superseded since, the version that was current.  So nobody who pages
  * through a list that is being written to misses an event or sees one twice.
+ *
+ * "Then" is an id, and ids are given before transactions commit.  A correction that
+ * was under way just when the first page was read can have an id from before and
+ * show only after; its event may be missed, or seen in both versions.
  */
 #include "postgres.h"
 
@@ -153,7 +157,7 @@ gathers(const EventList *list)
 {
 	if (list->page.total == TOTAL_UNKNOWN)
 		return false;
-	if (list->page.order == LIST_BY_TIMESTAMP)
+	if (list->page.order == LIST_EVENTS_BY_TIMESTAMP)
 		return list_length(list->customer_aliases) != 1 && (list->has_customer_aliases || list->event_type != NULL);
 	return list->has_customer_aliases || list->has_timestamp_before || list->has_timestamp_after;
 }
@@ -167,7 +171,7 @@ beyond_key(SqlQuery *query, const ListPage *page, const char *comparison)
 	if (!page->has_key)
 		return "true";
 	id = sql_query_argument(query, UUIDOID, UUIDPGetDatum(&page->key.id));
-	if (page->order == LIST_BY_ID)
+	if (page->order == LIST_EVENTS_BY_ID)
 		return psprintf("id OPERATOR(pg_catalog.%s) %s", comparison, id);
 	return psprintf("ROW(event_timestamp, id) OPERATOR(pg_catalog.%s) ROW(%s, %s)", comparison,
 					sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(page->key.timestamp)), id);
@@ -195,8 +199,8 @@ read_page(const pg_uuid_t *account_id, EventList *list)
 		newest = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&page->newest));
 		picked = psprintf("%s AND id OPERATOR(pg_catalog.<=) %s", picked, newest);
 	}
-	order = page->order == LIST_BY_ID ? psprintf("ORDER BY id %s", direction)
-									  : psprintf("ORDER BY event_timestamp %s, id %s", direction, direction);
+	order = page->order == LIST_EVENTS_BY_ID ? psprintf("ORDER BY id %s", direction)
+											 : psprintf("ORDER BY event_timestamp %s, id %s", direction, direction);
 	limit = sql_query_argument(&query, INT8OID, Int64GetDatum((int64) page->limit + page->offset + 1));
 
 	/* OFFSET 0 has a statement planned by itself. */
@@ -257,7 +261,7 @@ event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults)
 	{
 		items[i] = event_json_write(&events[i]);
 		keys[i].id = events[i].id;
-		if (page->order == LIST_BY_TIMESTAMP)
+		if (page->order == LIST_EVENTS_BY_TIMESTAMP)
 			keys[i].timestamp = events[i].timestamp;
 	}
 	return list_page_answer(page, items, keys, count, has_more);

@@ -10,7 +10,8 @@
  * what they mean to the client: 400 for what he can change, 500 for the rest.
  *
  * Nothing that a client sent comes into a header or the status line: these are
- * constants.
+ * constants.  A trigger of the user's that speaks to PostgREST by such an error
+ * itself is not trusted with them.
  */
 #include "postgres.h"
 
@@ -168,8 +169,6 @@ http_respond(PGFunction function, FunctionCallInfo fcinfo)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (error->sqlerrcode == ERRCODE_PGRST)
-			PG_RE_THROW();
 		FlushErrorState();
 		report_to_client(error);
 	}

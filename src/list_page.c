@@ -130,7 +130,7 @@ cursor_from_text(const char *text, ListPage *page)
 	if (pg_ntoh32(crc) != checksum(decoded.data, CURSOR_SIZE - sizeof(crc)))
 		return "is not a cursor of this list";
 	if (decoded.data[1] != order_byte(page))
-		return "is a cursor of a list that is sorted in another way";
+		return "is a cursor of another list, or of this one sorted in another way";
 
 	at = decoded.data + 2;
 	page->key.timestamp = take_int64(&at);
@@ -147,9 +147,9 @@ List *
 list_page_set_order(List *faults, ListPage *page, const char *sort_by)
 {
 	if (strcmp(sort_by, "createdAt") == 0)
-		page->order = LIST_BY_ID;
+		page->order = LIST_EVENTS_BY_ID;
 	else if (strcmp(sort_by, "eventTimestamp") == 0)
-		page->order = LIST_BY_TIMESTAMP;
+		page->order = LIST_EVENTS_BY_TIMESTAMP;
 	else
 		return fault_add(faults, "sortBy", "must be \"createdAt\" or \"eventTimestamp\"");
 	return faults;

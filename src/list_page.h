@@ -9,17 +9,18 @@
 #include "nodes/pg_list.h"
 #include "usage_event.h"
 
-/* What a list is sorted by; ids ascend in the order in which things were created. */
+/* Which list, and what it is sorted by; ids ascend in the order in which things were created. */
 typedef enum ListOrder
 {
-	LIST_BY_ID,
-	LIST_BY_TIMESTAMP /* and id */
+	LIST_EVENTS_BY_ID,
+	LIST_EVENTS_BY_TIMESTAMP, /* and id */
+	LIST_ALIASES_BY_ID
 } ListOrder;
 
 /* A place in a list. */
 typedef struct ListKey
 {
-	TimestampTz timestamp; /* zero where the list is by id */
+	TimestampTz timestamp; /* zero where the list is by id alone */
 	pg_uuid_t id;
 } ListKey;
 

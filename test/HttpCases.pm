@@ -1,0 +1,1496 @@
+# HttpCases.pm: requests to the HTTP API, and what must come back
+#
+# One list for two transports: test/t/011_postgrest.pl replays what PostgREST would do (PostgREST.pm), test/http goes
+# through nginx and PostgREST.  A transport has
+#
+#	$transport->request($method, $target, \@headers, $body, $via)	an answer: status, headers, body, faults
+#	$transport->sql($sql)											as superuser; the texts of the first column
+#	$transport->reload_role_settings								after ALTER ROLE ... SET
+#	$transport->{kind}												replay or http
+#
+# via: "nginx" as clients do, or "postgrest" without nginx.  What every answer must be, whatever is asked, stands in
+# faults_of_answer().
+package HttpCases;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Encode qw(encode_utf8);
+use Exporter 'import';
+use JSON::PP;
+use MIME::Base64;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+our @EXPORT = qw(run_cases keys_of_accounts);
+
+my $json = JSON::PP->new->utf8->canonical->allow_nonref->max_depth(2_000_000);
+
+my $transport;
+my $schema;       # of the extension
+my $web_role;     # as which PostgREST works
+my %key;          # client id and secret by the name of the account, "id:secret"
+my %account_id;
+
+my $uuid = qr/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+my $instant = qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+my $no_uuid = 'ffffffff-ffff-7fff-bfff-ffffffffffff';
+
+# What a client tries to get into the head of an answer.
+my $split = "x\r\nX-Injected: yes\r\n\r\ninjected";
+
+# Checks ---------------------------------------------------------------------
+
+# What differs from what is expected, or nothing.  Expected is a value, a hash of exactly these members, an array, a
+# regular expression, or a sub that says what is wrong.
+sub difference
+{
+	my ($got, $expected, $where) = @_;
+	$where //= 'body';
+	return $expected->($got, $where) if ref $expected eq 'CODE';
+	if (ref $expected eq 'HASH')
+	{
+		return "$where is no object: " . shown($got) if ref $got ne 'HASH';
+		my ($has, $should) = map { join ' ', sort keys %$_ } $got, $expected;
+		return "$where has $has instead of $should" if $has ne $should;
+		return join '; ', grep { $_ } map { difference($got->{$_}, $expected->{$_}, "$where.$_") } sort keys %$expected;
+	}
+	if (ref $expected eq 'ARRAY')
+	{
+		return "$where is no array of " . @$expected . ': ' . shown($got) if ref $got ne 'ARRAY' || @$got != @$expected;
+		return join '; ', grep { $_ } map { difference($got->[$_], $expected->[$_], "$where\[$_]") } 0 .. $#$expected;
+	}
+	if (ref $expected eq 'Regexp')
+	{
+		return defined $got && !ref $got && $got =~ $expected ? '' : "$where is " . shown($got) . ", not like $expected";
+	}
+	return shown($got) eq shown($expected) ? '' : "$where is " . shown($got) . ', not ' . shown($expected);
+}
+
+sub shown
+{
+	my ($value) = @_;
+	my $text = $json->encode($value);
+	return length $text > 500 ? substr($text, 0, 500) . '...' : $text;
+}
+
+# At least these members.
+sub has
+{
+	my (%expected) = @_;
+	return sub {
+		my ($got, $where) = @_;
+		return "$where is no object: " . shown($got) if ref $got ne 'HASH';
+		return join '; ', grep { $_ } map { difference($got->{$_}, $expected{$_}, "$where.$_") } sort keys %expected;
+	};
+}
+
+# An event as it is answered.
+sub event
+{
+	my (%expected) = @_;
+	return {
+		id => $uuid, customerEventId => qr/./, customerAlias => qr/./, eventType => qr/./, eventTimestamp => $instant,
+		eventProperties => sub { ref $_[0] eq 'HASH' ? '' : 'no object' }, sequenceAccountId => $uuid, %expected };
+}
+
+sub alias
+{
+	my (%expected) = @_;
+	return {
+		id => $uuid, sequenceAccountId => $uuid, customerId => qr/./, value => qr/./, label => undef,
+		createdAt => $instant, deletedAt => undef, archivedAt => undef, %expected };
+}
+
+sub basic
+{
+	my ($credentials) = @_;
+	return 'Basic ' . encode_base64($credentials, '');
+}
+
+sub percent_encoded
+{
+	my ($text) = @_;
+	return encode_utf8($text) =~ s/([^A-Za-z0-9._~-])/sprintf '%%%02X', ord $1/ger;
+}
+
+# What no answer may be, or lack.
+sub faults_of_answer
+{
+	my ($request, $answer, %options) = @_;
+	my ($status, $headers) = @$answer{qw(status headers)};
+	my @faults = @{ $answer->{faults} // [] };
+
+	push @faults, "status $status" if $status !~ /^(200|201|400|401|404|413|429|500)$/ && !$options{postgrest};
+	push @faults, "header $_" foreach grep { /inject/i || $headers->{$_} =~ /inject|[\r\n]/i } sort keys %$headers;
+	push @faults, 'Content-Type ' . ($headers->{'content-type'} // 'missing')
+	  if ($headers->{'content-type'} // '') !~ m{^application/json(; charset=utf-8)?$};
+	push @faults, 'Sequence-Version ' . ($headers->{'sequence-version'} // 'missing') if !$options{own}
+	  && ($headers->{'sequence-version'} // '') ne '2024-07-30';
+	if ($request =~ /^HEAD /)
+	{
+		push @faults, 'HEAD has a body' if $answer->{body} ne '';
+		return @faults;
+	}
+
+	if (!eval { $answer->{json} = $json->decode($answer->{body}); 1 })
+	{
+		push @faults, 'no JSON: ' . substr $answer->{body}, 0, 500;
+		return @faults;
+	}
+	if ($status >= 400)
+	{
+		my $error = $answer->{json};
+		my $text_or_null = sub { !defined $_[0] || !ref $_[0] ? '' : "$_[1] is no text" };
+		my $wrong = difference($error, { code => qr/^\w+$/, message => qr/./, details => $text_or_null, hint => $text_or_null });
+		push @faults, $wrong if $wrong;
+		push @faults, "WWW-Authenticate " . ($headers->{'www-authenticate'} // 'missing')
+		  if ($headers->{'www-authenticate'} // '') ne ($status == 401 ? 'Basic realm="usage_events"' : '')
+		  && !$options{postgrest};
+		push @faults, 'a fault of the server is told: ' . shown($error) if $status == 500
+		  && ($error->{message} ne 'internal server error' || defined $error->{details}
+			|| ($error->{hint} // '') !~ /^(Send the request again\.)?$/);
+	}
+	return @faults;
+}
+
+# Sends a request, and checks the answer: its status (one of several where that is a list), and by name
+#
+#	as			the account whose key is sent, undef for none
+#	headers		names and values in turn
+#	body		bytes, or what they are JSON of
+#	json		what the answer's JSON must be, see difference()
+#	error		members of an error
+#	names		what an error's details or message must name
+#	own			the answer is nginx's or PostgREST's own, and says nothing of a version
+#	via			"postgrest" to leave nginx out
+#
+# Returns the answer, with its JSON.
+sub check
+{
+	my ($request, $status, %options) = @_;
+	my ($method, $target) = split / /, $request, 2;
+	my @headers = @{ $options{headers} // [] };
+	my $as = exists $options{as} ? $options{as} : 'acme';
+	push @headers, Authorization => basic($key{$as} // die "no key of $as") if defined $as
+	  && !grep { lc eq 'authorization' } @headers;
+	my $body = ref $options{body} ? $json->encode($options{body}) : $options{body} // '';
+	my $via = $options{via} // 'nginx';
+
+	my $answer = $transport->request($method, $target, \@headers, $body, $via);
+	my @faults = faults_of_answer($request, $answer, %options, postgrest => $via eq 'postgrest');
+	push @faults, "status $answer->{status}, not @{[ ref $status ? @$status : $status ]}: " . substr $answer->{body}, 0,
+	  500 if !grep { $_ == $answer->{status} } ref $status ? @$status : $status;
+	push @faults, difference($answer->{json}, $options{json}) if exists $options{json} && exists $answer->{json};
+	push @faults, difference($answer->{json}, has(%{ $options{error} })) if $options{error} && exists $answer->{json};
+	push @faults, "does not name $options{names}: " . substr $answer->{body}, 0,
+	  500 if $options{names} && ref $answer->{json} eq 'HASH'
+	  && join("\n", map { $_ // '' } @{ $answer->{json} }{qw(message details)}) !~ (ref $options{names} ? $options{names}
+	  : qr/\Q$options{names}\E/);
+
+	my $name = join ' ', grep { defined && length } $via eq 'postgrest' ? 'directly' : '', $request, $options{what};
+	$name .= ' ' . $body if !defined $options{what} && length $body && length $body < 100;
+	report($name, @faults);
+	return $answer;
+}
+
+# A line of the test's output.
+sub report
+{
+	my ($name, @faults) = @_;
+	$name =~ s/([^\x20-\x7e])/sprintf '\\x%02x', ord $1/ge;
+	$name =~ s/#/\\x23/g;
+	$name = substr($name, 0, 150) . '...' if length $name > 150;
+	@faults = grep { defined && length } @faults;
+	ok(!@faults, $name) or diag(map { encode_utf8("  $_\n") } @faults);
+}
+
+# Accounts -------------------------------------------------------------------
+
+sub make_account
+{
+	my ($name) = @_;
+	($account_id{$name}) = $transport->sql("SELECT usage_events.create_account('$name')");
+	$key{$name} = make_key($name);
+}
+
+sub make_key
+{
+	my ($name) = @_;
+	my ($pair) = $transport->sql(
+		"SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$account_id{$name}', 'http cases')");
+	return $pair;
+}
+
+sub client_id
+{
+	my ($pair) = @_;
+	return $pair =~ s/:.*//sr;
+}
+
+# Events with a key each, sent as a batch.
+sub send_events
+{
+	my ($as, @events) = @_;
+	my $sent = check('POST /usage-events/batch', 200, as => $as, body => \@events, what => 'of ' . @events . ' events',
+	  json => has(refused => 0, outcomes => sub { @{ $_[0] } == @events ? '' : 'other outcomes' }));
+	return map { $_->{id} } @{ $sent->{json}{outcomes} };
+}
+
+# Credentials ----------------------------------------------------------------
+
+sub cases_credentials
+{
+	my $pair = $key{acme};
+	my ($id, $secret) = split /:/, $pair;
+	my $encoded = encode_base64($pair, '');
+	my $bare = $encoded =~ s/=+$//r;
+
+	my $list = 'GET /usage-events?limit=1';
+	check($list, 200, what => 'as curl -u sends it');
+	check($list, 200, what => "with Authorization: $_->[0]", headers => [ Authorization => $_->[1] ])
+	  foreach [ 'basic', "basic $encoded" ], [ 'BASIC', "BASIC $encoded" ], [ 'several blanks', "Basic    $encoded" ],
+	  [ 'blanks at the end', "Basic $encoded  " ], [ 'no padding', "Basic $bare" ];
+
+	check($list, 401, as => undef, what => 'without credentials', error => { code => '401' });
+	check($list, 401, what => "with Authorization: $_->[0]", headers => [ Authorization => $_->[1] ],
+	  error => { code => '401' }) foreach [ 'nothing', '' ], [ 'the scheme only', 'Basic' ],
+	  [ 'the scheme and a blank', 'Basic ' ], [ 'no blank', "Basic$encoded" ], [ 'no scheme', $encoded ],
+	  [ 'Bearer', 'Bearer abc' ], [ 'Bearer and a key', "Bearer $encoded" ], [ 'Digest', "Digest $encoded" ],
+	  [ 'a tab', "Basic\t$encoded" ], [ 'no base64', 'Basic !!!!' ], [ 'one letter of base64', 'Basic A' ],
+	  [ 'nothing in base64', 'Basic =' ], [ 'padding only', 'Basic ====' ],
+	  [ 'padding in the middle', "Basic Zm9v=$encoded" ], [ 'too much padding', "Basic $bare====" ],
+	  [ 'junk after', "Basic $encoded junk" ], [ 'junk after a comma', "Basic $encoded, x" ],
+	  [ 'two', "Basic $encoded Basic $encoded" ], [ 'junk directly after', "Basic $encoded!" ],
+	  [ 'a quoted value', qq(Basic "$encoded") ], [ 'no colon', basic($id) ], [ 'an empty pair', basic(':') ],
+	  [ 'no id', basic(":$secret") ], [ 'no secret', basic("$id:") ], [ 'a colon in the secret', basic("$id:$secret:") ],
+	  [ 'colons before the secret', basic("$id\::$secret") ], [ 'blanks around the id', basic(" $id:$secret") ],
+	  [ 'a line feed after the secret', basic("$pair\n") ], [ 'a null byte after the secret', basic("$pair\0") ],
+	  [ 'a null byte after the id', basic("$id\0:$secret") ], [ 'bytes above ASCII in the secret', basic("$id:\xff\xfe") ],
+	  [ 'UTF-8 in the secret', basic("$id:\xc3\xbc") ],
+	  [ 'bytes above ASCII in the id', basic(substr($id, 0, 37) . "\xff" x 16 . ":$secret") ],
+	  [ 'only bytes above ASCII', basic("\xff" x 53 . ":$secret") ],
+	  [ 'an account that is no UUID', basic('x' x 36 . substr($id, 36) . ":$secret") ],
+	  [ 'another secret', basic("$id:" . '0' x 64) ], [ 'a secret cut short', basic("$id:" . substr $secret, 0, 63) ],
+	  [ 'a secret with more', basic("${pair}0") ], [ 'the secret in upper case', basic("$id:" . uc $secret) ],
+	  [ 'the account only', basic("$account_id{acme}:$secret") ],
+	  [ 'the id of no key', basic("$account_id{acme}.0123456789abcdef:$secret") ],
+	  [ 'the id of no account', basic("$no_uuid.0123456789abcdef:$secret") ],
+	  [ 'the id of another account', basic($account_id{globex} . substr($id, 36) . ":$secret") ],
+	  [ 'the secret of another account', basic("$id:" . ($key{globex} =~ s/.*://r)) ],
+	  [ 'quotes in the id', basic("' OR true --:$secret") ], [ 'lines in the id', basic("$split:$secret") ],
+	  [ '7 kB', 'Basic ' . 'A' x 7000 ], [ '7 kB of a long secret', basic("$id:" . 'x' x 5000) ];
+
+	# Ids cannot be tried out: an unknown one is answered as a known one with another secret.
+	my ($unknown, $wrong) = map { check($list, 401, headers => [ Authorization => basic($_) ],
+	  what => 'tells nothing of ids') } "$account_id{acme}.0123456789abcdef:$secret", "$id:" . '0' x 64;
+	report('an unknown id and a wrong secret get the same answer', $unknown->{body} eq $wrong->{body} ? ''
+	  : "$unknown->{body} $wrong->{body}");
+
+	check($list, 401, what => 'with bytes above ASCII', headers => [ Authorization => "Basic \xff\xfe$encoded" ]);
+	check($list, 401, what => 'with bytes above ASCII and no scheme', headers => [ Authorization => "\xc3\xbc" ]);
+	check($list, 401, what => 'with 10 kB', headers => [ Authorization => 'Basic ' . 'A' x 10_000 ]);
+	check($list, 400, what => 'with 40 kB', own => 1, headers => [ Authorization => 'Basic ' . 'A' x 40_000 ]);
+	check($list, [ 200, 400 ], what => 'with a good header, then a bad one', own => 1,
+	  headers => [ Authorization => "Basic $encoded", Authorization => 'Basic AAAA' ]);
+	check($list, [ 400, 401 ], what => 'with a bad header, then a good one', own => 1,
+	  headers => [ Authorization => 'Basic AAAA', Authorization => "Basic $encoded" ]);
+	check('POST /usage-events', 401, as => undef, body => { customerAlias => 'a', eventType => 't' },
+	  what => 'without credentials');
+	check('GET /nothing-here', 401, as => undef, what => 'without credentials: nobody learns what there is');
+	check('GET /', 401, as => undef, what => 'without credentials');
+
+	# Keys that come and go.
+	my $expired = $key{expired} = make_key('acme');
+	check($list, 200, as => 'expired', what => 'with a key that is about to expire');
+	$transport->sql("SELECT usage_events.expire_api_key('@{[ client_id($expired) ]}', now() - interval '1 second')");
+	check($list, 401, as => 'expired', what => 'with a key that has expired');
+	$transport->sql("SELECT usage_events.expire_api_key('@{[ client_id($expired) ]}', now() + interval '1 hour')");
+	check($list, 200, as => 'expired', what => 'with a key that expires in an hour');
+	$transport->sql("SELECT usage_events.expire_api_key('@{[ client_id($expired) ]}', 'infinity')");
+	check($list, 200, as => 'expired', what => 'with a key that never expires');
+	$transport->sql("SELECT usage_events.revoke_api_key('@{[ client_id($expired) ]}')");
+	check($list, 401, as => 'expired', what => 'with a key that was revoked');
+	check($list, 401, headers => [ Authorization => basic(client_id($expired) . ':' . '0' x 64) ],
+	  error => { message => $wrong->{json}{message} }, what => 'with a wrong secret of it');
+
+	$key{old} = make_key('acme');
+	($key{new}) = $transport->sql("SELECT client_id || ':' || client_secret FROM usage_events.rotate_api_key('@{[ client_id($key{old}) ]}')");
+	check($list, 401, as => 'old', what => 'with a key that was rotated');
+	check($list, 200, as => 'new', what => 'with the key that took its place');
+	($key{newer}) = $transport->sql(
+		"SELECT client_id || ':' || client_secret FROM usage_events.rotate_api_key('@{[ client_id($key{new}) ]}', '1 second')");
+	check($list, 200, as => 'newer', what => 'with a key that took the place of one with grace');
+	check($list, 200, as => 'new', what => 'with a rotated key in its grace');
+	sleep 1.1;
+	check($list, 401, as => 'new', what => 'with a rotated key after its grace');
+	check($list, 200, as => 'newer', what => 'with the key that took its place');
+
+	make_account('gone');
+	check($list, 200, as => 'gone', what => 'with a key of an account that is about to go');
+	$transport->sql("DELETE FROM usage_events.account WHERE account_id = '$account_id{gone}'");
+	check($list, 401, as => 'gone', what => 'with a key whose account is gone');
+	check('POST /usage-events', 401, as => 'gone', body => { customerAlias => 'a', eventType => 't' },
+	  what => 'with a key whose account is gone');
+}
+
+sub cases_version
+{
+	my $list = 'GET /usage-events?limit=1';
+	check($list, 200, what => "of Sequence-Version '$_'", headers => [ 'Sequence-Version' => $_ ]) foreach '2024-07-30', '',
+	  ' 2024-07-30 ';
+	check($list, 400, what => "of Sequence-Version '$_'", headers => [ 'Sequence-Version' => $_ ],
+	  names => 'Sequence-Version') foreach '2024-07-31', '2024-05-09', '2024-01-01', '2024-07-30x',
+	  '2024-07-30, 2024-07-30', 'latest', '0', '"2024-07-30"', 'x' x 5000, "\xc3\xbc", "\xff", "inject: yes";
+	check($list, 401, what => 'of an unknown version and nobody', as => undef, headers => [ 'Sequence-Version' => 'x' ]);
+	check('POST /usage-events', 400, headers => [ 'Sequence-Version' => 'x' ],
+	  body => { customerAlias => 'a', eventType => 't' }, what => 'of an unknown version', names => 'Sequence-Version');
+
+	# HTTP cannot carry these, but a header's value in JSON can.
+	return if $transport->{kind} ne 'replay';
+	foreach my $value ("2024-07-30\r\nX-Injected: yes", "\r\n", "2024-07-30\n", "\n", "\0")
+	{
+		check('GET /rpc/usage_api_read', 400, via => 'postgrest', what => 'with line ends in Sequence-Version',
+		  headers => [ 'Sequence-Version' => $value, 'Usage-Request' => 'GET /usage-events' ]);
+		check('GET /rpc/usage_api_read', $value eq "\0" ? 400 : 401, via => 'postgrest',
+		  what => 'with line ends in Authorization',
+		  headers => [ Authorization => "Basic $value", 'Usage-Request' => 'GET /usage-events' ]);
+		check('GET /rpc/usage_api_read', [ 200, 400, 404 ], via => 'postgrest', what => 'with line ends in Usage-Request',
+		  headers => [ 'Usage-Request' => "GET /usage-events$value" ]);
+		check('GET /rpc/usage_api_read', [ 200, 400, 404 ], via => 'postgrest', what => 'with line ends in Usage-Request',
+		  headers => [ 'Usage-Request' => "GET /usage-events?$value=$value" ]);
+	}
+}
+
+# Routes ---------------------------------------------------------------------
+
+sub cases_routes
+{
+	my ($id) = send_events('acme', { customerAlias => 'routes', eventType => 'call', customerEventId => 'routes' });
+	my $page = has(items => sub { ref $_[0] eq 'ARRAY' ? '' : 'no items' },
+	  pagination => sub { ref $_[0] eq 'HASH' ? '' : 'no pagination' });
+	check("GET $_", 200, json => $page) foreach '/usage-events', '/usage-events/', '/api/usage-events',
+	  '/api/usage-events/', '/usage-events?', '/usage-events?&&', '/usage-events/?limit=1', '/customer-aliases',
+	  '/api/customer-aliases/';
+	check("GET $_", 200, json => event(id => $id)) foreach "/usage-events/$id", "/usage-events/$id/",
+	  "/api/usage-events/$id", "/usage-events/$id?";
+	check("GET $_", 200, json => { items => [ event(id => $id, supersededAt => undef, supersededBy => undef) ] })
+	  foreach "/usage-events/$id/history", "/api/usage-events/$id/history/";
+	check("GET $_", 200, json => has(openapi => '3.0.3', paths => has('/usage-events' => sub { '' }))) foreach '/', '/api',
+	  '/api/', '/?';
+	check("HEAD $_", 200) foreach '/', '/usage-events', "/usage-events/$id", "/usage-events/$id/history", '/customer-aliases';
+	check('HEAD /usage-events?limit=0', 400);
+	check("HEAD /usage-events/$no_uuid", 404);
+	check('HEAD /nothing', 404);
+	check('HEAD /usage-events', 401, as => undef);
+
+	check($_, 404) foreach 'GET /nothing', 'POST /nothing', 'GET /usage-event', 'GET /usage-eventsx', 'GET /Usage-Events',
+	  'GET /usage_events', 'GET /rpc/usage_api_read', 'POST /rpc/usage_api_write', 'POST /rpc/create_usage_event',
+	  'GET /rpc/list_usage_events', 'GET /usage_event_history', 'GET /apix/usage-events', 'GET /api/api/usage-events',
+	  'GET /usage-events%2Fbatch', 'POST /usage-events%2Fbatch', "GET /usage-events%2F$id", "GET /usage-events/$id/histor",
+	  "GET /usage-events/$id/history/x", "GET /usage-events/$id/batch", "POST /usage-events/$id", "PUT /usage-events/$id",
+	  "PATCH /usage-events/$id", "DELETE /usage-events/$id", "DELETE /usage-events/$id/history", 'PATCH /usage-events',
+	  'PUT /usage-events', 'DELETE /usage-events', 'OPTIONS /usage-events', 'PUT /usage-events/batch',
+	  'DELETE /usage-events/batch', 'PUT /customer-aliases', 'DELETE /customer-aliases', 'PATCH /customer-aliases',
+	  "GET /customer-aliases/$id", "POST /customer-aliases/$id", "PATCH /customer-aliases/$id", 'POST /', 'PUT /',
+	  'DELETE /', 'GET /.', 'GET /%ff', 'GET /usage-events%20', 'GET /usage-events;x=1', 'GET /*', 'GET /usage-events.json',
+	  'GET /' . percent_encoded($split), 'GET /usage-events/' . 'x/' x 500, 'GET /' . 'x' x 5000;
+	check($_, [ 400, 404 ]) foreach "GET /usage-events/$id%2Fhistory", 'GET /usage-events/batch', 'GET /usage-events/x',
+	  'GET /usage-events/..', 'GET /usage-events/.', 'GET /usage-events/%ff', "GET /usage-events/{$id}",
+	  "GET /usage-events/$id%20", "GET /usage-events/${id}0", 'GET /usage-events/' . substr($id, 0, 35),
+	  'GET /usage-events/' . ($id =~ tr/-//dr), 'GET /usage-events/history', "GET /usage-events/x/history",
+	  'GET /usage-events/%0d%0aX-Injected:%20yes', 'GET /usage-events/' . 'x' x 5000;
+	check("GET //usage-events", [ 200, 404 ]);
+	check("GET /usage%2Devents", [ 200, 404 ]);
+	check("GET /usage-events/$_", 200, json => event(id => $id)) foreach uc $id;
+
+	check($_, [ 200, 400 ], what => 'a parameter that is none here') foreach "GET /usage-events/$id?limit=1",
+	  "GET /usage-events/$id/history?limit=1";
+
+	# Not a request that HTTP allows.
+	check('GET /' . $_, 400, own => 1, what => 'raw bytes') foreach "\xc3\xbc", "\xff";
+	check($_, 400, own => 1, what => 'a bad percent-encoding') foreach 'GET /%00', 'GET /%zz', 'GET /%',
+	  'GET /usage-events%', 'GET /usage-events%00', 'GET /usage-events/%00', 'GET /usage-events/%zz';
+	check('GET /usage-events?' . 'x' x 40_000, 400, own => 1, what => 'too long');
+
+	# One event, three versions.
+	my @versions = map {
+		check('POST /usage-events', 201, what => "version $_",
+		  body => { customerAlias => 'versions', eventType => 'call', customerEventId => 'versions',
+		  eventProperties => { version => $_ } })->{json}{id}
+	} 1 .. 3;
+	check("GET /usage-events/$versions[2]", 200, json => event(id => $versions[2], eventProperties => { version => 3 }));
+	check("GET /usage-events/$versions[$_]", 404, error => { hint => qr/history/ }, what => 'superseded') foreach 0, 1;
+	foreach my $version (@versions)
+	{
+		check("GET /usage-events/$version/history", 200, json => { items => [
+			map {
+				event(id => $versions[ $_ - 1 ], customerEventId => 'versions', eventProperties => { version => $_ },
+				  sequenceAccountId => $account_id{acme},
+					supersededBy => $versions[$_], supersededAt => $_ < 3 ? $instant : undef)
+			} 1 .. 3 ] });
+	}
+	check("GET /usage-events/$no_uuid", 404);
+	check("GET /usage-events/$no_uuid/history", 404);
+
+	# Another account finds none of it.
+	check("GET /usage-events/$_", 404, as => 'globex', what => 'of another account', error => { hint => undef })
+	  foreach @versions;
+	check("GET /usage-events/$_/history", 404, as => 'globex', what => 'of another account') foreach @versions;
+}
+
+# Creating -------------------------------------------------------------------
+
+sub cases_create
+{
+	my $post = 'POST /usage-events';
+	my %minimal = (customerAlias => 'create', eventType => 'call');
+	my %full = (%minimal, customerEventId => 'full', eventTimestamp => '2022-10-01T02:00:00+02:00',
+		eventProperties => { length => 500, type => 'text_message', nested => { list => [ 1, undef, JSON::PP::true ] } });
+	my %stored = (%full, eventTimestamp => '2022-10-01T00:00:00Z', sequenceAccountId => $account_id{acme});
+
+	my $first = check($post, 201, body => \%full, json => event(%stored), what => 'with all fields');
+	my $id = $first->{json}{id};
+	check($post, 201, body => \%full, json => event(%stored, id => $id), what => 'again is a retry');
+	check('GET /usage-events/' . $id, 200, json => event(%stored, id => $id));
+	my $minimal = check($post, 201, body => \%minimal, json => event(%minimal, eventProperties => {}), what => 'with few fields');
+	report('without a customerEventId the id is one', difference($minimal->{json}{customerEventId}, $minimal->{json}{id}));
+	check($post, 201, body => { %minimal, customerEventId => undef, eventTimestamp => undef }, what => 'with nulls');
+	check($post, 201, body => { %minimal, unknown => 1, id => 'x' }, json => event(%minimal),
+	  what => 'with fields that nobody knows');
+	check($post, 201, body => { %minimal, sequenceAccountId => $account_id{globex} },
+	  json => event(sequenceAccountId => $account_id{acme}), what => 'with the id of another account');
+	my $changed = check($post, 201, body => { %full, eventProperties => {} }, json => event(%stored, eventProperties => {}),
+	  what => 'with other content');
+	report('a correction has an id of its own, above the first', $changed->{json}{id} gt $id ? '' : "$changed->{json}{id} $id");
+	check($post, 201, body => { %full, customerAlias => 'VOID' }, json => event(customerAlias => 'VOID'), what => 'taken back');
+	check($post, 201, as => 'globex', body => \%full, json => event(%stored, sequenceAccountId => $account_id{globex}),
+	  what => 'of another account');
+
+	check($post, 201, headers => [ 'Content-Type' => $_ ], body => \%minimal, what => "with Content-Type $_")
+	  foreach 'application/json', 'application/json; charset=utf-8', 'text/plain', 'application/x-www-form-urlencoded',
+	  'application/xml', 'nonsense', '';
+	check($post, 201, headers => [ $_->[0] => $_->[1] ], body => \%minimal, json => event(%minimal),
+	  what => "with $_->[0]: $_->[1]") foreach [ Accept => 'text/csv' ], [ Accept => 'text/html' ],
+	  [ Accept => 'nonsense' ], [ Prefer => 'return=minimal, handling=strict, foo' ], [ Prefer => 'tx=rollback' ],
+	  [ Prefer => 'timezone=America/New_York' ], [ Range => '5-9' ], [ 'Content-Profile' => 'usage_events' ],
+	  [ 'Accept-Profile' => 'x' ], [ 'Idempotency-Key' => 'x' ], [ 'X-HTTP-Method-Override' => 'DELETE' ],
+	  [ 'Usage-Request' => 'DELETE /usage-events' ], [ 'Usage_Request' => 'GET /' ], [ Cookie => 'a=b' ],
+	  [ 'X-Odd' => "\xff\xfe" ], [ 'User-Agent' => "\xc3\xbc\xff" ], [ Origin => 'https://example.org' ];
+
+	# The query string of a POST is nobody's business, and loses nothing.
+	my $before = count_events('acme');
+	my @queries = ('limit=0', 'select=id', 'columns=x', 'offset=1', 'pgrst_scalar=is.null', 'on_conflict=id', '%zz', '%00',
+	  '%ff', 'customerAlias=eq.x', '', '&&=');
+	check("$post?$_", 201, body => { %minimal, eventType => "query $_" }, json => event(eventType => "query $_"))
+	  foreach @queries;
+	report('none of them is lost', difference(count_events('acme'), $before + @queries));
+
+	# Texts are kept as they are.
+	foreach my $text ("\x{dc}n\x{ef}c\x{f6}d\x{e9} \x{1f600} \x{5d0}", 'a b+c/d?e&f=g%20#', q('"\\;--), $split,
+	  "a\x{0}b" =~ s/\x{0}/\x{1}/r, 'x' x 255, "\x{1f600}" x 255,
+		"\x{feff}x", "\x{202e}x", "\x{ffff}")
+	{
+		check($post, 201, body => { %minimal, customerAlias => $text, eventType => $text, customerEventId => $text,
+		  eventProperties => { $text => $text } },
+		  json => event(customerAlias => $text, eventType => $text, customerEventId => $text,
+		  eventProperties => { $text => $text }), what => 'texts');
+		check('GET /usage-events?limit=100&eventId=' . percent_encoded($text), 200, what => 'finds it',
+		  json => has(items => [ event(customerEventId => $text) ])) if length percent_encoded($text) < 6000;
+	}
+	check($post, 201, body => qq({"customerAlias": "n", "eventType": "t", "eventProperties": {"n": $_}}),
+	  what => 'a number: ' . substr($_, 0, 30), json => sub { '' }) foreach '9' x 10000, '-0', '1e400', '1e-400',
+	  '0.' . '1' x 5000, '12345678901234567890.123456789';
+	my $digits = '7' x 10000;
+	my $number = check($post, 201, body => qq({"customerAlias": "n", "eventType": "t", "eventProperties": {"n": $digits}}),
+	  what => 'a number of 10,000 digits');
+	report('keeps every digit', index($number->{body}, $digits) < 0 ? 'they are gone' : '');
+	check($post, 400, body => qq({"customerAlias": "n", "eventType": "t", "eventProperties": {"n": $_}}),
+	  what => "a number beyond all: $_") foreach '1e200000', '1e-200000', '1e99999999999999999999';
+	check($post, 201, body => ' ' x 100000 . $json->encode(\%minimal) . "\n" x 100000, what => 'amid white space');
+	check($post, 201, body => '{"customerAlias": "first", "customerAlias": "last", "eventType": "t"}',
+	  json => event(customerAlias => 'last'));
+}
+
+sub count_events
+{
+	my ($name) = @_;
+	my ($count) = $transport->sql("SELECT count(*) FROM usage_events.event WHERE account_id = '$account_id{$name}'");
+	return $count + 0;
+}
+
+sub cases_refused
+{
+	my $post = 'POST /usage-events';
+	my $before = count_events('acme');
+
+	# Not JSON, or not an object.
+	check($post, 400, body => $_->[1], what => "a body that is $_->[0]") foreach [ 'empty', '' ], [ 'blank', " \n" ],
+	  [ 'a null byte', "\0" ], [ 'no JSON', 'hello' ], [ 'truncated', '{"customerAlias": "a", "eventType": ' ],
+	  [ 'cut in a string', '{"customerAlias": "a' ], [ 'cut in a character', "{\"customerAlias\": \"\xc3" ],
+	  [ 'cut in an escape', '{"customerAlias": "\\u00' ],
+	  [ 'trailed by junk', '{"customerAlias": "a", "eventType": "t"} x' ],
+	  [ 'two objects', '{"customerAlias": "a", "eventType": "t"}{}' ],
+	  [ 'followed by a null byte', "{\"customerAlias\": \"a\", \"eventType\": \"t\"}\0" ],
+	  [ 'with a null byte', "{\"customerAlias\": \"a\0\", \"eventType\": \"t\"}" ],
+	  [ 'begun by a BOM', "\xef\xbb\xbf{\"customerAlias\": \"a\", \"eventType\": \"t\"}" ], [ 'UTF-16', "\xff\xfe{\0}\0" ],
+	  [ 'invalid UTF-8', "{\"customerAlias\": \"\xff\", \"eventType\": \"t\"}" ],
+	  [ 'overlong UTF-8', "{\"customerAlias\": \"\xc0\xaf\", \"eventType\": \"t\"}" ],
+	  [ 'a surrogate in UTF-8', "{\"customerAlias\": \"\xed\xa0\x80\", \"eventType\": \"t\"}" ],
+	  [ 'beyond Unicode', "{\"customerAlias\": \"\xf4\x90\x80\x80\", \"eventType\": \"t\"}" ],
+	  [ 'Latin 1', "{\"customerAlias\": \"\xfc\", \"eventType\": \"t\"}" ],
+	  [ 'with \u0000', '{"customerAlias": "a\u0000", "eventType": "t"}' ],
+	  [ 'with \u0000 in the properties', '{"customerAlias": "a", "eventType": "t", "eventProperties": {"a": "\u0000"}}' ],
+	  [ 'with \u0000 as a key', '{"customerAlias": "a", "eventType": "t", "\u0000": 1}' ],
+	  [ 'with a lone surrogate', '{"customerAlias": "\ud800", "eventType": "t"}' ],
+	  [ 'with a reversed pair', '{"customerAlias": "\udc00\ud800", "eventType": "t"}' ],
+	  [ 'an unknown escape', '{"customerAlias": "\x", "eventType": "t"}' ],
+	  [ 'a raw line end in a string', "{\"customerAlias\": \"a\nb\", \"eventType\": \"t\"}" ],
+	  [ 'single quotes', "{'customerAlias': 'a', 'eventType': 't'}" ],
+	  [ 'a comment', '{"customerAlias": "a", "eventType": "t"} // x' ],
+	  [ 'a comma too many', '{"customerAlias": "a", "eventType": "t",}' ], [ 'NaN', '{"customerAlias": NaN}' ],
+	  [ 'an array', '[{"customerAlias": "a", "eventType": "t"}]' ], [ 'an empty array', '[]' ], [ 'null', 'null' ],
+	  [ 'a number', '5' ], [ 'a string', '"a"' ], [ 'true', 'true' ], [ 'an empty object', '{}' ],
+	  [ 'a form', 'customerAlias=a&eventType=t' ], [ 'XML', '<event/>' ], [ 'compressed', "\x1f\x8b\x08\0\0\0\0\0\0\3" ],
+	  [ 'bytes', join '', map { chr } 0 .. 255 ];
+	check($post, 400, body => '{}',
+	  error => { code => '22023', message => 'invalid usage event',
+	  details => "\"customerAlias\" is missing.\n\"eventType\" is missing.", hint => qr/^A usage event is / },
+	  what => 'every fault at once');
+
+	# Deep nesting, in what is refused anyhow, and in an event.
+	foreach my $depth (100, 1000, 10_000, 100_000, 500_000)
+	{
+		check($post, 400, body => '[' x $depth . ']' x $depth, what => "nested $depth deep");
+		check($post, 400, body => '{"a":' x ($depth / 5) . '1' . '}' x ($depth / 5), what => 'objects nested ' . $depth / 5
+		  . ' deep');
+		check($post, $depth <= 1000 ? 201 : $depth <= 10_000 ? [ 201, 400 ] : 400, what => "properties nested $depth deep",
+		  body => '{"customerAlias": "deep", "eventType": "t", "eventProperties": {"a":' . '[' x $depth . ']' x $depth . '}}');
+	}
+	check($post, 400, body => '[' x 1_000_000, what => '1,000,000 brackets');
+	check($post, 400, body => '{"a":' x 200_000, what => '200,000 braces');
+	check('POST /usage-events/batch', 400, body => '[' x 1_000_000 . ']' x 1_000_000, what => 'nested 1,000,000 deep');
+	$before += count_events_of('acme', 'deep');
+
+	# What is wrong with a field is told by its name.
+	my %minimal = (customerAlias => 'refused', eventType => 'call');
+	foreach my $field (qw(customerAlias eventType customerEventId))
+	{
+		foreach my $fault (
+			[ '', 'must not be blank' ], [ " \t\n", 'must not be blank' ], [ "\x{a0}\x{3000}", 'must not be blank' ],
+			  [ 'x' x 256, 'must have at most 255 characters, not 256' ],
+			[ "\x{1f600}" x 256, 'must have at most 255' ], [ 5, 'must be a string, not a number' ],
+			  [ JSON::PP::true, 'must be a string, not a boolean' ],
+			[ [], 'must be a string, not an array' ], [ {}, 'must be a string, not an object' ])
+		{
+			check($post, 400, body => { %minimal, $field => $fault->[0] }, names => qq("$field" $fault->[1]),
+			  error => { code => '22023' }, what => "$field: $fault->[1]");
+		}
+	}
+	check($post, 400, body => { %minimal, $_ => undef }, names => qq("$_"), what => "$_: null")
+	  foreach qw(customerAlias eventType);
+	check($post, 400, body => { %minimal, eventTimestamp => $_ }, names => '"eventTimestamp"', what => 'eventTimestamp')
+	  foreach '', '2022-10-01T00:00:00', '2022-10-01', 'now', 'infinity', '2022-02-30T00:00:00Z', '2022-10-01T25:00:00Z',
+	  '2022-10-01 00:00:00Z', '20221001T000000Z', '2022-10-01T00:00:00+25:00', '0000-01-01T00:00:00Z',
+	  '10000-01-01T00:00:00Z', '2022-10-01T00:00:00Z ', $split, 1664582400, [], {}, JSON::PP::false, 'x' x 1000;
+	check($post, 400, body => { %minimal, eventProperties => $_ }, names => '"eventProperties" must be an object',
+	  what => 'eventProperties') foreach [], 'x', 5, JSON::PP::true, undef;
+	check($post, 400, body => { %minimal, eventProperties => { a => 'x' x 70_000 } },
+	  names => '"eventProperties" must take at most 65536 bytes', what => '70 kB of properties');
+	check($post, 400, body => { %minimal, eventProperties => { map { ("key $_" => $_) } 1 .. 5000 } },
+	  names => '"eventProperties"', what => 'many properties');
+	check($post, 201, body => { %minimal, eventProperties => { a => 'x' x 65_000 } }, what => '65,000 bytes of properties');
+	$before += count_events_of('acme', 'refused');
+	check($post, 400, body => { customerAlias => '', eventType => 5, customerEventId => [], eventTimestamp => 'x',
+	  eventProperties => 'y' }, error => { details => qr/^"customerAlias" .*\n"eventType" .*\n"customerEventId" .*\n"eventTimestamp" .*\n"eventProperties" .*$/ }, what => 'all faults');
+	check($post, 400, body => { map { $_ => $split } qw(eventTimestamp eventProperties) },
+	  what => 'with line ends in every fault');
+
+	check($post, 413, own => 1, body => ' ' x (1024 * 1024 + 1), what => 'more than 1 MB');
+	check($post, 400, body => ' ' x (1024 * 1024), what => 'exactly 1 MB of blanks');
+
+	report('nothing of all that is stored', difference(count_events('acme'), $before));
+}
+
+sub count_events_of
+{
+	my ($name, $alias) = @_;
+	my ($count) = $transport->sql("SELECT count(*) FROM usage_events.event WHERE account_id = '$account_id{$name}' AND customer_alias = '$alias'");
+	return $count + 0;
+}
+
+sub cases_batch
+{
+	my $batch = 'POST /usage-events/batch';
+	my %event = (customerAlias => 'batch', eventType => 'call');
+	my $outcome = sub { my ($index, $outcome) = @_; return { index => $index, outcome => $outcome, id => $uuid } };
+
+	check($batch, 200, body => [], json => { created => 0, superseded => 0, unchanged => 0, refused => 0, outcomes => [] });
+	check($batch, 200, body => [ \%event ], json => { created => 1, superseded => 0, unchanged => 0, refused => 0,
+	  outcomes => [ $outcome->(0, 'created') ] });
+	check($batch, 200, what => 'of all outcomes, of events that have different fields',
+		body => [ { %event, customerEventId => 'b' }, { %event, customerEventId => 'b' },
+		  { %event, customerEventId => 'b', eventType => 'other' }, { eventType => 'call' }, 5, undef, 'x', [], {},
+			{ %event, unknown => 1 } ],
+		json => { created => 2, superseded => 1, unchanged => 1, refused => 6, outcomes => [
+			$outcome->(0, 'created'), $outcome->(1, 'unchanged'), $outcome->(2, 'superseded'),
+			{ index => 3, outcome => 'refused', faults => [ { field => 'customerAlias', fault => 'is missing' } ] },
+			(map { { index => $_, outcome => 'refused', faults => [ { fault => qr/must be a JSON object/ } ] } } 4 .. 7),
+			  { index => 8, outcome => 'refused',
+			  faults => [ { field => 'customerAlias', fault => 'is missing' },
+			  { field => 'eventType', fault => 'is missing' } ] }, $outcome->(9, 'created') ] });
+	check("$_?limit=0&columns=x", 200, body => [ \%event, { %event, eventType => 'x' } ], json => has(created => 2))
+	  foreach $batch, "$batch/", 'POST /api/usage-events/batch';
+	check($batch, 400, body => $_->[1], what => "a body that is $_->[0]") foreach [ 'an event', \%event ],
+	  [ 'an empty object', '{}' ], [ 'empty', '' ], [ 'null', 'null' ], [ 'a number', '1' ], [ 'a string', '"x"' ],
+	  [ 'truncated', '[{"customerAlias": "a"' ], [ 'trailed by junk', '[] x' ], [ 'begun by a BOM', "\xef\xbb\xbf[]" ],
+	  [ 'invalid UTF-8', "[\"\xff\"]" ], [ 'with \u0000', '["\u0000"]' ], [ 'NDJSON', "{}\n{}\n" ];
+	check($batch, 200, body => '[' . join(',', ('[' x 1000 . ']' x 1000) x 3) . ']', json => has(refused => 3),
+	  what => 'of deep elements');
+
+	my @many = map { { %event, customerEventId => "many $_" } } 1 .. 15_000;
+	check($batch, 200, body => \@many, json => has(created => 15_000), what => 'of 15,000 events');
+	check($batch, 200, body => \@many, json => has(unchanged => 15_000), what => 'of 15,000 events again');
+	check($batch, 413, body => '[' . ' ' x (16 * 1024 * 1024) . ']', own => 1, what => 'of more than 16 MB');
+	check('POST /usage-events', 413, body => \@many, own => 1, what => 'the same to the other path');
+	$transport->sql("DELETE FROM usage_events.event WHERE account_id = '$account_id{acme}' AND customer_event_id LIKE 'many %'");
+}
+
+# Listing --------------------------------------------------------------------
+
+my @listed;    # the events of the account "lister" as answered, in the order in which they were created
+
+sub make_listed
+{
+	my @aliases = ('alice', 'bob', "\x{dc}n\x{ef}c\x{f6}d\x{e9} & co+1/2", 'alice b');
+	my @types = ('call', 'message sent');
+	my @ids = send_events('lister', map {
+		{ customerAlias => $aliases[ $_ % 4 ], eventType => $types[ $_ % 2 ], customerEventId => "listed $_",
+		  eventProperties => { number => $_ },
+			eventTimestamp => sprintf '2024-01-%02dT00:00:00.%sZ', 28 - int($_ / 3), '000001' }
+	} 1 .. 45);
+	@listed = map { check("GET /usage-events/$_", 200, as => 'lister')->{json} } @ids;
+}
+
+# All pages from a cursor on: their items, and what is wrong with them.
+sub all_pages
+{
+	my ($query, $limit, $direction, $cursor, $meanwhile) = @_;
+	my (@items, @faults, $last);
+	for (my $count = 0; $count < 100; $count++)
+	{
+		my $request = "/usage-events?limit=$limit$query" . (defined $cursor ? "&$direction=" . percent_encoded($cursor) : '');
+		my $answer = $transport->request('GET', $request, [ Authorization => basic($key{lister}) ], '', 'nginx');
+		push @faults, map { "$request: $_" } faults_of_answer("GET $request", $answer);
+		push @faults, "$request: $answer->{status} $answer->{body}" if $answer->{status} != 200;
+		return ([], [@faults]) if @faults;
+
+		$last = $answer->{json};
+		my @page = @{ $last->{items} };
+		my $next = $last->{pagination}{$direction};
+		push @faults, "$request: " . @page . ' items, and there is a next page' if @page != $limit && defined $next;
+		push @faults, "$request: no items" if !@page && @items;
+		@items = $direction eq 'after' ? (@items, @page) : (@page, @items);
+		$meanwhile->() if $meanwhile;
+		return (\@items, \@faults, $last) if !defined $next;
+		$cursor = $next;
+	}
+	return (\@items, [ @faults, 'the pages do not end' ], $last);
+}
+
+sub ids
+{
+	return join ' ', map { $_->{id} } @_;
+}
+
+sub cases_pages
+{
+	my %sorted = (
+		createdAt => [ sort { $a->{id} cmp $b->{id} } @listed ],
+		eventTimestamp => [ sort { $a->{eventTimestamp} cmp $b->{eventTimestamp} || $a->{id} cmp $b->{id} } @listed ]);
+
+	foreach my $sort_by ('', 'createdAt', 'eventTimestamp')
+	{
+		foreach my $sort_order ('', 'ASC', 'DESC', 'asc', 'desc')
+		{
+			my @expected = @{ $sorted{ $sort_by || 'createdAt' } };
+			@expected = reverse @expected if uc $sort_order ne 'ASC';
+			my $query = ($sort_by && "&sortBy=$sort_by") . ($sort_order && "&sortOrder=$sort_order");
+			foreach my $limit ($sort_by && $sort_order =~ /^[AD]/ ? (1, 2, 7, 15, 44, 45, 46, 100) : 20)
+			{
+				my ($items, $faults, $last) = all_pages($query, $limit, 'after');
+				report("all pages forward: limit=$limit$query", @$faults, ids(@$items) eq ids(@expected) ? '' : ids(@$items)
+				  . ' is not ' . ids(@expected));
+				report("items are the events: limit=$limit$query", difference($items, \@expected)) if $limit == 20;
+				next if @expected <= $limit;
+
+				my @rest = @expected[ 0 .. $#expected - @{ $last->{items} } ];
+				my $before = $last->{pagination}{before};
+				($items, $faults) = all_pages($query, $limit, 'before', $before);
+				report("all pages backward: limit=$limit$query", @$faults, defined $before ? '' : 'no cursor',
+				  ids(@$items) eq ids(@rest) ? '' : ids(@$items) . ' is not ' . ids(@rest));
+			}
+		}
+	}
+
+	my @descending = reverse @{ $sorted{createdAt} };
+	my $first = check('GET /usage-events', 200, as => 'lister',
+	  json => { items => sub { @{ $_[0] } == 20 ? '' : 'not 20 items' },
+	  pagination => { after => qr/./, before => undef, totalResultSize => 45 } })->{json};
+	my $after = $first->{pagination}{after};
+	check('GET /usage-events', 200, as => 'globex',
+	  json => has(items => sub { join ' ', grep { !/^$account_id{globex}$/ } map { $_->{sequenceAccountId} } @{ $_[0] } }),
+	  what => 'of another account');
+	check("GET /usage-events?after=$after&limit=100", 200, as => 'globex', what => 'of another account with a cursor',
+	  json => has(items => sub { join ' ', grep { !/^$account_id{globex}$/ } map { $_->{sequenceAccountId} } @{ $_[0] } }));
+	check('GET /usage-events?limit=100', 200, as => 'lister', json => has(pagination => has(after => undef, before => undef)));
+	check('GET /usage-events?offset=5&limit=3', 200, as => 'lister',
+	  json => has(items => sub { ids(@{ $_[0] }) eq ids(@descending[ 5 .. 7 ]) ? '' : 'others' }));
+	check("GET /usage-events?offset=5&limit=3&after=$after", 200, as => 'lister',
+	  json => has(items => sub { ids(@{ $_[0] }) eq ids(@descending[ 25 .. 27 ]) ? '' : 'others' }));
+	my $later = check("GET /usage-events?offset=40&limit=3", 200, as => 'lister')->{json}{pagination}{before};
+	check("GET /usage-events?offset=5&limit=3&before=$later", 200, as => 'lister',
+	  json => has(items => sub { ids(@{ $_[0] }) eq ids(@descending[ 32 .. 34 ]) ? '' : 'others' }));
+	check("GET /usage-events?offset=$_", 200, as => 'lister', json => has(items => [], pagination => has(after => undef)))
+	  foreach 45, 1000, 1_000_000;
+
+	# The list of a first page stays the list of its other pages: what comes meanwhile is on none of them.
+	foreach my $order (qw(ASC DESC))
+	{
+		my $number = 0;
+		my $came = sub { send_events('lister',
+		  { customerAlias => 'meanwhile', eventType => "came $order", customerEventId => "meanwhile $order " . ++$number }) };
+		my ($items, $faults, $last) = all_pages("&sortOrder=$order", 10, 'after', undef, $came);
+		my @old = grep { $_->{customerAlias} ne 'meanwhile' } @$items;
+		my @expected = $order eq 'ASC' ? reverse @descending : @descending;
+		report("pages while events come: $order", @$faults, ids(@old) eq ids(@expected) ? '' : 'other items');
+		$transport->sql("DELETE FROM usage_events.event WHERE account_id = '$account_id{lister}' AND customer_alias = 'meanwhile'");
+	}
+}
+
+sub cases_filters
+{
+	my $matching = sub {
+		my ($matches) = @_;
+		my @expected = reverse grep { $matches->($_) } @listed;
+		return has(items => sub { ids(@{ $_[0] }) eq ids(@expected) ? '' : "$_[1]: " . @{ $_[0] } . ' items, not ' . @expected },
+			pagination => has(totalResultSize => scalar @expected, after => undef, before => undef));
+	};
+	my %alias_is = map { my $alias = $_; $alias => sub { $_[0]{customerAlias} eq $alias } } 'alice', 'bob', 'alice b',
+	  "\x{dc}n\x{ef}c\x{f6}d\x{e9} & co+1/2";
+	my $unicode = "\x{dc}n\x{ef}c\x{f6}d\x{e9} & co+1/2";
+	my $middle = $listed[20]{eventTimestamp};
+
+	foreach my $case (
+		[ 'customerAlias=alice', $alias_is{alice} ], [ 'customerAlias=alice%20b', $alias_is{'alice b'} ],
+		  [ 'customerAlias=alice+b', $alias_is{'alice b'} ],
+		[ 'customerAlias=' . percent_encoded($unicode), $alias_is{$unicode} ],
+		  [ 'customerAlias=' . lc percent_encoded(uc 'alice') =~ s/a/%61/r, $alias_is{alice} ],
+		[ '%63ustomerAlias=bob', $alias_is{bob} ],
+		  [ 'customerAlias=alice&customerAlias=bob', sub { $_[0]{customerAlias} =~ /^(alice|bob)$/ } ],
+		[ 'customerAlias=alice&customerAlias=alice', $alias_is{alice} ],
+		  [ 'customerAlias=alice&customerAlias=nobody', $alias_is{alice} ],
+		[ join('&', map { "customerAlias=c$_" } 1 .. 300) . '&customerAlias=bob', $alias_is{bob} ],
+		[ 'customerAlias=alice,bob', sub { 0 } ], [ 'customerAlias=Alice', sub { 0 } ], [ 'customerAlias=%25', sub { 0 } ],
+		  [ 'customerAlias=ali_e', sub { 0 } ], [ 'customerAlias=VOID', sub { 0 } ],
+		[ 'eventType=call', sub { $_[0]{eventType} eq 'call' } ],
+		  [ 'eventType=message%20sent', sub { $_[0]{eventType} eq 'message sent' } ], [ 'eventType=nothing', sub { 0 } ],
+		[ "eventId=$listed[3]{id}", sub { $_[0]{id} eq $listed[3]{id} } ],
+		  [ 'eventId=listed%204', sub { $_[0]{customerEventId} eq 'listed 4' } ], [ 'eventId=nothing', sub { 0 } ],
+		[ "eventId=$no_uuid", sub { 0 } ],
+		[ 'eventTimestampBefore=' . percent_encoded($middle), sub { $_[0]{eventTimestamp} lt $middle } ],
+		[ 'eventTimestampAfter=' . percent_encoded($middle), sub { $_[0]{eventTimestamp} ge $middle } ],
+		[ "eventTimestampBefore=$middle", sub { $_[0]{eventTimestamp} lt $middle } ],
+		[ 'eventTimestampAfter=2024-01-20T02:00:00.000001%2B02:00',
+		  sub { $_[0]{eventTimestamp} ge '2024-01-20T00:00:00.000001Z' } ],
+		[ 'eventTimestampAfter=2024-01-20T00:00:00.000001Z&eventTimestampBefore=2024-01-20T00:00:00.000001Z', sub { 0 } ],
+		[ 'eventTimestampAfter=2024-01-20T00:00:00.000001Z&eventTimestampBefore=2024-01-20T00:00:00.000002Z',
+		  sub { $_[0]{eventTimestamp} eq '2024-01-20T00:00:00.000001Z' } ],
+		[ 'eventTimestampAfter=2024-01-21T00:00:00Z&eventTimestampBefore=2024-01-20T00:00:00Z', sub { 0 } ],
+		[ 'eventTimestampAfter=0001-01-01T00:00:00Z&eventTimestampBefore=9999-12-31T23:59:59Z', sub { 1 } ],
+		[ 'customerAlias=alice&eventType=call&eventTimestampAfter=2024-01-20T00:00:00Z',
+		  sub { $_[0]{customerAlias} eq 'alice' && $_[0]{eventType} eq 'call' && $_[0]{eventTimestamp} gt '2024-01-20' } ],
+		[ 'customerAlias=alice&eventType=message%20sent', sub { 0 } ],
+		[ 'unmappedAliasesOnly=false', sub { 1 } ], [ 'unmappedAliasesOnly=true', sub { 1 } ],
+		[ 'limit=100&offset=0&sortBy=createdAt&sortOrder=desc', sub { 1 } ])
+	{
+		my ($query, $matches) = @$case;
+		check('GET /usage-events?' . ($query =~ /limit=/ ? '' : 'limit=100&') . $query, 200, as => 'lister',
+		  json => $matching->($matches));
+	}
+
+	# Pages of what is filtered.
+	foreach my $query ('&customerAlias=alice&customerAlias=bob', '&eventType=call&sortBy=eventTimestamp',
+	  '&eventTimestampAfter=2024-01-20T00:00:00Z&sortBy=eventTimestamp&sortOrder=ASC')
+	{
+		my ($once) = all_pages($query, 100, 'after');
+		my ($items, $faults) = all_pages($query, 4, 'after');
+		report("all pages forward: limit=4$query", @$faults, ids(@$items) eq ids(@$once) ? '' : 'other items',
+		  @$once > 8 ? '' : 'too few');
+	}
+
+	# What is no parameter, or not as it must be, is told by its name: a filter that is not applied would show too much.
+	my $cursor = check('GET /usage-events?limit=1', 200, as => 'lister')->{json}{pagination}{after};
+	my $other_cursor = check('GET /usage-events?limit=1&sortBy=eventTimestamp', 200, as => 'lister')->{json}{pagination}{after};
+	my $ascending_cursor = check('GET /usage-events?limit=1&sortOrder=ASC', 200, as => 'lister')->{json}{pagination}{after};
+	my $alias_cursor = encode_base64('01845266-6d64-77c8-9adf-4487d94d1457', '');
+	foreach my $query (
+		(map { "limit=$_" } '0', '101', 'abc', '', '-1', '1.5', '1e1', '0x10', '%201', '1%20', '+5', '%2B5',
+		  '99999999999999999999', '2147483648', '-2147483649', '1,000', '%00', '%ff', '%zz', 'NaN', "%0d%0aX-Injected:%20yes"),
+		'limit', 'limit=1&limit=1', 'limit=1&limit=2', '%6cimit=0',
+		(map { "offset=$_" } '1000001', '-1', 'abc', '', '1.5', '99999999999999999999', '2147483648', '%00'), 'offset=1&offset=1',
+		(map { ("after=$_", "before=$_") } '', 'abc', '%20', 'null', '%00', '%ff', '%zz', $alias_cursor,
+		  substr($cursor, 0, -1), substr($cursor, 1), $cursor . 'A', $cursor . '%3D%3D%3D', $other_cursor, $ascending_cursor,
+			reverse($cursor) . '', substr($cursor, 0, 20) . '-' . substr($cursor, 21), 'A' x 3000, $cursor . $cursor),
+		"after=$cursor&after=$cursor", "before=$cursor&before=$cursor", "after=$cursor&sortBy=eventTimestamp",
+		  "after=$cursor&sortOrder=ASC", "before=$cursor&sortOrder=ASC",
+		(map { "sortBy=$_" } '', 'id', 'createdat', 'CREATEDAT', 'customerAlias', 'createdAt%20',
+		  'createdAt,eventTimestamp', '%00', "x'--"), 'sortBy=createdAt&sortBy=createdAt',
+		(map { "sortOrder=$_" } '', 'up', 'ASCENDING', 'ASC%20', '-1', '%ff'), 'sortOrder=ASC&sortOrder=ASC',
+		(map { "unmappedAliasesOnly=$_" } '', 'maybe', '2', 'tru', 'null', '%00'), 'unmappedAliasesOnly',
+		  'unmappedAliasesOnly=true&unmappedAliasesOnly=true',
+		(map { ("eventTimestampBefore=$_", "eventTimestampAfter=$_") } '', 'now', 'yesterday', 'infinity', '2024-01-20',
+		  '2024-01-20T00:00:00', '2024-01-20T00:00:00+02:00', '2024-02-30T00:00:00Z',
+			'2024-01-20T00:00:00Z%00', '1705708800', '0000-01-01T00:00:00Z', '10000-01-01T00:00:00Z', "%0d%0aX-Injected:%20yes"),
+		'eventTimestampBefore=2024-01-20T00:00:00Z&eventTimestampBefore=2024-01-20T00:00:00Z',
+		(map { ("customerAlias=$_", "eventType=$_", "eventId=$_") } '%00', 'a%00b', '%zz', '%', '%4', 'a%', '%ff', '%c0%af',
+		  '%ed%a0%80', '%f4%90%80%80', '%c3', '%u0041'),
+		'eventType=a&eventType=b', 'eventId=a&eventId=b')
+	{
+		my ($name) = $query =~ /^([^=]+)/;
+		$name = 'limit' if $name eq '%6cimit';
+		check("GET /usage-events?$query", 400, as => 'lister', names => qr/\b$name\b/);
+	}
+	check("GET /usage-events?after=$cursor&before=$cursor", 400, as => 'lister', names => 'before');
+	check("GET /usage-events?$_", 400, as => 'lister') foreach '%ff=x', '%zz=x', '%00=x', '=x', '%',
+	  '%0d%0aX-Injected:%20yes=%0d%0aX-Injected:%20yes';
+	check("GET /usage-events?$_=1", 400, as => 'lister', names => $_) foreach 'foo', 'Limit', 'limit[]', 'customer_alias',
+	  'customerAlias[]', 'select', 'order', 'columns', 'event_type', 'page_limit', 'sort_by', 'x' x 50;
+	check('GET /usage-events?customerEventId=x&limit=0&sortOrder=up&offset=-1', 400, as => 'lister', names => $_,
+	  what => "names $_") foreach qw(customerEventId limit sortOrder offset);
+
+	# Texts that no event can have: an empty list, or a fault by name.
+	check("GET /usage-events?$_", [ 200, 400 ], as => 'lister',
+	  json => sub { exists $_[0]{items} && @{ $_[0]{items} } ? 'items' : '' })
+	  foreach map { my $name = $_; map { "$name=$_" } '', '%20', 'x' x 256, 'x' x 3000,
+	  percent_encoded("\x{1f600}" x 256) } qw(customerAlias eventType eventId);
+
+	# A cursor that somebody made up, with a checksum that is right.
+	foreach my $bytes (
+		map { pack 'CCa8a16a16a8', 1, 1, @$_ }[ "\x7f" . "\xff" x 7, "\xff" x 16, "\xff" x 16, "\x7f" . "\xff" x 7 ],
+		  [ "\x80" . "\0" x 7, "\0" x 16, "\0" x 16, "\x80" . "\0" x 7 ],
+		[ "\0" x 8, "\xff" x 16, "\0" x 16, "\xff" x 8 ])
+	{
+		foreach my $order (0 .. 3)
+		{
+			substr $bytes, 1, 1, chr $order;
+			my $forged = encode_base64($bytes . pack('N', crc32c($bytes)), '') =~ tr{+/}{-_}r =~ s/=//gr;
+			my $query = 'sortBy=' . ($order & 2 ? 'eventTimestamp' : 'createdAt') . '&sortOrder=' . ($order & 1 ? 'DESC' : 'ASC');
+			check("GET /usage-events?limit=2&$_=$forged&$query", [ 200, 400 ], as => 'lister', what => 'a forged cursor')
+			  foreach qw(after before);
+		}
+	}
+}
+
+# CRC-32C (Castagnoli), bit by bit.
+sub crc32c
+{
+	my ($bytes) = @_;
+	my $crc = 0xffffffff;
+	foreach my $byte (unpack 'C*', $bytes)
+	{
+		$crc ^= $byte;
+		$crc = $crc & 1 ? $crc >> 1 ^ 0x82f63b78 : $crc >> 1 foreach 1 .. 8;
+	}
+	return $crc ^ 0xffffffff;
+}
+
+# Customer aliases -----------------------------------------------------------
+
+sub unmapped
+{
+	my $answer = $transport->request('GET', '/usage-events?limit=100&unmappedAliasesOnly=true',
+	  [ Authorization => basic($key{mapper}) ], '', 'nginx');
+	my %aliases = map { $_->{customerAlias} => 1 } @{ $json->decode($answer->{body})->{items} };
+	return join ' ', sort keys %aliases;
+}
+
+sub cases_aliases
+{
+	my $post = 'POST /customer-aliases';
+	my @as = (as => 'mapper');
+	send_events('mapper', map { { customerAlias => $_, eventType => 'call',
+	  customerEventId => "mapped $_" } } qw(a-1 a-2 a-3 customer-1 VOID));
+	report('all are unmapped but VOID', difference(unmapped(), 'a-1 a-2 a-3 customer-1'));
+	check('GET /customer-aliases', 200, @as,
+	  json => { items => [], pagination => { after => undef, before => undef, totalResultSize => 0 } });
+
+	my $first = check($post, 201, @as, body => { customerId => 'customer-1', value => 'a-1' },
+	  json => alias(customerId => 'customer-1', value => 'a-1', sequenceAccountId => $account_id{mapper}))->{json};
+	report('an alias maps its value and its customer at once', difference(unmapped(), 'a-2 a-3'));
+	check($post, 201, @as, body => { customerId => 'customer-1', value => 'a-1' }, json => $first, what => 'again is a retry');
+	check($post, 201, @as, body => { customerId => 'customer-1', value => 'a-1', label => undef }, json => $first,
+	  what => 'again with a null label');
+	check($post, 400, @as, body => { customerId => 'customer-2', value => 'a-1' },
+	  names => '"value" is an alias of customer "customer-1"', what => 'a value that is taken');
+	my $labelled = check($post, 201, @as, body => { customerId => 'customer-1', value => 'a-2', label => 'two' },
+	  json => alias(label => 'two'))->{json};
+	report('and another value', difference(unmapped(), 'a-3'));
+	check($post, 400, @as, body => { customerId => 'c', value => 'VOID' }, names => '"value" is reserved');
+	check($post, 201, as => 'globex', body => { customerId => 'customer-9', value => 'a-1' },
+	  json => alias(customerId => 'customer-9'), what => 'of another account');
+	report('what another account maps counts nothing here', difference(unmapped(), 'a-3'));
+	check("$post?select=x&limit=0", 201, @as, body => { customerId => 'customer-1', value => 'a-1' }, json => $first);
+
+	check($post, 400, @as, body => $_->[0], names => $_->[1]) foreach [ {}, 'customerId' ], [ {}, 'value' ],
+	  [ { customerId => 'c' }, 'value' ], [ { value => 'v' }, 'customerId' ],
+	  [ { customerId => '', value => 'v' }, 'customerId' ], [ { customerId => 'c', value => ' ' }, 'value' ],
+	  [ { customerId => 5, value => 'v' }, 'customerId' ], [ { customerId => 'c', value => undef }, 'value' ],
+	  [ { customerId => 'c', value => [] }, 'value' ], [ { customerId => 'c', value => 'x' x 256 }, 'value' ],
+	  [ { customerId => 'c', value => 'v', label => 5 }, 'label' ],
+	  [ { customerId => 'c', value => 'v', label => 'x' x 256 }, 'label' ],
+	  [ { customerId => 'c', value => 'v', label => {} }, 'label' ];
+	check($post, 400, @as, body => $_, what => 'no alias: ' . substr $_, 0, 20) foreach '', '[]', 'null', '5', '"x"', '{',
+	  '{} x', "\xff", '{"customerId": "c", "value": "\u0000"}', '[{"customerId": "c", "value": "v"}]', '[' x 500_000,
+	  '{"a":' x 100_000;
+	my $split_alias = check($post, 201, @as, body => { customerId => $split, value => $split, label => $split },
+	  json => alias(customerId => $split, value => $split, label => $split))->{json};
+
+	# Reading.
+	my $list = 'GET /customer-aliases';
+	check($list, 200, @as, json => has(items => sub { difference([ sort map { $_->{id} } @{ $_[0] } ],
+	  [ sort map { $_->{id} } $first, $labelled, $split_alias ]) }));
+	check("$list?value=a-1", 200, @as, json => has(items => [$first]));
+	check("$list?value=" . percent_encoded($split), 200, @as, json => has(items => [$split_alias]));
+	check("$list?value=$_", 200, @as, json => has(items => [])) foreach 'nothing', 'A-1', 'a-%25', 'customer-1';
+	foreach my $query ('limit=0', 'limit=101', 'limit=abc', 'limit=', 'limit=1&limit=1', 'after=abc', 'before=abc',
+	  'after=', 'value=a&value=b', 'value=%00', 'value=%ff', 'value=%zz', 'foo=1', 'offset=1', 'sortBy=createdAt')
+	{
+		my ($name) = $query =~ /^([^=]+)/;
+		check("$list?$query", 400, @as, names => $name);
+	}
+	my $event_cursor = check('GET /usage-events?limit=1', 200, @as)->{json}{pagination}{after};
+	check("$list?after=$event_cursor", [ 200, 400 ], @as, what => 'a cursor of events');
+	my $page = check("$list?limit=1", 200, @as, json => has(pagination => has(after => qr/./, before => undef)))->{json};
+	my @seen = @{ $page->{items} };
+	while (defined $page->{pagination}{after} && @seen < 10)
+	{
+		$page = check("$list?limit=1&after=$page->{pagination}{after}", 200, @as)->{json};
+		push @seen, @{ $page->{items} };
+	}
+	report('all pages of aliases',
+	  difference([ sort map { $_->{id} } @seen ], [ sort map { $_->{id} } $first, $labelled, $split_alias ]));
+	$page = check("$list?limit=1&before=$page->{pagination}{before}", 200, @as)->{json};
+	report('and one page back', difference($page->{items}, [ $seen[-2] ]));
+	check("$list?after=$page->{pagination}{after}&before=$page->{pagination}{after}", 400, @as);
+
+	# Changing.
+	my $put = "PUT /customer-aliases/$first->{id}";
+	check($put, 200, @as, body => { label => 'one' }, json => { %$first, label => 'one' });
+	check("$put?x=1", 200, @as, body => { label => 'one more' }, json => { %$first, label => 'one more' },
+	  what => 'with a query');
+	check($put, 200, @as, body => { label => undef }, json => $first);
+	check($put, 400, @as, body => $_, names => 'label') foreach { label => 5 }, { label => [] }, { label => 'x' x 256 }, {};
+	check($put, 400, @as, body => $_, what => "no label: $_") foreach '', '[]', 'null', '"x"', '{', "\xff", '{"label": "\u0000"}';
+	check($put, [ 200, 400 ], @as, body => { label => undef, value => 'a-3', customerId => 'x' },
+	  what => 'with more than a label');
+	check("$list?value=a-1", 200, @as, json => has(items => [$first]), what => 'has changed nothing else');
+	check("PUT /customer-aliases/$no_uuid", 404, @as, body => { label => 'x' });
+	check('PUT /customer-aliases/x', [ 400, 404 ], @as, body => { label => 'x' });
+	check($put, 404, as => 'globex', body => { label => 'x' }, what => 'of another account');
+	check($put, 401, as => undef, body => { label => 'x' });
+
+	# Deleting.
+	my $delete = "DELETE /customer-aliases/$first->{id}";
+	check("DELETE /customer-aliases/$no_uuid", 404, @as);
+	check('DELETE /customer-aliases/x', [ 400, 404 ], @as);
+	check($delete, 404, as => 'globex', what => 'of another account');
+	check($delete, 401, as => undef);
+	check("$list?value=a-1", 200, @as, json => has(items => [$first]), what => 'is still there');
+	my $deleted = check($delete, 200, @as, json => { %$first, deletedAt => $instant })->{json};
+	check("$list?value=a-1", 200, @as, json => has(items => []), what => 'is gone');
+	report('and its value is unmapped at once', difference(unmapped(), 'a-1 a-3'));
+	check($delete, [ 200, 404 ], @as, what => 'again',
+	  json => sub { exists $_[0]{deletedAt} && $_[0]{deletedAt} ne $deleted->{deletedAt} ? 'deleted anew' : '' });
+	check($put, [ 400, 404 ], @as, body => { label => 'x' }, what => 'of a deleted one');
+	my $again = check($post, 201, @as, body => { customerId => 'customer-2', value => 'a-1' },
+	  json => alias(customerId => 'customer-2', value => 'a-1'), what => 'a deleted value for another customer')->{json};
+	report('it is another alias', $again->{id} ne $first->{id} ? '' : 'the same');
+	report('it is mapped at once', difference(unmapped(), 'a-3'));
+	check("DELETE /customer-aliases/$labelled->{id}", 200, @as, json => has(deletedAt => $instant));
+	report('the customer of no alias is unmapped', difference(unmapped(), 'a-2 a-3 customer-1'));
+	check("DELETE /customer-aliases/$again->{id}?value=x", 200, @as, body => 'a body that nobody reads',
+	  json => has(deletedAt => $instant));
+}
+
+# Settings and faults of the server -------------------------------------------
+
+# A setting of the server for the time of some requests.
+sub with_setting
+{
+	my ($name, $value, $requests) = @_;
+	$transport->sql("ALTER SYSTEM SET $name = '$value'");
+	$transport->sql('SELECT pg_reload_conf()');
+	sleep 0.3;
+	$requests->();
+	$transport->sql("ALTER SYSTEM RESET $name");
+	$transport->sql('SELECT pg_reload_conf()');
+	sleep 0.3;
+}
+
+sub cases_settings
+{
+	my %event = (customerAlias => 'settings', eventType => 'call', customerEventId => 'settings');
+	my $stored = check('POST /usage-events', 201, body => \%event)->{json};
+	with_setting('usage_events.on_conflict', 'refuse', sub {
+		check('POST /usage-events', 400, body => { %event, eventType => 'x' }, what => 'a conflict that is refused',
+		  error => { code => '23505' });
+		check('POST /usage-events', 201, body => \%event, json => $stored, what => 'a retry where conflicts are refused');
+		check('POST /usage-events/batch', 200, body => [ { %event, eventType => 'x' } ],
+		  what => 'a conflict that is refused', json => has(refused => 1));
+		check('POST /rpc/create_usage_event', 400, via => 'postgrest', body => { %event, eventType => 'x' },
+		  what => 'a conflict that is refused', error => { code => '23505' });
+		check('POST /rpc/create_usage_events', 400, via => 'postgrest', body => [ { %event, eventType => 'x' } ],
+		  what => 'a conflict that is refused', error => { code => '23505' });
+	});
+	with_setting('usage_events.on_conflict', 'ignore', sub {
+		check('POST /usage-events', 201, body => { %event, eventType => 'x' }, json => $stored,
+		  what => 'a conflict that is ignored');
+	});
+	with_setting('usage_events.reject_unknown_fields', 'on', sub {
+		check('POST /usage-events', 400, body => { %event, "unknown$split" => 1 }, what => 'a field that nobody knows',
+		  names => 'unknown');
+	});
+	with_setting('timezone', 'America/New_York', sub {
+		check("GET /usage-events/$stored->{id}", 200, json => $stored, what => 'in another time zone');
+	});
+	with_setting('datestyle', 'German, DMY', sub {
+		check("GET /usage-events/$stored->{id}/history", 200, json => has(items => [ has(%$stored) ]),
+		  what => 'in another style of dates');
+	});
+
+	# The role's own settings, which PostgREST sets for each request.
+	$transport->sql("ALTER ROLE $web_role SET usage_events.on_conflict = 'refuse'");
+	$transport->reload_role_settings;
+	check('POST /usage-events', 400, body => { %event, eventType => 'x' },
+	  what => 'a conflict that the role\'s setting refuses', error => { code => '23505' });
+	$transport->sql("ALTER ROLE $web_role RESET usage_events.on_conflict");
+	my ($timeout) = $transport->sql(
+		"SELECT split_part(entry, '=', 2) FROM pg_roles, unnest(rolconfig) AS entry WHERE rolname = '$web_role' AND entry LIKE 'statement_timeout=%'");
+	$transport->sql("ALTER ROLE $web_role SET statement_timeout = '200ms'");
+	$transport->reload_role_settings;
+	my $locker = $transport->new_session;
+	$locker->query('BEGIN; LOCK TABLE usage_events.event IN ACCESS EXCLUSIVE MODE');
+	check($_, 500, body => \%event, error => { code => '57014' },
+	  what => 'while the table is locked, with a statement_timeout of the role') foreach 'POST /usage-events',
+	  'GET /usage-events';
+	$locker->query('ROLLBACK');
+	$transport->sql("ALTER ROLE $web_role SET statement_timeout = '" . ($timeout // 0) . "'");
+	$transport->reload_role_settings;
+
+	with_setting('lock_timeout', '200ms', sub {
+		$locker->query('SET lock_timeout = 0; BEGIN; LOCK TABLE usage_events.event IN ACCESS EXCLUSIVE MODE');
+		check($_, 500, body => \%event, error => { code => '55P03' },
+		  what => 'while the table is locked, with a lock_timeout') foreach 'POST /usage-events', 'GET /usage-events',
+		  "GET /usage-events/$stored->{id}", "GET /usage-events/$stored->{id}/history";
+		check('POST /usage-events/batch', 500, body => [ \%event ], error => { code => '55P03' },
+		  what => 'while the table is locked, with a lock_timeout');
+		check('POST /rpc/create_usage_event', 500, via => 'postgrest', body => \%event, error => { code => '55P03' },
+		  what => 'while the table is locked, with a lock_timeout');
+		$locker->query('ROLLBACK; RESET lock_timeout');
+	});
+	check('POST /usage-events', 201, body => \%event, json => $stored, what => 'once it is free');
+
+	# A deadlock: the other session has b, and wants a when the batch has a and wants b.
+	my ($a, $b) = map { { %event, customerEventId => "deadlock $_" } } qw(a b);
+	send_events('acme', $b);
+	$locker->query("SET deadlock_timeout = '20s'; BEGIN;
+		UPDATE usage_events.event SET event_type = 'x' WHERE account_id = '$account_id{acme}' AND customer_event_id = 'deadlock b'");
+	$locker->start("SELECT pg_sleep(0.4);
+		INSERT INTO usage_events.event SELECT account_id, $schema.uuid_v7(), event_timestamp, 'deadlock a', customer_alias,
+		  event_type, event_properties
+		FROM usage_events.event WHERE account_id = '$account_id{acme}' AND customer_event_id = 'deadlock b'");
+	my @batch = (body => [ $a, { %$b, eventType => 'z' } ]);
+	check('POST /usage-events/batch', 500, @batch, error => { code => '40P01' }, what => 'in a deadlock');
+	$locker->wait_ready;
+	$locker->query('ROLLBACK');
+	check('POST /usage-events/batch', 200, @batch, json => has(created => 1, superseded => 1), what => 'after it');
+
+	# Privileges that the administrator took away.
+	foreach my $case (
+		[ 'SELECT', 'event', 'GET /usage-events' ], [ 'SELECT', 'event', "GET /usage-events/$stored->{id}" ],
+		  [ 'SELECT', 'superseded_event', "GET /usage-events/$stored->{id}/history" ],
+		[ 'INSERT', 'event', 'POST /usage-events' ],
+		  [ 'INSERT', 'event', 'POST /usage-events/batch', [ { customerAlias => 'a', eventType => 't' } ] ],
+		[ 'INSERT', 'customer_alias', 'POST /customer-aliases', { customerId => 'c', value => 'privileges' } ],
+		  [ 'SELECT', 'customer_alias', 'GET /customer-aliases' ])
+	{
+		my ($privilege, $table, $request, $body) = @$case;
+		$transport->sql("REVOKE $privilege ON usage_events.$table FROM $web_role");
+		check($request, 500, body => $body // { customerAlias => 'a', eventType => 't' }, error => { code => '42501' },
+		  what => "without $privilege on $table");
+		$transport->sql("SELECT usage_events.grant_access('$web_role', 'http')");
+		check($request, [ 200, 201 ], body => $body // { customerAlias => 'a', eventType => 't' },
+		  what => "with $privilege on $table again");
+	}
+
+	# A write where nothing can be written.
+	return if $transport->{kind} ne 'replay';
+	$transport->{read_only} = 1;
+	check('POST /usage-events', 500, body => { customerAlias => 'a', eventType => 't' }, error => { code => '25006' },
+	  what => 'read only');
+	check('POST /usage-events/batch', 500, body => [ { customerAlias => 'a', eventType => 't' } ],
+	  error => { code => '25006' }, what => 'read only');
+	check('POST /customer-aliases', 500, body => { customerId => 'c', value => 'read only' }, error => { code => '25006' },
+	  what => 'read only');
+	$transport->{read_only} = 0;
+}
+
+# A trigger of the administrator's raises what the event asks for.
+sub cases_raised
+{
+	$transport->sql(q{
+		CREATE FUNCTION public.raise_what_is_asked() RETURNS trigger LANGUAGE plpgsql AS $$
+		DECLARE
+			asked jsonb := NEW.event_properties -> 'raise';
+		BEGIN
+			RAISE EXCEPTION USING ERRCODE = asked ->> 'sqlstate', MESSAGE = coalesce(asked ->> 'message', 'secret of the server'),
+				DETAIL = coalesce(asked ->> 'detail', 'secret detail'), HINT = coalesce(asked ->> 'hint', 'secret hint');
+		END $$;
+		CREATE TRIGGER raise_what_is_asked BEFORE INSERT ON usage_events.event FOR EACH ROW
+			WHEN (NEW.event_properties ? 'raise') EXECUTE FUNCTION public.raise_what_is_asked()});
+
+	my $raising = sub {
+		my ($sqlstate, %more) = @_;
+		return { customerAlias => 'raise', eventType => 'call',
+		  eventProperties => { raise => { sqlstate => $sqlstate, %more } } };
+	};
+	my @clients = qw(22000 22001 22003 22004 22007 22008 22012 22021 22023 22P02 22P05 23503 23505 23514 23P01 P0001 54000 54001);
+	my @servers = qw(02000 03000 08000 08003 08006 09000 0A000 0B000 0F000 0L000 0L001 0LP01 0P000 20000 21000 23000 23001 23502 24000 25000 25006 25P01 25P02 26000 27000 28000 28P01 2B000 2BP01 2D000 2F000 34000 38000 39000 39P01 3B000 3D000 3F000 40000 40001 40002 40003 40P01 42000 42501 42601 42703 42710 42804 42883 42P01 42P10 42P17 44000 53000 53100 53200 53300 53400 54011 54023 55000 55006 55P02 55P03 57000 57014 57P01 57P02 57P03 58000 58030 58P01 72000 F0000 F0001 HV000 HV00A P0000 P0002 P0003 P0004 XX000 XX001 XX002 UE001 ZZZZZ PT000 PT001 PT099 PT100 PT200 PT201 PT204 PT301 PT304 PT500 PT503 PT599 PT999 PTABC);
+	check('POST /usage-events', 400, body => $raising->($_),
+	  error => { code => $_, message => 'secret of the server', details => 'secret detail', hint => 'secret hint' },
+	  what => "raises $_") foreach @clients;
+	check('POST /usage-events', 500, body => $raising->($_), what => "raises $_") foreach @servers;
+	check('POST /usage-events', $_, body => $raising->("PT$_"),
+	  error => { code => "$_", message => 'secret of the server' }, what => "raises PT$_") foreach 401, 404;
+	check('POST /usage-events', 400, body => $raising->("PT$_"),
+	  error => { code => '400', message => 'secret of the server' }, what => "raises PT$_") foreach 400, 402, 403, 405, 409,
+	  413, 418, 422, 429, 499;
+
+	# The text of an error may come from a client, and stays in the body.
+	foreach my $sqlstate (qw(22000 P0001 23505 PT400 PT401 PT404 PT418 PT200 55000 XX000))
+	{
+		my %texts = map { $_ => "$_ $split" } qw(message detail hint);
+		check('POST /usage-events', [ 400, 401, 404, 500 ], body => $raising->($sqlstate, %texts),
+		  what => "raises $sqlstate with line ends in it");
+		check('POST /rpc/create_usage_event', [ 400, 401, 404, 500 ], via => 'postgrest',
+		  body => $raising->($sqlstate, %texts), what => "raises $sqlstate with line ends in it");
+	}
+	check('POST /usage-events', 400,
+	  body => $raising->('P0001', message => "\x{dc} \"\\ $split", detail => "\x{1f600}", hint => "\x{1}"),
+	  what => 'raises odd texts', error => { message => "\x{dc} \"\\ $split", details => "\x{1f600}", hint => "\x{1}" });
+
+	# An error of PostgREST's own kind comes from a trigger that was written for it.
+	check('POST /usage-events', [ 400, 500 ], what => 'raises PGRST', own => 1,
+	  body => $raising->('PGRST', message => '{"code": "x", "message": "y"}', detail => '{"status": 400, "headers": {}}'));
+
+	# The other doors.
+	check('POST /usage-events/batch', 500, body => [ $raising->('55000') ], error => { code => '55000' }, what => 'raises 55000');
+	check('POST /usage-events/batch', 400, body => [ $raising->('P0001') ], error => { code => 'P0001' }, what => 'raises P0001');
+	check('POST /rpc/create_usage_event', 400, via => 'postgrest', body => $raising->('23505'),
+	  error => { code => '23505' }, what => 'raises 23505');
+	check('POST /rpc/create_usage_event', 500, via => 'postgrest', body => $raising->('28000'),
+	  error => { code => '28000' }, what => 'raises 28000');
+	check('POST /rpc/create_usage_events', 500, via => 'postgrest', body => [ $raising->('42P01') ],
+	  error => { code => '42P01' }, what => 'raises 42P01');
+	check('POST /rpc/ingest_usage_events', 500, via => 'postgrest', body => [ $raising->('53300') ],
+	  error => { code => '53300' }, what => 'raises 53300');
+
+	# What is checked only when the transaction ends is beyond the functions' reach: it is PostgREST that answers.
+	$transport->sql(q{
+		CREATE CONSTRAINT TRIGGER raise_at_end AFTER INSERT ON usage_events.event DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+			WHEN (NEW.event_properties ? 'raise') EXECUTE FUNCTION public.raise_what_is_asked();
+		DROP TRIGGER raise_what_is_asked ON usage_events.event});
+	check('POST /usage-events', [ 400, 500 ], own => 1, body => $raising->($_, message => 'internal server error'),
+	  what => "raises $_ when the transaction ends") foreach qw(23503 25006 28000 53300 57P01);
+	report('nothing that was raised is stored', difference(count_events_of('acme', 'raise'), 0));
+	$transport->sql('DROP TRIGGER raise_at_end ON usage_events.event; DROP FUNCTION public.raise_what_is_asked()');
+
+	# A rule of the administrator's own.
+	$transport->sql("ALTER TABLE usage_events.event ADD CONSTRAINT no_spam CHECK (event_type <> 'spam')");
+	check('POST /usage-events', 400, body => { customerAlias => 'a', eventType => 'spam' },
+	  error => { code => '23514', message => qr/no_spam/ });
+	check('POST /usage-events/batch', 400, body => [ { customerAlias => 'a', eventType => 'spam' } ],
+	  error => { code => '23514' });
+	$transport->sql('ALTER TABLE usage_events.event DROP CONSTRAINT no_spam');
+	$transport->sql(q{
+		CREATE FUNCTION public.keep_out() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+		CREATE TRIGGER keep_out BEFORE INSERT ON usage_events.event FOR EACH ROW EXECUTE FUNCTION public.keep_out()});
+	check('POST /usage-events', 500, body => { customerAlias => 'a', eventType => 'kept out' },
+	  error => { code => '55000' }, what => 'kept out by a trigger');
+	$transport->sql('DROP TRIGGER keep_out ON usage_events.event; DROP FUNCTION public.keep_out()');
+}
+
+# Without nginx ----------------------------------------------------------------
+
+sub cases_direct
+{
+	my @direct = (via => 'postgrest');
+	my %event = (customerAlias => 'direct', eventType => 'call', customerEventId => 'direct');
+	my $create = 'POST /rpc/create_usage_event';
+	my $stored = check($create, 201, @direct, body => \%event, json => event(%event))->{json};
+	check($create, 201, @direct, body => \%event, json => $stored, what => 'again');
+	check($create, 400, @direct, body => {}, error => { code => '22023', details => qr/"customerAlias" is missing/ });
+	check($create, 400, @direct, body => $_) foreach '[]', 'null', '5', '""';
+	check($create, 400, @direct, own => 1, body => $_) foreach '{', 'x', "\xff", '{"a": "\ud800"}';
+	check($create, 400, @direct, own => 1, body => '{"customerAlias": "\u0000", "eventType": "t"}');
+	check($create, 401, @direct, as => undef, body => \%event, error => { code => '401' });
+	check($create, 401, @direct, headers => [ Authorization => 'Basic AAAA' ], body => \%event, error => { code => '401' });
+	check($create, 400, @direct, headers => [ 'Sequence-Version' => '1' ], body => \%event, error => { code => '22023' });
+	check('POST /rpc/create_usage_events', 201, @direct, body => [ \%event, { %event, customerEventId => 'direct 2' } ],
+	  json => [ $stored, event(customerEventId => 'direct 2') ]);
+	check('POST /rpc/create_usage_events', 201, @direct, body => [], json => []);
+	check('POST /rpc/create_usage_events', 400, @direct, body => [ {}, {} ], error => { details => qr/^Event 0: .*Event 1: /s });
+	check('POST /rpc/create_usage_events', 400, @direct, body => \%event, what => 'an object');
+	check('POST /rpc/ingest_usage_events', 200, @direct, body => [ \%event ], json => has(unchanged => 1));
+	check('POST /rpc/ingest_usage_events', 200, @direct, body => [], json => has(created => 0));
+	check('POST /rpc/ingest_usage_events', 400, @direct, body => \%event, what => 'an object');
+
+	check("GET /rpc/get_usage_event?id=$stored->{id}", 200, @direct, json => $stored);
+	check("GET /rpc/get_usage_event?id=$no_uuid", 404, @direct);
+	check('GET /rpc/get_usage_event?id=x', 400, @direct, own => 1);
+	check("GET /rpc/get_usage_event_history?id=$stored->{id}", 200, @direct,
+	  json => { items => [ { %$stored, supersededAt => undef, supersededBy => undef } ] });
+	check('GET /rpc/list_usage_events?page_limit=2&event_type=call', 200, @direct,
+	  json => { items => [ event(), event() ], pagination => has(before => undef) });
+	check('GET /rpc/list_usage_events', 200, @direct, json => has(items => sub { @{ $_[0] } == 20 ? '' : 'not 20' }));
+	check('GET /rpc/list_usage_events?customer_aliases=%7Bdirect,nobody%7D&sort_by=eventTimestamp&sort_order=ASC', 200,
+	  @direct, json => has(items => [ event(customerAlias => 'direct'), event(customerAlias => 'direct') ]));
+	check("GET /rpc/list_usage_events?$_", 400, @direct) foreach 'page_limit=0', 'page_limit=101', 'after=x',
+	  'page_offset=-1', 'sort_by=x', 'sort_order=x', 'after=x&before=x';
+	check("GET /rpc/list_usage_events?$_", 400, @direct, own => 1) foreach 'page_limit=x', 'event_timestamp_before=x',
+	  'customer_aliases=x', 'unmapped_aliases_only=x';
+
+	check('GET /usage_events?customer_alias=eq.direct&order=id.asc', 200, @direct,
+	  json => [ has(customer_event_id => 'direct', account_id => $account_id{acme}), has(customer_event_id => 'direct 2') ]);
+	check("GET /usage_events?id=eq.$stored->{id}", 200, @direct, json => [ has(id => $stored->{id}) ]);
+	check("GET /usage_events?id=eq.$stored->{id}", 200, @direct, as => 'globex', json => [], what => 'of another account');
+	check('GET /usage_events?limit=1000&order=event_timestamp.desc,id', 200, @direct, as => 'globex',
+	  json => sub { join ' ', grep { $_ ne $account_id{globex} } map { $_->{account_id} } @{ $_[0] } });
+	check("GET /$_?limit=5", 200, @direct,
+	  json => sub { join ' ', grep { $_ ne $account_id{acme} } map { $_->{account_id} } @{ $_[0] } })
+	  foreach 'usage_event_history', 'rejected_usage_events';
+	check("GET /$_?limit=5", 200, @direct) foreach 'customer_aliases', 'unmapped_customer_aliases';
+	check("GET /$_", 401, @direct, as => undef) foreach 'usage_events', 'usage_event_history', 'rejected_usage_events',
+	  'customer_aliases', 'unmapped_customer_aliases';
+
+	my $made = check('POST /rpc/create_customer_alias', [ 200, 201 ], @direct,
+	  body => { customerId => 'direct', value => 'direct value' }, json => alias(value => 'direct value'))->{json};
+	check('POST /rpc/update_customer_alias', 200, @direct, body => { id => $made->{id}, alias => { label => 'x' } },
+	  json => alias(label => 'x'));
+	check('GET /rpc/list_customer_aliases?value=direct%20value', 200, @direct, json => has(items => [ alias(label => 'x') ]));
+	check('POST /rpc/delete_customer_alias', 200, @direct, body => { id => $made->{id} },
+	  json => alias(label => 'x', deletedAt => $instant));
+
+	check('POST /rpc/retry_rejected_usage_events', 200, @direct, body => { ids => [$no_uuid] },
+	  json => has(created => 0, outcomes => []));
+
+	# The two functions behind nginx, where somebody else calls them.
+	check('GET /rpc/usage_api_read', 400, @direct, what => 'without Usage-Request');
+	check('GET /rpc/usage_api_read', [ 400, 404 ], @direct, headers => [ 'Usage-Request' => $_ ],
+	  what => "with Usage-Request '$_'") foreach ' ', 'GET', ' /usage-events', 'GET usage', 'GET  /', "GET /\xc3\xbc", '?',
+	  'POST /usage-events', 'DELETE /customer-aliases/x';
+	check('GET /rpc/usage_api_read', 200, @direct, headers => [ 'Usage-Request' => 'GET /usage-events?limit=1' ],
+	  json => has(items => [ event() ]));
+	check('POST /rpc/usage_api_write', 201, @direct,
+	  headers => [ 'Usage-Request' => 'POST /usage-events', 'Content-Type' => 'application/octet-stream' ], body => \%event,
+	  json => $stored);
+	check('POST /rpc/usage_api_write', [ 200, 400, 404 ], @direct,
+	  headers => [ 'Usage-Request' => 'GET /usage-events', 'Content-Type' => 'application/octet-stream' ], body => '',
+	  what => 'to read');
+}
+
+# Hygiene ----------------------------------------------------------------------
+
+# After whatever ended the request before, the next one's key alone says whose events they are.
+sub cases_next_client
+{
+	foreach my $previous (
+		[ 'POST /usage-events', 201, body => { customerAlias => 'previous', eventType => 'call' } ],
+		  [ 'POST /usage-events', 400, body => 'x' ], [ 'GET /usage-events', 200 ],
+		[ 'GET /usage-events?limit=0', 400 ], [ 'GET /nothing', 404 ], [ 'GET /usage-events', 401, as => undef ])
+	{
+		check(@$previous);
+		check('GET /usage-events?limit=100', 200, as => 'lister', what => 'sees its own account after it',
+		  json => has(items => sub { @{ $_[0] } == @listed
+		  && !(grep { $_->{sequenceAccountId} ne $account_id{lister} } @{ $_[0] }) ? '' : 'others' }));
+		check('GET /usage-events', 401, as => undef, what => 'is nobody after it');
+		check('GET /usage_events', 401, as => undef, via => 'postgrest', what => 'is nobody after it');
+	}
+}
+
+# Wire -------------------------------------------------------------------------
+
+# What only HTTP has: requests byte by byte.
+sub cases_wire
+{
+	my $authorization = 'Authorization: ' . basic($key{acme});
+	my $event = $json->encode({ customerAlias => 'wire', eventType => 'call' });
+	my $length = length $event;
+	my $chunks = sprintf "%x\r\n%s\r\n%x;x=y\r\n%s\r\n0\r\n\r\n", 10, substr($event, 0, 10), $length - 10, substr $event, 10;
+	my $wire = sub {
+		my ($what, $status, $own, $head, $body) = @_;
+		my $bytes = join("\r\n", ref $head ? @$head : $head, 'Connection: close', '', '') . ($body // '');
+		my $answer = $transport->raw($bytes);
+		report("$what: " . join(' ', ref $head ? $head->[0] : $head), faults_of_answer($bytes, $answer, own => $own),
+		  (grep { $_ == $answer->{status} } ref $status ? @$status : $status) ? '' : "status $answer->{status}: "
+		  . substr $answer->{body}, 0, 300);
+	};
+
+	my @host = ('Host: localhost', $authorization);
+	$wire->('absolute form', 200, 0, [ 'GET http://localhost/usage-events?limit=1 HTTP/1.1', @host ]);
+	$wire->('absolute form without a path', 200, 0, [ 'GET http://localhost HTTP/1.1', @host ]);
+	$wire->('absolute form with a query only', 200, 0, [ 'GET http://localhost?x=1 HTTP/1.1', @host ]);
+	$wire->('a fragment', [ 200, 400, 404 ], 1, [ 'GET /usage-events#x HTTP/1.1', @host ]);
+	$wire->('HTTP/1.0', 200, 0, [ 'GET /usage-events HTTP/1.0', $authorization ]);
+	$wire->('no host', 400, 1, [ 'GET /usage-events HTTP/1.1', $authorization ]);
+	$wire->('two hosts', 400, 1, [ 'GET /usage-events HTTP/1.1', @host, 'Host: other' ]);
+	$wire->('a bad host', 400, 1, [ 'GET /usage-events HTTP/1.1', "Host: a\0b", $authorization ]);
+	$wire->('a null byte in a header', 400, 1, [ 'GET /usage-events HTTP/1.1', @host, "X-Odd: a\0b" ]);
+	$wire->('a header without colon', [ 200, 400 ], 1, [ 'GET /usage-events HTTP/1.1', @host, 'odd' ]);
+	$wire->('a folded header', [ 200, 400, 401 ], 1, [ 'GET /usage-events HTTP/1.1', @host, "X-Odd: a\r\n b" ]);
+	$wire->('a space before the colon', [ 200, 400, 401 ], 1,
+	  [ 'GET /usage-events HTTP/1.1', 'Host: localhost', $authorization =~ s/:/ :/r ]);
+	$wire->('an underscore in the name', 401, 0, [ 'GET /usage-events HTTP/1.1', 'Host: localhost', 'Usage_Request: GET /' ]);
+	$wire->('a method in lower case', 400, 1, [ 'get /usage-events HTTP/1.1', @host ]);
+	$wire->('a method that nobody knows', 404, 0, [ 'FROBNICATE /usage-events HTTP/1.1', @host, 'Content-Length: 0' ]);
+	$wire->('TRACE', 404, 1, [ 'TRACE /usage-events HTTP/1.1', @host ]);
+	$wire->('CONNECT', [ 400, 404 ], 1, [ 'CONNECT localhost:80 HTTP/1.1', @host ]);
+	$wire->('an asterisk', [ 400, 404 ], 1, [ 'OPTIONS * HTTP/1.1', @host ]);
+	$wire->('a preflight without credentials', 401, 0,
+	  [ 'OPTIONS /usage-events HTTP/1.1', 'Host: localhost', 'Origin: https://example.org',
+	  'Access-Control-Request-Method: POST' ]);
+	$wire->('too high', [ 400, 404 ], 1, [ "GET $_ HTTP/1.1", @host ]) foreach '/..', '/../usage-events',
+	  '/usage-events/../../x', '/%2e%2e/';
+	$wire->('a path of dots', [ 200, 400, 404 ], 0, [ "GET $_ HTTP/1.1", @host ]) foreach '/./usage-events',
+	  '/x/../usage-events', '/usage-events/.', '/%2e/usage-events';
+	$wire->('an error page of nginx by its name', [ 404, 500 ], 1, [ 'GET /-/error HTTP/1.1', @host ]);
+	$wire->('the server\'s own path', 404, 0, [ 'GET /rpc/create_usage_event HTTP/1.1', @host ]);
+	$wire->('what is no HTTP', 400, 1, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
+	$wire->('HTTP of another version', [ 400, 500 ], 1, [ 'GET / HTTP/3.0', @host ]);
+
+	my $post = 'POST /usage-events HTTP/1.1';
+	$wire->('a length', 201, 0, [ $post, @host, "Content-Length: $length" ], $event);
+	$wire->('chunks', 201, 0, [ $post, @host, 'Transfer-Encoding: chunked' ], $chunks);
+	$wire->('chunks and a length', 400, 1, [ $post, @host, 'Transfer-Encoding: chunked', "Content-Length: $length" ], $chunks);
+	$wire->('expecting to go on', 201, 0, [ $post, @host, "Content-Length: $length", 'Expect: 100-continue' ], $event);
+	$wire->('no length', 400, 0, [ $post, @host ]);
+	$wire->('a bad length', 400, 1, [ $post, @host, "Content-Length: $_" ], $event) foreach '-1', 'x', '1e3',
+	  '99999999999999999999';
+	$wire->('two lengths', 400, 1, [ $post, @host, "Content-Length: $length", 'Content-Length: 1' ], $event);
+	$wire->('said to be compressed', 201, 0, [ $post, @host, "Content-Length: $length", 'Content-Encoding: gzip' ], $event);
+	$wire->('too long a length', 413, 1, [ $post, @host, 'Content-Length: 2000000' ]);
+	$wire->('too many chunks', 413, 1, [ $post, @host, 'Transfer-Encoding: chunked' ],
+	  sprintf("%x\r\n%s\r\n", 2 ** 20, ' ' x 2 ** 20) x 2 . "0\r\n\r\n");
+	$wire->('GET with a body', 200, 0, [ 'GET /usage-events HTTP/1.1', @host, "Content-Length: $length" ], $event);
+	$wire->('conditions', 200, 0, [ 'GET /usage-events HTTP/1.1', @host, 'If-None-Match: *',
+	  'If-Modified-Since: Sat, 01 Jan 2050 00:00:00 GMT', 'Range: bytes=0-5', 'Accept-Encoding: gzip' ]);
+	check('GET /rpc/usage_api_read', 401, via => 'postgrest', own => 1, headers => [ Authorization => 'Bearer x' ],
+	  what => 'with a token that is none');
+}
+
+# Requests that come at the same time.
+sub cases_at_once
+{
+	my $at_once = sub {
+		my ($request, $as, @bodies) = @_;
+		my ($method, $target) = split / /, $request;
+		my @answers = $transport->at_once(map { [ $method, $target, [ Authorization => basic($key{$as}) ],
+		  $json->encode($_) ] } @bodies);
+		my @faults = map { faults_of_answer($request, $_) } @answers;
+		report("$request: " . @bodies . ' at once', @faults);
+		return @answers;
+	};
+	my $statuses = sub { join ' ',
+	  map { my $status = $_; $status . 'x'
+	  . grep { $_->{status} == $status } @_ } grep { my $status = $_; grep { $_->{status} == $status } @_ } 200, 201, 400, 500 };
+	my $different = sub { my %ids = map { $_->{json}{id} => 1 } @_; scalar keys %ids };
+	my %event = (customerAlias => 'at once', eventType => 'call');
+
+	my @answers = $at_once->('POST /usage-events', 'acme',
+	  map { { %event, customerEventId => 'the same', eventTimestamp => '2024-01-01T00:00:00Z' } } 1 .. 20);
+	report('retries that race get one event', difference($statuses->(@answers), '201x20'), difference($different->(@answers), 1));
+	@answers = $at_once->('POST /usage-events', 'acme',
+	  map { { %event, customerEventId => 'others', eventProperties => { number => $_ } } } 1 .. 20);
+	report('corrections that race are all stored', difference($statuses->(@answers), '201x20'),
+	  difference($different->(@answers), 20));
+	my $history = check("GET /usage-events/$answers[0]{json}{id}/history", 200)->{json}{items};
+	report('as versions of one event, each superseded by the next', difference(scalar @$history, 20),
+	  map { difference($history->[$_]{supersededBy}, $_ < $#$history ? $history->[ $_ + 1 ]{id} : undef) } 0 .. $#$history);
+
+	@answers = $at_once->('POST /customer-aliases', 'acme',
+	  map { { customerId => "customer $_", value => 'raced for' } } 1 .. 20);
+	report('one customer gets the alias', difference($statuses->(@answers), '201x1 400x19'));
+	@answers = $at_once->('POST /customer-aliases', 'acme', map { { customerId => 'customer', value => 'agreed upon' } } 1 .. 20);
+	report('and of one customer it is one', difference($statuses->(@answers), '201x20'), difference($different->(@answers), 1));
+
+	@answers = $at_once->('POST /usage-events/batch', 'acme',
+	  map { my $sender = $_; [ map { { %event, customerEventId => 'batch ' . ($_ * 7 + $sender) % 50,
+	  eventProperties => { sender => $sender } } } 1 .. 50 ] } 1 .. 10);
+	report('batches that overlap do not deadlock', difference($statuses->(@answers), '200x10'));
+}
+
+# More requests than a key may send.
+sub cases_rate
+{
+	make_account('hasty');
+	$transport->with_rate_limit(sub {
+		my @statuses = map { check('GET /customer-aliases', [ 200, 429 ], own => 1, as => 'hasty',
+		  what => "request $_")->{status} } 1 .. 20;
+		report('some are answered, then none', join(' ', @statuses) =~ /^200( 200)+( 429)+$/ ? '' : "@statuses");
+		check('POST /usage-events', 429, own => 1, as => 'hasty', body => { customerAlias => 'a', eventType => 't' },
+		  error => { code => '429', message => 'too many requests' });
+		check('GET /customer-aliases', 200, as => 'globex', what => 'of another account');
+		my ($id) = split /:/, $key{hasty};
+		check('GET /customer-aliases', 401, headers => [ Authorization => basic("$id:x") ],
+		  what => 'of somebody who knows the id only');
+	});
+	check('GET /customer-aliases', 200, as => 'hasty', what => 'once it may send more');
+}
+
+# All keys, whose secrets must be nowhere but with their owners.
+sub keys_of_accounts
+{
+	return %key;
+}
+
+sub run_cases
+{
+	($transport) = @_;
+	($schema) = $transport->sql(q{SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'usage_events'});
+	($web_role) = $transport->sql(
+		"SELECT rolname FROM pg_roles WHERE has_function_privilege(oid, '$schema.usage_api_read()', 'EXECUTE') AND NOT rolcanlogin AND NOT rolsuper");
+	make_account($_) foreach qw(acme globex lister mapper);
+
+	cases_credentials();
+	cases_version();
+	cases_routes();
+	cases_create();
+	cases_refused();
+	cases_batch();
+	make_listed();
+	cases_pages();
+	cases_filters();
+	cases_aliases();
+	cases_settings();
+	cases_raised();
+	cases_direct();
+	cases_next_client();
+	return if $transport->{kind} ne 'http';
+
+	cases_wire();
+	cases_at_once();
+	cases_rate();
+}
+
+1;
