@@ -205,14 +205,14 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
 AS 'MODULE_PATHNAME', 'rotate_api_key';
 
 COMMENT ON FUNCTION usage_events.rotate_api_key(text, interval) IS
-'Makes another API key of the same account and label, and lets the old one expire after the grace. Errors: 22004 for NULL, 22023 for a key that does not exist or a negative grace';
+'Makes another API key of the same account and label, and lets the old one expire after the grace. Errors: 22004 for NULL, 22023 for a key that does not exist or has expired, or a negative grace';
 
 CREATE FUNCTION usage_events.expire_api_key(client_id text, expires_at timestamptz) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'expire_api_key';
 
 COMMENT ON FUNCTION usage_events.expire_api_key(text, timestamptz) IS
-'Lets an API key expire at that moment, or never for NULL. Errors: 22004 for NULL as the key, 22023 for one that does not exist';
+'Lets an API key expire at that moment, or never for NULL: one that has expired is good again then. Errors: 22004 for NULL as the key, 22023 for one that does not exist';
 
 CREATE FUNCTION usage_events.revoke_api_key(client_id text) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -393,7 +393,7 @@ AS 'MODULE_PATHNAME', 'list_usage_events';
 
 COMMENT ON FUNCTION @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz) IS
 'List usage events
-A page of the session''s account''s events, {"items", "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), page_offset of them skipped, from a cursor of an earlier page on (after or before), sorted by createdAt or eventTimestamp, ASC or DESC; of any of the aliases, of aliases that are mapped to no customer, of a type, with an id (the event''s or the sender''s), before a moment (exclusive) and after one (inclusive). The pages after the first show the list as it was then. totalResultSize is exact, and null where more than usage_events.list_total_limit events would have to be looked at. Errors: 22023 naming each faulty argument by its name in the HTTP API';
+A page of the session''s account''s events, {"items", "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), page_offset of them skipped, from a cursor of an earlier page on (after or before), sorted by createdAt or eventTimestamp, ASC or DESC; of any of the aliases, of aliases that are mapped to no customer, of a type, with an id (the event''s or the sender''s), before a moment (exclusive) and after one (inclusive). The pages after the first show the list as it was then, but for transactions that were still open. totalResultSize is exact, and null where more than usage_events.list_total_limit events would have to be looked at. Errors: 22023 naming each faulty argument by its name in the HTTP API';
 
 CREATE VIEW @extschema@.usage_events WITH (security_invoker = true) AS
 SELECT id,
@@ -493,7 +493,7 @@ AS 'MODULE_PATHNAME', 'list_customer_aliases';
 
 COMMENT ON FUNCTION @extschema@.list_customer_aliases(integer, text, text, text) IS
 'List customer aliases
-A page of the session''s account''s aliases, the newest first, or the one of that value, as list_usage_events() lists events. Errors as there';
+A page of the session''s account''s aliases, the newest first, or the one of that value, in pages as those of list_usage_events(), each of the moment at which it is read. Errors as there';
 
 CREATE VIEW @extschema@.customer_aliases WITH (security_invoker = true) AS
 SELECT id,
@@ -514,7 +514,8 @@ COMMENT ON COLUMN @extschema@.customer_aliases.created_at IS 'When the alias was
 COMMENT ON COLUMN @extschema@.customer_aliases.account_id IS 'The account whose customer it is';
 
 -- One step of the recursion is one search in an index: from an alias to the next.
-CREATE VIEW @extschema@.unmapped_customer_aliases WITH (security_invoker = true) AS
+-- So is each look whether it is mapped: OFFSET 0 keeps the planner from a join.
+CREATE VIEW usage_events.unmapped_alias WITH (security_invoker = true) AS
 WITH RECURSIVE alias (value) AS (
     (SELECT customer_alias FROM usage_events.event
      WHERE account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
@@ -527,18 +528,27 @@ WITH RECURSIVE alias (value) AS (
     FROM alias
     WHERE alias.value IS NOT NULL
 )
-SELECT alias.value AS customer_alias,
-       (SELECT pg_catalog.max(event_timestamp) FROM usage_events.event
-        WHERE account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
-          AND customer_alias OPERATOR(pg_catalog.=) alias.value) AS last_event_timestamp
+SELECT alias.value
 FROM alias
 WHERE alias.value OPERATOR(pg_catalog.<>) 'VOID'
   AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS mapped
                   WHERE mapped.account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
-                    AND mapped.deleted_at IS NULL AND mapped.value OPERATOR(pg_catalog.=) alias.value)
+                    AND mapped.deleted_at IS NULL AND mapped.value OPERATOR(pg_catalog.=) alias.value
+                  OFFSET 0)
   AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS mapped
                   WHERE mapped.account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
-                    AND mapped.deleted_at IS NULL AND mapped.customer_id OPERATOR(pg_catalog.=) alias.value);
+                    AND mapped.deleted_at IS NULL AND mapped.customer_id OPERATOR(pg_catalog.=) alias.value
+                  OFFSET 0);
+
+COMMENT ON VIEW usage_events.unmapped_alias IS 'Aliases of the session''s account''s events that belong to no customer yet';
+COMMENT ON COLUMN usage_events.unmapped_alias.value IS 'The alias';
+
+CREATE VIEW @extschema@.unmapped_customer_aliases WITH (security_invoker = true) AS
+SELECT alias.value AS customer_alias,
+       (SELECT pg_catalog.max(event_timestamp) FROM usage_events.event
+        WHERE account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
+          AND customer_alias OPERATOR(pg_catalog.=) alias.value) AS last_event_timestamp
+FROM usage_events.unmapped_alias AS alias;
 
 COMMENT ON VIEW @extschema@.unmapped_customer_aliases IS 'Aliases of the session''s account''s events that belong to no customer yet; the alias VOID never does';
 COMMENT ON COLUMN @extschema@.unmapped_customer_aliases.customer_alias IS 'The alias';
@@ -643,7 +653,7 @@ BEGIN
     END IF;
 
     EXECUTE 'GRANT USAGE ON SCHEMA usage_events, @extschema@ TO ' || role;
-    EXECUTE 'GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias TO ' || role;
+    EXECUTE 'GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.unmapped_alias TO ' || role;
     EXECUTE 'GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history, @extschema@.rejected_usage_events, @extschema@.customer_aliases, @extschema@.unmapped_customer_aliases TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.get_usage_event(uuid), @extschema@.get_usage_event_history(uuid), @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz), @extschema@.list_customer_aliases(integer, text, text, text) TO ' || role;
     IF access = 'read' THEN
@@ -696,6 +706,21 @@ BEGIN
         EXECUTE format('REVOKE ALL ON %s FROM %s', object.name, role);
     END LOOP;
     EXECUTE 'REVOKE USAGE ON SCHEMA usage_events, @extschema@ FROM ' || role;
+
+    -- What another role granted, only that one can revoke.
+    FOR object IN
+        SELECT DISTINCT acl.grantor::regrole AS grantor
+        FROM pg_class AS relation, aclexplode(relation.relacl) AS acl
+        WHERE relation.relnamespace = 'usage_events'::regnamespace AND acl.grantee = role
+        UNION
+        SELECT DISTINCT acl.grantor::regrole
+        FROM pg_proc AS function, aclexplode(function.proacl) AS acl
+        WHERE function.pronamespace = 'usage_events'::regnamespace AND acl.grantee = role
+    LOOP
+        RAISE WARNING USING ERRCODE = 'privilege_not_revoked',
+            MESSAGE = format('role %s keeps what role %s granted to it', role, object.grantor),
+            HINT = 'Call usage_events.revoke_access() as that role, too.';
+    END LOOP;
 END
 $$;
 

@@ -129,7 +129,7 @@ pg_uuid_t *
 account_argument(FunctionCallInfo fcinfo, int number)
 {
 	if (PG_ARGISNULL(number))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("account of a usage event must not be null")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("account must not be null")));
 	return PG_GETARG_UUID_P(number);
 }
 

@@ -58,13 +58,14 @@ static Statement set_expiry = {
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID},
 };
 
-/* Never later than the key would have expired anyway. */
+/* Never later than the key would have expired anyway; and one that has expired brings forth no other. */
 static Statement advance_expiry = {
 	.sql = "UPDATE usage_events.api_key SET expires_at = LEAST(expires_at, $3)"
 		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND client_id OPERATOR(pg_catalog.=) $2"
+		   " AND (expires_at IS NULL OR expires_at OPERATOR(pg_catalog.>) $4)"
 		   " RETURNING label",
-	.argument_count = 3,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID},
+	.argument_count = 4,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
 static Statement list_keys = {
@@ -252,10 +253,13 @@ rotate_api_key(PG_FUNCTION_ARGS)
 	nest_level = account_enter(&account_id);
 	SPI_connect();
 	statement_execute(&advance_expiry,
-					  (Datum[]){UUIDPGetDatum(&account_id), PointerGetDatum(client_id), TimestampTzGetDatum(end)},
+					  (Datum[]){UUIDPGetDatum(&account_id), PointerGetDatum(client_id), TimestampTzGetDatum(end),
+								TimestampTzGetDatum(now)},
 					  NULL);
 	if (SPI_processed == 0)
-		refuse_unknown_key(client_id);
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("API key \"%s\" does not exist, or has expired", text_to_cstring(client_id)),
+						errhint("usage_events.create_api_key(account_id, label) makes a new one.")));
 	issue_key(fcinfo, &account_id,
 			  DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)));
 	SPI_finish();

@@ -13,6 +13,16 @@
 
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_";
 
+/* The last letter may have bits to spare.  They must be zero, or one thing would have many names. */
+static bool
+is_canonical(const char *encoded, int length, const void *bytes, int byte_count)
+{
+	char *again = palloc(pg_b64_enc_len(byte_count) + 1);
+
+	return pg_b64_encode(bytes, byte_count, again, pg_b64_enc_len(byte_count)) == length &&
+		   memcmp(encoded, again, length) == 0;
+}
+
 /* Decodes either form, with its padding or without; false for what is neither. */
 bool
 base64_decode(EventText encoded, EventText *decoded)
@@ -40,7 +50,7 @@ base64_decode(EventText encoded, EventText *decoded)
 	bytes = palloc(pg_b64_dec_len(length) + 1);
 	decoded->length = pg_b64_decode(padded, length, bytes, pg_b64_dec_len(length));
 	decoded->data = bytes;
-	return decoded->length >= 0;
+	return decoded->length >= 0 && is_canonical(padded, length, bytes, decoded->length);
 }
 
 /* Encodes in the URL-safe form, without padding. */

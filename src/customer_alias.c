@@ -12,6 +12,7 @@
 
 #include "account.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "event_check.h"
 #include "event_id.h"
 #include "event_json.h"
@@ -25,6 +26,7 @@
 
 #define ALIAS_HINT \
 	"A customer alias is an object with the strings \"customerId\" and \"value\", and optionally \"label\" (string)."
+#define CHANGE_HINT "An alias is changed by an object with its new \"label\", a string or null."
 
 /* How often a value may turn out taken and then free again before we give up. */
 #define MAX_ATTEMPTS 100
@@ -147,7 +149,7 @@ check_text_member(List *faults, Jsonb *body, const char *name, bool required, Ev
 }
 
 static void
-report_faults(const List *faults)
+report_faults(const List *faults, const char *hint)
 {
 	StringInfoData detail;
 
@@ -156,33 +158,34 @@ report_faults(const List *faults)
 	initStringInfo(&detail);
 	faults_describe(&detail, "", "The alias", faults);
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid customer alias"),
-					errdetail_internal("%s", detail.data), errhint(ALIAS_HINT)));
+					errdetail_internal("%s", detail.data), errhint("%s", hint)));
 }
 
 static void
-require_object(Jsonb *body)
+require_object(Jsonb *body, const char *hint)
 {
 	if (!json_is_object(body))
-		report_faults(fault_add(NIL, NULL, psprintf("must be a JSON object, not %s", json_document_kind(body))));
+		report_faults(fault_add(NIL, NULL, psprintf("must be a JSON object, not %s", json_document_kind(body))), hint);
 }
 
 static bool
 text_equal(EventText a, EventText b)
 {
-	return (a.data == NULL) == (b.data == NULL) && a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
+	return a.length == b.length && (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
 }
 
-/* The value is taken: fine if by the very same alias, which is a retry then. */
+/*
+ * The value is taken: fine if by the same customer, which is a retry then.  The
+ * label may have been changed since the first time.
+ */
 static void
 require_same(const CustomerAlias *alias)
 {
 	EventText customer_id = text_column(0, COLUMN_CUSTOMER_ID);
 
 	if (!text_equal(customer_id, alias->customer_id))
-		report_faults(
-			fault_add(NIL, "value", psprintf("is an alias of customer %s already", fault_quote(customer_id))));
-	if (!text_equal(text_column(0, COLUMN_LABEL), alias->label))
-		report_faults(fault_add(NIL, "value", "is an alias of this customer already, with another label"));
+		report_faults(fault_add(NIL, "value", psprintf("is an alias of customer %s already", fault_quote(customer_id))),
+					  ALIAS_HINT);
 }
 
 /* What can be done with aliases -------------------------------------------- */
@@ -203,13 +206,15 @@ customer_alias_create(const pg_uuid_t *account_id, Jsonb *body)
 	pg_uuid_t id;
 	Jsonb *json;
 
-	require_object(body);
+	require_object(body, ALIAS_HINT);
 	faults = check_text_member(faults, body, "customerId", true, &alias.customer_id);
 	faults = check_text_member(faults, body, "value", true, &alias.value);
 	faults = check_text_member(faults, body, "label", false, &alias.label);
+	if (text_equal(alias.customer_id, EVENT_TEXT(VOID_ALIAS)))
+		faults = fault_add(faults, "customerId", "is reserved: events with that alias are taken back");
 	if (text_equal(alias.value, EVENT_TEXT(VOID_ALIAS)))
 		faults = fault_add(faults, "value", "is reserved: events with that alias are taken back");
-	report_faults(faults);
+	report_faults(faults, ALIAS_HINT);
 	account_require(account_id);
 
 	event_id_generate(&id);
@@ -268,11 +273,11 @@ customer_alias_update(const pg_uuid_t *account_id, const pg_uuid_t *id, Jsonb *b
 	JsonbValue value;
 	List *faults;
 
-	require_object(body);
+	require_object(body, CHANGE_HINT);
 	faults = check_text_member(NIL, body, "label", false, &label);
 	if (!json_member(body, "label", &value))
 		faults = fault_add(faults, "label", "is missing");
-	report_faults(faults);
+	report_faults(faults, CHANGE_HINT);
 
 	return change(&set_label, account_id, id, label.data != NULL ? text_datum(label) : 0, label.data == NULL);
 }
@@ -306,8 +311,7 @@ count_total(const pg_uuid_t *account_id, ListPage *page, const char *value)
 					 list_conditions(&query, account_id, value),
 					 sql_query_argument(&query, INT8OID, Int64GetDatum((int64) list_page_total_limit() + 1)));
 	sql_query_execute(&query);
-	if (SPI_processed <= (uint64) list_page_total_limit())
-		page->total = (int64) SPI_processed;
+	page->total = SPI_processed <= (uint64) list_page_total_limit() ? (int64) SPI_processed : TOTAL_UNKNOWN;
 }
 
 /* The newest first. */
@@ -323,6 +327,7 @@ customer_alias_list(const pg_uuid_t *account_id, ListPage *page, const char *val
 	bool has_more;
 
 	page->order = LIST_ALIASES_BY_ID;
+	page->filters = value != NULL ? hash_bytes((const unsigned char *) value, (int) strlen(value)) : 0;
 	list_page_faults_report(list_page_check(faults, page));
 
 	sql_query_init(&query);
@@ -351,8 +356,7 @@ customer_alias_list(const pg_uuid_t *account_id, ListPage *page, const char *val
 		keys[place].id = *DatumGetUUIDP(column(i, COLUMN_ID, &isnull));
 	}
 	MemoryContextSwitchTo(spi_context);
-	if (!page->has_key)
-		count_total(account_id, page, value);
+	count_total(account_id, page, value);
 	SPI_finish();
 	return list_page_answer(page, items, keys, count, has_more);
 }

@@ -17,7 +17,7 @@
 
 #include "account.h"
 #include "catalog/pg_type.h"
-#include "customer_alias.h"
+#include "common/hashfn.h"
 #include "event_id.h"
 #include "event_json.h"
 #include "event_store.h"
@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 static Datum
 text_array(const List *texts)
@@ -42,11 +43,29 @@ text_array(const List *texts)
 	return statement_varlena_array(contents, count, TEXTOID);
 }
 
-/* Conditions: the text of each stands in both arms of the list's statement ------ */
+/* Tells lists of different filters apart. */
+static uint32
+filters_hash(const EventList *list)
+{
+	StringInfoData filters;
+	ListCell *cell;
 
-/* Those that an index can find. */
+	initStringInfo(&filters);
+	foreach(cell, list->customer_aliases)
+		appendStringInfo(&filters, "%s%c", (char *) lfirst(cell), '\0');
+	appendStringInfo(&filters, "%d %d %d", list->has_customer_aliases, list->unmapped_aliases_only,
+					 list_length(list->customer_aliases));
+	appendStringInfo(&filters, "%s%c%s%c", list->event_type != NULL ? list->event_type : "", '\0',
+					 list->event_id != NULL ? list->event_id : "", '\0');
+	appendStringInfo(&filters, "%d %d " INT64_FORMAT " " INT64_FORMAT, list->event_type != NULL, list->event_id != NULL,
+					 list->has_timestamp_before ? list->timestamp_before : -1,
+					 list->has_timestamp_after ? list->timestamp_after : -1);
+	return hash_bytes((unsigned char *) filters.data, filters.len);
+}
+
+/* What the list holds: these conditions stand in both arms of its statement. */
 static const char *
-indexed_conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList *list)
+conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList *list)
 {
 	StringInfoData sql;
 	pg_uuid_t *id;
@@ -56,7 +75,11 @@ indexed_conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "account_id OPERATOR(pg_catalog.=) %s",
 					 sql_query_argument(query, UUIDOID, UUIDPGetDatum(account_id)));
-	if (list->has_customer_aliases)
+	/* The index has its events in order for one alias, not for any of an array. */
+	if (list_length(list->customer_aliases) == 1)
+		appendStringInfo(&sql, " AND customer_alias OPERATOR(pg_catalog.=) %s",
+						 sql_query_argument(query, TEXTOID, CStringGetTextDatum(linitial(list->customer_aliases))));
+	else if (list->has_customer_aliases)
 		appendStringInfo(&sql, " AND customer_alias OPERATOR(pg_catalog.=) ANY (%s)",
 						 sql_query_argument(query, TEXTARRAYOID, text_array(list->customer_aliases)));
 	if (list->event_type != NULL)
@@ -81,27 +104,52 @@ indexed_conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList
 	return sql.data;
 }
 
-/* And those that need the row. */
-static const char *
-other_conditions(const EventList *list)
-{
-	if (!list->unmapped_aliases_only)
-		return "true";
-	return "event.customer_alias OPERATOR(pg_catalog.<>) '" VOID_ALIAS "'"
-		   " AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS alias"
-		   " WHERE alias.account_id OPERATOR(pg_catalog.=) $1 AND alias.deleted_at IS NULL"
-		   " AND alias.value OPERATOR(pg_catalog.=) event.customer_alias)"
-		   " AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS alias"
-		   " WHERE alias.account_id OPERATOR(pg_catalog.=) $1 AND alias.deleted_at IS NULL"
-		   " AND alias.customer_id OPERATOR(pg_catalog.=) event.customer_alias)";
-}
-
 /* Statements -------------------------------------------------------------- */
 
 static Datum
 first_value(bool *isnull)
 {
 	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
+}
+
+/*
+ * Without bitmaps, which are built of all rows before the first comes out: no
+ * statement here reads more than it says.  Only an id of either kind needs one.
+ */
+static void
+execute(SqlQuery *query, const EventList *list)
+{
+	int nest_level = NewGUCNestLevel();
+
+	if (list->event_id == NULL)
+		(void) set_config_option("enable_bitmapscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	sql_query_execute(query);
+	AtEOXact_GUC(true, nest_level);
+}
+
+/* Aliases that belong to no customer, of those asked for: from now on the list is of these. */
+static void
+resolve_unmapped(EventList *list, MemoryContext context)
+{
+	SqlQuery query;
+	MemoryContext spi_context;
+	List *aliases = NIL;
+
+	sql_query_init(&query);
+	sql_query_append(&query, "SELECT value FROM usage_events.unmapped_alias");
+	if (list->has_customer_aliases)
+		sql_query_append(&query, " WHERE value OPERATOR(pg_catalog.=) ANY (%s)",
+						 sql_query_argument(&query, TEXTARRAYOID, text_array(list->customer_aliases)));
+	execute(&query, list);
+
+	spi_context = MemoryContextSwitchTo(context);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		aliases = lappend(aliases, SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1));
+	MemoryContextSwitchTo(spi_context);
+	list->customer_aliases = aliases;
+	list->has_customer_aliases = true;
 }
 
 /* The newest id of the account: what comes later is not of this list. */
@@ -129,28 +177,26 @@ static void
 count_total(const pg_uuid_t *account_id, EventList *list)
 {
 	SqlQuery query;
-	const char *indexed;
+	const char *picked;
 	bool isnull;
-	int64 examined;
+	int64 total;
 
 	sql_query_init(&query);
-	indexed = indexed_conditions(&query, account_id, list);
+	picked = conditions(&query, account_id, list);
 	sql_query_append(&query,
-					 "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE %s)"
-					 " FROM (SELECT customer_alias FROM usage_events.event WHERE %s LIMIT %s) AS event",
-					 other_conditions(list), indexed,
-					 sql_query_argument(&query, INT8OID, Int64GetDatum((int64) list_page_total_limit() + 1)));
-	sql_query_execute(&query);
-	examined = DatumGetInt64(first_value(&isnull));
-	if (examined <= list_page_total_limit())
-		list->page.total = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+					 "SELECT pg_catalog.count(*) FROM (SELECT FROM usage_events.event WHERE %s LIMIT %s) AS event",
+					 picked, sql_query_argument(&query, INT8OID, Int64GetDatum((int64) list_page_total_limit() + 1)));
+	execute(&query, list);
+	total = DatumGetInt64(first_value(&isnull));
+	if (total <= list_page_total_limit())
+		list->page.total = total;
 }
 
 /*
- * Whether all events that the indexed conditions pick are looked at and sorted.
+ * Whether all events of the list are looked at and sorted.
  * Where they are known to be few that is safe, and walking along the order until
- * enough of them have passed by is not: they may all be at its far end.  Indexes have the events of one
- * alias by timestamp, and those of a type by id.
+ * enough of them have passed by is not: they may all be at its far end.  Indexes
+ * have the events of one alias by timestamp, and those of a type by id.
  */
 static bool
 gathers(const EventList *list)
@@ -186,18 +232,18 @@ read_page(const pg_uuid_t *account_id, EventList *list)
 	const char *direction = descending ? "DESC" : "ASC";
 	const char *order;
 	SqlQuery query;
-	const char *indexed;
-	const char *picked;
+	const char *listed;
+	const char *beyond;
 	const char *limit;
 	const char *newest = NULL;
 
 	sql_query_init(&query);
-	indexed = indexed_conditions(&query, account_id, list);
-	picked = psprintf("%s AND %s", other_conditions(list), beyond_key(&query, page, descending ? "<" : ">"));
+	listed = conditions(&query, account_id, list);
+	beyond = beyond_key(&query, page, descending ? "<" : ">");
 	if (page->has_key)
 	{
 		newest = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&page->newest));
-		picked = psprintf("%s AND id OPERATOR(pg_catalog.<=) %s", picked, newest);
+		beyond = psprintf("%s AND id OPERATOR(pg_catalog.<=) %s", beyond, newest);
 	}
 	order = page->order == LIST_EVENTS_BY_ID ? psprintf("ORDER BY id %s", direction)
 											 : psprintf("ORDER BY event_timestamp %s, id %s", direction, direction);
@@ -207,23 +253,23 @@ read_page(const pg_uuid_t *account_id, EventList *list)
 	sql_query_append(&query,
 					 "SELECT " EVENT_ROW_COLUMNS " FROM ((SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event");
 	if (gathers(list))
-		sql_query_append(&query,
-						 " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) ANY (ARRAY("
-						 "SELECT id FROM (SELECT id, customer_alias, event_timestamp"
-						 " FROM usage_events.event WHERE %s OFFSET 0) AS event WHERE %s %s LIMIT %s)))",
-						 indexed, picked, order, limit);
+		sql_query_append(
+			&query,
+			" WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) ANY (ARRAY("
+			"SELECT id FROM (SELECT id, event_timestamp FROM usage_events.event WHERE %s OFFSET 0) AS event WHERE %s %s LIMIT %s)))",
+			listed, beyond, order, limit);
 	else
-		sql_query_append(&query, " WHERE %s AND %s %s LIMIT %s)", indexed, picked, order, limit);
+		sql_query_append(&query, " WHERE %s AND %s %s LIMIT %s)", listed, beyond, order, limit);
 	if (page->has_key)
 		sql_query_append(&query,
 						 " UNION ALL (SELECT " EVENT_ROW_COLUMNS " FROM (SELECT * FROM usage_events.superseded_event"
 						 " WHERE account_id OPERATOR(pg_catalog.=) $1"
 						 " AND superseded_by OPERATOR(pg_catalog.>) %s OFFSET 0) AS event"
 						 " WHERE %s AND %s %s LIMIT %s)",
-						 newest, indexed, picked, order, limit);
+						 newest, listed, beyond, order, limit);
 	sql_query_append(&query, ") AS page %s LIMIT %s OFFSET %s", order, limit,
 					 sql_query_argument(&query, INT8OID, Int64GetDatum((int64) page->offset)));
-	sql_query_execute(&query);
+	execute(&query, list);
 }
 
 /* Reads the page that is asked for, or refuses to: with the faults that were found before, and its own. */
@@ -238,9 +284,12 @@ event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults)
 	int count;
 	bool has_more;
 
+	page->filters = filters_hash(list);
 	list_page_faults_report(list_page_check(faults, page));
 
 	SPI_connect();
+	if (list->unmapped_aliases_only)
+		resolve_unmapped(list, context);
 	if (!page->has_key)
 	{
 		read_newest(account_id, page);

@@ -21,6 +21,7 @@
 #include "event_list.h"
 #include "event_timestamp.h"
 #include "fmgr.h"
+#include "http_authenticate.h"
 #include "http_request.h"
 #include "http_response.h"
 #include "mb/pg_wchar.h"
@@ -90,7 +91,8 @@ parse_body(const char *text, int length)
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED &&
+			error->sqlerrcode != ERRCODE_FEATURE_NOT_SUPPORTED) /* escapes, in a database without an encoding */
 			PG_RE_THROW();
 		FlushErrorState();
 		refuse_body(error);
@@ -143,6 +145,18 @@ read_boolean(HttpRequest *request, const char *name, bool *value)
 		request->faults = fault_add(request->faults, name, "must be \"true\" or \"false\"");
 }
 
+/* An offset's "+" that was sent as it is, which in a query means a space. */
+static const char *
+with_plus(const char *text)
+{
+	char *copy = pstrdup(text);
+	char *space = strrchr(copy, ' ');
+
+	if (space != NULL && space > strchr(copy, 'T') && strchr(copy, 'T') != NULL)
+		*space = '+';
+	return copy;
+}
+
 static void
 read_timestamp(HttpRequest *request, const char *name, bool *given, TimestampTz *value)
 {
@@ -152,7 +166,7 @@ read_timestamp(HttpRequest *request, const char *name, bool *given, TimestampTz 
 	*given = text != NULL;
 	if (text == NULL)
 		return;
-	fault = event_timestamp_from_text(cstring_event_text(text), value);
+	fault = event_timestamp_from_text(cstring_event_text(with_plus(text)), value);
 	if (fault != NULL)
 		request->faults =
 			fault_add(request->faults, name, psprintf("%s: %s", fault, fault_quote(cstring_event_text(text))));
@@ -165,6 +179,9 @@ read_page(HttpRequest *request, ListPage *page)
 	page->after = http_parameter(request, "after");
 	page->before = http_parameter(request, "before");
 }
+
+/* So many events at once: what a refused one takes of memory is some kB, whatever its length. */
+#define MAX_BATCH 20000
 
 /* Handlers ---------------------------------------------------------------- */
 
@@ -187,7 +204,14 @@ post_usage_event_batch(HttpCall *call)
 {
 	EventBatch batch;
 
-	event_batch_from_json(body_json(call), &batch);
+	Jsonb *body = body_json(call);
+
+	if (JB_ROOT_COUNT(body) > MAX_BATCH)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid batch of usage events"),
+						errdetail("A batch has at most %d events over HTTP, not %u.", MAX_BATCH,
+								  (unsigned) JB_ROOT_COUNT(body)),
+						errhint("Send several.")));
+	event_batch_from_json(body, &batch);
 	event_batch_store(account_current(), &batch);
 	return event_batch_outcomes(&batch);
 }
@@ -344,6 +368,7 @@ serve(FunctionCallInfo fcinfo, bytea *body)
 	const HttpRoute *route;
 	Jsonb *answer;
 
+	http_require_authenticated();
 	http_request_read(&call.request);
 	route = find_route(&call);
 	if (route->handler == NULL)

@@ -9,8 +9,11 @@
  */
 #include "postgres.h"
 
+#include "http_authenticate.h"
+
 #include "api_key.h"
 #include "base64.h"
+#include "compat.h"
 #include "fmgr.h"
 #include "http_request.h"
 #include "http_response.h"
@@ -22,6 +25,9 @@
 
 #define CREDENTIALS_HINT \
 	"Send \"Authorization: Basic\" with the base64 form of \"<client id>:<client secret>\", as curl -u does."
+
+/* The transaction that was authenticated last. */
+static LocalTransactionId authenticated_in = InvalidLocalTransactionId;
 
 static void
 refuse(const char *message, const char *hint)
@@ -99,7 +105,17 @@ authenticate(PG_FUNCTION_ARGS pg_attribute_unused())
 	require_credentials(http_header(headers, "authorization"));
 	require_version(http_header(headers, "sequence-version"));
 	http_set_headers();
+	authenticated_in = current_local_transaction_id();
 	PG_RETURN_VOID();
+}
+
+/* A PostgREST without the pre-request must not serve the default account to everybody. */
+void
+http_require_authenticated(void)
+{
+	if (authenticated_in != current_local_transaction_id())
+		refuse("request was not authenticated",
+			   "PostgREST's db-pre-request must be usage_events.authenticate_request.");
 }
 
 /* usage_events.authenticate_request() */

@@ -20,6 +20,9 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+/* More than anybody needs, and few enough to be looked through. */
+#define MAX_PARAMETERS 1000
+
 /* A setting of the request; NULL where there is no request.  It is empty after one. */
 static const char *
 request_setting(const char *name)
@@ -190,6 +193,9 @@ http_request_read(HttpRequest *request)
 
 	foreach(cell, split(query + 1, query + strlen(query), '&'))
 	{
+		if (list_length(request->parameters) + list_length(request->faults) > MAX_PARAMETERS)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("too many parameters"),
+							errdetail("A request has at most %d.", MAX_PARAMETERS)));
 		if (*(char *) lfirst(cell) != '\0')
 			read_parameter(request, lfirst(cell));
 	}

@@ -30,10 +30,12 @@ set_for_transaction(const char *name, const char *value)
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 }
 
+/* 200 need not be set: a function that only reads may run in parallel, where nothing can be. */
 void
 http_set_status(int status)
 {
-	set_for_transaction("response.status", psprintf("%d", status));
+	if (status != 200)
+		set_for_transaction("response.status", psprintf("%d", status));
 }
 
 /* The headers of every answer that is no error. */

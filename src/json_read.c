@@ -6,6 +6,10 @@
 
 #include "json_read.h"
 
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
 /* What kind of JSON value this is, with its article. */
 const char *
 json_kind(const JsonbValue *value)
@@ -72,4 +76,44 @@ EventText
 json_string(const JsonbValue *value)
 {
 	return (EventText){value->val.string.val, value->val.string.len};
+}
+
+/*
+ * A number of jsonb is a numeric, whose first two bytes tell whether it is of the
+ * short form (see numeric.c): that one has a few hundred digits at most.
+ */
+#define NUMERIC_IS_SHORT(number) ((*(const uint16 *) VARDATA_ANY(number) & 0x8000) != 0)
+
+/*
+ * What the JSON takes as it is stored, `size`, or more where it has numbers that
+ * are short to store and long to write: 1e131071 takes 12 bytes, and 131,072 as
+ * text.  Stops counting beyond the limit.
+ */
+Size
+json_written_size(const JsonbContainer *container, Size size, Size limit)
+{
+	int count = JsonContainerSize(container);
+	int first = JsonContainerIsObject(container) ? count : 0;
+	const char *values = (const char *) (container->children + first + count);
+
+	check_stack_depth();
+	for (int i = first; i < first + count && size <= limit; i++)
+	{
+		JEntry entry = container->children[i];
+		const char *value;
+
+		if (!JBE_ISNUMERIC(entry) && !JBE_ISCONTAINER(entry))
+			continue;
+		value = values + INTALIGN(getJsonbOffset(container, i));
+		if (JBE_ISCONTAINER(entry))
+			size = json_written_size((const JsonbContainer *) value, size, limit);
+		else if (!NUMERIC_IS_SHORT(value))
+		{
+			char *text = DatumGetCString(DirectFunctionCall1(numeric_out, PointerGetDatum(value)));
+
+			size += strlen(text);
+			pfree(text);
+		}
+	}
+	return size;
 }

@@ -13,5 +13,6 @@ extern const char *json_document_kind(Jsonb *json);
 extern bool json_is_object(Jsonb *json);
 extern bool json_member(Jsonb *object, const char *key, JsonbValue *value);
 extern EventText json_string(const JsonbValue *value);
+extern Size json_written_size(const JsonbContainer *container, Size size, Size limit);
 
 #endif /* USAGE_EVENTS_JSON_READ_H */

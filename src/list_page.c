@@ -25,8 +25,8 @@
 
 #define CURSOR_VERSION 1
 
-/* version, order and direction, key, newest, total, checksum */
-#define CURSOR_SIZE (1 + 1 + 8 + UUID_LEN + UUID_LEN + 8 + 4)
+/* version, order and direction, filters, key, newest, total, checksum */
+#define CURSOR_SIZE (1 + 1 + 4 + 8 + UUID_LEN + UUID_LEN + 8 + 4)
 
 static int total_limit = 50000;
 
@@ -106,6 +106,7 @@ cursor_to_text(const ListPage *page, const ListKey *key)
 
 	*at++ = CURSOR_VERSION;
 	*at++ = order_byte(page);
+	put(&at, &page->filters, sizeof(page->filters));
 	put_int64(&at, key->timestamp);
 	put(&at, key->id.data, UUID_LEN);
 	put(&at, page->newest.data, UUID_LEN);
@@ -129,10 +130,11 @@ cursor_from_text(const char *text, ListPage *page)
 	memcpy(&crc, decoded.data + CURSOR_SIZE - sizeof(crc), sizeof(crc));
 	if (pg_ntoh32(crc) != checksum(decoded.data, CURSOR_SIZE - sizeof(crc)))
 		return "is not a cursor of this list";
-	if (decoded.data[1] != order_byte(page))
-		return "is a cursor of another list, or of this one sorted in another way";
-
 	at = decoded.data + 2;
+	if (decoded.data[1] != order_byte(page) ||
+		memcmp(take(&at, sizeof(page->filters)), &page->filters, sizeof(page->filters)) != 0)
+		return "is a cursor of a list with other filters or another order";
+
 	page->key.timestamp = take_int64(&at);
 	memcpy(page->key.id.data, take(&at, UUID_LEN), UUID_LEN);
 	memcpy(page->newest.data, take(&at, UUID_LEN), UUID_LEN);

@@ -33,6 +33,7 @@ typedef struct ListPage
 	const char *before;
 	ListOrder order;
 	bool descending;
+	uint32 filters; /* a hash of what else the list depends on */
 
 	/* From here on as list_page_check() finds it in the cursor. */
 	bool has_key;  /* false: the first page */
@@ -44,7 +45,7 @@ typedef struct ListPage
 
 #define LIST_DEFAULT_LIMIT 20
 #define LIST_MAX_LIMIT 100
-#define LIST_MAX_OFFSET 1000000
+#define LIST_MAX_OFFSET 10000
 #define TOTAL_UNKNOWN (-1)
 
 #define LIST_PAGE_DEFAULTS \

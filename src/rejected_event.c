@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "event_id.h"
 #include "event_json.h"
+#include "json_read.h"
 #include "statement.h"
 #include "utils/builtins.h"
 
@@ -30,17 +31,28 @@ static Statement take_rejected = {
 	.argument_types = {UUIDOID, UUIDARRAYOID},
 };
 
+/* Larger bodies are not kept: nobody sends such an event, and it may be one in a million. */
+#define MAX_BODY_BYTES (1024 * 1024)
+
 static EventText
 body_text(const BatchElement *element)
 {
 	Jsonb *json;
 	char *text;
+	EventText copy;
 
 	if (element->body != NULL)
 		return (EventText){VARDATA_ANY(element->body), VARSIZE_ANY_EXHDR(element->body)};
+
 	json = JsonbValueToJsonb(unconstify(JsonbValue *, &element->json));
+	if (json_written_size(&json->root, VARSIZE(json), MAX_BODY_BYTES) > MAX_BODY_BYTES)
+		return EVENT_TEXT("\"too large to be kept\"");
 	text = JsonbToCString(NULL, &json->root, VARSIZE(json));
-	return (EventText){text, (int) strlen(text)};
+	copy.length = (int) strlen(text);
+	copy.data = pnstrdup(text, copy.length);
+	pfree(text);
+	pfree(json);
+	return copy;
 }
 
 /* Keeps the refused events of a batch. */

@@ -59,12 +59,21 @@ plan_statement(Statement *statement)
 void
 statement_execute(Statement *statement, Datum *arguments, const char *nulls)
 {
-	int result;
+	volatile int result = 0;
 
-	if (statement->plan == NULL || is_outdated(statement))
+	if (statement->plan == NULL || (statement->running == 0 && is_outdated(statement)))
 		plan_statement(statement);
 
-	result = SPI_execute_plan(statement->plan, arguments, nulls, statement->read_only, 0);
+	statement->running++;
+	PG_TRY();
+	{
+		result = SPI_execute_plan(statement->plan, arguments, nulls, statement->read_only, 0);
+	}
+	PG_FINALLY();
+	{
+		statement->running--;
+	}
+	PG_END_TRY();
 	if (result < 0)
 		elog(ERROR, "could not execute \"%s\": %s", statement->sql, SPI_result_code_string(result));
 	if (result != SPI_OK_SELECT)

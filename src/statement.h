@@ -23,6 +23,7 @@ typedef struct Statement
 	SPIPlanPtr plan; /* NULL until first used */
 	TimestampTz planned_at;
 	uint64 rows_when_planned; /* that this backend had written */
+	int running;              /* a trigger of the user's may come back to the same statement */
 } Statement;
 
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);

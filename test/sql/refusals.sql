@@ -88,3 +88,10 @@ SELECT usage_events.create_event('00000000-0000-8000-8000-000000000001', '{}');
 SELECT usage_events.create_event('0184421e-a9cc-711b-af93-bf0511d4d833', '{"customerAlias": "acme", "eventType": "login"}');
 \echo :LAST_ERROR_SQLSTATE
 DROP FUNCTION faults(jsonb);
+-- short to store, long to write
+SELECT create_usage_event('{"customerAlias": "a", "eventType": "t", "eventProperties": {"n": 1e131071}}');
+SELECT create_usage_event('{"customerAlias": "a", "eventType": "t", "eventProperties": {"n": [{"m": 1e-16383}, -1e16383, 1e16383, {"o": 1e16383}]}}');
+SELECT length(create_usage_event('{"customerAlias": "a", "eventType": "t", "eventProperties": {"n": [1e16383, 1e-16383, {"m": 1e16383}]}}') ->> 'eventProperties') AS written;
+SELECT ingest_usage_events('[{"eventProperties": {"n": [1e131071, 1e131071, 1e131071, 1e131071, 1e131071, 1e131071, 1e131071, 1e131071, 1e131071]}}]') -> 'refused' AS refused;
+SELECT body FROM rejected_usage_events ORDER BY id DESC LIMIT 1;
+TRUNCATE usage_events.rejected_event;
