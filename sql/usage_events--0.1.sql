@@ -718,7 +718,7 @@ BEGIN
         FROM pg_proc AS function, aclexplode(function.proacl) AS acl
         WHERE function.pronamespace = 'usage_events'::regnamespace AND acl.grantee = role
     LOOP
-        RAISE WARNING USING ERRCODE = 'privilege_not_revoked',
+        RAISE WARNING USING ERRCODE = '01006', -- privilege not revoked
             MESSAGE = format('role %s keeps what role %s granted to it', role, object.grantor),
             HINT = 'Call usage_events.revoke_access() as that role, too.';
     END LOOP;

@@ -18,6 +18,7 @@
 #include "account.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "customer_alias.h"
 #include "event_id.h"
 #include "event_json.h"
 #include "event_store.h"
@@ -57,9 +58,9 @@ filters_hash(const EventList *list)
 					 list_length(list->customer_aliases));
 	appendStringInfo(&filters, "%s%c%s%c", list->event_type != NULL ? list->event_type : "", '\0',
 					 list->event_id != NULL ? list->event_id : "", '\0');
-	appendStringInfo(&filters, "%d %d " INT64_FORMAT " " INT64_FORMAT, list->event_type != NULL, list->event_id != NULL,
-					 list->has_timestamp_before ? list->timestamp_before : -1,
-					 list->has_timestamp_after ? list->timestamp_after : -1);
+	appendStringInfo(&filters, "%d %d %d %d " INT64_FORMAT " " INT64_FORMAT, list->event_type != NULL,
+					 list->event_id != NULL, list->has_timestamp_before, list->has_timestamp_after,
+					 list->timestamp_before, list->timestamp_after);
 	return hash_bytes((unsigned char *) filters.data, filters.len);
 }
 
@@ -129,16 +130,32 @@ execute(SqlQuery *query, const EventList *list)
 	AtEOXact_GUC(true, nest_level);
 }
 
-/* Aliases that belong to no customer, of those asked for: from now on the list is of these. */
+/*
+ * Aliases that belong to no customer, of those asked for: from now on the list is
+ * of these.  On later pages also those whose events have been superseded since.
+ */
 static void
-resolve_unmapped(EventList *list, MemoryContext context)
+resolve_unmapped(const pg_uuid_t *account_id, EventList *list, MemoryContext context)
 {
 	SqlQuery query;
 	MemoryContext spi_context;
 	List *aliases = NIL;
 
 	sql_query_init(&query);
-	sql_query_append(&query, "SELECT value FROM usage_events.unmapped_alias");
+	sql_query_append(&query, "SELECT value FROM (SELECT value FROM usage_events.unmapped_alias");
+	if (list->page.has_key)
+		sql_query_append(
+			&query,
+			" UNION SELECT customer_alias FROM usage_events.superseded_event AS event"
+			" WHERE account_id OPERATOR(pg_catalog.=) %s AND superseded_by OPERATOR(pg_catalog.>) %s"
+			" AND customer_alias OPERATOR(pg_catalog.<>) '" VOID_ALIAS "'"
+			" AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS mapped"
+			" WHERE mapped.account_id OPERATOR(pg_catalog.=) event.account_id AND mapped.deleted_at IS NULL"
+			" AND (mapped.value OPERATOR(pg_catalog.=) event.customer_alias"
+			" OR mapped.customer_id OPERATOR(pg_catalog.=) event.customer_alias))",
+			sql_query_argument(&query, UUIDOID, UUIDPGetDatum(account_id)),
+			sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&list->page.newest)));
+	sql_query_append(&query, ") AS alias");
 	if (list->has_customer_aliases)
 		sql_query_append(&query, " WHERE value OPERATOR(pg_catalog.=) ANY (%s)",
 						 sql_query_argument(&query, TEXTARRAYOID, text_array(list->customer_aliases)));
@@ -289,7 +306,7 @@ event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults)
 
 	SPI_connect();
 	if (list->unmapped_aliases_only)
-		resolve_unmapped(list, context);
+		resolve_unmapped(account_id, list, context);
 	if (!page->has_key)
 	{
 		read_newest(account_id, page);

@@ -10,13 +10,16 @@ BEGIN
 END
 $$;
 
+-- From cursor to cursor through the whole list, in 500 steps.
 CREATE PROCEDURE bench_cursors() LANGUAGE plpgsql AS $$
 DECLARE
-    events bigint := (SELECT count(*) FROM usage_events.event);
+    step int := (SELECT count(*) / 510 FROM usage_events.event);
+    cursor text;
 BEGIN
     TRUNCATE bench_cursor;
-    INSERT INTO bench_cursor
-    SELECT n, list_usage_events(page_offset => (random() * (events - 100))::int) #>> '{pagination,after}'
-    FROM generate_series(0, 19) AS n;
+    FOR n IN 0 .. 499 LOOP
+        cursor := list_usage_events(1, after => cursor, page_offset => step) #>> '{pagination,after}';
+        INSERT INTO bench_cursor SELECT n / 25, cursor WHERE n % 25 = 0;
+    END LOOP;
 END
 $$;

@@ -101,6 +101,10 @@ RESET usage_events.on_conflict;
 SELECT usage_api_read();
 \echo :LAST_ERROR_SQLSTATE
 SELECT usage_api_write('{}');
+BEGIN;
+SELECT set_config('request.headers', '{"usage-request": "GET /usage-events"}', true);
+SELECT usage_api_read();
+ROLLBACK;
 SELECT line, serve('', 'usage_api_read()', line) FROM unnest(ARRAY['', 'GET', ' ', ' /usage-events', 'GET usage-events?eventType=x', 'get /usage-events', 'POST /usage-events', 'GET /nothing']) WITH ORDINALITY AS l(line, n) ORDER BY n;
 SELECT line, serve('', 'usage_api_write(NULL)', line) FROM unnest(ARRAY['GET /usage-events', 'HEAD /', 'PATCH /usage-events', 'POST /usage-events', 'POST /usage-events/batch', 'POST /customer-aliases']) WITH ORDINALITY AS l(line, n) ORDER BY n;
 -- reading
@@ -122,6 +126,7 @@ SELECT serve('', $$usage_api_write('{"customerId": "c", "value": "a"}')$$, 'POST
 SELECT id AS alias FROM customer_aliases \gset
 SELECT serve('', $$usage_api_write('{"label": "l"}')$$, 'PUT /customer-aliases/' || :'alias'), serve('', $$usage_api_write('not read')$$, 'DELETE /customer-aliases/' || :'alias');
 SELECT serve('', $$usage_api_write('{"label": "l"}')$$, 'PUT /customer-aliases/' || :'alias'), serve('', $$usage_api_write('')$$, 'DELETE /customer-aliases/x');
+SELECT serve('', 'usage_api_write(convert_to(jsonb_agg(n)::text, ''UTF8'')) FROM generate_series(1, 20001) AS n', 'POST /usage-events/batch');
 -- bodies that are no JSON, or too much of it
 SELECT name, serve('', format('usage_api_write(%L)', body::text), 'POST /usage-events') FROM (VALUES (1, 'nothing', ''::bytea), (2, 'no UTF-8', '\xff'), (3, 'a null byte', '\x00'), (4, 'an array', '[]'), (5, 'faults', '{}')) AS b(n, name, body) ORDER BY n;
 SELECT name, answer ~ '^PGRST {"status":400} {"code":"22P02","message":"invalid body","details":"The (body is not JSON: .+|JSON is nested too deeply\.)"}$' AS refused, length(answer) < 700 AS in_few_words
@@ -131,4 +136,5 @@ FROM (VALUES (1, 'words', 'no JSON'), (2, 'cut', '{"a": '), (3, 'null character'
 \pset format aligned
 \pset tuples_only off
 DROP FUNCTION serve(text, text, text);
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias;
+DROP TABLE api_key;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.api_key;

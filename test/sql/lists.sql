@@ -61,6 +61,25 @@ SELECT shown(list_usage_events(unmapped_aliases_only => true));
 SET usage_events.account_id = :'other';
 SELECT shown(list_usage_events(unmapped_aliases_only => true));
 RESET usage_events.account_id;
+-- every combination of filters and orders is what SQL says, and its total; counted beforehand or not, which leads to other statements
+PREPARE combinations AS
+SELECT count(*) AS lists, sum(cardinality(expected)) AS events, count(*) FILTER (WHERE listed IS DISTINCT FROM expected) AS wrong,
+       count(*) FILTER (WHERE total = cardinality(expected)) AS counted, count(*) FILTER (WHERE total <> cardinality(expected)) AS miscounted
+FROM unnest(ARRAY['createdAt', 'eventTimestamp']) AS sort_by, unnest(ARRAY['ASC', 'DESC']) AS sort_order, (VALUES (NULL::text[]), ('{}'), ('{acme}'), ('{globex,VOID}')) AS a(aliases),
+     (VALUES (NULL), ('call')) AS t(type), (VALUES (NULL), ('e-5')) AS i(event_id), unnest('{false,true}'::boolean[]) AS unmapped,
+     (VALUES (NULL::timestamptz, NULL::timestamptz), ('2026-10-02Z', NULL), ('2026-10-01Z', '2026-10-03Z')) AS p(first, beyond),
+     LATERAL (SELECT list_usage_events(100, NULL, NULL, 0, sort_by, sort_order, aliases, unmapped, type, event_id, beyond, first) AS page) AS l,
+     LATERAL (SELECT (page #>> '{pagination,totalResultSize}')::integer AS total, ARRAY(SELECT item ->> 'customerEventId' FROM jsonb_array_elements(page -> 'items') AS item) AS listed) AS m,
+     LATERAL (SELECT coalesce(array_agg(customer_event_id ORDER BY place * CASE sort_order WHEN 'ASC' THEN 1 ELSE -1 END), '{}') AS expected
+         FROM (SELECT *, row_number() OVER (ORDER BY CASE sort_by WHEN 'createdAt' THEN NULL ELSE event_timestamp END, id) AS place FROM usage_events WHERE account_id = usage_events.current_account_id()) AS e
+         WHERE (aliases IS NULL OR customer_alias = ANY (aliases)) AND (type IS NULL OR event_type = type) AND (i.event_id IS NULL OR customer_event_id = i.event_id)
+           AND (first IS NULL OR event_timestamp >= first) AND (beyond IS NULL OR event_timestamp < beyond)
+           AND (NOT unmapped OR customer_alias IN (SELECT customer_alias FROM unmapped_customer_aliases))) AS e;
+EXECUTE combinations;
+SET usage_events.list_total_limit = 0;
+EXECUTE combinations;
+RESET usage_events.list_total_limit;
+DEALLOCATE combinations;
 
 -- Pages, forward to the end and back to the begin: the whole list, each event once.
 CREATE FUNCTION walk(page_limit integer, sort_by text, sort_order text, filter text[], forward boolean) RETURNS TABLE (ids text[], pages integer, totals text[]) LANGUAGE plpgsql AS $$
@@ -148,6 +167,10 @@ SELECT name, faults(format('2, after => %L', cursor)), faults(format('2, before 
     (11, 'with one letter changed', overlay(:'after' PLACING CASE substr(:'after', 30, 1) WHEN 'x' THEN 'y' ELSE 'x' END FROM 30)),
     (12, 'in capitals', upper(:'after')), (13, 'of another order', list_usage_events(1, sort_by => 'eventTimestamp') #>> '{pagination,after}'), (14, 'of another direction', list_usage_events(1, sort_order => 'ASC') #>> '{pagination,after}'))
 AS c(n, name, cursor) ORDER BY n;
+-- of the same order, but of other filters, or of another list
+SELECT faults(format('2, after => %L, %s', :'after', filter)) FROM unnest(ARRAY['event_type => $$call$$', 'event_id => $$$$', 'customer_aliases => $${}$$', 'unmapped_aliases_only => true',
+    'event_timestamp_after => $$2026-10-01Z$$', 'event_timestamp_before => $$2026-10-01Z$$', 'unmapped_aliases_only => false']) WITH ORDINALITY AS f(filter, n) ORDER BY n;
+SELECT list_customer_aliases(2, :'after');
 -- every letter of it is guarded
 SELECT count(*) FILTER (WHERE faults(format('2, %L', overlay(:'after' PLACING CASE substr(:'after', n, 1) WHEN 'A' THEN 'Q' ELSE 'A' END FROM n))) !~ '^22023 invalid parameters of a list: "after" is ') AS accepted
 FROM generate_series(1, length(:'after')) AS n;

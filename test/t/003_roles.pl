@@ -291,11 +291,12 @@ check(@$_) foreach (
 	(map { [ 'stranger', "SELECT usage_events.$_", $denied_schema ] } 'openapi()', 'authenticate_request()', "list_api_keys('$default')",
 		"create_api_key('$default', 'x')", q{revoke_access('reader')}),
 	(map { [ 'stranger', "TABLE $_", $denied ] } 'customer_aliases', 'unmapped_customer_aliases', 'rejected_usage_events'),
-	(map { [ 'stranger', "TABLE usage_events.$_", $denied_schema ] } 'customer_alias', 'rejected_event', 'api_key'),
+	(map { [ 'stranger', "TABLE usage_events.$_", $denied_schema ] } 'customer_alias', 'unmapped_alias', 'rejected_event', 'api_key'),
 	(map { [ 'caller', "SELECT $_", $denied ] } 'list_usage_events()', "get_usage_event_history('$id')", 'list_customer_aliases()',
 		q{create_customer_alias('{"customerId": "c", "value": "v"}')}, "delete_customer_alias('$alias{$default}')"),
 	[ 'reader', $see_customers, customers_seen('al', 'bob 2', 'alice bob 2') ],
 	[ 'other_reader', $see_customers, customers_seen('ca', 'carol 2 dave 2', 'carol 2 dave 2') ],
+	[ 'reader', 'TABLE usage_events.unmapped_alias', 'bob 2' ],
 	[ 'reader', "SELECT get_usage_event_history('$id') #>> '{items,0,customerAlias}'", 'alice' ],
 	[ 'reader', "SELECT get_usage_event_history('$other_id') IS NULL", 't' ],
 	[ 'other_reader', "SELECT jsonb_path_query_array(get_usage_event_history('$other_id'), '\$.items[*].customerAlias')", '["dave", "carol", "carol 2"]' ],
@@ -341,7 +342,7 @@ sub as_client
 	my ($account_id, $sql) = @_;
 	my $header = 'Basic ' . encode_base64($key{$account_id}, '');
 	$words{ $account_id eq $default ? 'default key' : 'other key' } = $header;
-	return qq{BEGIN; DO \$\$ BEGIN PERFORM set_config('request.headers', '{"authorization": "$header"}', true), usage_events.authenticate_request(); END \$\$; $sql};
+	return qq{BEGIN; DO \$\$ BEGIN PERFORM set_config('request.headers', '{"authorization": "$header", "usage-request": "GET /usage-events?sortOrder=ASC"}', true), usage_events.authenticate_request(); END \$\$; $sql};
 }
 
 my $denied_keys = 'ERROR: permission denied for table api_key';
@@ -369,6 +370,9 @@ check(@$_) foreach (
 	[ 'web', as_client($other, "ROLLBACK; $current_account"), $default ],
 	[ 'web', as_client($other, create('carol 2', 1) . q{'sequenceAccountId'}), $other ],
 	[ 'web', as_client($other, "SELECT get_usage_event('$id') IS NULL"), 't' ],
+	[ 'web', as_client($other, q{SELECT usage_api_read() #>> '{items,0,customerAlias}'}), 'carol 2' ],
+	[ 'web', as_client($other, 'COMMIT; SELECT usage_api_read()'), qr/^ERROR: \{"code":"401"/ ],
+	[ 'web', as_client($other, q{COMMIT; SELECT usage_api_write('')}), qr/^ERROR: \{"code":"401"/ ],
 	[ 'web', as_client($other, "SET LOCAL usage_events.account_id = '$default'"), $denied_setting ],
 	[ 'web', as_client($other, 'RESET usage_events.account_id'), $denied_setting ],
 	[ 'web', as_client($other, "SET ROLE web; $current_account"), $other ],
@@ -489,19 +493,19 @@ $node->safe_psql('postgres', join '; ', map { "ALTER TABLE usage_events.$_ OWNER
 # Access is taken back whole: the role can be dropped without more ado.
 foreach my $access ('read', 'ingest', 'http', 'admin')
 {
-	my $leaver = qq("Who leaves; -- '$access'");
+	my $leaver = "Leaver of $access";
 	$node->safe_psql('postgres', qq{
-		CREATE ROLE $leaver LOGIN;
-		SELECT usage_events.grant_access('$leaver', '$access');
-		SELECT usage_events.revoke_access('$leaver');
-		SELECT usage_events.revoke_access('$leaver')} =~ s/''/'/gr =~ s/grant_access\('(".*?")'/grant_access(\$\$$1\$\$/gr =~ s/revoke_access\('(".*?")'/revoke_access(\$\$$1\$\$/gr);
-	check($leaver =~ tr/"//dr, @$_) foreach (
+		CREATE ROLE "$leaver" LOGIN;
+		SELECT usage_events.grant_access('"$leaver"', '$access');
+		SELECT usage_events.revoke_access('"$leaver"');
+		SELECT usage_events.revoke_access('"$leaver"')});
+	check($leaver, @$_) foreach (
 		(map { [ "TABLE $_", $denied ] } 'usage_events', 'usage_event_history', 'rejected_usage_events', 'customer_aliases', 'unmapped_customer_aliases'),
-		(map { [ "TABLE usage_events.$_", $denied_schema ] } qw(account event superseded_event rejected_event customer_alias api_key)),
+		(map { [ "TABLE usage_events.$_", $denied_schema ] } qw(account event superseded_event rejected_event customer_alias api_key unmapped_alias)),
 		(map { [ "SELECT $_", $denied ] } 'list_usage_events()', q{create_usage_event('{}')}, q{create_customer_alias('{}')}, 'usage_api_read()'),
 		[ 'SELECT usage_events.authenticate_request()', $denied_schema ],
 		[ q{SELECT usage_events.create_account('x')}, $denied_schema ]);
-	check('superuser', "DROP ROLE $leaver", '');
+	check('superuser', qq(DROP ROLE "$leaver"), '');
 }
 check('reader', q{SELECT count(*) FROM customer_aliases}, 1);
 

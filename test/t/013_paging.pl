@@ -29,20 +29,21 @@ $node->start;
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION usage_events;
 
-	-- Event number n in some version; the versions differ in all that lists filter and sort by.
+	-- Event number n in some version; the versions differ in all that lists filter and sort by.  Some aliases are of one version alone.
 	CREATE FUNCTION version(n integer, version integer) RETURNS jsonb LANGUAGE sql AS $$
-		SELECT jsonb_build_object('customerEventId', 'e-' || n, 'customerAlias', 'a-' || version % 3, 'eventType', 't-' || version % 2,
+		SELECT jsonb_build_object('customerEventId', 'e-' || n, 'customerAlias', 'a-' || CASE version % 4 WHEN 0 THEN version ELSE version % 3 END, 'eventType', 't-' || version % 2,
 			'eventTimestamp', '2026-10-01T0' || version % 5 || ':00:00Z', 'eventProperties', jsonb_build_object('version', version))
 	$$;
 	SELECT count(create_usage_event(version(n, n))) FROM generate_series(1, 200) AS n;
+	SELECT create_customer_alias('{"customerId": "customer", "value": "a-1"}');
 
 	CREATE TABLE fault (walk text, what text);
 	-- How many events the walks saw, and how many of those were corrected meanwhile, or exempt.
 	CREATE TABLE walked (events bigint, corrected bigint, exempt bigint);
 
-	CREATE PROCEDURE walk(page_limit integer, sort_by text, sort_order text, aliases text[], type text) LANGUAGE plpgsql AS $$
+	CREATE PROCEDURE walk(page_limit integer, sort_by text, sort_order text, aliases text[], type text, unmapped boolean) LANGUAGE plpgsql AS $$
 	DECLARE
-		name text := concat_ws(' ', page_limit, sort_by, sort_order, aliases, type);
+		name text := concat_ws(' ', page_limit, sort_by, sort_order, aliases, type, CASE WHEN unmapped THEN 'unmapped' END);
 		page jsonb;
 		forward jsonb;
 		backward jsonb;
@@ -51,10 +52,11 @@ $node->safe_psql('postgres', q{
 		snapshot_end bigint;
 		totals jsonb;
 	BEGIN
-		SELECT list_usage_events(page_limit, NULL, NULL, 0, sort_by, sort_order, aliases, false, type),
+		SELECT list_usage_events(page_limit, NULL, NULL, 0, sort_by, sort_order, aliases, unmapped, type),
 			(SELECT array_agg(id ORDER BY place * CASE sort_order WHEN 'ASC' THEN 1 ELSE -1 END)
 				FROM (SELECT id, row_number() OVER (ORDER BY CASE sort_by WHEN 'eventTimestamp' THEN event_timestamp END, id) AS place
-					FROM usage_events WHERE (customer_alias = ANY (aliases) OR aliases IS NULL) AND (event_type = type OR type IS NULL)) AS e),
+					FROM usage_events WHERE (customer_alias = ANY (aliases) OR aliases IS NULL) AND (event_type = type OR type IS NULL)
+						AND (NOT unmapped OR customer_alias <> 'a-1')) AS e),
 			(SELECT id FROM usage_events ORDER BY id DESC LIMIT 1),
 			pg_snapshot_xmax(pg_current_snapshot())::text
 		INTO page, expected, newest, snapshot_end;
@@ -63,14 +65,14 @@ $node->safe_psql('postgres', q{
 		forward := page -> 'items';
 		totals := jsonb_build_array(page #> '{pagination,totalResultSize}');
 		WHILE page #>> '{pagination,after}' IS NOT NULL LOOP
-			page := list_usage_events(page_limit, page #>> '{pagination,after}', NULL, 0, sort_by, sort_order, aliases, false, type);
+			page := list_usage_events(page_limit, page #>> '{pagination,after}', NULL, 0, sort_by, sort_order, aliases, unmapped, type);
 			COMMIT;
 			forward := forward || (page -> 'items');
 			totals := totals || (page #> '{pagination,totalResultSize}');
 		END LOOP;
 		backward := page -> 'items';
 		WHILE page #>> '{pagination,before}' IS NOT NULL LOOP
-			page := list_usage_events(page_limit, NULL, page #>> '{pagination,before}', 0, sort_by, sort_order, aliases, false, type);
+			page := list_usage_events(page_limit, NULL, page #>> '{pagination,before}', 0, sort_by, sort_order, aliases, unmapped, type);
 			COMMIT;
 			backward := (page -> 'items') || backward;
 			totals := totals || (page #> '{pagination,totalResultSize}');
@@ -148,8 +150,9 @@ while (time < $end)
 	{
 		my ($sort_by, $sort_order) = split / /, $order;
 		my $limit = one_of(1, 3, 7, 20, 100);
-		my ($aliases, $type) = @{ one_of([ 'NULL', 'NULL' ], [ q('{a-1}'), 'NULL' ], [ q('{a-0, a-2}'), 'NULL' ], [ 'NULL', q('t-1') ], [ q('{a-1, a-2}'), q('t-0') ]) };
-		$node->safe_psql('postgres', "CALL walk($limit, '$sort_by', '$sort_order', $aliases, $type)");
+		my $filter = one_of(q(NULL, NULL, false), q('{a-1}', NULL, false), q('{a-0, a-2}', NULL, false), q(NULL, 't-1', false),
+			q('{a-1, a-2}', 't-0', false), q(NULL, NULL, true), q('{a-1, a-2}', NULL, true));
+		$node->safe_psql('postgres', "CALL walk($limit, '$sort_by', '$sort_order', $filter)");
 		$walks++;
 	}
 }
