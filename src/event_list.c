@@ -151,8 +151,10 @@ resolve_unmapped(const pg_uuid_t *account_id, EventList *list, MemoryContext con
 			" AND customer_alias OPERATOR(pg_catalog.<>) '" VOID_ALIAS "'"
 			" AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS mapped"
 			" WHERE mapped.account_id OPERATOR(pg_catalog.=) event.account_id AND mapped.deleted_at IS NULL"
-			" AND (mapped.value OPERATOR(pg_catalog.=) event.customer_alias"
-			" OR mapped.customer_id OPERATOR(pg_catalog.=) event.customer_alias))",
+			" AND mapped.value OPERATOR(pg_catalog.=) event.customer_alias)"
+			" AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS mapped"
+			" WHERE mapped.account_id OPERATOR(pg_catalog.=) event.account_id AND mapped.deleted_at IS NULL"
+			" AND mapped.customer_id OPERATOR(pg_catalog.=) event.customer_alias)",
 			sql_query_argument(&query, UUIDOID, UUIDPGetDatum(account_id)),
 			sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&list->page.newest)));
 	sql_query_append(&query, ") AS alias");
