@@ -189,17 +189,16 @@ check_event_properties(List *faults, const EventFields *fields, UsageEvent *even
 	}
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
 		return fault_add(faults, name, psprintf("must be an object, not %s", json_kind(value)));
-	if (json_written_size(value->val.binary.data, value->val.binary.len, max_properties_bytes) >
-			(Size) max_properties_bytes &&
-		value->val.binary.len <= max_properties_bytes)
-		return fault_add(faults, name,
-						 psprintf("must take at most %d bytes (usage_events.max_properties_bytes) with its numbers "
-								  "written out",
-								  max_properties_bytes));
 	if (value->val.binary.len > max_properties_bytes)
 		return fault_add(faults, name,
 						 psprintf("must take at most %d bytes (usage_events.max_properties_bytes), not %d",
 								  max_properties_bytes, value->val.binary.len));
+	if (json_written_size(value->val.binary.data, value->val.binary.len, max_properties_bytes) >
+		(Size) max_properties_bytes)
+		return fault_add(faults, name,
+						 psprintf("must take at most %d bytes (usage_events.max_properties_bytes) with its numbers "
+								  "written out",
+								  max_properties_bytes));
 
 	event->properties = (EventText){(const char *) value->val.binary.data, value->val.binary.len};
 	return faults;

@@ -27,10 +27,10 @@
 #include "http_response.h"
 #include "sql_query.h"
 #include "statement.h"
-#include "utils/timestamp.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 static Datum
 text_array(const List *texts)

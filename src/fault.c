@@ -42,9 +42,6 @@ fault_quote(EventText text)
 	return buffer.data;
 }
 
-/* So many faults of one thing are told. */
-#define MAX_FAULTS_TOLD 20
-
 /* Adds the faults as lines of an error's detail; `whole` names what has no field. */
 void
 faults_describe(StringInfo detail, const char *prefix, const char *whole, const List *faults)
@@ -57,11 +54,6 @@ faults_describe(StringInfo detail, const char *prefix, const char *whole, const 
 
 		if (detail->len > 0)
 			appendStringInfoChar(detail, '\n');
-		if (foreach_current_index(cell) == MAX_FAULTS_TOLD)
-		{
-			appendStringInfo(detail, "%sAnd %d more.", prefix, list_length(faults) - MAX_FAULTS_TOLD);
-			break;
-		}
 		appendStringInfo(detail, "%s%s %s.", prefix,
 						 fault->field == NULL ? whole : fault_quote(cstring_event_text(fault->field)), fault->text);
 	}

@@ -28,6 +28,9 @@
 /* version, order and direction, filters, key, newest, total, checksum */
 #define CURSOR_SIZE (1 + 1 + 4 + 8 + UUID_LEN + UUID_LEN + 8 + 4)
 
+/* A query string may have a thousand; those of an event are few, and told all. */
+#define MAX_FAULTS_TOLD 20
+
 static int total_limit = 50000;
 
 void
@@ -199,7 +202,9 @@ list_page_faults_report(const List *faults)
 	if (faults == NIL)
 		return;
 	initStringInfo(&detail);
-	faults_describe(&detail, "", "The request", faults);
+	faults_describe(&detail, "", "The request", list_truncate(list_copy(faults), MAX_FAULTS_TOLD));
+	if (list_length(faults) > MAX_FAULTS_TOLD)
+		appendStringInfo(&detail, "\nAnd %d more.", list_length(faults) - MAX_FAULTS_TOLD);
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid parameters of a list"),
 					errdetail_internal("%s", detail.data)));
 }
