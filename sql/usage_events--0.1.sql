@@ -169,6 +169,180 @@ COMMENT ON COLUMN usage_events.customer_alias.deleted_at IS 'When it was deleted
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.customer_alias', '');
 
+-- Usage metrics ------------------------------------------------------------
+
+CREATE TABLE usage_events.metric (
+    account_id uuid NOT NULL,
+    id uuid NOT NULL,
+    version_id uuid NOT NULL,
+    name text NOT NULL,
+    description text,
+    metric_type text NOT NULL,
+    event_type text COLLATE "C" NOT NULL,
+    aggregation_type text NOT NULL,
+    aggregation_property text,
+    grouping_property text,
+    unit text,
+    property_filters jsonb NOT NULL,
+    properties_to_negate jsonb,
+    case_sensitive boolean NOT NULL,
+    expression text,
+    parameters jsonb NOT NULL DEFAULT '[]',
+    created_at timestamptz NOT NULL,
+    deleted_at timestamptz,
+    CONSTRAINT metric_pkey PRIMARY KEY (account_id, id)
+);
+
+COMMENT ON TABLE usage_events.metric IS 'Usage metrics in their current version: what is counted of which events';
+COMMENT ON COLUMN usage_events.metric.account_id IS 'The account whose metric it is';
+COMMENT ON COLUMN usage_events.metric.id IS 'Unique id, a UUID of version 7, the same in all versions of the metric';
+COMMENT ON COLUMN usage_events.metric.version_id IS 'Id of this version of the metric, a UUID of version 7; the time inside it is since when it is in force';
+COMMENT ON COLUMN usage_events.metric.name IS 'For people to read; should be unique';
+COMMENT ON COLUMN usage_events.metric.description IS 'For people to read';
+COMMENT ON COLUMN usage_events.metric.metric_type IS 'SIMPLE, or GROUPED by a property';
+COMMENT ON COLUMN usage_events.metric.event_type IS 'Type of the events that are aggregated';
+COMMENT ON COLUMN usage_events.metric.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST or CUSTOM';
+COMMENT ON COLUMN usage_events.metric.aggregation_property IS 'Property of the event that is aggregated; NULL for COUNT and CUSTOM';
+COMMENT ON COLUMN usage_events.metric.grouping_property IS 'Property by whose values a GROUPED metric is split';
+COMMENT ON COLUMN usage_events.metric.unit IS 'For people to read';
+COMMENT ON COLUMN usage_events.metric.property_filters IS 'Events are aggregated whose properties have one of these values: {property: [value, ...]}';
+COMMENT ON COLUMN usage_events.metric.properties_to_negate IS 'Properties whose filter holds for the events that have none of the values: [property, ...]';
+COMMENT ON COLUMN usage_events.metric.case_sensitive IS 'Whether filters tell upper case from lower case';
+COMMENT ON COLUMN usage_events.metric.expression IS 'SQL aggregate of a CUSTOM metric';
+COMMENT ON COLUMN usage_events.metric.parameters IS 'Parameters of a CUSTOM metric''s expression: [{"id", "usageMetricId", "name", "type", "description", "defaultValue"}]';
+COMMENT ON COLUMN usage_events.metric.created_at IS 'When the metric was made';
+COMMENT ON COLUMN usage_events.metric.deleted_at IS 'When it was deleted; NULL while it is in force';
+
+SELECT pg_catalog.pg_extension_config_dump('usage_events.metric', '');
+
+CREATE TABLE usage_events.superseded_metric (
+    account_id uuid NOT NULL,
+    id uuid NOT NULL,
+    version_id uuid NOT NULL,
+    name text NOT NULL,
+    description text,
+    metric_type text NOT NULL,
+    event_type text COLLATE "C" NOT NULL,
+    aggregation_type text NOT NULL,
+    aggregation_property text,
+    grouping_property text,
+    unit text,
+    property_filters jsonb NOT NULL,
+    properties_to_negate jsonb,
+    case_sensitive boolean NOT NULL,
+    expression text,
+    parameters jsonb NOT NULL DEFAULT '[]',
+    created_at timestamptz NOT NULL,
+    deleted_at timestamptz,
+    CONSTRAINT superseded_metric_pkey PRIMARY KEY (account_id, id, version_id)
+);
+
+COMMENT ON TABLE usage_events.superseded_metric IS 'Versions of usage metrics that were updated or deleted; rows are only ever added';
+COMMENT ON COLUMN usage_events.superseded_metric.account_id IS 'The account whose metric it was';
+COMMENT ON COLUMN usage_events.superseded_metric.id IS 'Id of the metric, the same in all its versions';
+COMMENT ON COLUMN usage_events.superseded_metric.version_id IS 'Id of this version of the metric; the time inside it is since when it was in force';
+COMMENT ON COLUMN usage_events.superseded_metric.name IS 'As this version had it, as all columns from here on; see usage_events.metric';
+COMMENT ON COLUMN usage_events.superseded_metric.description IS 'For people to read';
+COMMENT ON COLUMN usage_events.superseded_metric.metric_type IS 'SIMPLE, or GROUPED by a property';
+COMMENT ON COLUMN usage_events.superseded_metric.event_type IS 'Type of the events that were aggregated';
+COMMENT ON COLUMN usage_events.superseded_metric.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST or CUSTOM';
+COMMENT ON COLUMN usage_events.superseded_metric.aggregation_property IS 'Property of the event that was aggregated';
+COMMENT ON COLUMN usage_events.superseded_metric.grouping_property IS 'Property by whose values the metric was split';
+COMMENT ON COLUMN usage_events.superseded_metric.unit IS 'For people to read';
+COMMENT ON COLUMN usage_events.superseded_metric.property_filters IS 'Filters of properties';
+COMMENT ON COLUMN usage_events.superseded_metric.properties_to_negate IS 'Properties whose filter was negated';
+COMMENT ON COLUMN usage_events.superseded_metric.case_sensitive IS 'Whether filters told upper case from lower case';
+COMMENT ON COLUMN usage_events.superseded_metric.expression IS 'SQL aggregate of a CUSTOM metric';
+COMMENT ON COLUMN usage_events.superseded_metric.parameters IS 'Parameters of a CUSTOM metric''s expression';
+COMMENT ON COLUMN usage_events.superseded_metric.created_at IS 'When the metric was made';
+COMMENT ON COLUMN usage_events.superseded_metric.deleted_at IS 'NULL: a deletion is the last version';
+
+SELECT pg_catalog.pg_extension_config_dump('usage_events.superseded_metric', '');
+
+-- Rollups: a cache of what metrics say of whole intervals of time.  It is not
+-- dumped; without it every answer is the same, and takes longer.
+
+CREATE TABLE usage_events.metric_rollup (
+    account_id uuid NOT NULL,
+    metric_version_id uuid NOT NULL,
+    customer_alias text COLLATE "C" NOT NULL,
+    level smallint NOT NULL,
+    bucket timestamptz NOT NULL,
+    group_key text COLLATE "C" NOT NULL,
+    unique_key text COLLATE "C" NOT NULL,
+    is_branch boolean NOT NULL,
+    event_count bigint NOT NULL,
+    skipped_event_count bigint NOT NULL,
+    min_event_id uuid,
+    max_event_id uuid,
+    newest_id uuid,
+    latest_timestamp timestamptz,
+    latest_id uuid,
+    group_value text,
+    value numeric,
+    CONSTRAINT metric_rollup_pkey PRIMARY KEY (account_id, metric_version_id, customer_alias, level, bucket, group_key, unique_key)
+) WITH (fillfactor = 80);
+
+COMMENT ON TABLE usage_events.metric_rollup IS 'What a metric says of a customer''s events in whole intervals of time: a tree, finer where there are many events';
+COMMENT ON COLUMN usage_events.metric_rollup.account_id IS 'The account whose metric it is';
+COMMENT ON COLUMN usage_events.metric_rollup.metric_version_id IS 'The version of the metric';
+COMMENT ON COLUMN usage_events.metric_rollup.customer_alias IS 'The alias that the events came with; empty in the row that says that all aliases are there';
+COMMENT ON COLUMN usage_events.metric_rollup.level IS 'Length of the interval: 0 all time, 1 a month, 2 a day, 3 an hour, 4 a minute, 5 a second, in UTC';
+COMMENT ON COLUMN usage_events.metric_rollup.bucket IS 'Begin of the interval; -infinity for all time';
+COMMENT ON COLUMN usage_events.metric_rollup.group_key IS 'Key of the group, of a GROUPED metric; otherwise empty';
+COMMENT ON COLUMN usage_events.metric_rollup.unique_key IS 'Key of the value that was counted, of a UNIQUE metric; otherwise empty';
+COMMENT ON COLUMN usage_events.metric_rollup.is_branch IS 'Whether there are rows of the next level for this interval';
+COMMENT ON COLUMN usage_events.metric_rollup.event_count IS 'Events that counted';
+COMMENT ON COLUMN usage_events.metric_rollup.skipped_event_count IS 'Events that would have counted, had their property had a usable value';
+COMMENT ON COLUMN usage_events.metric_rollup.min_event_id IS 'Lowest id of those that counted';
+COMMENT ON COLUMN usage_events.metric_rollup.max_event_id IS 'Highest id of those that counted';
+COMMENT ON COLUMN usage_events.metric_rollup.newest_id IS 'Highest id of those that counted or were skipped';
+COMMENT ON COLUMN usage_events.metric_rollup.latest_timestamp IS 'Time of the event that the value is from, of a LATEST metric';
+COMMENT ON COLUMN usage_events.metric_rollup.latest_id IS 'Id of the event that the value is from, of a LATEST metric';
+COMMENT ON COLUMN usage_events.metric_rollup.group_value IS 'Value of the group; NULL for events without one';
+COMMENT ON COLUMN usage_events.metric_rollup.value IS 'Sum, maximum, minimum or latest value';
+
+CREATE TABLE usage_events.metric_progress (
+    account_id uuid NOT NULL,
+    metric_version_id uuid NOT NULL,
+    event_type text COLLATE "C" NOT NULL,
+    horizon xid8,
+    customer_alias text COLLATE "C",
+    is_built boolean NOT NULL DEFAULT false,
+    started_at timestamptz NOT NULL,
+    refreshed_at timestamptz,
+    CONSTRAINT metric_progress_pkey PRIMARY KEY (account_id, metric_version_id)
+);
+
+CREATE INDEX metric_progress_type_idx ON usage_events.metric_progress (account_id, event_type);
+
+COMMENT ON TABLE usage_events.metric_progress IS 'Metrics whose rollups are kept: changed events of these types are marked in usage_events.dirty_bucket';
+COMMENT ON COLUMN usage_events.metric_progress.account_id IS 'The account whose metric it is';
+COMMENT ON COLUMN usage_events.metric_progress.metric_version_id IS 'The version of the metric';
+COMMENT ON COLUMN usage_events.metric_progress.event_type IS 'Type of the events that it aggregates';
+COMMENT ON COLUMN usage_events.metric_progress.horizon IS 'Transactions before this one may not have known of the metric: nothing is rolled up until they are over';
+COMMENT ON COLUMN usage_events.metric_progress.customer_alias IS 'Up to this alias, in order, events are rolled up; NULL: none yet';
+COMMENT ON COLUMN usage_events.metric_progress.is_built IS 'Whether those of all aliases are';
+COMMENT ON COLUMN usage_events.metric_progress.started_at IS 'Since when rollups are kept for this version';
+COMMENT ON COLUMN usage_events.metric_progress.refreshed_at IS 'When they were last brought up to date';
+
+CREATE TABLE usage_events.dirty_bucket (
+    account_id uuid NOT NULL,
+    event_type text COLLATE "C" NOT NULL,
+    customer_alias text COLLATE "C" NOT NULL,
+    bucket timestamptz NOT NULL,
+    marked_at timestamptz NOT NULL
+);
+
+CREATE INDEX dirty_bucket_idx ON usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket);
+
+COMMENT ON TABLE usage_events.dirty_bucket IS 'Seconds whose events were changed since they were rolled up: rollups that contain them are not used until they are refreshed';
+COMMENT ON COLUMN usage_events.dirty_bucket.account_id IS 'The account whose events they are';
+COMMENT ON COLUMN usage_events.dirty_bucket.event_type IS 'Type of the events; empty in the row that says that marks are kept';
+COMMENT ON COLUMN usage_events.dirty_bucket.customer_alias IS 'The alias that the events have, or had';
+COMMENT ON COLUMN usage_events.dirty_bucket.bucket IS 'Begin of the second';
+COMMENT ON COLUMN usage_events.dirty_bucket.marked_at IS 'When it was marked';
+
 -- API keys -----------------------------------------------------------------
 
 CREATE TABLE usage_events.api_key (
@@ -241,6 +415,11 @@ ALTER TABLE usage_events.superseded_event ENABLE ROW LEVEL SECURITY, FORCE ROW L
 ALTER TABLE usage_events.rejected_event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.customer_alias ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.api_key ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.metric ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.superseded_metric ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.metric_rollup ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.metric_progress ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.dirty_bucket ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
 CREATE POLICY own_account ON usage_events.account
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
@@ -253,6 +432,16 @@ CREATE POLICY own_account ON usage_events.rejected_event
 CREATE POLICY own_account ON usage_events.customer_alias
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 CREATE POLICY own_account ON usage_events.api_key
+    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
+CREATE POLICY own_account ON usage_events.metric
+    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
+CREATE POLICY own_account ON usage_events.superseded_metric
+    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
+CREATE POLICY own_account ON usage_events.metric_rollup
+    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
+CREATE POLICY own_account ON usage_events.metric_progress
+    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
+CREATE POLICY own_account ON usage_events.dirty_bucket
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 
 -- The type usage_event -----------------------------------------------------
