@@ -280,14 +280,14 @@ CREATE TABLE usage_events.metric_rollup (
     latest_id uuid,
     group_value text,
     value numeric,
-    CONSTRAINT metric_rollup_pkey PRIMARY KEY (account_id, metric_version_id, customer_alias, level, bucket, group_key, unique_key)
+    CONSTRAINT metric_rollup_pkey PRIMARY KEY (account_id, metric_version_id, level, customer_alias, bucket, group_key, unique_key)
 ) WITH (fillfactor = 80);
 
 COMMENT ON TABLE usage_events.metric_rollup IS 'What a metric says of a customer''s events in whole intervals of time: a tree, finer where there are many events';
 COMMENT ON COLUMN usage_events.metric_rollup.account_id IS 'The account whose metric it is';
 COMMENT ON COLUMN usage_events.metric_rollup.metric_version_id IS 'The version of the metric';
 COMMENT ON COLUMN usage_events.metric_rollup.customer_alias IS 'The alias that the events came with; empty in the row that says that all aliases are there';
-COMMENT ON COLUMN usage_events.metric_rollup.level IS 'Length of the interval: 0 all time, 1 a month, 2 a day, 3 an hour, 4 a minute, 5 a second, in UTC';
+COMMENT ON COLUMN usage_events.metric_rollup.level IS 'Length of the interval: 0 all time, 1 a month, 2 a day, 3 an hour, 4 a minute, 5 a second, in UTC; -1 in the row that says that all aliases are there';
 COMMENT ON COLUMN usage_events.metric_rollup.bucket IS 'Begin of the interval; -infinity for all time';
 COMMENT ON COLUMN usage_events.metric_rollup.group_key IS 'Key of the group, of a GROUPED metric; otherwise empty';
 COMMENT ON COLUMN usage_events.metric_rollup.unique_key IS 'Key of the value that was counted, of a UNIQUE metric; otherwise empty';
