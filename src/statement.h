@@ -12,7 +12,7 @@
 #include "executor/spi.h"
 #include "usage_event.h"
 
-#define STATEMENT_MAX_ARGUMENTS 9
+#define STATEMENT_MAX_ARGUMENTS 17
 
 typedef struct Statement
 {
@@ -31,5 +31,6 @@ extern void statement_execute(Statement *statement, Datum *arguments, const char
 extern Datum statement_uuid_array(Datum *values, int count);
 extern Datum statement_timestamp_array(Datum *values, int count);
 extern Datum statement_varlena_array(const EventText *contents, int count, Oid type);
+extern Datum statement_text_array(const List *texts);
 
 #endif /* USAGE_EVENTS_STATEMENT_H */
