@@ -196,3 +196,16 @@ statement_varlena_array(const EventText *contents, int count, Oid type)
 	}
 	return PointerGetDatum(array);
 }
+
+/* Of a list of C strings. */
+Datum
+statement_text_array(const List *texts)
+{
+	EventText *contents = palloc(sizeof(EventText) * Max(list_length(texts), 1));
+	int count = 0;
+	ListCell *cell;
+
+	foreach(cell, texts)
+		contents[count++] = cstring_event_text(lfirst(cell));
+	return statement_varlena_array(contents, count, TEXTOID);
+}

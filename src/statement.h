@@ -36,5 +36,6 @@ extern Datum statement_uuid_array(Datum *values, int count);
 extern Datum statement_timestamp_array(Datum *values, int count);
 extern Datum statement_array(Datum *values, const bool *nulls, int count, Oid type);
 extern Datum statement_varlena_array(const EventText *contents, int count, Oid type);
+extern Datum statement_text_array(const List *texts);
 
 #endif /* USAGE_EVENTS_STATEMENT_H */
