@@ -795,6 +795,20 @@ COMMENT ON FUNCTION @extschema@.list_usage_metrics(integer, text, text, text, te
 'List usage metrics
 A page of the session''s account''s metrics, the newest first, but for deleted ones; of a name and of an id that contain these texts, in upper or lower case, of any of these event types, of any of these aggregation properties, of any of these aggregation types. Pages are as those of list_customer_aliases(). Errors as there';
 
+CREATE FUNCTION usage_events.create_custom_metric(metric jsonb) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'create_custom_metric';
+
+COMMENT ON FUNCTION usage_events.create_custom_metric(jsonb) IS
+'Makes a metric whose value is an SQL expression over events, for administrators. Takes {"name", "description", "eventType", "expression", "unit", "parameters": [{"name", "type", "description", "defaultValue"}]}: name, eventType and expression are required, a type is INTEGER or POSITIVE_INTEGER. The expression may use the columns id, customer_event_id, customer_alias, event_type, event_timestamp and event_properties, parameters by their names, and aggregates, immutable functions and operators of pg_catalog, and must give a number. Errors: 22023 naming every fault, 22004 for NULL, 42501 in an HTTP request';
+
+CREATE FUNCTION usage_events.update_custom_metric(id uuid, metric jsonb) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'update_custom_metric';
+
+COMMENT ON FUNCTION usage_events.update_custom_metric(uuid, jsonb) IS
+'Updates such a metric: takes all of it as create_custom_metric() does, and returns what is stored; what was before stays known. NULL where the session''s account has none of that id, or it was deleted. Errors as there';
+
 CREATE VIEW @extschema@.usage_metrics WITH (security_invoker = true) AS
 SELECT id,
        name,
@@ -1037,6 +1051,8 @@ REVOKE EXECUTE ON FUNCTION
     usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb),
     usage_events.refresh_rollups(uuid, integer),
     usage_events.create_account(text),
+    usage_events.create_custom_metric(jsonb),
+    usage_events.update_custom_metric(uuid, jsonb),
     usage_events.create_api_key(uuid, text),
     usage_events.rotate_api_key(text, interval),
     usage_events.expire_api_key(text, timestamptz),
@@ -1097,7 +1113,7 @@ BEGIN
     EXECUTE 'GRANT INSERT, UPDATE ON usage_events.metric TO ' || role;
     EXECUTE 'GRANT INSERT, UPDATE, DELETE ON usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT SELECT (account_id, client_id, label, created_at, expires_at), INSERT (account_id, client_id, secret_hash, label, created_at), UPDATE (expires_at) ON usage_events.api_key TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb), usage_events.refresh_rollups(uuid, integer), usage_events.create_account(text), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb), usage_events.refresh_rollups(uuid, integer), usage_events.create_account(text), usage_events.create_custom_metric(jsonb), usage_events.update_custom_metric(uuid, jsonb), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
 END
 $$;
 

@@ -32,6 +32,13 @@ request_setting(const char *name)
 	return value == NULL || *value == '\0' ? NULL : value;
 }
 
+/* Whether the transaction serves a request at all. */
+bool
+http_request_is_there(void)
+{
+	return request_setting("request.path") != NULL;
+}
+
 /* Whether the request is a call of just that function: not one that comes to call it on its way. */
 bool
 http_request_is_for(const char *function)

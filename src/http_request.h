@@ -24,6 +24,7 @@ typedef struct HttpRequest
 	List *faults;     /* of the parameters */
 } HttpRequest;
 
+extern bool http_request_is_there(void);
 extern bool http_request_is_for(const char *function);
 extern Jsonb *http_request_headers(void);
 extern const char *http_header(Jsonb *headers, const char *name);
