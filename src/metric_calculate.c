@@ -21,6 +21,7 @@
 #include "http_response.h"
 #include "json_build.h"
 #include "metric_bucket.h"
+#include "metric_custom.h"
 #include "metric_scan.h"
 #include "miscadmin.h"
 #include "sql_query.h"
@@ -125,10 +126,57 @@ metric_find_aliases(const MetricQuestion *question, const List *customers, Event
 	return count;
 }
 
-/* Totals of some aliases in steps of time: step i is from bounds[i] to bounds[i + 1]. */
+/* Custom metrics ----------------------------------------------------------- */
+
+#define CUSTOM_COLUMNS "id, customer_event_id, customer_alias, event_type, event_timestamp, event_properties"
+
+/* A CUSTOM metric has no rollups: its expression reads the events. */
 static void
-add_up(const MetricQuestion *question, EventText *aliases, int alias_count, const TimestampTz *bounds, int step_count,
-	   MetricTotal *totals)
+calculate_custom(const MetricQuestion *question, const EventText *aliases, int alias_count, TimestampTz start,
+				 TimestampTz end, MetricResult *result)
+{
+	EventText type = question->metric.event_type;
+	const char *asked_for;
+	SqlQuery events;
+	CustomValue value;
+
+	sql_query_init(&events);
+	asked_for =
+		psprintf("account_id OPERATOR(pg_catalog.=) %s AND customer_alias OPERATOR(pg_catalog.=) ANY (%s)"
+				 " AND event_timestamp OPERATOR(pg_catalog.>=) %s AND event_timestamp OPERATOR(pg_catalog.<) %s"
+				 " AND event_type OPERATOR(pg_catalog.=) %s",
+				 sql_query_argument(&events, UUIDOID, UUIDPGetDatum(&question->metric.account_id)),
+				 sql_query_argument(&events, TEXTARRAYOID, statement_varlena_array(aliases, alias_count, TEXTOID)),
+				 sql_query_argument(&events, TIMESTAMPTZOID, TimestampTzGetDatum(start)),
+				 sql_query_argument(&events, TIMESTAMPTZOID, TimestampTzGetDatum(end)),
+				 sql_query_argument(&events, TEXTOID,
+									PointerGetDatum(cstring_to_text_with_len(type.data, type.length))));
+	sql_query_append(&events, "SELECT " CUSTOM_COLUMNS " FROM usage_events.event WHERE %s", asked_for);
+	if (question->has_as_of)
+	{
+		const char *known = sql_query_argument(&events, UUIDOID, UUIDPGetDatum(&question->as_of));
+
+		sql_query_append(&events,
+						 " AND id OPERATOR(pg_catalog.<) %s UNION ALL SELECT " CUSTOM_COLUMNS
+						 " FROM usage_events.superseded_event WHERE %s AND id OPERATOR(pg_catalog.<) %s"
+						 " AND superseded_by OPERATOR(pg_catalog.>=) %s",
+						 known, asked_for, known, known);
+	}
+	metric_custom_calculate(&question->metric, &events, question->parameters, &value);
+
+	memset(result, 0, sizeof(MetricResult));
+	result->event_count = value.event_count;
+	result->value = value.is_null ? NULL : value.value;
+	result->min_id = value.min_event_id;
+	result->max_id = value.max_event_id;
+}
+
+/* All metrics --------------------------------------------------------------- */
+
+/* Results for some aliases in steps of time: step i is from bounds[i] to bounds[i + 1]. */
+static void
+calculate_steps(const MetricQuestion *question, EventText *aliases, int alias_count, const TimestampTz *bounds,
+				int step_count, MetricResult *results)
 {
 	MetricScan scan = {
 		.metric = &question->metric,
@@ -136,14 +184,22 @@ add_up(const MetricQuestion *question, EventText *aliases, int alias_count, cons
 		.aliases = aliases,
 		.alias_count = alias_count,
 	};
+	MetricTotal *totals;
 
-	for (int i = 0; i < step_count; i++)
-		metric_total_init(&totals[i], &question->metric, CurrentMemoryContext);
+	if (question->metric.aggregation == METRIC_CUSTOM)
+	{
+		for (int i = 0; i < step_count; i++)
+			calculate_custom(question, aliases, alias_count, bounds[i], bounds[i + 1], &results[i]);
+		return;
+	}
 	if ((int64) alias_count * step_count > MAX_INTERVALS)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("series is too long for so many customers"),
 						errdetail("It has %d steps, for %d aliases.", step_count, alias_count),
 						errhint("Ask for a shorter period, longer steps, or fewer customers at a time.")));
 
+	totals = palloc(sizeof(MetricTotal) * Max(step_count, 1));
+	for (int i = 0; i < step_count; i++)
+		metric_total_init(&totals[i], &question->metric, CurrentMemoryContext);
 	scan.intervals = palloc_extended(sizeof(MetricInterval) * Max(alias_count * step_count, 1), MCXT_ALLOC_HUGE);
 	for (int alias = 0; alias < alias_count; alias++)
 	{
@@ -154,6 +210,8 @@ add_up(const MetricQuestion *question, EventText *aliases, int alias_count, cons
 		}
 	}
 	metric_scan(&scan);
+	for (int i = 0; i < step_count; i++)
+		metric_total_result(&totals[i], &results[i]);
 }
 
 /* Answers ----------------------------------------------------------------- */
@@ -219,23 +277,32 @@ calculate(const MetricQuestion *question, const List *customers, TimestampTz sta
 	TimestampTz bounds[] = {Max(start, EVENT_TIME_START), Min(end, EVENT_TIME_END)};
 	EventText *aliases;
 	int alias_count = metric_find_aliases(question, customers, &aliases);
-	MetricTotal total;
 	MetricResult result;
 
-	add_up(question, aliases, alias_count, bounds, 1, &total);
-	metric_total_result(&total, &result);
+	calculate_steps(question, aliases, alias_count, bounds, 1, &result);
 	return result_to_json(&question->metric, &result);
+}
+
+/* Values of a CUSTOM metric's parameters; other metrics have none. */
+static void
+question_set_parameters(MetricQuestion *question, Jsonb *parameters)
+{
+	if (parameters != NULL && question->metric.aggregation != METRIC_CUSTOM)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("usage metric has no parameters"),
+						errdetail("Only CUSTOM metrics have.")));
+	question->parameters = parameters;
 }
 
 /* What the metric says of the customers from start to end, exclusive; NULL if there is no such metric. */
 Jsonb *
 metric_calculate(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, List *customer_aliases, TimestampTz start,
-				 TimestampTz end, const TimestampTz *as_of, Jsonb *parameters pg_attribute_unused())
+				 TimestampTz end, const TimestampTz *as_of, Jsonb *parameters)
 {
 	MetricQuestion question;
 
 	if (!metric_question_ask(account_id, metric_id, as_of, &question))
 		return NULL;
+	question_set_parameters(&question, parameters);
 	return calculate(&question, customer_aliases, start, end);
 }
 
@@ -330,6 +397,7 @@ calculate_for(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, int first)
 	List *customers;
 
 	ask(fcinfo, account_id, first, first + 3, &question);
+	question_set_parameters(&question, PG_ARGISNULL(first + 4) ? NULL : PG_GETARG_JSONB_P(first + 4));
 	customers = metric_customers_argument(fcinfo, first + 1);
 	metric_period_argument(fcinfo, first + 2, &start, &end);
 	PG_RETURN_JSONB_P(calculate(&question, customers, start, end));
@@ -364,18 +432,16 @@ calculate_metric(PG_FUNCTION_ARGS)
 
 /* A row of a series, or of a list of customers: after `before` columns come those of the result. */
 static void
-put_result(ReturnSetInfo *result_set, Datum *values, bool *nulls, int before, const MetricTotal *total)
+put_result(ReturnSetInfo *result_set, Datum *values, bool *nulls, int before, const Metric *metric,
+		   const MetricResult *result)
 {
-	MetricResult result;
-
-	metric_total_result(total, &result);
-	values[before] = Int64GetDatum(result.event_count);
-	nulls[before + 1] = result.value == NULL;
-	values[before + 1] = NumericGetDatum(result.value);
-	values[before + 2] = Int64GetDatum(result.skipped_count);
-	nulls[before + 3] = !total->metric->is_grouped;
-	if (total->metric->is_grouped)
-		values[before + 3] = JsonbPGetDatum(groups_to_json(&result));
+	values[before] = Int64GetDatum(result->event_count);
+	nulls[before + 1] = result->value == NULL;
+	values[before + 1] = NumericGetDatum(result->value);
+	values[before + 2] = Int64GetDatum(result->skipped_count);
+	nulls[before + 3] = !metric->is_grouped;
+	if (metric->is_grouped)
+		values[before + 3] = JsonbPGetDatum(groups_to_json(result));
 	tuplestore_putvalues(result_set->setResult, result_set->setDesc, values, nulls);
 }
 
@@ -397,7 +463,7 @@ usage_metric_series(PG_FUNCTION_ARGS)
 	MetricQuestion question;
 	TimestampTz start;
 	TimestampTz end;
-	TimestampTz *bounds;
+	TimestampTz *bounds = NULL;
 	SeriesStep step;
 	pg_tz *zone;
 	const char *fault;
@@ -405,7 +471,7 @@ usage_metric_series(PG_FUNCTION_ARGS)
 	EventText *aliases;
 	int alias_count;
 	int step_count;
-	MetricTotal *totals;
+	MetricResult *results;
 
 	ask(fcinfo, account_current(), 0, 5, &question);
 	customers = metric_customers_argument(fcinfo, 1);
@@ -419,8 +485,8 @@ usage_metric_series(PG_FUNCTION_ARGS)
 
 	step_count = start < end ? series_bounds(step, zone, start, end, &bounds) : 0;
 	alias_count = metric_find_aliases(&question, customers, &aliases);
-	totals = palloc(sizeof(MetricTotal) * Max(step_count, 1));
-	add_up(&question, aliases, alias_count, bounds, step_count, totals);
+	results = palloc(sizeof(MetricResult) * Max(step_count, 1));
+	calculate_steps(&question, aliases, alias_count, bounds, step_count, results);
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < step_count; i++)
@@ -428,7 +494,7 @@ usage_metric_series(PG_FUNCTION_ARGS)
 		Datum values[6] = {TimestampTzGetDatum(bounds[i]), TimestampTzGetDatum(bounds[i + 1])};
 		bool nulls[6] = {0};
 
-		put_result((ReturnSetInfo *) fcinfo->resultinfo, values, nulls, 2, &totals[i]);
+		put_result((ReturnSetInfo *) fcinfo->resultinfo, values, nulls, 2, &question.metric, &results[i]);
 	}
 	return (Datum) 0;
 }
@@ -538,10 +604,15 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 	MappedAlias *mapped;
 	MetricTotal *totals;
 	EventText *customers;
+	MetricResult result;
 	int customer_count;
 
 	ask(fcinfo, account_current(), 0, 2, &question);
 	metric_period_argument(fcinfo, 1, &start, &end);
+	if (question.metric.aggregation == METRIC_CUSTOM)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("a CUSTOM metric cannot be calculated for all customers at once"),
+						errhint("Call calculate_usage_metric() for each.")));
 
 	scan.metric = &question.metric;
 	scan.as_of = question.has_as_of ? &question.as_of : NULL;
@@ -568,7 +639,8 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 		if (metric_total_events(&totals[i]) == 0)
 			continue;
 		values[0] = PointerGetDatum(cstring_to_text_with_len(customers[i].data, customers[i].length));
-		put_result((ReturnSetInfo *) fcinfo->resultinfo, values, nulls, 1, &totals[i]);
+		metric_total_result(&totals[i], &result);
+		put_result((ReturnSetInfo *) fcinfo->resultinfo, values, nulls, 1, &question.metric, &result);
 	}
 	return (Datum) 0;
 }

@@ -12,6 +12,7 @@
 typedef struct MetricQuestion
 {
 	Metric metric;
+	Jsonb *parameters; /* of a CUSTOM metric; NULL: all have their defaults */
 	bool has_as_of;
 	pg_uuid_t as_of; /* ids below this one were known then */
 	TimestampTz as_of_timestamp;

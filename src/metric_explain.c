@@ -140,6 +140,15 @@ explain(const Metric *metric, const UsageEvent *event, const pg_uuid_t *supersed
 	return json_make_object(&object);
 }
 
+/* What an expression makes of one event, only the expression knows. */
+static void
+refuse_custom(const Metric *metric)
+{
+	if (metric->aggregation == METRIC_CUSTOM)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a CUSTOM metric cannot be explained event by event")));
+}
+
 /* explain_usage_event(metric_id uuid, event_id uuid) */
 PG_FUNCTION_INFO_V1(explain_usage_event);
 Datum
@@ -154,6 +163,7 @@ explain_usage_event(PG_FUNCTION_ARGS)
 
 	if (!metric_question_ask(account_id, metric_id, NULL, &question))
 		metric_question_refuse(metric_id, &question);
+	refuse_custom(&question.metric);
 	if (PG_ARGISNULL(1) || !read_version(account_id, PG_GETARG_UUID_P(1), &event, &is_superseded, &superseded_by))
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(explain(&question.metric, &event, is_superseded ? &superseded_by : NULL));
@@ -337,6 +347,7 @@ usage_metric_changes(PG_FUNCTION_ARGS)
 	now = ask_side(account_id, metric_id, NULL, customers);
 	if (!now.exists)
 		metric_question_refuse(metric_id, &now.question);
+	refuse_custom(&now.question.metric);
 	then = ask_side(account_id, metric_id, since, customers);
 	event_id_after(&since_id, since != NULL ? *since : EVENT_TIME_END);
 
