@@ -6,6 +6,7 @@
 
 #include "account.h"
 #include "compat.h"
+#include "dirty_bucket.h"
 #include "drop_guard.h"
 #include "event_check.h"
 #include "event_store.h"
@@ -26,6 +27,7 @@ _PG_init(void)
 	account_init();
 	event_check_init();
 	event_store_init();
+	dirty_bucket_init();
 	import_init();
 	list_page_init();
 	drop_guard_init();
