@@ -13,6 +13,7 @@
 #include "fmgr.h"
 #include "import.h"
 #include "list_page.h"
+#include "metric_worker.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -31,6 +32,7 @@ _PG_init(void)
 	import_init();
 	list_page_init();
 	drop_guard_init();
+	metric_worker_init();
 	MarkGUCPrefixReserved("usage_events");
 }
 
