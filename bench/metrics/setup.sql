@@ -25,7 +25,7 @@ CROSS JOIN LATERAL (VALUES
     (0, 'few', 'large', true),
     (1, 'few', 'medium', n % 50 = 25),
     (2, 'few', 'small', n % 5000 = 2500),
-    (3, 'many', 'customer-' || n * 7919 % 2000, true)) AS customer (number, account, alias, sends)
+    (3, 'many', 'customer-' || n::bigint * 7919 % 2000, true)) AS customer (number, account, alias, sends)
 JOIN bench_account AS account ON account.name = customer.account
 WHERE customer.sends;
 
@@ -59,30 +59,36 @@ BEGIN
 END
 $$;
 
--- Sends batches of 1,000 events in the session's account, and says how many a second
--- it were: only the time in create_usage_events, from text, and of the commit counts.
+-- Sends batches of 1,000 events, to one account after the other, and says how many a second
+-- each took: only the time in create_usage_events, from text, and of the commit counts.
 -- 'live': of 300 customers, of the last minute; 'history': of 2,000 customers and a month.
-CREATE PROCEDURE bench_ingest(shape text, batches int, INOUT events_a_second numeric DEFAULT NULL) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE bench_ingest(account_ids uuid[], shape text, batches int, INOUT events_a_second numeric[] DEFAULT NULL) LANGUAGE plpgsql AS $$
 DECLARE
     body text;
+    turn int;
     began timestamptz;
-    spent interval := '0';
+    spent interval[] := array_fill(interval '0', ARRAY[cardinality(account_ids)]);
 BEGIN
     FOR batch IN 1 .. batches LOOP
-        SELECT jsonb_agg(jsonb_build_object(
-            'customerEventId', gen_random_uuid(),
-            'customerAlias', 'customer-' || floor(random() * CASE shape WHEN 'live' THEN 300 ELSE 2000 END),
-            'eventType', 'message-sent',
-            'eventTimestamp', to_json(CASE shape WHEN 'live' THEN clock_timestamp() - random() * interval '1 minute'
-                                      ELSE month.begin + random() * (month.end - month.begin) END),
-            'eventProperties', bench_properties()))::text
-        INTO body FROM bench_month AS month, generate_series(1, 1000) AS n;
-        began := clock_timestamp();
-        PERFORM create_usage_events(body::jsonb);
-        COMMIT;
-        spent := spent + (clock_timestamp() - began);
+        FOR number IN 1 .. cardinality(account_ids) LOOP
+            SELECT jsonb_agg(jsonb_build_object(
+                'customerEventId', gen_random_uuid(),
+                'customerAlias', 'customer-' || floor(random() * CASE shape WHEN 'live' THEN 300 ELSE 2000 END),
+                'eventType', 'message-sent',
+                'eventTimestamp', to_json(CASE shape WHEN 'live' THEN clock_timestamp() - random() * interval '1 minute'
+                                          ELSE month.begin + random() * (month.end - month.begin) END),
+                'eventProperties', bench_properties()))::text
+            INTO body FROM bench_month AS month, generate_series(1, 1000) AS n;
+            turn := 1 + (batch + number) % cardinality(account_ids);
+            PERFORM set_config('usage_events.account_id', account_ids[turn]::text, false);
+            began := clock_timestamp();
+            PERFORM create_usage_events(body::jsonb);
+            COMMIT;
+            spent[turn] := spent[turn] + (clock_timestamp() - began);
+        END LOOP;
     END LOOP;
-    events_a_second := round(1000 * batches / extract(epoch FROM spent));
+    SELECT array_agg(round(1000 * batches / extract(epoch FROM each)) ORDER BY number)
+    INTO events_a_second FROM unnest(spent) WITH ORDINALITY AS spent (each, number);
 END
 $$;
 
