@@ -280,14 +280,14 @@ CREATE TABLE usage_events.metric_rollup (
     latest_id uuid,
     group_value text,
     value numeric,
-    CONSTRAINT metric_rollup_pkey PRIMARY KEY (account_id, metric_version_id, customer_alias, level, bucket, group_key, unique_key)
+    CONSTRAINT metric_rollup_pkey PRIMARY KEY (account_id, metric_version_id, level, customer_alias, bucket, group_key, unique_key)
 ) WITH (fillfactor = 80);
 
 COMMENT ON TABLE usage_events.metric_rollup IS 'What a metric says of a customer''s events in whole intervals of time: a tree, finer where there are many events';
 COMMENT ON COLUMN usage_events.metric_rollup.account_id IS 'The account whose metric it is';
 COMMENT ON COLUMN usage_events.metric_rollup.metric_version_id IS 'The version of the metric';
 COMMENT ON COLUMN usage_events.metric_rollup.customer_alias IS 'The alias that the events came with; empty in the row that says that all aliases are there';
-COMMENT ON COLUMN usage_events.metric_rollup.level IS 'Length of the interval: 0 all time, 1 a month, 2 a day, 3 an hour, 4 a minute, 5 a second, in UTC';
+COMMENT ON COLUMN usage_events.metric_rollup.level IS 'Length of the interval: 0 all time, 1 a month, 2 a day, 3 an hour, 4 a minute, 5 a second, in UTC; -1 in the row that says that all aliases are there';
 COMMENT ON COLUMN usage_events.metric_rollup.bucket IS 'Begin of the interval; -infinity for all time';
 COMMENT ON COLUMN usage_events.metric_rollup.group_key IS 'Key of the group, of a GROUPED metric; otherwise empty';
 COMMENT ON COLUMN usage_events.metric_rollup.unique_key IS 'Key of the value that was counted, of a UNIQUE metric; otherwise empty';
@@ -744,6 +744,91 @@ COMMENT ON VIEW @extschema@.unmapped_customer_aliases IS 'Aliases of the session
 COMMENT ON COLUMN @extschema@.unmapped_customer_aliases.customer_alias IS 'The alias';
 COMMENT ON COLUMN @extschema@.unmapped_customer_aliases.last_event_timestamp IS 'When its last usage happened';
 
+-- Definitions of usage metrics ---------------------------------------------
+
+CREATE FUNCTION @extschema@.create_usage_metric(jsonb) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'create_usage_metric';
+
+COMMENT ON FUNCTION @extschema@.create_usage_metric(jsonb) IS
+'Create a usage metric
+Takes {"name", "description", "metricType", "eventType", "aggregationType", "aggregationProperty", "groupingProperty", "unit", "propertyFilters", "propertiesToNegate", "caseSensitive"}: name, metricType (SIMPLE, GROUPED), eventType and aggregationType (COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST) are required, aggregationProperty is for all but COUNT, groupingProperty where GROUPED; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL';
+
+CREATE FUNCTION @extschema@.get_usage_metric(id uuid) RETURNS jsonb
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'get_usage_metric';
+
+COMMENT ON FUNCTION @extschema@.get_usage_metric(uuid) IS
+'Get a usage metric
+As create_usage_metric() returned it; one that was deleted has deletedAt. NULL where the session''s account has none of that id';
+
+CREATE FUNCTION @extschema@.update_usage_metric(id uuid, metric jsonb) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'update_usage_metric';
+
+COMMENT ON FUNCTION @extschema@.update_usage_metric(uuid, jsonb) IS
+'Update a usage metric
+Takes all of the metric as create_usage_metric() does, and returns what is stored; what was before stays known. NULL where the session''s account has none of that id, or it was deleted. Errors: 22023 naming every fault, 22004 for NULL as the metric';
+
+CREATE FUNCTION @extschema@.delete_usage_metric(id uuid) RETURNS jsonb
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'delete_usage_metric';
+
+COMMENT ON FUNCTION @extschema@.delete_usage_metric(uuid) IS
+'Delete a usage metric
+It is no longer listed, and what it was stays known. Returns the metric; NULL where the session''s account has none of that id, or it was deleted already';
+
+CREATE FUNCTION @extschema@.list_usage_metrics(
+    page_limit integer DEFAULT 20,
+    after text DEFAULT NULL,
+    before text DEFAULT NULL,
+    name text DEFAULT NULL,
+    metric_id text DEFAULT NULL,
+    event_types text[] DEFAULT NULL,
+    event_properties text[] DEFAULT NULL,
+    aggregation_types text[] DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'list_usage_metrics';
+
+COMMENT ON FUNCTION @extschema@.list_usage_metrics(integer, text, text, text, text, text[], text[], text[]) IS
+'List usage metrics
+A page of the session''s account''s metrics, the newest first, but for deleted ones; of a name and of an id that contain these texts, in upper or lower case, of any of these event types, of any of these aggregation properties, of any of these aggregation types. Pages are as those of list_customer_aliases(). Errors as there';
+
+CREATE VIEW @extschema@.usage_metrics WITH (security_invoker = true) AS
+SELECT id,
+       name,
+       description,
+       metric_type,
+       event_type,
+       aggregation_type,
+       aggregation_property,
+       grouping_property,
+       unit,
+       property_filters,
+       properties_to_negate,
+       case_sensitive,
+       created_at,
+       account_id
+FROM usage_events.metric
+WHERE deleted_at IS NULL;
+
+COMMENT ON VIEW @extschema@.usage_metrics IS 'Usage metrics: what is counted of which events';
+COMMENT ON COLUMN @extschema@.usage_metrics.id IS 'Id of the metric';
+COMMENT ON COLUMN @extschema@.usage_metrics.name IS 'For people to read; should be unique';
+COMMENT ON COLUMN @extschema@.usage_metrics.description IS 'For people to read';
+COMMENT ON COLUMN @extschema@.usage_metrics.metric_type IS 'SIMPLE, or GROUPED by a property';
+COMMENT ON COLUMN @extschema@.usage_metrics.event_type IS 'Type of the events that are aggregated';
+COMMENT ON COLUMN @extschema@.usage_metrics.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST or CUSTOM';
+COMMENT ON COLUMN @extschema@.usage_metrics.aggregation_property IS 'Property of the event that is aggregated';
+COMMENT ON COLUMN @extschema@.usage_metrics.grouping_property IS 'Property by whose values a GROUPED metric is split';
+COMMENT ON COLUMN @extschema@.usage_metrics.unit IS 'For people to read';
+COMMENT ON COLUMN @extschema@.usage_metrics.property_filters IS 'Events are aggregated whose properties have one of these values: {property: [value, ...]}';
+COMMENT ON COLUMN @extschema@.usage_metrics.properties_to_negate IS 'Properties whose filter holds for the events that have none of the values: [property, ...]';
+COMMENT ON COLUMN @extschema@.usage_metrics.case_sensitive IS 'Whether filters tell upper case from lower case';
+COMMENT ON COLUMN @extschema@.usage_metrics.created_at IS 'When the metric was made';
+COMMENT ON COLUMN @extschema@.usage_metrics.account_id IS 'The account whose metric it is';
+
 -- HTTP ---------------------------------------------------------------------
 
 CREATE FUNCTION usage_events.authenticate_request() RETURNS void
@@ -813,6 +898,11 @@ REVOKE EXECUTE ON FUNCTION
     @extschema@.update_customer_alias(uuid, jsonb),
     @extschema@.delete_customer_alias(uuid),
     @extschema@.list_customer_aliases(integer, text, text, text),
+    @extschema@.create_usage_metric(jsonb),
+    @extschema@.get_usage_metric(uuid),
+    @extschema@.update_usage_metric(uuid, jsonb),
+    @extschema@.delete_usage_metric(uuid),
+    @extschema@.list_usage_metrics(integer, text, text, text, text, text[], text[], text[]),
     @extschema@.usage_api_read(),
     @extschema@.usage_api_write(bytea),
     usage_events.authenticate_request(),
@@ -844,8 +934,10 @@ BEGIN
 
     EXECUTE 'GRANT USAGE ON SCHEMA usage_events, @extschema@ TO ' || role;
     EXECUTE 'GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.unmapped_alias TO ' || role;
-    EXECUTE 'GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history, @extschema@.rejected_usage_events, @extschema@.customer_aliases, @extschema@.unmapped_customer_aliases TO ' || role;
+    EXECUTE 'GRANT SELECT ON usage_events.metric, usage_events.superseded_metric, usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
+    EXECUTE 'GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history, @extschema@.rejected_usage_events, @extschema@.customer_aliases, @extschema@.unmapped_customer_aliases, @extschema@.usage_metrics TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.get_usage_event(uuid), @extschema@.get_usage_event_history(uuid), @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz), @extschema@.list_customer_aliases(integer, text, text, text) TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.get_usage_metric(uuid), @extschema@.list_usage_metrics(integer, text, text, text, text, text[], text[], text[]) TO ' || role;
     IF access = 'read' THEN
         RETURN;
     END IF;
@@ -854,6 +946,12 @@ BEGIN
     EXECUTE 'GRANT DELETE ON usage_events.rejected_event TO ' || role;
     EXECUTE 'GRANT UPDATE (id, event_timestamp, customer_alias, event_type, event_properties) ON usage_events.event TO ' || role;
     EXECUTE 'GRANT UPDATE (label, deleted_at) ON usage_events.customer_alias TO ' || role;
+    EXECUTE 'GRANT INSERT ON usage_events.superseded_metric, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
+    EXECUTE 'GRANT DELETE ON usage_events.metric_progress TO ' || role;
+    -- An expression is SQL that others will run: only administrators write one.
+    EXECUTE 'GRANT INSERT (account_id, id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, created_at) ON usage_events.metric TO ' || role;
+    EXECUTE 'GRANT UPDATE (version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, deleted_at) ON usage_events.metric TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_metric(jsonb), @extschema@.update_usage_metric(uuid, jsonb), @extschema@.delete_usage_metric(uuid) TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb), @extschema@.create_usage_events(jsonb), @extschema@.ingest_usage_events(jsonb), @extschema@.retry_rejected_usage_events(uuid[]), @extschema@.create_customer_alias(jsonb), @extschema@.update_customer_alias(uuid, jsonb), @extschema@.delete_customer_alias(uuid) TO ' || role;
     IF access = 'ingest' THEN
         RETURN;
@@ -866,6 +964,8 @@ BEGIN
     END IF;
 
     EXECUTE 'GRANT INSERT ON usage_events.account TO ' || role;
+    EXECUTE 'GRANT INSERT, UPDATE ON usage_events.metric TO ' || role;
+    EXECUTE 'GRANT INSERT, UPDATE, DELETE ON usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT SELECT (account_id, client_id, label, created_at, expires_at), INSERT (account_id, client_id, secret_hash, label, created_at), UPDATE (expires_at) ON usage_events.api_key TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.create_account(text), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
 END

@@ -129,25 +129,6 @@ alias_to_json(uint64 row, const pg_uuid_t *account_id)
 
 /* Checks ------------------------------------------------------------------ */
 
-static List *
-check_text_member(List *faults, Jsonb *body, const char *name, bool required, EventText *text)
-{
-	JsonbValue value;
-	const char *fault;
-
-	*text = (EventText){NULL, 0};
-	if (!json_member(body, name, &value))
-		return required ? fault_add(faults, name, "is missing") : faults;
-	if (value.type == jbvNull && !required)
-		return faults;
-	if (value.type != jbvString)
-		return fault_add(faults, name, psprintf("must be a string, not %s", json_kind(&value)));
-
-	*text = json_string(&value);
-	fault = event_check_text(*text);
-	return fault != NULL ? fault_add(faults, name, fault) : faults;
-}
-
 static void
 report_faults(const List *faults, const char *hint)
 {
@@ -207,9 +188,9 @@ customer_alias_create(const pg_uuid_t *account_id, Jsonb *body)
 	Jsonb *json;
 
 	require_object(body, ALIAS_HINT);
-	faults = check_text_member(faults, body, "customerId", true, &alias.customer_id);
-	faults = check_text_member(faults, body, "value", true, &alias.value);
-	faults = check_text_member(faults, body, "label", false, &alias.label);
+	faults = event_check_text_member(faults, body, "customerId", true, &alias.customer_id);
+	faults = event_check_text_member(faults, body, "value", true, &alias.value);
+	faults = event_check_text_member(faults, body, "label", false, &alias.label);
 	if (text_equal(alias.customer_id, EVENT_TEXT(VOID_ALIAS)))
 		faults = fault_add(faults, "customerId", "is reserved: events with that alias are taken back");
 	if (text_equal(alias.value, EVENT_TEXT(VOID_ALIAS)))
@@ -274,7 +255,7 @@ customer_alias_update(const pg_uuid_t *account_id, const pg_uuid_t *id, Jsonb *b
 	List *faults;
 
 	require_object(body, CHANGE_HINT);
-	faults = check_text_member(NIL, body, "label", false, &label);
+	faults = event_check_text_member(NIL, body, "label", false, &label);
 	if (!json_member(body, "label", &value))
 		faults = fault_add(faults, "label", "is missing");
 	report_faults(faults, CHANGE_HINT);
@@ -301,17 +282,13 @@ list_conditions(SqlQuery *query, const pg_uuid_t *account_id, const char *value)
 					sql_query_argument(query, TEXTOID, CStringGetTextDatum(value)));
 }
 
-static void
-count_total(const pg_uuid_t *account_id, ListPage *page, const char *value)
+static Jsonb *
+read_item(uint64 row, const pg_uuid_t *account_id, ListKey *key)
 {
-	SqlQuery query;
+	bool isnull;
 
-	sql_query_init(&query);
-	sql_query_append(&query, "SELECT FROM usage_events.customer_alias WHERE %s LIMIT %s",
-					 list_conditions(&query, account_id, value),
-					 sql_query_argument(&query, INT8OID, Int64GetDatum((int64) list_page_total_limit() + 1)));
-	sql_query_execute(&query);
-	page->total = SPI_processed <= (uint64) list_page_total_limit() ? (int64) SPI_processed : TOTAL_UNKNOWN;
+	key->id = *DatumGetUUIDP(column(row, COLUMN_ID, &isnull));
+	return alias_to_json(row, account_id);
 }
 
 /* The newest first. */
@@ -319,46 +296,27 @@ Jsonb *
 customer_alias_list(const pg_uuid_t *account_id, ListPage *page, const char *value, List *faults)
 {
 	MemoryContext context = CurrentMemoryContext;
-	MemoryContext spi_context;
 	SqlQuery query;
-	Jsonb **items;
-	ListKey *keys;
-	int count;
-	bool has_more;
+	Jsonb *json;
 
 	page->order = LIST_ALIASES_BY_ID;
 	page->filters = value != NULL ? hash_bytes((const unsigned char *) value, (int) strlen(value)) : 0;
 	list_page_faults_report(list_page_check(faults, page));
 
+	SPI_connect();
+	sql_query_init(&query);
+	sql_query_append(&query, "SELECT FROM usage_events.customer_alias WHERE %s",
+					 list_conditions(&query, account_id, value));
+	list_page_count(page, &query);
+
 	sql_query_init(&query);
 	sql_query_append(&query, "SELECT " ALIAS_COLUMNS " FROM usage_events.customer_alias WHERE %s",
 					 list_conditions(&query, account_id, value));
-	if (page->has_key)
-		sql_query_append(&query, " AND id OPERATOR(pg_catalog.%s) %s", page->backward ? ">" : "<",
-						 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&page->key.id)));
-	sql_query_append(&query, " ORDER BY id %s LIMIT %s", page->backward ? "ASC" : "DESC",
-					 sql_query_argument(&query, INT8OID, Int64GetDatum((int64) page->limit + 1)));
-
-	SPI_connect();
+	list_page_append_order(page, &query);
 	sql_query_execute(&query);
-	has_more = SPI_processed > (uint64) page->limit;
-	count = has_more ? page->limit : (int) SPI_processed;
-
-	spi_context = MemoryContextSwitchTo(context);
-	items = palloc(sizeof(Jsonb *) * Max(count, 1));
-	keys = palloc0(sizeof(ListKey) * Max(count, 1));
-	for (int i = 0; i < count; i++)
-	{
-		int place = page->backward ? count - 1 - i : i;
-		bool isnull;
-
-		items[place] = alias_to_json(i, account_id);
-		keys[place].id = *DatumGetUUIDP(column(i, COLUMN_ID, &isnull));
-	}
-	MemoryContextSwitchTo(spi_context);
-	count_total(account_id, page, value);
+	json = list_page_answer(page, account_id, read_item, context);
 	SPI_finish();
-	return list_page_answer(page, items, keys, count, has_more);
+	return json;
 }
 
 /* The doors for SQL -------------------------------------------------------- */

@@ -37,11 +37,19 @@ void
 event_check_init(void)
 {
 	DefineCustomBoolVariable("usage_events.reject_unknown_fields",
-							 "Refuses events with fields that the API does not know.", "Off, such fields are ignored.",
-							 &reject_unknown_fields, false, PGC_USERSET, 0, NULL, NULL, NULL);
+							 "Refuses events and metrics with fields that the API does not know.",
+							 "Off, such fields are ignored.", &reject_unknown_fields, false, PGC_USERSET, 0, NULL, NULL,
+							 NULL);
 	DefineCustomIntVariable("usage_events.max_properties_bytes",
 							"Largest size of an event's properties, as stored (jsonb).", NULL, &max_properties_bytes,
 							64 * 1024, 16, 128 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE, NULL, NULL, NULL);
+}
+
+/* Whether a field that the API does not know is a fault. */
+bool
+event_check_rejects_unknown_fields(void)
+{
+	return reject_unknown_fields;
 }
 
 /* White space by Unicode's property White_Space; above ASCII in UTF-8 databases only. */
@@ -95,22 +103,48 @@ is_blank(EventText text)
 	return true;
 }
 
+/* Returns the fault of a text with more characters, or NULL. */
+const char *
+event_check_length(EventText text, int max_characters)
+{
+	/* A character has at least one byte: only a text with more bytes needs counting. */
+	if (text.length > max_characters)
+	{
+		int characters = pg_mbstrlen_with_len(text.data, text.length);
+
+		if (characters > max_characters)
+			return psprintf("must have at most %d characters, not %d", max_characters, characters);
+	}
+	return NULL;
+}
+
 /* Rule of every text: not blank, and not too long.  Returns the fault, or NULL. */
 const char *
 event_check_text(EventText text)
 {
 	if (is_blank(text))
 		return "must not be blank";
+	return event_check_length(text, MAX_TEXT_CHARACTERS);
+}
 
-	/* A character has at least one byte: only a text with more bytes needs counting. */
-	if (text.length > MAX_TEXT_CHARACTERS)
-	{
-		int characters = pg_mbstrlen_with_len(text.data, text.length);
+/* The same for a text that is a member of what a client sent; absent, its data is NULL. */
+List *
+event_check_text_member(List *faults, Jsonb *body, const char *name, bool required, EventText *text)
+{
+	JsonbValue value;
+	const char *fault;
 
-		if (characters > MAX_TEXT_CHARACTERS)
-			return psprintf("must have at most %d characters, not %d", MAX_TEXT_CHARACTERS, characters);
-	}
-	return NULL;
+	*text = (EventText){NULL, 0};
+	if (!json_member(body, name, &value))
+		return required ? fault_add(faults, name, "is missing") : faults;
+	if (value.type == jbvNull && !required)
+		return faults;
+	if (value.type != jbvString)
+		return fault_add(faults, name, psprintf("must be a string, not %s", json_kind(&value)));
+
+	*text = json_string(&value);
+	fault = event_check_text(*text);
+	return fault != NULL ? fault_add(faults, name, fault) : faults;
 }
 
 static bool

@@ -153,6 +153,25 @@ event_id_timestamp(const pg_uuid_t *id, TimestampTz *timestamp)
 	return true;
 }
 
+/*
+ * The lowest id there can be after that moment: ids below it are from until then.
+ * Both know fractions of a millisecond.
+ */
+void
+event_id_after(pg_uuid_t *id, TimestampTz timestamp)
+{
+	int64 microseconds = Max(timestamp + 1 + UNIX_EPOCH_OFFSET_DAYS * USECS_PER_DAY, 0);
+	int64 milliseconds = microseconds / 1000;
+	int fraction = (int) ((microseconds % 1000) * FRACTIONS_PER_MILLISECOND / 1000);
+
+	memset(id->data, 0, UUID_LEN);
+	for (int i = 0; i < 6; i++)
+		id->data[i] = (uint8) (milliseconds >> (8 * (5 - i)));
+	id->data[6] = (uint8) (0x70 | (fraction >> 8));
+	id->data[7] = (uint8) fraction;
+	id->data[8] = 0x80;
+}
+
 /* Writes the id in its canonical form, lower case. */
 void
 event_id_to_text(const pg_uuid_t *id, char text[EVENT_ID_TEXT_LENGTH + 1])
@@ -178,6 +197,12 @@ bool
 event_id_equal(const pg_uuid_t *a, const pg_uuid_t *b)
 {
 	return memcmp(a->data, b->data, UUID_LEN) == 0;
+}
+
+int
+event_id_compare(const pg_uuid_t *a, const pg_uuid_t *b)
+{
+	return memcmp(a->data, b->data, UUID_LEN);
 }
 
 PG_FUNCTION_INFO_V1(uuid_v7);

@@ -13,9 +13,11 @@
 extern void event_id_generate(pg_uuid_t *id);
 extern void event_id_generate_after(pg_uuid_t *id, const pg_uuid_t *earlier);
 extern bool event_id_timestamp(const pg_uuid_t *id, TimestampTz *timestamp);
+extern void event_id_after(pg_uuid_t *id, TimestampTz timestamp);
 
 extern void event_id_to_text(const pg_uuid_t *id, char text[EVENT_ID_TEXT_LENGTH + 1]);
 extern bool event_id_from_text(EventText text, pg_uuid_t *id);
 extern bool event_id_equal(const pg_uuid_t *a, const pg_uuid_t *b);
+extern int event_id_compare(const pg_uuid_t *a, const pg_uuid_t *b);
 
 #endif /* USAGE_EVENTS_EVENT_ID_H */

@@ -16,6 +16,7 @@
 #include "event_list.h"
 
 #include "account.h"
+#include "argument.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "customer_alias.h"
@@ -31,18 +32,6 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
-
-static Datum
-text_array(const List *texts)
-{
-	EventText *contents = palloc(sizeof(EventText) * Max(list_length(texts), 1));
-	int count = 0;
-	ListCell *cell;
-
-	foreach(cell, texts)
-		contents[count++] = cstring_event_text(lfirst(cell));
-	return statement_varlena_array(contents, count, TEXTOID);
-}
 
 /* Tells lists of different filters apart. */
 static uint32
@@ -82,7 +71,7 @@ conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList *list)
 						 sql_query_argument(query, TEXTOID, CStringGetTextDatum(linitial(list->customer_aliases))));
 	else if (list->has_customer_aliases)
 		appendStringInfo(&sql, " AND customer_alias OPERATOR(pg_catalog.=) ANY (%s)",
-						 sql_query_argument(query, TEXTARRAYOID, text_array(list->customer_aliases)));
+						 sql_query_argument(query, TEXTARRAYOID, statement_text_array(list->customer_aliases)));
 	if (list->event_type != NULL)
 		appendStringInfo(&sql, " AND event_type OPERATOR(pg_catalog.=) %s",
 						 sql_query_argument(query, TEXTOID, CStringGetTextDatum(list->event_type)));
@@ -160,7 +149,7 @@ resolve_unmapped(const pg_uuid_t *account_id, EventList *list, MemoryContext con
 	sql_query_append(&query, ") AS alias");
 	if (list->has_customer_aliases)
 		sql_query_append(&query, " WHERE value OPERATOR(pg_catalog.=) ANY (%s)",
-						 sql_query_argument(&query, TEXTARRAYOID, text_array(list->customer_aliases)));
+						 sql_query_argument(&query, TEXTARRAYOID, statement_text_array(list->customer_aliases)));
 	execute(&query, list);
 
 	spi_context = MemoryContextSwitchTo(context);
@@ -291,17 +280,24 @@ read_page(const pg_uuid_t *account_id, EventList *list)
 	execute(&query, list);
 }
 
+static Jsonb *
+read_item(uint64 row, const pg_uuid_t *account_id, ListKey *key)
+{
+	UsageEvent event;
+
+	event_store_read_row(row, account_id, &event, CurrentMemoryContext);
+	key->timestamp = event.timestamp;
+	key->id = event.id;
+	return event_json_write(&event);
+}
+
 /* Reads the page that is asked for, or refuses to: with the faults that were found before, and its own. */
 Jsonb *
 event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ListPage *page = &list->page;
-	UsageEvent *events;
-	Jsonb **items;
-	ListKey *keys;
-	int count;
-	bool has_more;
+	Jsonb *json;
 
 	page->filters = filters_hash(list);
 	list_page_faults_report(list_page_check(faults, page));
@@ -315,24 +311,9 @@ event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults)
 		count_total(account_id, list);
 	}
 	read_page(account_id, list);
-	has_more = SPI_processed > (uint64) page->limit;
-	count = has_more ? page->limit : (int) SPI_processed;
-
-	events = MemoryContextAlloc(context, sizeof(UsageEvent) * Max(count, 1));
-	for (int i = 0; i < count; i++)
-		event_store_read_row(i, account_id, &events[page->backward ? count - 1 - i : i], context);
+	json = list_page_answer(page, account_id, read_item, context);
 	SPI_finish();
-
-	items = palloc(sizeof(Jsonb *) * Max(count, 1));
-	keys = palloc0(sizeof(ListKey) * Max(count, 1));
-	for (int i = 0; i < count; i++)
-	{
-		items[i] = event_json_write(&events[i]);
-		keys[i].id = events[i].id;
-		if (page->order == LIST_EVENTS_BY_TIMESTAMP)
-			keys[i].timestamp = events[i].timestamp;
-	}
-	return list_page_answer(page, items, keys, count, has_more);
+	return json;
 }
 
 /* The door for SQL --------------------------------------------------------- */
@@ -353,31 +334,6 @@ enum
 	ARGUMENT_TIMESTAMP_AFTER
 };
 
-static const char *
-text_argument(FunctionCallInfo fcinfo, int number)
-{
-	return PG_ARGISNULL(number) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(number));
-}
-
-static List *
-texts_argument(FunctionCallInfo fcinfo, int number)
-{
-	Datum *values;
-	bool *nulls;
-	int count;
-	List *texts = NIL;
-
-	if (PG_ARGISNULL(number))
-		return NIL;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(number), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		if (!nulls[i])
-			texts = lappend(texts, TextDatumGetCString(values[i]));
-	}
-	return texts;
-}
-
 static Datum
 list_events(PG_FUNCTION_ARGS)
 {
@@ -388,18 +344,18 @@ list_events(PG_FUNCTION_ARGS)
 		list.page.limit = PG_GETARG_INT32(ARGUMENT_LIMIT);
 	if (!PG_ARGISNULL(ARGUMENT_OFFSET))
 		list.page.offset = PG_GETARG_INT32(ARGUMENT_OFFSET);
-	list.page.after = text_argument(fcinfo, ARGUMENT_AFTER);
-	list.page.before = text_argument(fcinfo, ARGUMENT_BEFORE);
+	list.page.after = argument_text(fcinfo, ARGUMENT_AFTER);
+	list.page.before = argument_text(fcinfo, ARGUMENT_BEFORE);
 	if (!PG_ARGISNULL(ARGUMENT_SORT_BY))
-		faults = list_page_set_order(faults, &list.page, text_argument(fcinfo, ARGUMENT_SORT_BY));
+		faults = list_page_set_order(faults, &list.page, argument_text(fcinfo, ARGUMENT_SORT_BY));
 	if (!PG_ARGISNULL(ARGUMENT_SORT_ORDER))
-		faults = list_page_set_direction(faults, &list.page, text_argument(fcinfo, ARGUMENT_SORT_ORDER));
+		faults = list_page_set_direction(faults, &list.page, argument_text(fcinfo, ARGUMENT_SORT_ORDER));
 	list.has_customer_aliases = !PG_ARGISNULL(ARGUMENT_CUSTOMER_ALIASES);
-	list.customer_aliases = texts_argument(fcinfo, ARGUMENT_CUSTOMER_ALIASES);
+	list.customer_aliases = argument_texts(fcinfo, ARGUMENT_CUSTOMER_ALIASES);
 	list.unmapped_aliases_only =
 		!PG_ARGISNULL(ARGUMENT_UNMAPPED_ALIASES_ONLY) && PG_GETARG_BOOL(ARGUMENT_UNMAPPED_ALIASES_ONLY);
-	list.event_type = text_argument(fcinfo, ARGUMENT_EVENT_TYPE);
-	list.event_id = text_argument(fcinfo, ARGUMENT_EVENT_ID);
+	list.event_type = argument_text(fcinfo, ARGUMENT_EVENT_TYPE);
+	list.event_id = argument_text(fcinfo, ARGUMENT_EVENT_ID);
 	if ((list.has_timestamp_before = !PG_ARGISNULL(ARGUMENT_TIMESTAMP_BEFORE)))
 		list.timestamp_before = PG_GETARG_TIMESTAMPTZ(ARGUMENT_TIMESTAMP_BEFORE);
 	if ((list.has_timestamp_after = !PG_ARGISNULL(ARGUMENT_TIMESTAMP_AFTER)))

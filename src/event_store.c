@@ -37,6 +37,7 @@
 #include "account.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "dirty_bucket.h"
 #include "event_check.h"
 #include "event_id.h"
 #include "miscadmin.h"
@@ -655,13 +656,14 @@ complete(EventPut *put)
 		event->timestamp = GetCurrentTimestamp();
 }
 
-/* The rest, common to one and many: history, durability, and whole events as answers. */
+/* The rest, common to one and many: history, marks, durability, and whole events as answers. */
 static void
 finish(const pg_uuid_t *account_id, EventPut *puts, int count)
 {
 	bool rests_on_stored = false;
 
 	archive_superseded(account_id, puts, count);
+	dirty_bucket_mark(account_id, puts, count);
 	for (int i = 0; i < count; i++)
 	{
 		UsageEvent *event = &puts[i].event;

@@ -14,6 +14,9 @@
 /* How much of a client's text a fault repeats, in bytes. */
 #define MAX_QUOTED_BYTES 80
 
+/* A query string may have a thousand; those of an event are few, and told all. */
+#define MAX_FAULTS_TOLD 20
+
 /* Adds a fault. */
 List *
 fault_add(List *faults, const char *field, const char *text)
@@ -57,6 +60,22 @@ faults_describe(StringInfo detail, const char *prefix, const char *whole, const 
 		appendStringInfo(detail, "%s%s %s.", prefix,
 						 fault->field == NULL ? whole : fault_quote(cstring_event_text(fault->field)), fault->text);
 	}
+}
+
+/* Refuses what a request asks for, if there are faults. */
+void
+faults_report_request(const List *faults, const char *message)
+{
+	StringInfoData detail;
+
+	if (faults == NIL)
+		return;
+	initStringInfo(&detail);
+	faults_describe(&detail, "", "The request", list_truncate(list_copy(faults), MAX_FAULTS_TOLD));
+	if (list_length(faults) > MAX_FAULTS_TOLD)
+		appendStringInfo(&detail, "\nAnd %d more.", list_length(faults) - MAX_FAULTS_TOLD);
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal("%s", message),
+					errdetail_internal("%s", detail.data)));
 }
 
 /* [{"field": "eventType", "fault": "is missing"}, ...]; of the whole, without field. */

@@ -19,6 +19,7 @@ typedef struct Fault
 extern List *fault_add(List *faults, const char *field, const char *text);
 extern char *fault_quote(EventText text);
 extern void faults_describe(StringInfo detail, const char *prefix, const char *whole, const List *faults);
+extern void faults_report_request(const List *faults, const char *message);
 extern Jsonb *faults_to_json(const List *faults);
 
 #endif /* USAGE_EVENTS_FAULT_H */

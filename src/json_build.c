@@ -34,10 +34,10 @@ write_part(Writer *writer, JEntry kind, const char *data, int length)
 {
 	char *end;
 
-	if (kind == JENTRY_ISSTRING || kind == JENTRY_ISNULL)
-		end = writer->at + length;
-	else
+	if (kind == JENTRY_ISNUMERIC || kind == JENTRY_ISCONTAINER)
 		end = writer->start + INTALIGN(writer->at - writer->start) + length;
+	else
+		end = writer->at + length;
 
 	if (length > 0)
 		memcpy(end - length, data, length);
@@ -104,6 +104,12 @@ json_add_text_or_null(JsonObject *object, EventText key, EventText value)
 		json_add_text(object, key, value);
 	else
 		json_add_null(object, key);
+}
+
+void
+json_add_boolean(JsonObject *object, EventText key, bool value)
+{
+	add_member(object, (JsonMember){key, value ? JENTRY_ISBOOL_TRUE : JENTRY_ISBOOL_FALSE, {"", 0}});
 }
 
 void

@@ -7,12 +7,12 @@
 
 #include "usage_event.h"
 
-#define JSON_MAX_MEMBERS 12
+#define JSON_MAX_MEMBERS 17
 
 typedef struct JsonMember
 {
 	EventText key;
-	JEntry kind; /* JENTRY_ISSTRING, JENTRY_ISNUMERIC, JENTRY_ISNULL or JENTRY_ISCONTAINER */
+	JEntry kind; /* JENTRY_ISSTRING and its kin */
 	EventText value;
 } JsonMember;
 
@@ -26,6 +26,7 @@ typedef struct JsonObject
 extern void json_add_text(JsonObject *object, EventText key, EventText value);
 extern void json_add_null(JsonObject *object, EventText key);
 extern void json_add_text_or_null(JsonObject *object, EventText key, EventText value);
+extern void json_add_boolean(JsonObject *object, EventText key, bool value);
 extern void json_add_integer(JsonObject *object, EventText key, int64 value);
 extern void json_add_container(JsonObject *object, EventText key, EventText value);
 extern void json_add_json(JsonObject *object, EventText key, const Jsonb *value);

@@ -18,6 +18,8 @@
 #include <limits.h>
 
 #include "base64.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "json_build.h"
 #include "port/pg_bswap.h"
 #include "port/pg_crc32c.h"
@@ -27,9 +29,6 @@
 
 /* version, order and direction, filters, key, newest, total, checksum */
 #define CURSOR_SIZE (1 + 1 + 4 + 8 + UUID_LEN + UUID_LEN + 8 + 4)
-
-/* A query string may have a thousand; those of an event are few, and told all. */
-#define MAX_FAULTS_TOLD 20
 
 static int total_limit = 50000;
 
@@ -197,32 +196,44 @@ list_page_check(List *faults, ListPage *page)
 void
 list_page_faults_report(const List *faults)
 {
-	StringInfoData detail;
+	faults_report_request(faults, "invalid parameters of a list");
+}
 
-	if (faults == NIL)
-		return;
-	initStringInfo(&detail);
-	faults_describe(&detail, "", "The request", list_truncate(list_copy(faults), MAX_FAULTS_TOLD));
-	if (list_length(faults) > MAX_FAULTS_TOLD)
-		appendStringInfo(&detail, "\nAnd %d more.", list_length(faults) - MAX_FAULTS_TOLD);
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid parameters of a list"),
-					errdetail_internal("%s", detail.data)));
+/* Statements of lists that are sorted by id, and not kept as they were -------- */
+
+/* Counts the rows of the statement, unless there are too many. */
+void
+list_page_count(ListPage *page, SqlQuery *query)
+{
+	sql_query_append(query, " LIMIT %s", sql_query_argument(query, INT8OID, Int64GetDatum((int64) total_limit + 1)));
+	sql_query_execute(query);
+	page->total = SPI_processed <= (uint64) total_limit ? (int64) SPI_processed : TOTAL_UNKNOWN;
+}
+
+/* Ends the statement's conditions with the place from which the page goes on, the newest first. */
+void
+list_page_append_order(const ListPage *page, SqlQuery *query)
+{
+	if (page->has_key)
+		sql_query_append(query, " AND id OPERATOR(pg_catalog.%s) %s", page->backward ? ">" : "<",
+						 sql_query_argument(query, UUIDOID, UUIDPGetDatum(&page->key.id)));
+	sql_query_append(query, " ORDER BY id %s LIMIT %s", page->backward ? "ASC" : "DESC",
+					 sql_query_argument(query, INT8OID, Int64GetDatum((int64) page->limit + 1)));
 }
 
 /* What is answered -------------------------------------------------------- */
 
 /*
- * {"items": [...], "pagination": {"after", "before", "totalResultSize"}} of the
- * items in the order of the list.  has_more: there is an item beyond them, in the
+ * {"after", "before", "totalResultSize"} of items in the order of the list, of
+ * which these are the places.  has_more: there is an item beyond them, in the
  * direction in which the page was read.
  */
-Jsonb *
-list_page_answer(const ListPage *page, Jsonb **items, const ListKey *keys, int count, bool has_more)
+static Jsonb *
+pagination_to_json(const ListPage *page, const ListKey *keys, int count, bool has_more)
 {
 	bool has_following = page->backward || has_more;
 	bool has_preceding = page->backward ? has_more : page->has_key || page->offset > 0;
 	JsonObject pagination = {0};
-	JsonObject answer = {0};
 	EventText after = {0};
 	EventText before = {0};
 
@@ -237,8 +248,36 @@ list_page_answer(const ListPage *page, Jsonb **items, const ListKey *keys, int c
 		json_add_null(&pagination, EVENT_TEXT("totalResultSize"));
 	else
 		json_add_integer(&pagination, EVENT_TEXT("totalResultSize"), page->total);
+	return json_make_object(&pagination);
+}
+
+/*
+ * {"items": [...], "pagination": {...}} of the rows of the last statement, which
+ * has read one more than the page holds; in memory that outlives SPI.
+ */
+Jsonb *
+list_page_answer(const ListPage *page, const pg_uuid_t *account_id, ListItemReader read_item, MemoryContext context)
+{
+	MemoryContext spi_context = MemoryContextSwitchTo(context);
+	bool has_more = SPI_processed > (uint64) page->limit;
+	int count = has_more ? page->limit : (int) SPI_processed;
+	Jsonb **items = palloc(sizeof(Jsonb *) * Max(count, 1));
+	ListKey *keys = palloc0(sizeof(ListKey) * Max(count, 1));
+	JsonObject answer = {0};
+	Jsonb *json;
+
+	for (int i = 0; i < count; i++)
+	{
+		int place = page->backward ? count - 1 - i : i;
+
+		items[place] = read_item(i, account_id, &keys[place]);
+		if (page->order != LIST_EVENTS_BY_TIMESTAMP)
+			keys[place].timestamp = 0;
+	}
 
 	json_add_json(&answer, EVENT_TEXT("items"), json_make_array(items, count));
-	json_add_json(&answer, EVENT_TEXT("pagination"), json_make_object(&pagination));
-	return json_make_object(&answer);
+	json_add_json(&answer, EVENT_TEXT("pagination"), pagination_to_json(page, keys, count, has_more));
+	json = json_make_object(&answer);
+	MemoryContextSwitchTo(spi_context);
+	return json;
 }

@@ -7,6 +7,7 @@
 
 #include "fault.h"
 #include "nodes/pg_list.h"
+#include "sql_query.h"
 #include "usage_event.h"
 
 /* Which list, and what it is sorted by; ids ascend in the order in which things were created. */
@@ -14,7 +15,8 @@ typedef enum ListOrder
 {
 	LIST_EVENTS_BY_ID,
 	LIST_EVENTS_BY_TIMESTAMP, /* and id */
-	LIST_ALIASES_BY_ID
+	LIST_ALIASES_BY_ID,
+	LIST_METRICS_BY_ID
 } ListOrder;
 
 /* A place in a list. */
@@ -43,6 +45,9 @@ typedef struct ListPage
 	int64 total;      /* of that moment; TOTAL_UNKNOWN if not counted */
 } ListPage;
 
+/* Reads an item from a row of the last statement, and its place in the list. */
+typedef Jsonb *(*ListItemReader)(uint64 row, const pg_uuid_t *account_id, ListKey *key);
+
 #define LIST_DEFAULT_LIMIT 20
 #define LIST_MAX_LIMIT 100
 #define LIST_MAX_OFFSET 10000
@@ -59,6 +64,9 @@ extern List *list_page_set_order(List *faults, ListPage *page, const char *sort_
 extern List *list_page_set_direction(List *faults, ListPage *page, const char *sort_order);
 extern List *list_page_check(List *faults, ListPage *page);
 extern void list_page_faults_report(const List *faults);
-extern Jsonb *list_page_answer(const ListPage *page, Jsonb **items, const ListKey *keys, int count, bool has_more);
+extern void list_page_count(ListPage *page, SqlQuery *query);
+extern void list_page_append_order(const ListPage *page, SqlQuery *query);
+extern Jsonb *list_page_answer(const ListPage *page, const pg_uuid_t *account_id, ListItemReader read_item,
+							   MemoryContext context);
 
 #endif /* USAGE_EVENTS_LIST_PAGE_H */

@@ -89,16 +89,20 @@ json_column(uint64 row, int number)
 	return isnull ? NULL : DatumGetJsonbPCopy(value);
 }
 
-static MetricAggregation
-aggregation_of_name(EventText name)
+/* The aggregation of that name; false if there is none. */
+bool
+metric_aggregation_from_name(EventText name, MetricAggregation *aggregation)
 {
 	for (int i = 0; i < METRIC_AGGREGATION_COUNT; i++)
 	{
 		if (name.length == metric_aggregation_names[i].length &&
 			memcmp(name.data, metric_aggregation_names[i].data, name.length) == 0)
-			return (MetricAggregation) i;
+		{
+			*aggregation = (MetricAggregation) i;
+			return true;
+		}
 	}
-	elog(ERROR, "unexpected aggregation of a usage metric: %.*s", name.length, name.data);
+	return false;
 }
 
 /* Reads a row of the last statement into the metric, in memory that outlives SPI. */
@@ -106,6 +110,7 @@ void
 metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryContext context)
 {
 	MemoryContext spi_context = MemoryContextSwitchTo(context);
+	EventText aggregation;
 	bool isnull;
 	Datum deleted_at;
 
@@ -116,7 +121,9 @@ metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryC
 	metric->description = text_column(row, COLUMN_DESCRIPTION);
 	metric->is_grouped = strcmp(TextDatumGetCString(column(row, COLUMN_METRIC_TYPE, &isnull)), "GROUPED") == 0;
 	metric->event_type = text_column(row, COLUMN_EVENT_TYPE);
-	metric->aggregation = aggregation_of_name(text_column(row, COLUMN_AGGREGATION_TYPE));
+	aggregation = text_column(row, COLUMN_AGGREGATION_TYPE);
+	if (!metric_aggregation_from_name(aggregation, &metric->aggregation))
+		elog(ERROR, "unexpected aggregation of a usage metric: %.*s", aggregation.length, aggregation.data);
 	metric->aggregation_property = text_column(row, COLUMN_AGGREGATION_PROPERTY);
 	metric->grouping_property = text_column(row, COLUMN_GROUPING_PROPERTY);
 	metric->unit = text_column(row, COLUMN_UNIT);

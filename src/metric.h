@@ -55,6 +55,7 @@ typedef struct Metric
 	" grouping_property, unit, property_filters, properties_to_negate, case_sensitive, expression, parameters," \
 	" created_at, deleted_at"
 
+extern bool metric_aggregation_from_name(EventText name, MetricAggregation *aggregation);
 extern void metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryContext context);
 extern bool metric_get(const pg_uuid_t *account_id, const pg_uuid_t *id, Metric *metric);
 extern bool metric_get_as_of(const pg_uuid_t *account_id, const pg_uuid_t *id, const pg_uuid_t *as_of, Metric *metric);

@@ -8,8 +8,11 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/array.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -80,6 +83,58 @@ statement_execute(Statement *statement, Datum *arguments, const char *nulls)
 		rows_written += SPI_processed;
 }
 
+/* So many rows of a long result are in memory at a time. */
+#define ROWS_AT_A_TIME 1000
+
+/* Runs a statement whose result may be long, and hands out its rows: row numbers as in SPI_tuptable. */
+void
+statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument), void *argument)
+{
+	Portal portal;
+
+	if (statement->plan == NULL || (statement->running == 0 && is_outdated(statement)))
+		plan_statement(statement);
+	portal = SPI_cursor_open(NULL, statement->plan, arguments, NULL, statement->read_only);
+	for (;;)
+	{
+		SPITupleTable *rows;
+
+		SPI_cursor_fetch(portal, true, ROWS_AT_A_TIME);
+		rows = SPI_tuptable;
+		for (uint64 row = 0; row < SPI_processed; row++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			take_row(row, argument);
+		}
+		if (SPI_processed < ROWS_AT_A_TIME)
+			break;
+		SPI_freetuptable(rows);
+	}
+	SPI_cursor_close(portal);
+}
+
+/*
+ * Until the end, plans go along indexes and join by nested loops: for statements
+ * that look up many places in large tables, whose number the planner cannot know.
+ */
+int
+statement_use_indexes(void)
+{
+	static const char *const others[] = {"enable_seqscan",   "enable_bitmapscan", "enable_hashjoin",
+										 "enable_mergejoin", "enable_sort",       "jit"};
+	int nest_level = NewGUCNestLevel();
+
+	for (size_t i = 0; i < lengthof(others); i++)
+		(void) set_config_option(others[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return nest_level;
+}
+
+void
+statement_use_indexes_end(int nest_level)
+{
+	AtEOXact_GUC(true, nest_level);
+}
+
 /* Arrays as parameters: one row of the statement from each position. */
 
 Datum
@@ -93,6 +148,19 @@ statement_timestamp_array(Datum *values, int count)
 {
 	return PointerGetDatum(
 		construct_array(values, count, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* Of any type, with nulls. */
+Datum
+statement_array(Datum *values, const bool *nulls, int count, Oid type)
+{
+	int16 length;
+	bool by_value;
+	char alignment;
+
+	get_typlenbyvalalign(type, &length, &by_value, &alignment);
+	return PointerGetDatum(
+		construct_md_array(values, unconstify(bool *, nulls), 1, &count, &(int){1}, type, length, by_value, alignment));
 }
 
 /* Of texts or jsonb: `contents` are the values without their headers.  One copy, where construct_array takes two. */
@@ -127,4 +195,17 @@ statement_varlena_array(const EventText *contents, int count, Oid type)
 		at += INTALIGN(length);
 	}
 	return PointerGetDatum(array);
+}
+
+/* Of a list of C strings. */
+Datum
+statement_text_array(const List *texts)
+{
+	EventText *contents = palloc(sizeof(EventText) * Max(list_length(texts), 1));
+	int count = 0;
+	ListCell *cell;
+
+	foreach(cell, texts)
+		contents[count++] = cstring_event_text(lfirst(cell));
+	return statement_varlena_array(contents, count, TEXTOID);
 }

@@ -12,7 +12,7 @@
 #include "executor/spi.h"
 #include "usage_event.h"
 
-#define STATEMENT_MAX_ARGUMENTS 9
+#define STATEMENT_MAX_ARGUMENTS 18
 
 typedef struct Statement
 {
@@ -27,9 +27,15 @@ typedef struct Statement
 } Statement;
 
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
+extern void statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
+							   void *argument);
+extern int statement_use_indexes(void);
+extern void statement_use_indexes_end(int nest_level);
 
 extern Datum statement_uuid_array(Datum *values, int count);
 extern Datum statement_timestamp_array(Datum *values, int count);
+extern Datum statement_array(Datum *values, const bool *nulls, int count, Oid type);
 extern Datum statement_varlena_array(const EventText *contents, int count, Oid type);
+extern Datum statement_text_array(const List *texts);
 
 #endif /* USAGE_EVENTS_STATEMENT_H */

@@ -1,5 +1,5 @@
 -- Functions as endpoints of HTTP: status and errors where the request is a call of just that function, plain SQL where not.
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;
 CREATE TEMPORARY TABLE api_key AS SELECT * FROM usage_events.create_api_key(usage_events.current_account_id(), 'test');
 -- Makes a call under a request for a path, and says its status and its answer, or its error; ids and times are cut out.
 CREATE FUNCTION serve(path text, call text, usage_request text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
@@ -40,6 +40,12 @@ SELECT id AS alias FROM customer_aliases \gset
 SELECT serve('/rpc/update_customer_alias', format('update_customer_alias(%L, ''{"label": "l"}'')', :'alias'));
 SELECT serve('/rpc/list_customer_aliases', $$list_customer_aliases() -> 'pagination'$$);
 SELECT serve('/rpc/delete_customer_alias', format('delete_customer_alias(%L) -> ''label''', :'alias'));
+SELECT serve('/rpc/create_usage_metric', $$create_usage_metric('{"name": "n", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}') -> 'name'$$);
+SELECT id AS metric FROM usage_metrics \gset
+SELECT serve('/rpc/get_usage_metric', format('get_usage_metric(%L) -> ''name''', :'metric'));
+SELECT serve('/rpc/update_usage_metric', format('update_usage_metric(%L, ''{"name": "m", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}'') -> ''name''', :'metric'));
+SELECT serve('/rpc/list_usage_metrics', $$list_usage_metrics() -> 'pagination'$$);
+SELECT serve('/rpc/delete_usage_metric', format('delete_usage_metric(%L) -> ''name''', :'metric'));
 
 -- and its errors as what they mean to the client
 SELECT serve('/rpc/create_usage_event', $$create_usage_event('{}')$$);
@@ -49,11 +55,18 @@ SELECT serve('/rpc/ingest_usage_events', $$ingest_usage_events('{}')$$);
 SELECT serve('/rpc/list_usage_events', $$list_usage_events(0, after => '')$$);
 SELECT serve('/rpc/create_customer_alias', $$create_customer_alias('{}')$$);
 SELECT serve('/rpc/list_customer_aliases', $$list_customer_aliases(0)$$);
+SELECT serve('/rpc/create_usage_metric', $$create_usage_metric('{}')$$);
+SELECT serve('/rpc/create_usage_metric', $$create_usage_metric(NULL)$$);
+SELECT serve('/rpc/update_usage_metric', $$update_usage_metric(uuid_v7(), '{}')$$);
+SELECT serve('/rpc/list_usage_metrics', $$list_usage_metrics(0)$$);
 -- nothing of that id
 SELECT serve('/rpc/get_usage_event', 'get_usage_event(uuid_v7())');
 SELECT serve('/rpc/get_usage_event_history', 'get_usage_event_history(uuid_v7())');
 SELECT serve('/rpc/update_customer_alias', $$update_customer_alias(uuid_v7(), '{"label": "l"}')$$);
 SELECT serve('/rpc/delete_customer_alias', format('delete_customer_alias(%L)', :'alias'));
+SELECT serve('/rpc/get_usage_metric', 'get_usage_metric(uuid_v7())');
+SELECT serve('/rpc/update_usage_metric', $$update_usage_metric(uuid_v7(), '{"name": "m", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}')$$);
+SELECT serve('/rpc/delete_usage_metric', format('delete_usage_metric(%L)', :'metric'));
 
 -- another path, or none: plain answers and errors
 SELECT path, serve(path, $$create_usage_event('{"customerAlias": "a", "eventType": "t"}') ->> 'customerAlias'$$), serve(path, 'create_usage_event(NULL)'), serve(path, 'get_usage_event(uuid_v7())')
@@ -137,4 +150,4 @@ FROM (VALUES (1, 'words', 'no JSON'), (2, 'cut', '{"a": '), (3, 'null character'
 \pset tuples_only off
 DROP FUNCTION serve(text, text, text);
 DROP TABLE api_key;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.api_key;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.api_key, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;

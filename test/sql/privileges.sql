@@ -1,5 +1,5 @@
 -- What an ordinary role may do: nothing, until it is given access.
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.api_key;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.api_key, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;
 CREATE ROLE regress_usage_events_reader;
 CREATE ROLE regress_usage_events_sender;
 CREATE ROLE regress_usage_events_admin;
@@ -18,6 +18,12 @@ SELECT create_customer_alias('{}');
 SELECT list_customer_aliases();
 SELECT * FROM customer_aliases;
 SELECT * FROM unmapped_customer_aliases;
+SELECT create_usage_metric('{}');
+SELECT get_usage_metric(uuid_v7());
+SELECT update_usage_metric(uuid_v7(), '{}');
+SELECT delete_usage_metric(uuid_v7());
+SELECT list_usage_metrics();
+SELECT * FROM usage_metrics;
 SELECT usage_api_read();
 SELECT usage_events.authenticate_request();
 SELECT usage_events.create_account('mine');
@@ -46,6 +52,12 @@ DELETE FROM usage_events;
 SELECT jsonb_array_length(list_usage_events() -> 'items') AS events, jsonb_array_length(list_customer_aliases() -> 'items') AS aliases;
 SELECT jsonb_array_length(get_usage_event_history(id) -> 'items') AS versions FROM usage_events;
 SELECT create_customer_alias('{"customerId": "c", "value": "v"}');
+SELECT jsonb_array_length(list_usage_metrics() -> 'items') AS metrics, get_usage_metric(uuid_v7()) IS NULL AS none;
+SELECT create_usage_metric('{"name": "n", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}');
+SELECT update_usage_metric(uuid_v7(), '{"name": "n", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}');
+SELECT delete_usage_metric(uuid_v7());
+SELECT count(*) AS metrics, (SELECT count(*) FROM usage_events.superseded_metric) AS superseded, (SELECT count(*) FROM usage_events.metric_rollup) AS rollups,
+       (SELECT count(*) FROM usage_events.metric_progress) AS progress, (SELECT count(*) FROM usage_events.dirty_bucket) AS dirty FROM usage_metrics;
 SELECT usage_api_read();
 SELECT count(*) FROM usage_events.api_key;
 SELECT usage_events.list_api_keys('00000000-0000-8000-8000-000000000001');
@@ -70,6 +82,24 @@ SELECT create_customer_alias('{"customerId": "c", "value": "v"}') ->> 'value' AS
 SELECT update_customer_alias(id, '{"label": "l"}') ->> 'label' AS label, delete_customer_alias(id) ->> 'deletedAt' IS NOT NULL AS deleted FROM customer_aliases;
 UPDATE usage_events.customer_alias SET value = 'other';
 DELETE FROM usage_events.customer_alias;
+-- metrics are made, updated and deleted; an expression is not written, nor the past rewritten
+SELECT create_usage_metric('{"name": "n", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}') ->> 'name' AS name;
+SELECT update_usage_metric(id, '{"name": "m", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}') ->> 'name' AS name FROM usage_metrics;
+SELECT delete_usage_metric(id) ->> 'deletedAt' IS NOT NULL AS deleted FROM usage_metrics;
+UPDATE usage_events.metric SET expression = 'sum(1)';
+UPDATE usage_events.metric SET parameters = '[{}]';
+UPDATE usage_events.metric SET id = uuid_v7();
+UPDATE usage_events.metric SET created_at = now();
+INSERT INTO usage_events.metric SELECT * FROM usage_events.metric;
+DELETE FROM usage_events.metric;
+DELETE FROM usage_events.superseded_metric;
+UPDATE usage_events.superseded_metric SET name = 'forged';
+UPDATE usage_events.metric_progress SET is_built = true;
+INSERT INTO usage_events.metric_rollup SELECT * FROM usage_events.metric_rollup;
+UPDATE usage_events.metric_rollup SET value = 0;
+DELETE FROM usage_events.metric_rollup;
+UPDATE usage_events.dirty_bucket SET bucket = now();
+DELETE FROM usage_events.dirty_bucket;
 SELECT usage_events.authenticate_request();
 SELECT count(*) FROM usage_events.api_key;
 
@@ -85,6 +115,12 @@ SELECT usage_events.create_api_key('00000000-0000-8000-8000-000000000001', 'mine
 SELECT usage_events.create_account('mine');
 
 SET ROLE regress_usage_events_admin;
+SELECT create_usage_metric('{"name": "n", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}') ->> 'name' AS name;
+UPDATE usage_events.metric SET expression = 'sum(1)', parameters = '[]' WHERE name = 'n';
+UPDATE usage_events.metric_rollup SET value = 0;
+DELETE FROM usage_events.metric_rollup;
+DELETE FROM usage_events.dirty_bucket;
+DELETE FROM usage_events.metric;
 SELECT usage_events.create_account('new') AS account \gset
 SELECT usage_events.create_event(:'account', '{"customerAlias": "c", "eventType": "t"}') ->> 'sequenceAccountId' = :'account' AS written;
 SELECT client_id AS key FROM usage_events.create_api_key(:'account', 'key') \gset
@@ -116,6 +152,6 @@ SELECT list_usage_events();
 SELECT * FROM usage_events;
 RESET ROLE;
 DROP ROLE regress_usage_events_reader, regress_usage_events_sender, regress_usage_events_admin, regress_usage_events_web;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.api_key;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.api_key, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;
 DELETE FROM usage_events.account WHERE account_id = :'account';
 

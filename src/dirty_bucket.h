@@ -1,0 +1,12 @@
+/*
+ * dirty_bucket.h
+ *		Marks: seconds whose events were changed.
+ */
+#ifndef USAGE_EVENTS_DIRTY_BUCKET_H
+#define USAGE_EVENTS_DIRTY_BUCKET_H
+
+#include "event_store.h"
+
+extern void dirty_bucket_mark(const pg_uuid_t *account_id, const EventPut *puts, int count);
+
+#endif /* USAGE_EVENTS_DIRTY_BUCKET_H */

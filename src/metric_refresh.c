@@ -1,0 +1,873 @@
+/*
+ * metric_refresh.c
+ *		Bringing rollups up to date.
+ *
+ * A step takes an alias whose events were changed: it deletes the marks that it
+ * sees, and then rolls up the marked buckets anew, from the events that it sees.
+ * Events that come between the two are rolled up as well, but their marks stay,
+ * so those buckets are not used and rolled up once more.  Nobody who writes waits
+ * for a refresh.  Refreshes do not wait for each other either: of two, only the
+ * one that has the alias' lock takes it, and sees what the one before committed,
+ * because each statement has its own snapshot.
+ *
+ * A new metric is rolled up alias by alias.  Before that begins, all transactions
+ * must be over that may have written events without knowing of the metric, and
+ * so without marks.  Whoever writes has a transaction id before it looks whether
+ * there is a metric.  So those are transactions below the next id of a moment at
+ * which the metric was there for all to see: its horizon.
+ */
+#include "postgres.h"
+
+#include "metric_refresh.h"
+
+#include "access/xact.h"
+#include "account.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "event_id.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "metric.h"
+#include "metric_rollup.h"
+#include "miscadmin.h"
+#include "statement.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+/* A bucket with more events than this, of any type, is a branch: so many are read from the table at once. */
+#define LEAF_EVENTS 256
+
+/* Locks of aliases are these many, so that a refresh of many aliases needs no more. */
+#define LOCK_CLASS 0x75736765 /* "usge" */
+#define LOCK_COUNT 512
+
+/* So many marks, or rows of a metric that is gone, in one step. */
+#define MARKS_AT_A_TIME "20000"
+
+#define SEES_MARKS \
+	"EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id OPERATOR(pg_catalog.=) $1" \
+	" AND d.event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text)"
+
+static Statement has_marks_row = {
+	.sql = "SELECT WHERE " SEES_MARKS,
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
+static Statement insert_marks_row = {
+	.sql = "INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at)"
+		   " VALUES ($1, '', '', '-infinity', $2)",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TIMESTAMPTZOID},
+};
+
+/* Without the rows of these levels nothing below them is used. */
+static Statement delete_roots = {
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND level OPERATOR(pg_catalog.<=) 0::smallint",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
+static Statement restart_all = {
+	.sql = "UPDATE usage_events.metric_progress SET is_built = false, customer_alias = NULL"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
+static Statement delete_roots_of_version = {
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND metric_version_id OPERATOR(pg_catalog.=) $2 AND level OPERATOR(pg_catalog.<=) 0::smallint",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
+};
+
+static Statement insert_missing_progress = {
+	.sql = "INSERT INTO usage_events.metric_progress (account_id, metric_version_id, event_type, started_at)"
+		   " SELECT m.account_id, m.version_id, m.event_type, $2 FROM usage_events.metric AS m"
+		   " WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.deleted_at IS NULL"
+		   " AND m.aggregation_type OPERATOR(pg_catalog.<>) 'CUSTOM'::pg_catalog.text"
+		   " AND NOT EXISTS (SELECT FROM usage_events.metric_progress AS p"
+		   " WHERE p.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND p.metric_version_id OPERATOR(pg_catalog.=) m.version_id)"
+		   " ON CONFLICT (account_id, metric_version_id) DO NOTHING RETURNING metric_version_id",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TIMESTAMPTZOID},
+};
+
+/* From version to version in the index: the first that is no metric's any more. */
+static Statement find_orphan = {
+	.sql = "WITH RECURSIVE version (id) AS ("
+		   " (SELECT metric_version_id FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " ORDER BY metric_version_id LIMIT 1)"
+		   " UNION ALL"
+		   " SELECT (SELECT metric_version_id FROM usage_events.metric_rollup"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND metric_version_id OPERATOR(pg_catalog.>) version.id"
+		   " ORDER BY metric_version_id LIMIT 1) FROM version WHERE version.id IS NOT NULL)"
+		   " SELECT version.id FROM version WHERE version.id IS NOT NULL"
+		   " AND NOT EXISTS (SELECT FROM usage_events.metric_progress AS p"
+		   " WHERE p.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND p.metric_version_id OPERATOR(pg_catalog.=) version.id) LIMIT 1",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
+static Statement delete_orphan = {
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT ctid FROM usage_events.metric_rollup"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND metric_version_id OPERATOR(pg_catalog.=) $2"
+		   " LIMIT " MARKS_AT_A_TIME " FOR UPDATE SKIP LOCKED))",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
+};
+
+static Statement find_dirty_alias = {
+	.sql = "SELECT event_type, customer_alias FROM usage_events.dirty_bucket"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND ROW(event_type, customer_alias) OPERATOR(pg_catalog.>) ROW($2, $3)"
+		   " ORDER BY event_type, customer_alias LIMIT 1",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
+};
+
+static Statement take_marks = {
+	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT ctid FROM usage_events.dirty_bucket"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2"
+		   " AND customer_alias OPERATOR(pg_catalog.=) $3 ORDER BY bucket LIMIT " MARKS_AT_A_TIME ")) RETURNING bucket",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
+};
+
+#define METRIC_JOIN \
+	" FROM usage_events.metric AS m JOIN usage_events.metric_progress AS p" \
+	" ON p.account_id OPERATOR(pg_catalog.=) m.account_id" \
+	" AND p.metric_version_id OPERATOR(pg_catalog.=) m.version_id" \
+	" WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.deleted_at IS NULL"
+
+/* Metrics that have rolled up this alias, or passed by its place. */
+static Statement metrics_of_alias = {
+	.sql = "SELECT " METRIC_ROW_COLUMNS " FROM (SELECT m.*" METRIC_JOIN " AND m.event_type OPERATOR(pg_catalog.=) $2"
+		   " AND (p.is_built OR p.customer_alias OPERATOR(pg_catalog.>=) $3"
+		   " OR EXISTS (SELECT FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND r.metric_version_id OPERATOR(pg_catalog.=) m.version_id"
+		   " AND r.level OPERATOR(pg_catalog.=) 0::smallint AND r.customer_alias OPERATOR(pg_catalog.=) $3))"
+		   ") AS metric",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
+};
+
+/* Metrics that have not rolled up all aliases. */
+static Statement metrics_to_build = {
+	.sql = "SELECT " METRIC_ROW_COLUMNS ", horizon FROM (SELECT m.*, p.horizon" METRIC_JOIN
+		   " AND NOT p.is_built) AS metric ORDER BY version_id",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
+/* The caches of which somebody has truncated. */
+static Statement restart_truncated = {
+	.sql = "UPDATE usage_events.metric_progress AS p SET is_built = false, customer_alias = NULL"
+		   " WHERE p.account_id OPERATOR(pg_catalog.=) $1 AND p.is_built"
+		   " AND NOT EXISTS (SELECT FROM usage_events.metric_rollup AS r"
+		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND r.metric_version_id OPERATOR(pg_catalog.=) p.metric_version_id"
+		   " AND r.level OPERATOR(pg_catalog.=) (-1)::smallint)",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
+static Statement read_transactions = {
+	.sql = "SELECT pg_catalog.pg_snapshot_xmin(s), pg_catalog.pg_snapshot_xmax(s)"
+		   " FROM pg_catalog.pg_current_snapshot() AS s",
+};
+
+static Statement set_horizon = {
+	.sql = "UPDATE usage_events.metric_progress SET horizon = $3 WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND metric_version_id OPERATOR(pg_catalog.=) $2 AND horizon IS NULL",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDOID, XID8OID},
+};
+
+static Statement find_next_alias = {
+	.sql = "SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND customer_alias OPERATOR(pg_catalog.>) (SELECT COALESCE(p.customer_alias, '')"
+		   " FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND p.metric_version_id OPERATOR(pg_catalog.=) $2) ORDER BY customer_alias LIMIT 1",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
+};
+
+static Statement set_progress = {
+	.sql = "UPDATE usage_events.metric_progress SET customer_alias = $3 WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND metric_version_id OPERATOR(pg_catalog.=) $2"
+		   " AND COALESCE(customer_alias, '') OPERATOR(pg_catalog.<) $3",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
+};
+
+static Statement set_built = {
+	.sql = "UPDATE usage_events.metric_progress SET is_built = true WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND metric_version_id OPERATOR(pg_catalog.=) $2",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
+};
+
+static Statement insert_complete_row = {
+	.sql = "INSERT INTO usage_events.metric_rollup (account_id, metric_version_id, customer_alias, level, bucket,"
+		   " is_branch, group_key, unique_key, event_count, skipped_event_count)"
+		   " VALUES ($1, $2, '', -1, '-infinity', true, '', '', 0, 0)"
+		   " ON CONFLICT (account_id, metric_version_id, level, customer_alias, bucket, group_key, unique_key)"
+		   " DO NOTHING",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
+};
+
+static Statement note_refresh = {
+	.sql = "UPDATE usage_events.metric_progress SET refreshed_at = $2 WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND metric_version_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT metric_version_id"
+		   " FROM usage_events.metric_progress WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND (refreshed_at IS NULL OR refreshed_at OPERATOR(pg_catalog.<) $3) FOR UPDATE SKIP LOCKED))",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+/* Events of an alias, of any type: at most one more than a leaf has. */
+static Statement count_events = {
+	.sql = "SELECT pg_catalog.count(*) FROM (SELECT FROM usage_events.event"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) $2"
+		   " AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4"
+		   " LIMIT $5) AS event",
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID},
+};
+
+#define EVENTS_OF_TYPE \
+	" FROM usage_events.event" \
+	" WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) $2" \
+	" AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4" \
+	" AND event_type OPERATOR(pg_catalog.=) $5"
+
+static Statement read_events = {
+	.sql = "SELECT id, event_timestamp, event_properties" EVENTS_OF_TYPE,
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID},
+};
+
+static Statement find_next_event = {
+	.sql = "SELECT event_timestamp" EVENTS_OF_TYPE " ORDER BY event_timestamp LIMIT 1",
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID},
+};
+
+static Datum
+row_value(uint64 row, int number, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
+}
+
+static Datum
+text_datum(EventText text)
+{
+	return PointerGetDatum(cstring_to_text_with_len(text.data, text.length));
+}
+
+static EventText
+row_text(uint64 row, int number)
+{
+	bool isnull;
+	text *value = DatumGetTextPCopy(row_value(row, number, &isnull));
+
+	return (EventText){VARDATA(value), VARSIZE(value) - VARHDRSZ};
+}
+
+/* One alias of one metric ---------------------------------------------------- */
+
+typedef struct AliasRefresh
+{
+	const Metric *metric;
+	EventText alias;
+	const MetricMatcher *matcher;
+	RollupWriter *writer;
+	const TimestampTz *marks; /* seconds, ascending, each once */
+	BucketLevel deepest;
+} AliasRefresh;
+
+/* Which buckets of those inside one are rolled up: those with marks from first to last, exclusive, or all. */
+typedef struct Changes
+{
+	bool all;
+	int first;
+	int last;
+} Changes;
+
+static void
+event_arguments(const AliasRefresh *refresh, TimestampTz start, TimestampTz end, Datum *arguments)
+{
+	arguments[0] = UUIDPGetDatum(&refresh->metric->account_id);
+	arguments[1] = text_datum(refresh->alias);
+	arguments[2] = TimestampTzGetDatum(Max(start, EVENT_TIME_START));
+	arguments[3] = TimestampTzGetDatum(Min(end, EVENT_TIME_END));
+	arguments[4] = text_datum(refresh->metric->event_type);
+}
+
+static bool
+has_many_events(const AliasRefresh *refresh, TimestampTz start, TimestampTz end)
+{
+	Datum arguments[5];
+	bool isnull;
+	int64 count;
+
+	event_arguments(refresh, start, end, arguments);
+	arguments[4] = Int64GetDatum(LEAF_EVENTS + 1);
+	statement_execute(&count_events, arguments, NULL);
+	count = DatumGetInt64(row_value(0, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return count > LEAF_EVENTS;
+}
+
+typedef struct EventsWork
+{
+	const AliasRefresh *refresh;
+	MetricTotal *total;
+	MemoryContext row_context;
+} EventsWork;
+
+static void
+take_event(uint64 row, void *argument)
+{
+	EventsWork *work = argument;
+	MemoryContext context = MemoryContextSwitchTo(work->row_context);
+	bool isnull;
+
+	metric_total_add_event(work->total, work->refresh->matcher, DatumGetUUIDP(row_value(row, 1, &isnull)),
+						   DatumGetTimestampTz(row_value(row, 2, &isnull)), DatumGetJsonbP(row_value(row, 3, &isnull)));
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(work->row_context);
+}
+
+static void
+add_events(const AliasRefresh *refresh, TimestampTz start, TimestampTz end, MetricTotal *total)
+{
+	EventsWork work = {refresh, total,
+					   AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES)};
+	Datum arguments[5];
+
+	event_arguments(refresh, start, end, arguments);
+	statement_each_row(&read_events, arguments, take_event, &work);
+	MemoryContextDelete(work.row_context);
+}
+
+/* The time of the first event of the metric's type from start on; false if there is none before the end. */
+static bool
+next_event(const AliasRefresh *refresh, TimestampTz start, TimestampTz end, TimestampTz *timestamp)
+{
+	Datum arguments[5];
+	bool isnull;
+	bool found;
+
+	event_arguments(refresh, start, end, arguments);
+	statement_execute(&find_next_event, arguments, NULL);
+	found = SPI_processed > 0;
+	if (found)
+		*timestamp = DatumGetTimestampTz(row_value(0, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+static void refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, Changes changes,
+						   MetricTotal *total);
+
+/* Rolls up the buckets of the next level inside this one, and adds them to the total, which may be NULL. */
+static void
+refresh_children(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, Changes changes,
+				 MetricTotal *total)
+{
+	BucketLevel below = (BucketLevel) (level + 1);
+	TimestampTz end = bucket_end(bucket, level);
+	TimestampTz at;
+
+	if (changes.all)
+	{
+		TimestampTz from = bucket;
+
+		while (from < end && next_event(refresh, from, end, &at))
+		{
+			refresh_bucket(refresh, below, bucket_start(at, below), changes, total);
+			from = bucket_end(bucket_start(at, below), below);
+		}
+		return;
+	}
+	for (int i = changes.first; i < changes.last;)
+	{
+		TimestampTz child = bucket_start(refresh->marks[i], below);
+		TimestampTz child_end = bucket_end(child, below);
+		Changes inside = {.first = i};
+
+		while (i < changes.last && refresh->marks[i] < child_end)
+			i++;
+		inside.last = i;
+		refresh_bucket(refresh, below, child, inside, total);
+	}
+}
+
+/* Writes the bucket as its total is now. */
+static void
+write_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, RollupNode before, bool is_branch,
+			 const MetricTotal *total)
+{
+	const Metric *metric = refresh->metric;
+	bool is_empty = metric_total_events(total) == 0;
+	bool has_many_rows = metric->is_grouped || metric->aggregation == METRIC_UNIQUE;
+
+	if (before != ROLLUP_ABSENT && (is_empty || has_many_rows))
+		rollup_delete_node(metric, refresh->alias, level, bucket);
+	if (!is_empty)
+		rollup_write(refresh->writer, level, bucket, is_branch, total);
+}
+
+/*
+ * Rolls up a bucket whose events were changed, and adds what it has now to the
+ * total, unless that is NULL.  With changes.all nothing is there of it yet.
+ */
+static void
+refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, Changes changes, MetricTotal *total)
+{
+	const Metric *metric = refresh->metric;
+	MemoryContext work_context =
+		AllocSetContextCreate(CurrentMemoryContext, "usage metric bucket", ALLOCSET_SMALL_SIZES);
+	MemoryContext context = MemoryContextSwitchTo(work_context);
+	TimestampTz end = bucket_end(bucket, level);
+	RollupNode before = changes.all ? ROLLUP_ABSENT : rollup_find(metric, refresh->alias, level, bucket);
+	bool is_branch = before == ROLLUP_BRANCH || (level < refresh->deepest && has_many_events(refresh, bucket, end));
+	MetricTotal bucket_total;
+
+	CHECK_FOR_INTERRUPTS();
+	metric_total_init(&bucket_total, metric, work_context);
+	if (!is_branch)
+		add_events(refresh, bucket, end, &bucket_total);
+	else if (before == ROLLUP_BRANCH)
+	{
+		refresh_children(refresh, level, bucket, changes, NULL);
+		rollup_write_flush(refresh->writer);
+		rollup_add_children(metric, refresh->alias, level, bucket, &bucket_total);
+	}
+	else
+	{
+		/* What was a leaf may have events in all of its parts; what was not there, only where there are marks. */
+		if (before == ROLLUP_LEAF)
+			changes.all = true;
+		refresh_children(refresh, level, bucket, changes, &bucket_total);
+	}
+	write_bucket(refresh, level, bucket, before, is_branch, &bucket_total);
+
+	MemoryContextSwitchTo(context);
+	if (total != NULL)
+		metric_total_add(total, &bucket_total);
+	MemoryContextDelete(work_context);
+}
+
+/* Rolls up an alias: what is marked or, where there is nothing of it yet, all. */
+static void
+refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, int mark_count)
+{
+	AliasRefresh refresh = {
+		.metric = metric,
+		.alias = alias,
+		.matcher = metric_matcher_make(metric),
+		.marks = marks,
+		/* The values of a UNIQUE metric have a row each: not in every second. */
+		.deepest = metric->aggregation == METRIC_UNIQUE ? BUCKET_HOUR : BUCKET_SECOND,
+	};
+	bool is_new = marks == NULL || rollup_find(metric, alias, BUCKET_ALL, DT_NOBEGIN) == ROLLUP_ABSENT;
+
+	refresh.writer = rollup_writer_make(metric, alias);
+	if (is_new)
+	{
+		rollup_delete_below(metric, alias, BUCKET_MONTH, EVENT_TIME_START, EVENT_TIME_END);
+		refresh_children(&refresh, BUCKET_ALL, DT_NOBEGIN, (Changes){.all = true}, NULL);
+		rollup_write(refresh.writer, BUCKET_ALL, DT_NOBEGIN, true, NULL);
+	}
+	else
+		refresh_children(&refresh, BUCKET_ALL, DT_NOBEGIN, (Changes){.first = 0, .last = mark_count}, NULL);
+	rollup_write_end(refresh.writer);
+}
+
+/* Only one refresh at a time takes an alias; the lock is kept until its transaction ends. */
+static bool
+try_lock(const pg_uuid_t *account_id, EventText event_type, EventText alias)
+{
+	uint32 hash = hash_combine(hash_bytes(account_id->data, UUID_LEN),
+							   hash_combine(hash_bytes((const unsigned char *) event_type.data, event_type.length),
+											hash_bytes((const unsigned char *) alias.data, alias.length)));
+
+	return DatumGetBool(DirectFunctionCall2(pg_try_advisory_xact_lock_int4, Int32GetDatum(LOCK_CLASS),
+											Int32GetDatum((int32) (hash % LOCK_COUNT))));
+}
+
+/* Marked aliases ------------------------------------------------------------ */
+
+static int
+compare_timestamps(const void *a, const void *b)
+{
+	TimestampTz first = *(const TimestampTz *) a;
+	TimestampTz second = *(const TimestampTz *) b;
+
+	return (first > second) - (first < second);
+}
+
+/* Deletes marks of the alias, and returns them in order, each once. */
+static TimestampTz *
+take_marks_of(const pg_uuid_t *account_id, EventText event_type, EventText alias, int *count)
+{
+	TimestampTz *marks;
+	int kept = 0;
+
+	statement_execute(&take_marks, (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type), text_datum(alias)},
+					  NULL);
+	marks = palloc(sizeof(TimestampTz) * Max(SPI_processed, 1));
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool isnull;
+
+		marks[row] = DatumGetTimestampTz(row_value(row, 1, &isnull));
+	}
+	qsort(marks, SPI_processed, sizeof(TimestampTz), compare_timestamps);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		if (kept == 0 || marks[kept - 1] != marks[i])
+			marks[kept++] = marks[i];
+	}
+	*count = kept;
+	SPI_freetuptable(SPI_tuptable);
+	return marks;
+}
+
+/* The metrics in the rows of the last statement. */
+static List *
+read_metrics(const pg_uuid_t *account_id)
+{
+	List *metrics = NIL;
+
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Metric *metric = palloc(sizeof(Metric));
+
+		metric_read_row(row, account_id, metric, CurrentMemoryContext);
+		metrics = lappend(metrics, metric);
+	}
+	return metrics;
+}
+
+static void
+refresh_marked_alias(const pg_uuid_t *account_id, EventText event_type, EventText alias)
+{
+	int mark_count;
+	TimestampTz *marks = take_marks_of(account_id, event_type, alias, &mark_count);
+	List *metrics;
+	ListCell *cell;
+
+	if (mark_count == 0)
+		return;
+	statement_execute(&metrics_of_alias,
+					  (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type), text_datum(alias)}, NULL);
+	metrics = read_metrics(account_id);
+	SPI_freetuptable(SPI_tuptable);
+	foreach(cell, metrics)
+		refresh_alias(lfirst(cell), alias, marks, mark_count);
+}
+
+/* Refreshes aliases that have marks. Returns how many. */
+static int64
+refresh_marked(const pg_uuid_t *account_id, int64 max_steps)
+{
+	MemoryContext step_context =
+		AllocSetContextCreate(CurrentMemoryContext, "usage metric refresh", ALLOCSET_DEFAULT_SIZES);
+	StringInfoData last_type;
+	StringInfoData last_alias;
+	int64 steps = 0;
+
+	initStringInfo(&last_type);
+	initStringInfo(&last_alias);
+	while (steps < max_steps)
+	{
+		MemoryContext context = MemoryContextSwitchTo(step_context);
+		EventText event_type;
+		EventText alias;
+		bool found;
+
+		CHECK_FOR_INTERRUPTS();
+		statement_execute(&find_dirty_alias,
+						  (Datum[]){UUIDPGetDatum(account_id), text_datum((EventText){last_type.data, last_type.len}),
+									text_datum((EventText){last_alias.data, last_alias.len})},
+						  NULL);
+		found = SPI_processed > 0;
+		if (found)
+		{
+			event_type = row_text(0, 1);
+			alias = row_text(0, 2);
+			resetStringInfo(&last_type);
+			resetStringInfo(&last_alias);
+			appendBinaryStringInfo(&last_type, event_type.data, event_type.length);
+			appendBinaryStringInfo(&last_alias, alias.data, alias.length);
+		}
+		SPI_freetuptable(SPI_tuptable);
+		if (found && try_lock(account_id, event_type, alias))
+		{
+			refresh_marked_alias(account_id, event_type, alias);
+			steps++;
+		}
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(step_context);
+		if (!found)
+			break;
+	}
+	MemoryContextDelete(step_context);
+	return steps;
+}
+
+/* New metrics --------------------------------------------------------------- */
+
+/* Ids of transactions: all below xmin are over, none is at xmax yet. */
+typedef struct Transactions
+{
+	uint64 xmin;
+	uint64 xmax;
+} Transactions;
+
+static void
+read_running_transactions(Transactions *transactions)
+{
+	bool isnull;
+
+	statement_execute(&read_transactions, NULL, NULL);
+	transactions->xmin = U64FromFullTransactionId(DatumGetFullTransactionId(row_value(0, 1, &isnull)));
+	transactions->xmax = U64FromFullTransactionId(DatumGetFullTransactionId(row_value(0, 2, &isnull)));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+typedef struct NewMetric
+{
+	Metric metric;
+	bool has_horizon;
+	uint64 horizon;
+} NewMetric;
+
+static List *
+read_new_metrics(const pg_uuid_t *account_id)
+{
+	List *metrics = NIL;
+
+	statement_execute(&metrics_to_build, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		NewMetric *new = palloc(sizeof(NewMetric));
+		int horizon_column = SPI_tuptable->tupdesc->natts;
+		bool isnull;
+		Datum horizon = row_value(row, horizon_column, &isnull);
+
+		metric_read_row(row, account_id, &new->metric, CurrentMemoryContext);
+		new->has_horizon = !isnull;
+		new->horizon = isnull ? 0 : U64FromFullTransactionId(DatumGetFullTransactionId(horizon));
+		metrics = lappend(metrics, new);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return metrics;
+}
+
+/* Rolls up the next aliases of a metric; returns how many. */
+static int64
+build_aliases(const Metric *metric, int64 max_steps)
+{
+	MemoryContext step_context =
+		AllocSetContextCreate(CurrentMemoryContext, "usage metric refresh", ALLOCSET_DEFAULT_SIZES);
+	Datum account = UUIDPGetDatum(&metric->account_id);
+	Datum version = UUIDPGetDatum(&metric->version_id);
+	bool is_done = false;
+	int64 steps = 0;
+
+	while (!is_done && steps < max_steps)
+	{
+		MemoryContext context = MemoryContextSwitchTo(step_context);
+
+		CHECK_FOR_INTERRUPTS();
+		statement_execute(&find_next_alias, (Datum[]){account, version}, NULL);
+		if (SPI_processed == 0)
+		{
+			statement_execute(&insert_complete_row, (Datum[]){account, version}, NULL);
+			statement_execute(&set_built, (Datum[]){account, version}, NULL);
+			is_done = true;
+			steps++;
+		}
+		else
+		{
+			EventText alias = row_text(0, 1);
+
+			SPI_freetuptable(SPI_tuptable);
+			if (try_lock(&metric->account_id, metric->event_type, alias))
+			{
+				refresh_alias(metric, alias, NULL, 0);
+				statement_execute(&set_progress, (Datum[]){account, version, text_datum(alias)}, NULL);
+				steps++;
+			}
+			else
+				is_done = true; /* another refresh is at it */
+		}
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(step_context);
+	}
+	MemoryContextDelete(step_context);
+	return steps;
+}
+
+static int64
+build_new_metrics(const pg_uuid_t *account_id, const List *metrics, const Transactions *transactions, int64 max_steps)
+{
+	int64 steps = 0;
+	ListCell *cell;
+
+	foreach(cell, metrics)
+	{
+		NewMetric *new = lfirst(cell);
+
+		if (steps >= max_steps)
+			break;
+		if (!new->has_horizon && transactions->xmin < transactions->xmax)
+		{
+			statement_execute(&set_horizon,
+							  (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(&new->metric.version_id),
+										FullTransactionIdGetDatum(FullTransactionIdFromU64(transactions->xmax))},
+							  NULL);
+			steps++;
+		}
+		else if (!new->has_horizon || transactions->xmin >= new->horizon)
+			steps += build_aliases(&new->metric, max_steps - steps);
+	}
+	return steps;
+}
+
+/* Housekeeping -------------------------------------------------------------- */
+
+/* Begins anew where marks may have been lost, or rollups. */
+static int64
+restart_where_needed(const pg_uuid_t *account_id)
+{
+	Datum account = UUIDPGetDatum(account_id);
+	Datum now = TimestampTzGetDatum(GetCurrentTimestamp());
+	int64 steps = 0;
+	List *versions = NIL;
+	ListCell *cell;
+
+	/* Progress of metrics that came by a dump. */
+	statement_execute(&insert_missing_progress, (Datum[]){account, now}, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool isnull;
+		pg_uuid_t *version = palloc(sizeof(pg_uuid_t));
+
+		*version = *DatumGetUUIDP(row_value(row, 1, &isnull));
+		versions = lappend(versions, version);
+	}
+	foreach(cell, versions)
+	{
+		statement_execute(&delete_roots_of_version, (Datum[]){account, UUIDPGetDatum(lfirst(cell))}, NULL);
+		steps++;
+	}
+
+	statement_execute(&has_marks_row, (Datum[]){account}, NULL);
+	if (SPI_processed == 0)
+	{
+		/* One refresh does it; the others have nothing to do until it has. */
+		if (!try_lock(account_id, EVENT_TEXT(""), EVENT_TEXT("")))
+			return -1;
+		statement_execute(&has_marks_row, (Datum[]){account}, NULL);
+		if (SPI_processed == 0)
+		{
+			statement_execute(&delete_roots, (Datum[]){account}, NULL);
+			statement_execute(&restart_all, (Datum[]){account}, NULL);
+			statement_execute(&insert_marks_row, (Datum[]){account, now}, NULL);
+		}
+	}
+	statement_execute(&restart_truncated, (Datum[]){account}, NULL);
+	return steps;
+}
+
+static int64
+delete_orphans(const pg_uuid_t *account_id)
+{
+	Datum account = UUIDPGetDatum(account_id);
+	pg_uuid_t version;
+	bool isnull;
+
+	statement_execute(&find_orphan, (Datum[]){account}, NULL);
+	if (SPI_processed == 0)
+		return 0;
+	version = *DatumGetUUIDP(row_value(0, 1, &isnull));
+	statement_execute(&delete_orphan, (Datum[]){account, UUIDPGetDatum(&version)}, NULL);
+	return SPI_processed > 0 ? 1 : 0;
+}
+
+static bool
+has_metrics(const pg_uuid_t *account_id)
+{
+	static Statement find_metric = {
+		.sql = "SELECT WHERE EXISTS (SELECT FROM usage_events.metric WHERE account_id OPERATOR(pg_catalog.=) $1)",
+		.argument_count = 1,
+		.argument_types = {UUIDOID},
+	};
+
+	statement_execute(&find_metric, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	return SPI_processed > 0;
+}
+
+/* Notes when; a refresh that found nothing to do writes it once a minute. */
+static void
+note_refreshed(const pg_uuid_t *account_id, bool had_work)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	statement_execute(&note_refresh,
+					  (Datum[]){UUIDPGetDatum(account_id), TimestampTzGetDatum(now),
+								TimestampTzGetDatum(had_work ? now : now - USECS_PER_MINUTE)},
+					  NULL);
+}
+
+/*
+ * Brings the rollups of an account up to date, in at most so many steps.  Returns
+ * how many it took: 0 when there is nothing left to do, or nothing that can be
+ * done now.
+ */
+int64
+metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps)
+{
+	Transactions transactions;
+	List *new_metrics;
+	int64 steps = 0;
+	int nest_level;
+
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+						errmsg("rollups cannot be refreshed in a transaction of one snapshot"),
+						errhint("Use isolation level READ COMMITTED.")));
+
+	SPI_connect();
+	nest_level = statement_use_indexes();
+	/* In this order, and before anything is written, which would make this transaction one of them. */
+	new_metrics = read_new_metrics(account_id);
+	read_running_transactions(&transactions);
+	if (has_metrics(account_id) && (steps = restart_where_needed(account_id)) >= 0)
+	{
+		steps += refresh_marked(account_id, max_steps - steps);
+		steps += build_new_metrics(account_id, new_metrics, &transactions, max_steps - steps);
+		if (steps < max_steps)
+			steps += delete_orphans(account_id);
+		note_refreshed(account_id, steps > 0);
+	}
+	statement_use_indexes_end(nest_level);
+	SPI_finish();
+	return Max(steps, 0);
+}

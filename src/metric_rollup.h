@@ -1,0 +1,52 @@
+/*
+ * metric_rollup.h
+ *		Rows of rollups: one bucket, one cell of its total.
+ */
+#ifndef USAGE_EVENTS_METRIC_ROLLUP_H
+#define USAGE_EVENTS_METRIC_ROLLUP_H
+
+#include "metric_bucket.h"
+#include "metric_total.h"
+#include "statement.h"
+
+/* The level of the row that says that the aliases of all customers are there. */
+#define ROLLUP_IS_COMPLETE_LEVEL (-1)
+
+/* The columns of a row that rollup_row_read() reads, after whatever comes before them. */
+#define ROLLUP_ROW_COLUMNS \
+	"r.bucket, r.is_branch, r.group_key, r.unique_key, r.event_count, r.skipped_event_count, r.min_event_id," \
+	" r.max_event_id, r.newest_id, r.latest_timestamp, r.latest_id, r.group_value, r.value"
+
+typedef struct RollupRow
+{
+	TimestampTz bucket;
+	bool is_branch;
+	MetricCell cell;
+} RollupRow;
+
+/* What there is of a bucket. */
+typedef enum RollupNode
+{
+	ROLLUP_ABSENT, /* had no events when it was rolled up */
+	ROLLUP_LEAF,   /* is rolled up as a whole */
+	ROLLUP_BRANCH  /* so are the buckets of the next level inside it */
+} RollupNode;
+
+extern void rollup_row_read(uint64 row, int first_column, RollupRow *rollup);
+
+/* Buckets to be written. */
+typedef struct RollupWriter RollupWriter;
+
+extern RollupWriter *rollup_writer_make(const Metric *metric, EventText alias);
+extern void rollup_write(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch,
+						 const MetricTotal *total);
+extern void rollup_write_flush(RollupWriter *writer);
+extern void rollup_write_end(RollupWriter *writer);
+extern void rollup_delete_node(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket);
+extern void rollup_delete_below(const Metric *metric, EventText alias, BucketLevel level, TimestampTz start,
+								TimestampTz end);
+extern RollupNode rollup_find(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket);
+extern void rollup_add_children(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket,
+								MetricTotal *total);
+
+#endif /* USAGE_EVENTS_METRIC_ROLLUP_H */

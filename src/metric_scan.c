@@ -1,0 +1,794 @@
+/*
+ * metric_scan.c
+ *		Totals of a metric over customers and intervals of time, from rollups where
+ *		they hold, and from events where not.
+ *
+ * Rollups of an alias are a tree: months, and inside a month that has many events
+ * days, inside a day that has many hours, and so on down to seconds.  An interval
+ * is made of the largest buckets that lie in it and hold; what is left at its
+ * ends is looked for one level below, and in the end among the events.
+ *
+ * A bucket holds unless a second in it is marked in usage_events.dirty_bucket.
+ * Whoever writes an event marks its second in the same transaction; a refresh
+ * takes away the marks that it sees, and rolls up the events that it sees.  So
+ * under one snapshot, marks and buckets always fit together, and what is said
+ * here is what the events say, whatever was refreshed or not.
+ *
+ * As of a past moment, a bucket holds if all its events are from until then, and
+ * none of its seconds had an event that has been superseded since.  Those events
+ * are added one by one, and their seconds treated as if they were marked.
+ */
+#include "postgres.h"
+
+#include "metric_scan.h"
+
+#include "catalog/pg_type.h"
+#include "event_id.h"
+#include "executor/spi.h"
+#include "metric_rollup.h"
+#include "miscadmin.h"
+#include "statement.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* Intervals that are still to be looked up. */
+typedef struct Intervals
+{
+	MetricInterval *items;
+	int count;
+	int capacity;
+} Intervals;
+
+/* A second whose buckets do not hold. */
+typedef struct Mark
+{
+	int alias;
+	TimestampTz second;
+} Mark;
+
+typedef struct ScanWork
+{
+	const MetricScan *scan;
+	const MetricMatcher *matcher;
+	MemoryContext row_context; /* of one row */
+	Mark *marks;               /* sorted */
+	int mark_count;
+	int mark_capacity;
+	Intervals raw; /* to be read from the events */
+
+	/* While a level is read. */
+	const Intervals *reading;
+	Intervals next; /* to be looked up one level below */
+	BucketLevel level;
+	RollupRow *node; /* the rows of the bucket that is being read */
+	int node_count;
+	int node_capacity;
+	int node_place;
+} ScanWork;
+
+#define INTERVAL_PARAMETERS "pg_catalog.unnest($3, $4, $5) WITH ORDINALITY AS i(alias, starts_at, ends_at, place)"
+#define INTERVAL_TYPES TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID
+
+static Statement read_marks = {
+	.sql = "SELECT i.place, d.bucket"
+		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
+		   " JOIN usage_events.dirty_bucket AS d ON d.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) i.alias"
+		   " AND d.bucket OPERATOR(pg_catalog.>=) $4 AND d.bucket OPERATOR(pg_catalog.<) $5",
+	.read_only = true,
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+/* Versions that were current as of $3, and are not now. */
+static Statement read_superseded = {
+	.sql = "SELECT e.customer_alias, e.id, e.event_timestamp, e.event_properties"
+		   " FROM usage_events.superseded_event AS e"
+		   " WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.superseded_by OPERATOR(pg_catalog.>=) $3"
+		   " AND e.id OPERATOR(pg_catalog.<) $3 AND e.event_type OPERATOR(pg_catalog.=) $2"
+		   " AND e.event_timestamp OPERATOR(pg_catalog.>=) $4 AND e.event_timestamp OPERATOR(pg_catalog.<) $5",
+	.read_only = true,
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+/*
+ * Aliases that are rolled up.  The two conditions at the end are false after
+ * somebody has truncated one of the tables: rollups do not hold then.
+ */
+static Statement find_roots = {
+	.sql = "SELECT i.place"
+		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
+		   " JOIN usage_events.metric_rollup AS r ON r.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) 0::smallint"
+		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias"
+		   " WHERE EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND p.metric_version_id OPERATOR(pg_catalog.=) $2)"
+		   " AND EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND d.event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text)",
+	.read_only = true,
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDOID, TEXTARRAYOID},
+};
+
+/* Buckets inside of intervals, and their rows. */
+static Statement read_buckets = {
+	.sql = "SELECT i.place, " ROLLUP_ROW_COLUMNS " FROM " INTERVAL_PARAMETERS
+		   " JOIN usage_events.metric_rollup AS r ON r.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) $6"
+		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias"
+		   " AND r.bucket OPERATOR(pg_catalog.>=) i.starts_at AND r.bucket OPERATOR(pg_catalog.<) i.ends_at"
+		   " ORDER BY i.place, r.bucket",
+	.read_only = true,
+	.argument_count = 6,
+	.argument_types = {UUIDOID, UUIDOID, INTERVAL_TYPES, INT2OID},
+};
+
+/* What there is of single buckets, which begin at starts_at. */
+static Statement find_buckets = {
+	.sql = "SELECT i.place, (SELECT r.is_branch FROM usage_events.metric_rollup AS r"
+		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) $6"
+		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias AND r.bucket OPERATOR(pg_catalog.=) i.starts_at"
+		   " LIMIT 1) FROM " INTERVAL_PARAMETERS,
+	.read_only = true,
+	.argument_count = 6,
+	.argument_types = {UUIDOID, UUIDOID, INTERVAL_TYPES, INT2OID},
+};
+
+#define READ_EVENTS \
+	"SELECT i.place, e.id, e.event_timestamp, e.event_properties FROM " INTERVAL_PARAMETERS \
+	" JOIN usage_events.event AS e ON e.account_id OPERATOR(pg_catalog.=) $1" \
+	" AND e.customer_alias OPERATOR(pg_catalog.=) i.alias" \
+	" AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at" \
+	" AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at" \
+	" WHERE e.event_type OPERATOR(pg_catalog.=) $2"
+
+static Statement read_events = {
+	.sql = READ_EVENTS,
+	.read_only = true,
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES},
+};
+
+static Statement read_events_as_of = {
+	.sql = READ_EVENTS " AND e.id OPERATOR(pg_catalog.<) $6",
+	.read_only = true,
+	.argument_count = 6,
+	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES, UUIDOID},
+};
+
+/* Intervals --------------------------------------------------------------- */
+
+static void
+add_interval(Intervals *intervals, MetricInterval interval)
+{
+	if (intervals->count == intervals->capacity)
+	{
+		Size size;
+
+		intervals->capacity = Max(16, 2 * intervals->capacity);
+		size = sizeof(MetricInterval) * intervals->capacity;
+		intervals->items = intervals->items == NULL ? MemoryContextAllocHuge(CurrentMemoryContext, size)
+													: repalloc_huge(intervals->items, size);
+	}
+	intervals->items[intervals->count++] = interval;
+}
+
+/* The part of the interval from start to end. */
+static MetricInterval
+part(const MetricInterval *interval, TimestampTz start, TimestampTz end)
+{
+	MetricInterval result = *interval;
+
+	result.start = Max(interval->start, start);
+	result.end = Min(interval->end, end);
+	return result;
+}
+
+/* To be read from the events; seconds in a row as one. */
+static void
+add_raw(ScanWork *work, MetricInterval interval)
+{
+	MetricInterval *last = work->raw.count > 0 ? &work->raw.items[work->raw.count - 1] : NULL;
+
+	if (last != NULL && last->total == interval.total && last->alias == interval.alias && last->end == interval.start)
+		last->end = interval.end;
+	else
+		add_interval(&work->raw, interval);
+}
+
+/* The parameters of a statement over intervals; the first one is the account, the second depends. */
+static void
+interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *arguments)
+{
+	EventText *aliases = palloc(sizeof(EventText) * intervals->count);
+	Datum *values = palloc(sizeof(Datum) * intervals->count);
+
+	arguments[0] = UUIDPGetDatum(&work->scan->metric->account_id);
+	for (int i = 0; i < intervals->count; i++)
+		aliases[i] = work->scan->aliases[intervals->items[i].alias];
+	arguments[2] = statement_varlena_array(aliases, intervals->count, TEXTOID);
+	for (int i = 0; i < intervals->count; i++)
+		values[i] = TimestampTzGetDatum(intervals->items[i].start);
+	arguments[3] = statement_timestamp_array(values, intervals->count);
+	for (int i = 0; i < intervals->count; i++)
+		values[i] = TimestampTzGetDatum(intervals->items[i].end);
+	arguments[4] = statement_timestamp_array(values, intervals->count);
+}
+
+static Datum
+event_type_argument(const ScanWork *work)
+{
+	EventText type = work->scan->metric->event_type;
+
+	return PointerGetDatum(cstring_to_text_with_len(type.data, type.length));
+}
+
+static Datum
+aliases_argument(const ScanWork *work)
+{
+	return statement_varlena_array(work->scan->aliases, work->scan->alias_count, TEXTOID);
+}
+
+static Datum
+row_value(uint64 row, int number, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
+}
+
+/* The ordinality that a statement handed back, from 0 on. */
+static int
+row_place(uint64 row)
+{
+	bool isnull;
+
+	return (int) DatumGetInt64(row_value(row, 1, &isnull)) - 1;
+}
+
+/* Marks ------------------------------------------------------------------- */
+
+static void
+add_mark(ScanWork *work, int alias, TimestampTz timestamp)
+{
+	if (work->mark_count == work->mark_capacity)
+	{
+		Size size;
+
+		work->mark_capacity = Max(64, 2 * work->mark_capacity);
+		size = sizeof(Mark) * work->mark_capacity;
+		work->marks =
+			work->marks == NULL ? MemoryContextAllocHuge(CurrentMemoryContext, size) : repalloc_huge(work->marks, size);
+	}
+	work->marks[work->mark_count++] = (Mark){alias, bucket_start(timestamp, BUCKET_SECOND)};
+}
+
+static int
+compare_marks(const void *a, const void *b)
+{
+	const Mark *first = a;
+	const Mark *second = b;
+
+	if (first->alias != second->alias)
+		return first->alias - second->alias;
+	return (first->second > second->second) - (first->second < second->second);
+}
+
+/* The place of the first mark at or after that moment. */
+static int
+first_mark(const ScanWork *work, int alias, TimestampTz from)
+{
+	Mark wanted = {alias, from};
+	int low = 0;
+	int high = work->mark_count;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (compare_marks(&work->marks[middle], &wanted) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Whether the mark of that place is one of the alias, before that moment. */
+static bool
+is_mark_before(const ScanWork *work, int place, int alias, TimestampTz end)
+{
+	return place < work->mark_count && work->marks[place].alias == alias && work->marks[place].second < end;
+}
+
+static void
+read_all_marks(ScanWork *work, TimestampTz start, TimestampTz end)
+{
+	Datum arguments[] = {UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work),
+						 aliases_argument(work), TimestampTzGetDatum(bucket_start(start, BUCKET_SECOND)),
+						 TimestampTzGetDatum(end)};
+
+	statement_execute(&read_marks, arguments, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool isnull;
+
+		add_mark(work, row_place(row), DatumGetTimestampTz(row_value(row, 2, &isnull)));
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* As of a past moment -------------------------------------------------------- */
+
+typedef struct AliasPlace
+{
+	EventText alias;
+	int place;
+} AliasPlace;
+
+static int
+compare_alias_places(const void *a, const void *b)
+{
+	EventText first = ((const AliasPlace *) a)->alias;
+	EventText second = ((const AliasPlace *) b)->alias;
+	int result = memcmp(first.data, second.data, Min(first.length, second.length));
+
+	return result != 0 ? result : first.length - second.length;
+}
+
+/* The interval that has the moment, or NULL. */
+static const MetricInterval *
+find_interval(const MetricScan *scan, int alias, TimestampTz timestamp)
+{
+	int low = 0;
+	int high = scan->interval_count;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+		const MetricInterval *interval = &scan->intervals[middle];
+
+		if (interval->alias < alias || (interval->alias == alias && interval->end <= timestamp))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == scan->interval_count || scan->intervals[low].alias != alias || scan->intervals[low].start > timestamp)
+		return NULL;
+	return &scan->intervals[low];
+}
+
+typedef struct SupersededWork
+{
+	ScanWork *work;
+	AliasPlace *places; /* sorted */
+} SupersededWork;
+
+static void
+take_superseded(uint64 row, void *argument)
+{
+	SupersededWork *superseded = argument;
+	ScanWork *work = superseded->work;
+	const MetricInterval *interval;
+	MemoryContext context;
+	bool isnull;
+	text *alias = DatumGetTextPP(row_value(row, 1, &isnull));
+	AliasPlace wanted = {{VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)}, 0};
+	AliasPlace *found =
+		bsearch(&wanted, superseded->places, work->scan->alias_count, sizeof(AliasPlace), compare_alias_places);
+	TimestampTz timestamp = DatumGetTimestampTz(row_value(row, 3, &isnull));
+
+	interval = found != NULL ? find_interval(work->scan, found->place, timestamp) : NULL;
+	if (interval == NULL)
+		return;
+	context = MemoryContextSwitchTo(work->row_context);
+	metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value(row, 2, &isnull)), timestamp,
+						   DatumGetJsonbP(row_value(row, 4, &isnull)));
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(work->row_context);
+	add_mark(work, found->place, timestamp);
+}
+
+/* Adds the versions that were current then, and marks their seconds. */
+static void
+add_superseded(ScanWork *work, TimestampTz start, TimestampTz end)
+{
+	const MetricScan *scan = work->scan;
+	SupersededWork superseded = {work, palloc(sizeof(AliasPlace) * Max(scan->alias_count, 1))};
+
+	for (int i = 0; i < scan->alias_count; i++)
+		superseded.places[i] = (AliasPlace){scan->aliases[i], i};
+	qsort(superseded.places, scan->alias_count, sizeof(AliasPlace), compare_alias_places);
+	statement_each_row(&read_superseded,
+					   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), event_type_argument(work),
+								 UUIDPGetDatum(scan->as_of), TimestampTzGetDatum(start), TimestampTzGetDatum(end)},
+					   take_superseded, &superseded);
+}
+
+/* Levels ------------------------------------------------------------------ */
+
+/* The bucket does not hold: one level below, or among the events. */
+static void
+descend(ScanWork *work, MetricInterval interval, RollupNode node)
+{
+	if (node == ROLLUP_BRANCH)
+		add_interval(&work->next, interval);
+	else if (node == ROLLUP_LEAF)
+		add_raw(work, interval);
+	else
+	{
+		/* It had no events; those that came since are marked. */
+		for (int place = first_mark(work, interval.alias, bucket_start(interval.start, BUCKET_SECOND));
+			 is_mark_before(work, place, interval.alias, interval.end); place++)
+		{
+			TimestampTz second = work->marks[place].second;
+
+			if (place == 0 || compare_marks(&work->marks[place - 1], &work->marks[place]) != 0)
+				add_raw(work, part(&interval, second, second + USECS_PER_SEC));
+		}
+	}
+}
+
+/* Which aliases are rolled up: the others are read from the events. */
+static Intervals
+find_rolled_up(ScanWork *work)
+{
+	const MetricScan *scan = work->scan;
+	bool *is_rolled_up = palloc0(sizeof(bool) * Max(scan->alias_count, 1));
+	Intervals open = {0};
+
+	statement_execute(&find_roots,
+					  (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
+								aliases_argument(work)},
+					  NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		is_rolled_up[row_place(row)] = true;
+	SPI_freetuptable(SPI_tuptable);
+
+	for (int i = 0; i < scan->interval_count; i++)
+	{
+		if (is_rolled_up[scan->intervals[i].alias])
+			add_interval(&open, scan->intervals[i]);
+		else
+			add_raw(work, scan->intervals[i]);
+	}
+	return open;
+}
+
+/*
+ * Cuts an interval into buckets that lie in it and have no mark, several in a row
+ * as one interval, and the others, each by itself.
+ */
+static void
+cut(const ScanWork *work, BucketLevel level, const MetricInterval *interval, Intervals *whole, Intervals *others)
+{
+	TimestampTz at = interval->start;
+	int place = first_mark(work, interval->alias, bucket_start(interval->start, BUCKET_SECOND));
+
+	while (at < interval->end)
+	{
+		TimestampTz bucket = bucket_start(at, level);
+		TimestampTz other = bucket_start(interval->end, level);
+
+		/* The next bucket that is cut off by the interval, or marked. */
+		if (is_mark_before(work, place, interval->alias, interval->end))
+			other = Min(other, bucket_start(work->marks[place].second, level));
+		if (bucket < at)
+			other = bucket;
+
+		if (other > at)
+		{
+			add_interval(whole, part(interval, at, other));
+			at = other;
+		}
+		if (at < interval->end)
+		{
+			TimestampTz end;
+
+			other = bucket_start(at, level);
+			end = bucket_end(other, level);
+			add_interval(others, part(interval, at, end));
+			while (is_mark_before(work, place, interval->alias, end))
+				place++;
+			at = end;
+		}
+	}
+}
+
+/* All rows of a bucket are there: they are added, if they hold. */
+static void
+end_node(ScanWork *work)
+{
+	const MetricInterval *interval;
+	bool holds = true;
+
+	if (work->node_count == 0)
+		return;
+	interval = &work->reading->items[work->node_place];
+	for (int i = 0; work->scan->as_of != NULL && i < work->node_count; i++)
+	{
+		const MetricCell *cell = &work->node[i].cell;
+
+		holds = holds && (cell->event_count + cell->skipped_count == 0 ||
+						  event_id_compare(&cell->newest_id, work->scan->as_of) < 0);
+	}
+	if (holds)
+	{
+		for (int i = 0; i < work->node_count; i++)
+			metric_total_add_cell(interval->total, &work->node[i].cell);
+	}
+	else
+		descend(work, part(interval, work->node[0].bucket, bucket_end(work->node[0].bucket, work->level)),
+				work->node[0].is_branch ? ROLLUP_BRANCH : ROLLUP_LEAF);
+	work->node_count = 0;
+	MemoryContextReset(work->row_context);
+}
+
+static void
+take_bucket(uint64 row, void *argument)
+{
+	ScanWork *work = argument;
+	MemoryContext context;
+	RollupRow rollup;
+	int place = row_place(row);
+	bool isnull;
+	TimestampTz bucket = DatumGetTimestampTz(row_value(row, 2, &isnull));
+
+	if (work->node_count > 0 && (work->node_place != place || work->node[0].bucket != bucket))
+		end_node(work);
+	context = MemoryContextSwitchTo(work->row_context);
+	rollup_row_read(row, 2, &rollup);
+	MemoryContextSwitchTo(context);
+
+	if (work->node_count == work->node_capacity)
+	{
+		work->node_capacity *= 2;
+		work->node = repalloc_huge(work->node, sizeof(RollupRow) * work->node_capacity);
+	}
+	work->node_place = place;
+	work->node[work->node_count++] = rollup;
+}
+
+/* Looks the intervals up on a level; returns what is to be looked up below. */
+static Intervals
+scan_level(ScanWork *work, BucketLevel level, const Intervals *open)
+{
+	Intervals whole = {0};
+	Intervals others = {0};
+	Datum arguments[6];
+
+	work->level = level;
+	work->next = (Intervals){0};
+	for (int i = 0; i < open->count; i++)
+		cut(work, level, &open->items[i], &whole, &others);
+
+	arguments[1] = UUIDPGetDatum(&work->scan->metric->version_id);
+	arguments[5] = Int16GetDatum((int16) level);
+	if (whole.count > 0)
+	{
+		work->reading = &whole;
+		interval_arguments(work, &whole, arguments);
+		statement_each_row(&read_buckets, arguments, take_bucket, work);
+		end_node(work);
+	}
+	if (others.count > 0)
+	{
+		Intervals buckets = {0};
+
+		for (int i = 0; i < others.count; i++)
+		{
+			MetricInterval bucket = others.items[i];
+
+			bucket.start = bucket_start(bucket.start, level);
+			add_interval(&buckets, bucket);
+		}
+		interval_arguments(work, &buckets, arguments);
+		statement_execute(&find_buckets, arguments, NULL);
+		for (uint64 row = 0; row < SPI_processed; row++)
+		{
+			bool isnull;
+			bool is_branch = DatumGetBool(row_value(row, 2, &isnull));
+
+			descend(work, others.items[row_place(row)],
+					isnull      ? ROLLUP_ABSENT
+					: is_branch ? ROLLUP_BRANCH
+								: ROLLUP_LEAF);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	return work->next;
+}
+
+/* Events ------------------------------------------------------------------ */
+
+static void
+take_event(uint64 row, void *argument)
+{
+	ScanWork *work = argument;
+	MemoryContext context = MemoryContextSwitchTo(work->row_context);
+	bool isnull;
+
+	metric_total_add_event(work->raw.items[row_place(row)].total, work->matcher,
+						   DatumGetUUIDP(row_value(row, 2, &isnull)), DatumGetTimestampTz(row_value(row, 3, &isnull)),
+						   DatumGetJsonbP(row_value(row, 4, &isnull)));
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(work->row_context);
+}
+
+static void
+read_raw(ScanWork *work)
+{
+	Datum arguments[6];
+
+	if (work->raw.count == 0)
+		return;
+	interval_arguments(work, &work->raw, arguments);
+	arguments[1] = event_type_argument(work);
+	if (work->scan->as_of == NULL)
+		statement_each_row(&read_events, arguments, take_event, work);
+	else
+	{
+		arguments[5] = UUIDPGetDatum(work->scan->as_of);
+		statement_each_row(&read_events_as_of, arguments, take_event, work);
+	}
+}
+
+/* The whole --------------------------------------------------------------- */
+
+/* Adds to the total of each interval what its events are to the metric. */
+void
+metric_scan(const MetricScan *scan)
+{
+	ScanWork work = {.scan = scan, .matcher = metric_matcher_make(scan->metric), .node_capacity = 8};
+	TimestampTz start = DT_NOEND;
+	TimestampTz end = DT_NOBEGIN;
+	Intervals open;
+	int nest_level;
+
+	if (scan->interval_count == 0)
+		return;
+	for (int i = 0; i < scan->interval_count; i++)
+	{
+		start = Min(start, scan->intervals[i].start);
+		end = Max(end, scan->intervals[i].end);
+	}
+
+	SPI_connect();
+	nest_level = statement_use_indexes();
+	work.row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
+	work.node = palloc(sizeof(RollupRow) * work.node_capacity);
+
+	if (scan->as_of != NULL)
+		add_superseded(&work, start, end);
+	open = find_rolled_up(&work);
+	if (open.count > 0)
+		read_all_marks(&work, start, end);
+	if (work.mark_count > 1)
+		qsort(work.marks, work.mark_count, sizeof(Mark), compare_marks);
+	for (int level = BUCKET_MONTH; level < BUCKET_LEVEL_COUNT && open.count > 0; level++)
+		open = scan_level(&work, (BucketLevel) level, &open);
+	read_raw(&work);
+
+	statement_use_indexes_end(nest_level);
+	SPI_finish();
+}
+
+/* All customers ----------------------------------------------------------- */
+
+/* Whether all aliases with events of the metric's type are rolled up, or marked. */
+static Statement is_complete = {
+	.sql = "SELECT FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) (-1)::smallint"
+		   " AND EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND p.metric_version_id OPERATOR(pg_catalog.=) $2)"
+		   " AND EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND d.event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text)",
+	.read_only = true,
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
+};
+
+static Statement find_rolled_up_aliases = {
+	.sql = "SELECT r.customer_alias FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) 0::smallint"
+		   " UNION ALL SELECT d.customer_alias FROM usage_events.dirty_bucket AS d"
+		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1 AND d.event_type OPERATOR(pg_catalog.=) $3",
+	.read_only = true,
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
+};
+
+/* From alias to alias in the index. */
+static Statement find_event_aliases = {
+	.sql = "WITH RECURSIVE alias (value) AS ("
+		   " (SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " ORDER BY customer_alias LIMIT 1)"
+		   " UNION ALL"
+		   " SELECT (SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND customer_alias OPERATOR(pg_catalog.>) alias.value ORDER BY customer_alias LIMIT 1)"
+		   " FROM alias WHERE alias.value IS NOT NULL)"
+		   " SELECT value FROM alias WHERE value IS NOT NULL",
+	.read_only = true,
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
+static Statement find_superseded_aliases = {
+	.sql = "SELECT e.customer_alias FROM usage_events.superseded_event AS e"
+		   " WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.superseded_by OPERATOR(pg_catalog.>=) $3"
+		   " AND e.id OPERATOR(pg_catalog.<) $3 AND e.event_type OPERATOR(pg_catalog.=) $2",
+	.read_only = true,
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TEXTOID, UUIDOID},
+};
+
+typedef struct AliasList
+{
+	EventText *items;
+	int count;
+	int capacity;
+	MemoryContext context;
+} AliasList;
+
+static void
+take_alias(uint64 row, void *argument)
+{
+	AliasList *list = argument;
+	MemoryContext context = MemoryContextSwitchTo(list->context);
+	bool isnull;
+	text *alias = DatumGetTextPCopy(row_value(row, 1, &isnull));
+
+	if (list->count == list->capacity)
+	{
+		list->capacity *= 2;
+		list->items = repalloc_huge(list->items, sizeof(EventText) * list->capacity);
+	}
+	list->items[list->count++] = (EventText){VARDATA(alias), VARSIZE(alias) - VARHDRSZ};
+	MemoryContextSwitchTo(context);
+}
+
+static int
+compare_texts(const void *a, const void *b)
+{
+	const EventText *first = a;
+	const EventText *second = b;
+	int result = memcmp(first->data, second->data, Min(first->length, second->length));
+
+	return result != 0 ? result : first->length - second->length;
+}
+
+/* Sets the scan's aliases to all that have, or had, events; in the order of "C". */
+void
+metric_scan_find_aliases(MetricScan *scan)
+{
+	const Metric *metric = scan->metric;
+	Datum account = UUIDPGetDatum(&metric->account_id);
+	Datum version = UUIDPGetDatum(&metric->version_id);
+	Datum type = PointerGetDatum(cstring_to_text_with_len(metric->event_type.data, metric->event_type.length));
+	AliasList list = {.items = palloc(sizeof(EventText) * 64), .capacity = 64, .context = CurrentMemoryContext};
+	int nest_level;
+	int count = 0;
+
+	SPI_connect();
+	nest_level = statement_use_indexes();
+	statement_execute(&is_complete, (Datum[]){account, version}, NULL);
+	if (SPI_processed > 0)
+		statement_each_row(&find_rolled_up_aliases, (Datum[]){account, version, type}, take_alias, &list);
+	else
+		statement_each_row(&find_event_aliases, (Datum[]){account}, take_alias, &list);
+	if (scan->as_of != NULL)
+		statement_each_row(&find_superseded_aliases, (Datum[]){account, type, UUIDPGetDatum(scan->as_of)}, take_alias,
+						   &list);
+	statement_use_indexes_end(nest_level);
+	SPI_finish();
+
+	qsort(list.items, list.count, sizeof(EventText), compare_texts);
+	for (int i = 0; i < list.count; i++)
+	{
+		if (count == 0 || compare_texts(&list.items[count - 1], &list.items[i]) != 0)
+			list.items[count++] = list.items[i];
+	}
+	scan->aliases = list.items;
+	scan->alias_count = count;
+}

@@ -1,0 +1,32 @@
+/*
+ * metric_scan.h
+ *		Totals of a metric over customers and intervals of time.
+ */
+#ifndef USAGE_EVENTS_METRIC_SCAN_H
+#define USAGE_EVENTS_METRIC_SCAN_H
+
+#include "metric_total.h"
+
+/* Events of an alias in an interval, which are to be added to a total. */
+typedef struct MetricInterval
+{
+	int alias;         /* its place in the scan's aliases */
+	TimestampTz start; /* inclusive */
+	TimestampTz end;   /* exclusive */
+	MetricTotal *total;
+} MetricInterval;
+
+typedef struct MetricScan
+{
+	const Metric *metric;
+	const pg_uuid_t *as_of; /* only what was known then: ids below this one; NULL: what is current */
+	EventText *aliases;     /* each once */
+	int alias_count;
+	MetricInterval *intervals; /* sorted by alias and time, none overlaps another of its alias */
+	int interval_count;
+} MetricScan;
+
+extern void metric_scan(const MetricScan *scan);
+extern void metric_scan_find_aliases(MetricScan *scan);
+
+#endif /* USAGE_EVENTS_METRIC_SCAN_H */

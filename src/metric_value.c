@@ -1,0 +1,289 @@
+/*
+ * metric_value.c
+ *		What one event is to a metric: does it count, in which group, with which
+ *		value.
+ *
+ * Every door comes through metric_value_read(): calculations from raw events,
+ * rollups, and explanations.  A property is a key of eventProperties, taken
+ * literally.  Values are compared by their text: strings as they are, numbers in
+ * plain decimals without trailing zeros, so that 1.50 equals 1.5.
+ */
+#include "postgres.h"
+
+#include "metric_value.h"
+
+#include "catalog/pg_collation.h"
+#include "fault.h"
+#include "fmgr.h"
+#include "json_read.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+
+/* What numeric can hold: digits before and after the point. */
+#define NUMERIC_MAX_DIGITS_BEFORE 131072
+#define NUMERIC_MAX_DIGITS_AFTER 16383
+
+typedef struct PropertyFilter
+{
+	EventText property;
+	bool is_negated;
+	bool has_null; /* holds for null, and for a property that is missing */
+	EventText *texts;
+	int text_count;
+} PropertyFilter;
+
+struct MetricMatcher
+{
+	const Metric *metric;
+	PropertyFilter *filters;
+	int filter_count;
+};
+
+/* Texts ------------------------------------------------------------------- */
+
+static bool
+text_equal(EventText a, EventText b)
+{
+	return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
+}
+
+/* The text of a value; no data where it is null. */
+static EventText
+value_text(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvNull:
+			return (EventText){NULL, 0};
+		case jbvString:
+			return json_string(value);
+		case jbvNumeric:
+			return cstring_event_text(numeric_normalize(value->val.numeric));
+		case jbvBool:
+			return value->val.boolean ? EVENT_TEXT("true") : EVENT_TEXT("false");
+		case jbvBinary:
+			return cstring_event_text(JsonbToCString(NULL, value->val.binary.data, value->val.binary.len));
+		default:
+			elog(ERROR, "unexpected type of JSON value: %d", (int) value->type);
+	}
+}
+
+static bool
+property(Jsonb *properties, EventText name, JsonbValue *value)
+{
+	return getKeyJsonValueFromContainer(&properties->root, name.data, name.length, value) != NULL;
+}
+
+static EventText
+property_text(Jsonb *properties, EventText name)
+{
+	JsonbValue value;
+
+	return property(properties, name, &value) ? value_text(&value) : (EventText){NULL, 0};
+}
+
+static EventText
+fold_case(EventText text)
+{
+	return cstring_event_text(str_tolower(text.data, text.length, DEFAULT_COLLATION_OID));
+}
+
+/* Numbers ----------------------------------------------------------------- */
+
+static int
+count_digits(const char **at, const char *end)
+{
+	const char *start = *at;
+
+	while (*at < end && **at >= '0' && **at <= '9')
+		(*at)++;
+	return (int) (*at - start);
+}
+
+/*
+ * A number in JSON's grammar (RFC 8259, section 6), where zeros may lead and "+"
+ * as well, as a numeric; NULL for any other text, and for one that no numeric can
+ * hold.  The server's own input takes more, and with each version something else.
+ */
+Numeric
+metric_number_from_text(EventText text)
+{
+	const char *at = text.data;
+	const char *end = text.data + text.length;
+	int digits_before;
+	int digits_after = 0;
+	int exponent = 0;
+
+	if (at < end && (*at == '-' || *at == '+'))
+		at++;
+	digits_before = count_digits(&at, end);
+	if (digits_before == 0)
+		return NULL;
+	if (at < end && *at == '.')
+	{
+		at++;
+		digits_after = count_digits(&at, end);
+		if (digits_after == 0)
+			return NULL;
+	}
+	if (at < end && (*at == 'e' || *at == 'E'))
+	{
+		bool is_negative;
+		const char *start;
+		int digits;
+
+		at++;
+		is_negative = at < end && *at == '-';
+		if (at < end && (*at == '-' || *at == '+'))
+			at++;
+		start = at;
+		digits = count_digits(&at, end);
+		if (digits == 0 || digits > 6)
+			return NULL;
+		exponent = atoi(pnstrdup(start, digits));
+		if (is_negative)
+			exponent = -exponent;
+	}
+	if (at != end || digits_before + exponent > NUMERIC_MAX_DIGITS_BEFORE ||
+		digits_after - exponent > NUMERIC_MAX_DIGITS_AFTER)
+		return NULL;
+	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(pnstrdup(text.data, text.length)),
+											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
+bool
+metric_aggregates_numbers(MetricAggregation aggregation)
+{
+	return aggregation != METRIC_COUNT && aggregation != METRIC_UNIQUE && aggregation != METRIC_CUSTOM;
+}
+
+/* Filters ----------------------------------------------------------------- */
+
+static bool
+is_listed(const Jsonb *array, EventText text)
+{
+	int count = array != NULL ? (int) JB_ROOT_COUNT(array) : 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(unconstify(JsonbContainer *, &array->root), i);
+
+		if (element->type == jbvString && text_equal(json_string(element), text))
+			return true;
+	}
+	return false;
+}
+
+static void
+make_filter(const Metric *metric, const JsonbValue *name, const JsonbValue *values, PropertyFilter *filter)
+{
+	JsonbContainer *array = values->val.binary.data;
+	int count = (int) JsonContainerSize(array);
+
+	filter->property = json_string(name);
+	filter->is_negated = is_listed(metric->properties_to_negate, filter->property);
+	filter->texts = palloc(sizeof(EventText) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+	{
+		EventText text = value_text(getIthJsonbValueFromContainer(array, i));
+
+		if (text.data == NULL)
+			filter->has_null = true;
+		else
+			filter->texts[filter->text_count++] = metric->case_sensitive ? text : fold_case(text);
+	}
+}
+
+MetricMatcher *
+metric_matcher_make(const Metric *metric)
+{
+	MetricMatcher *matcher = palloc0(sizeof(MetricMatcher));
+	JsonbIterator *iterator = JsonbIteratorInit(&metric->property_filters->root);
+	JsonbIteratorToken token;
+	JsonbValue name;
+	JsonbValue values;
+
+	matcher->metric = metric;
+	matcher->filters = palloc0(sizeof(PropertyFilter) * Max(JB_ROOT_COUNT(metric->property_filters), 1));
+	while ((token = JsonbIteratorNext(&iterator, &name, true)) != WJB_DONE)
+	{
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&iterator, &values, true);
+		make_filter(metric, &name, &values, &matcher->filters[matcher->filter_count++]);
+	}
+	return matcher;
+}
+
+static bool
+filter_holds(const PropertyFilter *filter, bool case_sensitive, Jsonb *properties)
+{
+	EventText text = property_text(properties, filter->property);
+	bool matches = text.data == NULL && filter->has_null;
+
+	if (text.data != NULL && !case_sensitive)
+		text = fold_case(text);
+	for (int i = 0; text.data != NULL && !matches && i < filter->text_count; i++)
+		matches = text_equal(text, filter->texts[i]);
+	return matches != filter->is_negated;
+}
+
+/* Events ------------------------------------------------------------------ */
+
+static MetricVerdict
+skip(MetricValue *value, bool explain, const char *format, EventText name)
+{
+	if (explain)
+		value->reason = psprintf(format, fault_quote(name));
+	return METRIC_SKIPS;
+}
+
+/* Reads what is aggregated. */
+static MetricVerdict
+read_aggregated(const Metric *metric, Jsonb *properties, bool explain, MetricValue *value)
+{
+	EventText name = metric->aggregation_property;
+	JsonbValue found;
+
+	if (metric->aggregation == METRIC_COUNT || metric->aggregation == METRIC_CUSTOM)
+		return METRIC_COUNTS;
+	if (!property(properties, name, &found))
+		return skip(value, explain, "has no property %s", name);
+	if (found.type == jbvNull)
+		return skip(value, explain, "has null as its property %s", name);
+	if (metric->aggregation == METRIC_UNIQUE)
+	{
+		value->unique = value_text(&found);
+		return METRIC_COUNTS;
+	}
+	if (found.type == jbvNumeric)
+		value->number = found.val.numeric;
+	else if (found.type == jbvString)
+		value->number = metric_number_from_text(json_string(&found));
+	return value->number != NULL ? METRIC_COUNTS : skip(value, explain, "has no number as its property %s", name);
+}
+
+/*
+ * Reads what an event of the metric's type with these properties is to it.  Texts
+ * and the number may point into the properties.
+ */
+MetricVerdict
+metric_value_read(const MetricMatcher *matcher, Jsonb *properties, bool explain, MetricValue *value)
+{
+	const Metric *metric = matcher->metric;
+
+	memset(value, 0, sizeof(MetricValue));
+	for (int i = 0; i < matcher->filter_count; i++)
+	{
+		const PropertyFilter *filter = &matcher->filters[i];
+
+		if (filter_holds(filter, metric->case_sensitive, properties))
+			continue;
+		if (explain)
+			value->reason = psprintf("does not pass the filter of property %s", fault_quote(filter->property));
+		return METRIC_FILTERS;
+	}
+	if (metric->is_grouped)
+		value->group = property_text(properties, metric->grouping_property);
+	return read_aggregated(metric, properties, explain, value);
+}
