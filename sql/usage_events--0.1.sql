@@ -795,6 +795,20 @@ COMMENT ON FUNCTION @extschema@.list_usage_metrics(integer, text, text, text, te
 'List usage metrics
 A page of the session''s account''s metrics, the newest first, but for deleted ones; of a name and of an id that contain these texts, in upper or lower case, of any of these event types, of any of these aggregation properties, of any of these aggregation types. Pages are as those of list_customer_aliases(). Errors as there';
 
+CREATE FUNCTION usage_events.create_custom_metric(metric jsonb) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'create_custom_metric';
+
+COMMENT ON FUNCTION usage_events.create_custom_metric(jsonb) IS
+'Makes a metric whose value is an SQL expression over events, for administrators. Takes {"name", "description", "eventType", "expression", "unit", "parameters": [{"name", "type", "description", "defaultValue"}]}: name, eventType and expression are required, a type is INTEGER or POSITIVE_INTEGER. The expression may use the columns id, customer_event_id, customer_alias, event_type, event_timestamp and event_properties, parameters by their names, and aggregates, immutable functions and operators of pg_catalog, and must give a number. Errors: 22023 naming every fault, 22004 for NULL, 42501 in an HTTP request';
+
+CREATE FUNCTION usage_events.update_custom_metric(id uuid, metric jsonb) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'update_custom_metric';
+
+COMMENT ON FUNCTION usage_events.update_custom_metric(uuid, jsonb) IS
+'Updates such a metric: takes all of it as create_custom_metric() does, and returns what is stored; what was before stays known. NULL where the session''s account has none of that id, or it was deleted. Errors as there';
+
 CREATE VIEW @extschema@.usage_metrics WITH (security_invoker = true) AS
 SELECT id,
        name,
@@ -828,6 +842,126 @@ COMMENT ON COLUMN @extschema@.usage_metrics.properties_to_negate IS 'Properties 
 COMMENT ON COLUMN @extschema@.usage_metrics.case_sensitive IS 'Whether filters tell upper case from lower case';
 COMMENT ON COLUMN @extschema@.usage_metrics.created_at IS 'When the metric was made';
 COMMENT ON COLUMN @extschema@.usage_metrics.account_id IS 'The account whose metric it is';
+
+-- Calculation --------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.calculate_usage_metric(
+    metric_id uuid,
+    customer_aliases text[],
+    period tstzrange,
+    as_of timestamptz DEFAULT NULL,
+    parameters jsonb DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'calculate_usage_metric';
+
+COMMENT ON FUNCTION @extschema@.calculate_usage_metric(uuid, text[], tstzrange, timestamptz, jsonb) IS
+'Calculate a usage metric
+What the metric says of these customers, by alias or id, in the period: {"name", "metricType", "eventType", "aggregationType", "eventCount", "value", "unit", "minEventId", "maxEventId", "skippedEventCount"}, and of a GROUPED metric "groupedValues": [{"grouping", "value", "eventCount"}]. value is exact; null for MAX, MIN, AVERAGE and LATEST of no events. skippedEventCount: events that would have counted, had their property had a usable value. as_of: as events, aliases and the metric itself were known at that moment. parameters: of a CUSTOM metric, by name. Errors: P0002 where there is no such metric, 22004 for NULL, 22023 for a period without start or end, or empty';
+
+CREATE FUNCTION usage_events.calculate_metric(
+    account_id uuid,
+    metric_id uuid,
+    customer_aliases text[],
+    period tstzrange,
+    as_of timestamptz DEFAULT NULL,
+    parameters jsonb DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'calculate_metric';
+
+COMMENT ON FUNCTION usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb) IS
+'calculate_usage_metric() for an account named by the caller, who may act for any. Errors as there';
+
+CREATE FUNCTION @extschema@.usage_metric_series(
+    metric_id uuid,
+    customer_aliases text[],
+    period tstzrange,
+    step text,
+    timezone text DEFAULT 'UTC',
+    as_of timestamptz DEFAULT NULL
+) RETURNS TABLE (period_start timestamptz, period_end timestamptz, event_count bigint, value numeric, skipped_event_count bigint, grouped_values jsonb)
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 31
+AS 'MODULE_PATHNAME', 'usage_metric_series';
+
+COMMENT ON FUNCTION @extschema@.usage_metric_series(uuid, text[], tstzrange, text, text, timestamptz) IS
+'Calculate a usage metric hour by hour, day by day or month by month
+As calculate_usage_metric(), a row for each step (hour, day, month) of the clock of a time zone, by its name in the IANA database; the first and the last are cut off by the period. Errors as there, 22023 for another step or an unknown time zone, 54000 for more than 100,000 steps';
+
+CREATE FUNCTION @extschema@.usage_metric_by_customer(
+    metric_id uuid,
+    period tstzrange,
+    as_of timestamptz DEFAULT NULL
+) RETURNS TABLE (customer text, event_count bigint, value numeric, skipped_event_count bigint, grouped_values jsonb)
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1000
+AS 'MODULE_PATHNAME', 'usage_metric_by_customer';
+
+COMMENT ON FUNCTION @extschema@.usage_metric_by_customer(uuid, tstzrange, timestamptz) IS
+'Calculate a usage metric for every customer
+As calculate_usage_metric(), a row for each customer with events that count or are skipped, in the order of their names: the customer''s id, or the alias where it is mapped to nobody. Errors as there';
+
+CREATE FUNCTION @extschema@.usage_metric_changes(
+    metric_id uuid,
+    customer_aliases text[],
+    period tstzrange,
+    since timestamptz
+) RETURNS TABLE (customer_event_id text, old_event_id uuid, new_event_id uuid, old_value numeric, new_value numeric, changed_at timestamptz, change text)
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
+AS 'MODULE_PATHNAME', 'usage_metric_changes';
+
+COMMENT ON FUNCTION @extschema@.usage_metric_changes(uuid, text[], tstzrange, timestamptz) IS
+'Explain what has changed in a usage metric
+The events that make the difference between the metric as of a moment and now, in the order in which they changed: which version counted then and which does now, with which value (1 where events are counted; NULL where the version does not count), and change: added, removed or corrected. For SUM and COUNT the differences add up to that of the metric. Errors as calculate_usage_metric()';
+
+CREATE FUNCTION @extschema@.explain_usage_event(metric_id uuid, event_id uuid) RETURNS jsonb
+LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'explain_usage_event';
+
+COMMENT ON FUNCTION @extschema@.explain_usage_event(uuid, uuid) IS
+'Explain whether a usage event counts in a metric
+Takes the id of any version of an event: {"counts", "skipped", "reasons": [...], "value", "grouping", "event"}. NULL where the session''s account has no such event. Error: P0002 where there is no such metric';
+
+CREATE FUNCTION usage_events.refresh_rollups(account_id uuid DEFAULT NULL, max_steps integer DEFAULT 1000) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'refresh_rollups';
+
+COMMENT ON FUNCTION usage_events.refresh_rollups(uuid, integer) IS
+'Brings the rollups of an account up to date, or of all accounts that the caller may see: in steps of an alias, at most so many. Returns how many it took; 0 when nothing is left that can be done now. Never changes an answer and never makes a writer wait; several may run side by side. Errors: 25001 under another isolation level than READ COMMITTED, 22023 for fewer steps than 1';
+
+CREATE VIEW usage_events.rollup_status WITH (security_invoker = true) AS
+SELECT progress.account_id,
+       metric.id AS metric_id,
+       metric.name,
+       progress.event_type,
+       CASE WHEN NOT progress.is_built AND progress.customer_alias IS NULL THEN 'waiting'
+            WHEN NOT progress.is_built THEN 'building'
+            ELSE 'ready'
+       END AS state,
+       progress.customer_alias AS built_through,
+       (SELECT pg_catalog.count(*) FROM usage_events.dirty_bucket AS dirty
+        WHERE dirty.account_id OPERATOR(pg_catalog.=) progress.account_id
+          AND dirty.event_type OPERATOR(pg_catalog.=) progress.event_type) AS dirty_buckets,
+       (SELECT pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.min(dirty.marked_at) FROM usage_events.dirty_bucket AS dirty
+        WHERE dirty.account_id OPERATOR(pg_catalog.=) progress.account_id
+          AND dirty.event_type OPERATOR(pg_catalog.=) progress.event_type) AS lag,
+       progress.started_at,
+       progress.refreshed_at
+FROM usage_events.metric_progress AS progress
+JOIN usage_events.metric AS metric
+    ON metric.account_id OPERATOR(pg_catalog.=) progress.account_id
+   AND metric.version_id OPERATOR(pg_catalog.=) progress.metric_version_id;
+
+COMMENT ON VIEW usage_events.rollup_status IS 'Metrics whose rollups are kept, and how far they are';
+COMMENT ON COLUMN usage_events.rollup_status.account_id IS 'The account whose metric it is';
+COMMENT ON COLUMN usage_events.rollup_status.metric_id IS 'Id of the metric';
+COMMENT ON COLUMN usage_events.rollup_status.name IS 'Name of the metric';
+COMMENT ON COLUMN usage_events.rollup_status.event_type IS 'Type of the events that it aggregates';
+COMMENT ON COLUMN usage_events.rollup_status.state IS 'waiting: for a refresh, or for transactions that began before the metric was there; building: alias by alias; ready';
+COMMENT ON COLUMN usage_events.rollup_status.built_through IS 'The last alias, in order, whose events are rolled up';
+COMMENT ON COLUMN usage_events.rollup_status.dirty_buckets IS 'Marks of changed events of the type, which the next refresh will take away';
+COMMENT ON COLUMN usage_events.rollup_status.lag IS 'Age of the oldest mark; NULL where there is none';
+COMMENT ON COLUMN usage_events.rollup_status.started_at IS 'Since when rollups are kept for the metric''s present version';
+COMMENT ON COLUMN usage_events.rollup_status.refreshed_at IS 'When a refresh last had something to do, or found nothing, to the minute';
 
 -- HTTP ---------------------------------------------------------------------
 
@@ -903,13 +1037,22 @@ REVOKE EXECUTE ON FUNCTION
     @extschema@.update_usage_metric(uuid, jsonb),
     @extschema@.delete_usage_metric(uuid),
     @extschema@.list_usage_metrics(integer, text, text, text, text, text[], text[], text[]),
+    @extschema@.calculate_usage_metric(uuid, text[], tstzrange, timestamptz, jsonb),
+    @extschema@.usage_metric_series(uuid, text[], tstzrange, text, text, timestamptz),
+    @extschema@.usage_metric_by_customer(uuid, tstzrange, timestamptz),
+    @extschema@.usage_metric_changes(uuid, text[], tstzrange, timestamptz),
+    @extschema@.explain_usage_event(uuid, uuid),
     @extschema@.usage_api_read(),
     @extschema@.usage_api_write(bytea),
     usage_events.authenticate_request(),
     usage_events.openapi(),
     usage_events.create_event(uuid, jsonb),
     usage_events.create_events(uuid, jsonb),
+    usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb),
+    usage_events.refresh_rollups(uuid, integer),
     usage_events.create_account(text),
+    usage_events.create_custom_metric(jsonb),
+    usage_events.update_custom_metric(uuid, jsonb),
     usage_events.create_api_key(uuid, text),
     usage_events.rotate_api_key(text, interval),
     usage_events.expire_api_key(text, timestamptz),
@@ -938,6 +1081,8 @@ BEGIN
     EXECUTE 'GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history, @extschema@.rejected_usage_events, @extschema@.customer_aliases, @extschema@.unmapped_customer_aliases, @extschema@.usage_metrics TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.get_usage_event(uuid), @extschema@.get_usage_event_history(uuid), @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz), @extschema@.list_customer_aliases(integer, text, text, text) TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.get_usage_metric(uuid), @extschema@.list_usage_metrics(integer, text, text, text, text, text[], text[], text[]) TO ' || role;
+    EXECUTE 'GRANT SELECT ON usage_events.rollup_status TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.calculate_usage_metric(uuid, text[], tstzrange, timestamptz, jsonb), @extschema@.usage_metric_series(uuid, text[], tstzrange, text, text, timestamptz), @extschema@.usage_metric_by_customer(uuid, tstzrange, timestamptz), @extschema@.usage_metric_changes(uuid, text[], tstzrange, timestamptz), @extschema@.explain_usage_event(uuid, uuid) TO ' || role;
     IF access = 'read' THEN
         RETURN;
     END IF;
@@ -946,7 +1091,8 @@ BEGIN
     EXECUTE 'GRANT DELETE ON usage_events.rejected_event TO ' || role;
     EXECUTE 'GRANT UPDATE (id, event_timestamp, customer_alias, event_type, event_properties) ON usage_events.event TO ' || role;
     EXECUTE 'GRANT UPDATE (label, deleted_at) ON usage_events.customer_alias TO ' || role;
-    EXECUTE 'GRANT INSERT ON usage_events.superseded_metric, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
+    EXECUTE 'GRANT INSERT ON usage_events.superseded_metric, usage_events.dirty_bucket TO ' || role;
+    EXECUTE 'GRANT INSERT (account_id, metric_version_id, event_type, started_at) ON usage_events.metric_progress TO ' || role;
     EXECUTE 'GRANT DELETE ON usage_events.metric_progress TO ' || role;
     -- An expression is SQL that others will run: only administrators write one.
     EXECUTE 'GRANT INSERT (account_id, id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, created_at) ON usage_events.metric TO ' || role;
@@ -967,7 +1113,7 @@ BEGIN
     EXECUTE 'GRANT INSERT, UPDATE ON usage_events.metric TO ' || role;
     EXECUTE 'GRANT INSERT, UPDATE, DELETE ON usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT SELECT (account_id, client_id, label, created_at, expires_at), INSERT (account_id, client_id, secret_hash, label, created_at), UPDATE (expires_at) ON usage_events.api_key TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.create_account(text), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb), usage_events.refresh_rollups(uuid, integer), usage_events.create_account(text), usage_events.create_custom_metric(jsonb), usage_events.update_custom_metric(uuid, jsonb), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
 END
 $$;
 

@@ -37,7 +37,8 @@ typedef struct Mark
 #define ONE_MARK INSERT_MARKS " SELECT $1, $2, $3, $4, $5"
 #define MANY_MARKS \
 	INSERT_MARKS " SELECT $1, m.event_type, m.customer_alias, m.bucket, $5" \
-				 " FROM pg_catalog.unnest($2, $3, $4) AS m(event_type, customer_alias, bucket)"
+				 " FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))" \
+				 " AS m(event_type, customer_alias, bucket)"
 
 static Statement insert_mark = {
 	.sql = ONE_MARK HAS_METRIC("$2"),

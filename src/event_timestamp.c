@@ -29,6 +29,13 @@
 static const char *const not_iso_8601 =
 	"must be a date and time in ISO 8601 form with an offset, such as \"2022-10-01T00:00:00Z\"";
 
+static const char *const no_such_day = "names a day that does not exist";
+static const char *const beyond_years = "must lie in the years 0001 to 9999 of UTC";
+
+static const char *const not_date_or_iso_8601 =
+	"must be a date, or a date and time with an offset, in ISO 8601 form, such as \"2022-10-01\" or"
+	" \"2022-10-01T00:00:00Z\"";
+
 /* What is left to read. */
 typedef struct Reader
 {
@@ -128,16 +135,31 @@ take_offset(Reader *reader, int *minutes_east)
 	return NULL;
 }
 
+/* Takes YYYY-MM-DD, of whatever day. */
+static bool
+take_date(Reader *reader, int *year, int *month, int *day)
+{
+	return take_digits(reader, 4, year) && take(reader, '-', '-') && take_digits(reader, 2, month) &&
+		   take(reader, '-', '-') && take_digits(reader, 2, day);
+}
+
 static bool
 day_exists(int year, int month, int day)
 {
 	return month >= 1 && month <= MONTHS_PER_YEAR && day >= 1 && day <= day_tab[isleap(year)][month - 1];
 }
 
+/* Midnight in UTC. */
+static TimestampTz
+day_start(int year, int month, int day)
+{
+	return (TimestampTz) (date2j(year, month, day) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
+}
+
 static TimestampTz
 year_start(int year)
 {
-	return (TimestampTz) (date2j(year, 1, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
+	return day_start(year, 1, 1);
 }
 
 /*
@@ -158,9 +180,8 @@ event_timestamp_from_text(EventText text, TimestampTz *timestamp)
 	int minutes_east;
 	const char *fault;
 
-	if (!take_digits(&reader, 4, &year) || !take(&reader, '-', '-') || !take_digits(&reader, 2, &month) ||
-		!take(&reader, '-', '-') || !take_digits(&reader, 2, &day) || !take(&reader, 'T', 't') ||
-		!take_digits(&reader, 2, &hour) || !take(&reader, ':', ':') || !take_digits(&reader, 2, &minute))
+	if (!take_date(&reader, &year, &month, &day) || !take(&reader, 'T', 't') || !take_digits(&reader, 2, &hour) ||
+		!take(&reader, ':', ':') || !take_digits(&reader, 2, &minute))
 		return not_iso_8601;
 	if (take(&reader, ':', ':'))
 	{
@@ -176,9 +197,9 @@ event_timestamp_from_text(EventText text, TimestampTz *timestamp)
 		return not_iso_8601;
 
 	if (!day_exists(year, month, day))
-		return "names a day that does not exist";
+		return no_such_day;
 
-	*timestamp = (TimestampTz) (date2j(year, month, day) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY +
+	*timestamp = day_start(year, month, day) +
 				 (TimestampTz) (hour * MINS_PER_HOUR + minute - minutes_east) * USECS_PER_MINUTE +
 				 (TimestampTz) second * USECS_PER_SEC + microseconds;
 
@@ -190,7 +211,31 @@ event_timestamp_from_text(EventText text, TimestampTz *timestamp)
 		return "names a time of day that does not exist";
 
 	if (*timestamp < year_start(FIRST_YEAR) || *timestamp >= year_start(LAST_YEAR + 1))
-		return "must lie in the years 0001 to 9999 of UTC";
+		return beyond_years;
+	return NULL;
+}
+
+/* The same, or a date, which is the begin of that day in UTC. */
+const char *
+event_timestamp_or_date_from_text(EventText text, TimestampTz *timestamp, bool *is_date)
+{
+	Reader reader = {text.data, text.data + text.length};
+	int year;
+	int month;
+	int day;
+	const char *fault;
+
+	*is_date = take_date(&reader, &year, &month, &day) && reader.next == reader.end;
+	if (!*is_date)
+	{
+		fault = event_timestamp_from_text(text, timestamp);
+		return fault == not_iso_8601 ? not_date_or_iso_8601 : fault;
+	}
+	if (!day_exists(year, month, day))
+		return no_such_day;
+	if (year < FIRST_YEAR)
+		return beyond_years;
+	*timestamp = day_start(year, month, day);
 	return NULL;
 }
 

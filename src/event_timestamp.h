@@ -12,6 +12,7 @@
 #define EVENT_TIMESTAMP_TEXT_SIZE (MAXDATELEN + 1)
 
 extern const char *event_timestamp_from_text(EventText text, TimestampTz *timestamp);
+extern const char *event_timestamp_or_date_from_text(EventText text, TimestampTz *timestamp, bool *is_date);
 extern int event_timestamp_to_text(TimestampTz timestamp, char text[EVENT_TIMESTAMP_TEXT_SIZE]);
 
 #endif /* USAGE_EVENTS_EVENT_TIMESTAMP_H */

@@ -24,7 +24,11 @@
 #include "http_authenticate.h"
 #include "http_request.h"
 #include "http_response.h"
+#include "json_read.h"
 #include "mb/pg_wchar.h"
+#include "metric_calculate.h"
+#include "metric_definition.h"
+#include "metric_list.h"
 #include "openapi.h"
 #include "utils/builtins.h"
 
@@ -61,28 +65,27 @@ clipped(const char *text)
 	return clipped_length == length ? text : psprintf("%.*s...", clipped_length, text);
 }
 
-/* Refuses a body that is no JSON in the words of the server's parser. */
-static void
-refuse_body(const ErrorData *error)
+/* What is wrong with text that the server's parser could not read. */
+static const char *
+parser_fault(const ErrorData *error)
 {
 	if (error->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
-						errdetail("The JSON is nested too deeply.")));
-	ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
-					errdetail("The body is not JSON: %s%s%s", clipped(error->message),
-							  error->detail != NULL ? ": " : "", error->detail != NULL ? clipped(error->detail) : "")));
+		return "is nested too deeply";
+	return psprintf("is not JSON: %s%s%s", clipped(error->message), error->detail != NULL ? ": " : "",
+					error->detail != NULL ? clipped(error->detail) : "");
 }
 
-/* Calls the server's parser, whose refusals become ours. */
-static Datum
-parse_body(const char *text, int length)
+/* Calls the server's parser.  Returns the JSON, or NULL and what is wrong with the text, whose bytes may be any but zero. */
+static Jsonb *
+parse_json(const char *text, int encoding, const char **fault)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile Datum json = (Datum) 0;
+	const char *volatile said = NULL;
 
 	PG_TRY();
 	{
-		json = DirectFunctionCall1(jsonb_in, CStringGetDatum(pg_any_to_server(text, length, PG_UTF8)));
+		json = DirectFunctionCall1(jsonb_in, CStringGetDatum(pg_any_to_server(text, (int) strlen(text), encoding)));
 	}
 	PG_CATCH();
 	{
@@ -95,10 +98,11 @@ parse_body(const char *text, int length)
 			error->sqlerrcode != ERRCODE_FEATURE_NOT_SUPPORTED) /* escapes, in a database without an encoding */
 			PG_RE_THROW();
 		FlushErrorState();
-		refuse_body(error);
+		said = parser_fault(error);
 	}
 	PG_END_TRY();
-	return json;
+	*fault = said;
+	return said == NULL ? DatumGetJsonbP(json) : NULL;
 }
 
 /* The body as JSON. */
@@ -107,6 +111,8 @@ body_json(HttpCall *call)
 {
 	const char *bytes = VARDATA_ANY(call->body);
 	int length = VARSIZE_ANY_EXHDR(call->body);
+	const char *fault;
+	Jsonb *json;
 
 	if (length == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
@@ -114,7 +120,11 @@ body_json(HttpCall *call)
 	if (!pg_verify_mbstr(PG_UTF8, bytes, length, true))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
 						errdetail("The body is not text in UTF-8.")));
-	return DatumGetJsonbP(parse_body(pnstrdup(bytes, length), length));
+	json = parse_json(pnstrdup(bytes, length), PG_UTF8, &fault);
+	if (json == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
+						errdetail("The body %s", fault)));
+	return json;
 }
 
 /* Parameters -------------------------------------------------------------- */
@@ -170,6 +180,62 @@ read_timestamp(HttpRequest *request, const char *name, bool *given, TimestampTz 
 	if (fault != NULL)
 		request->faults =
 			fault_add(request->faults, name, psprintf("%s: %s", fault, fault_quote(cstring_event_text(text))));
+}
+
+/* A moment, or a date; false where there is none, which is a fault already. */
+static bool
+read_required_moment(HttpRequest *request, const char *name, TimestampTz *value, bool *is_date)
+{
+	const char *text = http_parameter(request, name);
+	const char *fault;
+
+	if (text == NULL)
+	{
+		request->faults = fault_add(request->faults, name, "is missing");
+		return false;
+	}
+	fault = event_timestamp_or_date_from_text(cstring_event_text(with_plus(text)), value, is_date);
+	if (fault == NULL)
+		return true;
+	request->faults =
+		fault_add(request->faults, name, psprintf("%s: %s", fault, fault_quote(cstring_event_text(text))));
+	return false;
+}
+
+/*
+ * The period between the two parameters.  The end is inclusive for the client: of
+ * a date the whole day, and of a moment the least step of time, is still inside.
+ */
+static void
+read_period(HttpRequest *request, TimestampTz *start, TimestampTz *end)
+{
+	bool is_date;
+	bool has_start = read_required_moment(request, "periodStart", start, &is_date);
+	bool has_end = read_required_moment(request, "periodEnd", end, &is_date);
+
+	if (!has_start || !has_end)
+		return;
+	*end += is_date ? USECS_PER_DAY : 1;
+	if (*end <= *start)
+		request->faults = fault_add(request->faults, "periodEnd", "must not be before \"periodStart\"");
+}
+
+/* A JSON object; NULL where it is not given. */
+static Jsonb *
+read_object(HttpRequest *request, const char *name)
+{
+	const char *text = http_parameter(request, name);
+	const char *fault;
+	Jsonb *json;
+
+	if (text == NULL)
+		return NULL;
+	json = parse_json(text, GetDatabaseEncoding(), &fault);
+	if (json != NULL && !json_is_object(json))
+		fault = psprintf("must be a JSON object, not %s", json_document_kind(json));
+	if (fault != NULL)
+		request->faults = fault_add(request->faults, name, fault);
+	return json;
 }
 
 static void
@@ -295,6 +361,75 @@ delete_customer_alias_of_id(HttpCall *call)
 	return customer_alias_delete(account_current(), &call->id);
 }
 
+static void
+read_filter(HttpRequest *request, const char *name, TextFilter *filter)
+{
+	filter->texts = http_parameter_list(request, name, &filter->given);
+}
+
+static Jsonb *
+get_usage_metrics(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	MetricList list = {.page = LIST_PAGE_DEFAULTS};
+
+	read_page(request, &list.page);
+	list.name = http_parameter(request, "name");
+	list.id = http_parameter(request, "id");
+	read_filter(request, "eventType", &list.event_types);
+	read_filter(request, "eventProperty", &list.event_properties);
+	read_filter(request, "aggregationType", &list.aggregation_types);
+	http_parameters_end(request);
+	return metric_list_read(account_current(), &list, request->faults);
+}
+
+static Jsonb *
+post_usage_metric(HttpCall *call)
+{
+	return metric_definition_create(account_current(), body_json(call));
+}
+
+static Jsonb *
+get_usage_metric_of_id(HttpCall *call)
+{
+	return metric_definition_get(account_current(), &call->id);
+}
+
+static Jsonb *
+put_usage_metric(HttpCall *call)
+{
+	return metric_definition_update(account_current(), &call->id, body_json(call));
+}
+
+static Jsonb *
+delete_usage_metric_of_id(HttpCall *call)
+{
+	return metric_definition_delete(account_current(), &call->id);
+}
+
+static Jsonb *
+get_usage_metric_value(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	bool has_aliases;
+	List *aliases = http_parameter_list(request, "customerAliases", &has_aliases);
+	TimestampTz start = 0;
+	TimestampTz end = 0;
+	bool has_as_of;
+	TimestampTz as_of;
+	Jsonb *parameters;
+
+	if (!has_aliases)
+		request->faults = fault_add(request->faults, "customerAliases", "is missing");
+	read_period(request, &start, &end);
+	read_timestamp(request, "asOf", &has_as_of, &as_of);
+	parameters = read_object(request, "customParameters");
+	http_parameters_end(request);
+	faults_report_request(request->faults, "invalid parameters of a calculation");
+
+	return metric_calculate(account_current(), &call->id, aliases, start, end, has_as_of ? &as_of : NULL, parameters);
+}
+
 /* Routes ------------------------------------------------------------------ */
 
 static const HttpRoute routes[] = {
@@ -308,6 +443,12 @@ static const HttpRoute routes[] = {
 	{"POST", "/customer-aliases", 201, post_customer_alias},
 	{"PUT", "/customer-aliases/{id}", 200, put_customer_alias},
 	{"DELETE", "/customer-aliases/{id}", 200, delete_customer_alias_of_id},
+	{"GET", "/usage-metrics", 200, get_usage_metrics},
+	{"POST", "/usage-metrics", 201, post_usage_metric},
+	{"GET", "/usage-metrics/{id}", 200, get_usage_metric_of_id},
+	{"PUT", "/usage-metrics/{id}", 200, put_usage_metric},
+	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id},
+	{"GET", "/usage-metrics/{id}/calculate", 200, get_usage_metric_value},
 };
 
 /* Whether the path is the route's; `id` is the segment at its place of {id}. */

@@ -32,6 +32,13 @@ request_setting(const char *name)
 	return value == NULL || *value == '\0' ? NULL : value;
 }
 
+/* Whether the transaction serves a request at all. */
+bool
+http_request_is_there(void)
+{
+	return request_setting("request.path") != NULL;
+}
+
 /* Whether the request is a call of just that function: not one that comes to call it on its way. */
 bool
 http_request_is_for(const char *function)
@@ -161,7 +168,8 @@ read_parameter(HttpRequest *request, const char *encoded)
 		request->faults = fault_add(request->faults, encoded, fault);
 		return;
 	}
-	parameter->value = equals == NULL ? "" : decode(equals + 1, (int) (end - equals - 1), true, &fault);
+	parameter->encoded = equals == NULL ? "" : equals + 1;
+	parameter->value = decode(parameter->encoded, (int) strlen(parameter->encoded), true, &fault);
 	if (parameter->value == NULL)
 	{
 		request->faults = fault_add(request->faults, parameter->name, fault);
@@ -230,6 +238,44 @@ http_parameter(HttpRequest *request, const char *name)
 	if (list_length(values) > 1)
 		request->faults = fault_add(request->faults, name, "must be given once");
 	return values == NIL ? NULL : linitial(values);
+}
+
+/*
+ * Takes the parameter of that name as a list of texts between commas, each of them
+ * encoded by itself, so that it may have commas of its own.  An empty one is a
+ * mistake: the list would be another than its sender thought.
+ */
+List *
+http_parameter_list(HttpRequest *request, const char *name, bool *given)
+{
+	List *texts = NIL;
+	ListCell *cell;
+
+	*given = false;
+	foreach(cell, request->parameters)
+	{
+		HttpParameter *parameter = lfirst(cell);
+		ListCell *part;
+
+		if (strcmp(parameter->name, name) != 0)
+			continue;
+		*given = true;
+		parameter->taken = true;
+		if (parameter->value == NULL)
+			continue;
+		foreach(part, split(parameter->encoded, parameter->encoded + strlen(parameter->encoded), ','))
+		{
+			const char *encoded = lfirst(part);
+			const char *fault = "is empty, or has nothing between two commas";
+			const char *text = *encoded != '\0' ? decode(encoded, (int) strlen(encoded), true, &fault) : NULL;
+
+			if (text != NULL)
+				texts = lappend(texts, unconstify(char *, text));
+			else
+				request->faults = fault_add(request->faults, name, fault);
+		}
+	}
+	return texts;
 }
 
 /* A parameter that nobody took is a mistake: a filter that is not applied would show too much. */

@@ -13,7 +13,8 @@ typedef struct HttpParameter
 {
 	const char *name;
 	const char *value;
-	bool taken; /* somebody asked for it */
+	const char *encoded; /* the value as it came */
+	bool taken;          /* somebody asked for it */
 } HttpParameter;
 
 typedef struct HttpRequest
@@ -24,6 +25,7 @@ typedef struct HttpRequest
 	List *faults;     /* of the parameters */
 } HttpRequest;
 
+extern bool http_request_is_there(void);
 extern bool http_request_is_for(const char *function);
 extern Jsonb *http_request_headers(void);
 extern const char *http_header(Jsonb *headers, const char *name);
@@ -31,6 +33,7 @@ extern void http_request_read(HttpRequest *request);
 
 extern const char *http_parameter(HttpRequest *request, const char *name);
 extern List *http_parameter_all(HttpRequest *request, const char *name);
+extern List *http_parameter_list(HttpRequest *request, const char *name, bool *given);
 extern void http_parameters_end(HttpRequest *request);
 
 #endif /* USAGE_EVENTS_HTTP_REQUEST_H */

@@ -112,13 +112,17 @@ json_add_boolean(JsonObject *object, EventText key, bool value)
 	add_member(object, (JsonMember){key, value ? JENTRY_ISBOOL_TRUE : JENTRY_ISBOOL_FALSE, {"", 0}});
 }
 
+/* The number must stay where it is until the object is made. */
+void
+json_add_numeric(JsonObject *object, EventText key, Numeric value)
+{
+	add_member(object, (JsonMember){key, JENTRY_ISNUMERIC, {(const char *) value, (int) VARSIZE_ANY((Pointer) value)}});
+}
+
 void
 json_add_integer(JsonObject *object, EventText key, int64 value)
 {
-	Numeric number = int64_to_numeric(value);
-
-	add_member(object,
-			   (JsonMember){key, JENTRY_ISNUMERIC, {(const char *) number, (int) VARSIZE_ANY((Pointer) number)}});
+	json_add_numeric(object, key, int64_to_numeric(value));
 }
 
 /* Adds an object or an array by the bytes of its container. */

@@ -6,6 +6,7 @@
 #define USAGE_EVENTS_JSON_BUILD_H
 
 #include "usage_event.h"
+#include "utils/numeric.h"
 
 #define JSON_MAX_MEMBERS 17
 
@@ -27,6 +28,7 @@ extern void json_add_text(JsonObject *object, EventText key, EventText value);
 extern void json_add_null(JsonObject *object, EventText key);
 extern void json_add_text_or_null(JsonObject *object, EventText key, EventText value);
 extern void json_add_boolean(JsonObject *object, EventText key, bool value);
+extern void json_add_numeric(JsonObject *object, EventText key, Numeric value);
 extern void json_add_integer(JsonObject *object, EventText key, int64 value);
 extern void json_add_container(JsonObject *object, EventText key, EventText value);
 extern void json_add_json(JsonObject *object, EventText key, const Jsonb *value);

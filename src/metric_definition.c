@@ -268,14 +268,13 @@ require_same_kind(const Metric *metric, const Metric *stored)
 		METRIC_HINT);
 }
 
-/* Stores a metric of an account with what was checked, as a new one; its ids and times are made here. */
+/* Stores a metric of an account with what was checked, and a new id; the rest that is not said of it is made here. */
 void
 metric_definition_insert(Metric *metric)
 {
 	MemoryContext context = CurrentMemoryContext;
 
 	account_require(&metric->account_id);
-	event_id_generate(&metric->id);
 	event_id_generate(&metric->version_id);
 	metric->created_at = GetCurrentTimestamp();
 
@@ -317,6 +316,7 @@ metric_definition_create(const pg_uuid_t *account_id, Jsonb *body)
 	metric_require_object(body, METRIC_HINT);
 	metric_faults_report(metric_check(body, &metric), METRIC_HINT);
 	metric.account_id = *account_id;
+	event_id_generate(&metric.id);
 	metric_definition_insert(&metric);
 	return metric_definition_to_json(&metric);
 }

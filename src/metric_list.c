@@ -64,8 +64,11 @@ check_aggregation_types(List *faults, const TextFilter *filter)
 		EventText name = cstring_event_text(lfirst(cell));
 
 		if (!metric_aggregation_from_name(name, &aggregation))
-			faults = fault_add(faults, "aggregationType",
-							   psprintf("has %s, which is no aggregation type", fault_quote(name)));
+			faults = fault_add(
+				faults, "aggregationType",
+				psprintf(
+					"must be \"COUNT\", \"UNIQUE\", \"SUM\", \"MAX\", \"MIN\", \"AVERAGE\", \"LATEST\" or \"CUSTOM\", not %s",
+					fault_quote(name)));
 	}
 	return faults;
 }

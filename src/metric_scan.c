@@ -67,7 +67,9 @@ typedef struct ScanWork
 	int node_place;
 } ScanWork;
 
-#define INTERVAL_PARAMETERS "pg_catalog.unnest($3, $4, $5) WITH ORDINALITY AS i(alias, starts_at, ends_at, place)"
+#define INTERVAL_PARAMETERS \
+	"ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5))" \
+	" WITH ORDINALITY AS i(alias, starts_at, ends_at, place)"
 #define INTERVAL_TYPES TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID
 
 static Statement read_marks = {

@@ -102,6 +102,16 @@ sub alias
 		createdAt => $instant, deletedAt => undef, archivedAt => undef, %expected };
 }
 
+sub metric
+{
+	my (%expected) = @_;
+	return {
+		id => $uuid, sequenceAccountId => $uuid, name => qr/./, description => undef, metricType => 'SIMPLE',
+		eventType => qr/./, aggregationType => 'COUNT', aggregationProperty => undef, groupingProperty => undef, unit => undef,
+		propertyFilters => {}, propertiesToNegate => undef, caseSensitive => JSON::PP::true, createdAt => $instant,
+		deletedAt => undef, parameters => [], %expected };
+}
+
 sub basic
 {
 	my ($credentials) = @_;
@@ -371,14 +381,15 @@ sub cases_routes
 	  pagination => sub { ref $_[0] eq 'HASH' ? '' : 'no pagination' });
 	check("GET $_", 200, json => $page) foreach '/usage-events', '/usage-events/', '/api/usage-events',
 	  '/api/usage-events/', '/usage-events?', '/usage-events?&&', '/usage-events/?limit=1', '/customer-aliases',
-	  '/api/customer-aliases/';
+	  '/api/customer-aliases/', '/usage-metrics', '/api/usage-metrics/';
 	check("GET $_", 200, json => event(id => $id)) foreach "/usage-events/$id", "/usage-events/$id/",
 	  "/api/usage-events/$id", "/usage-events/$id?";
 	check("GET $_", 200, json => { items => [ event(id => $id, supersededAt => undef, supersededBy => undef) ] })
 	  foreach "/usage-events/$id/history", "/api/usage-events/$id/history/";
 	check("GET $_", 200, json => has(openapi => '3.0.3', paths => has('/usage-events' => sub { '' }))) foreach '/', '/api',
 	  '/api/', '/?';
-	check("HEAD $_", 200) foreach '/', '/usage-events', "/usage-events/$id", "/usage-events/$id/history", '/customer-aliases';
+	check("HEAD $_", 200) foreach '/', '/usage-events', "/usage-events/$id", "/usage-events/$id/history", '/customer-aliases',
+	  '/usage-metrics';
 	check('HEAD /usage-events?limit=0', 400);
 	check("HEAD /usage-events/$no_uuid", 404);
 	check('HEAD /nothing', 404);
@@ -392,7 +403,10 @@ sub cases_routes
 	  "PATCH /usage-events/$id", "DELETE /usage-events/$id", "DELETE /usage-events/$id/history", 'PATCH /usage-events',
 	  'PUT /usage-events', 'DELETE /usage-events', 'OPTIONS /usage-events', 'PUT /usage-events/batch',
 	  'DELETE /usage-events/batch', 'PUT /customer-aliases', 'DELETE /customer-aliases', 'PATCH /customer-aliases',
-	  "GET /customer-aliases/$id", "POST /customer-aliases/$id", "PATCH /customer-aliases/$id", 'POST /', 'PUT /',
+	  "GET /customer-aliases/$id", "POST /customer-aliases/$id", "PATCH /customer-aliases/$id", 'PUT /usage-metrics',
+	  'DELETE /usage-metrics', 'PATCH /usage-metrics', "POST /usage-metrics/$id", "PATCH /usage-metrics/$id",
+	  "POST /usage-metrics/$id/calculate", "PUT /usage-metrics/$id/calculate", "GET /usage-metrics/$id/calculat",
+	  "GET /usage-metrics/$id/calculate/x", 'POST /custom-usage-metrics', 'GET /usage_metrics', 'POST /', 'PUT /',
 	  'DELETE /', 'GET /.', 'GET /%ff', 'GET /usage-events%20', 'GET /usage-events;x=1', 'GET /*', 'GET /usage-events.json',
 	  'GET /' . percent_encoded($split), 'GET /usage-events/' . 'x/' x 500, 'GET /' . 'x' x 5000;
 	check($_, [ 400, 404 ]) foreach "GET /usage-events/$id%2Fhistory", 'GET /usage-events/batch', 'GET /usage-events/x',
@@ -1032,6 +1046,262 @@ sub cases_aliases
 	  json => has(deletedAt => $instant));
 }
 
+# Usage metrics ----------------------------------------------------------------
+
+# What a client says of a metric: COUNT of calls, but for these fields.
+sub new_metric
+{
+	my (%fields) = @_;
+	return { name => 'calls', metricType => 'SIMPLE', eventType => 'call', aggregationType => 'COUNT', %fields };
+}
+
+sub cases_metrics
+{
+	my ($list, $post) = ('GET /usage-metrics', 'POST /usage-metrics');
+	my @as = (as => 'meter');
+	check($list, 200, @as,
+	  json => { items => [], pagination => { after => undef, before => undef, totalResultSize => 0 } });
+
+	# Creating.
+	my $calls = check($post, 201, @as, body => new_metric(),
+	  json => metric(name => 'calls', eventType => 'call', sequenceAccountId => $account_id{meter}))->{json};
+	my %full = (
+		name => "Größe, \x{1f600}", description => '', metricType => 'GROUPED', eventType => 'message, long',
+		aggregationType => 'SUM', aggregationProperty => 'size, in MB', groupingProperty => 'a.b', unit => '%',
+		propertyFilters => { "it's \"q\"" => [ 'x', 1.5, JSON::PP::false, undef ], channel => ['text'] },
+		propertiesToNegate => ['channel'], caseSensitive => JSON::PP::false);
+	my $full = check($post, 201, @as, body => \%full, json => metric(%full), what => 'with everything')->{json};
+	my $split_metric = check($post, 201, @as, body => new_metric(name => $split, eventType => $split, unit => $split),
+	  json => metric(name => $split, eventType => $split, unit => $split), what => 'with line breaks')->{json};
+	my $again = check($post, 201, @as, body => new_metric(), json => metric(name => 'calls'),
+	  what => 'of a name that is there')->{json};
+	report('it is another metric', $again->{id} ne $calls->{id} ? '' : 'the same');
+	check("DELETE /usage-metrics/$again->{id}", 200, @as, json => { %$again, deletedAt => $instant });
+	my $others = check($post, 201, as => 'globex', body => new_metric(), json => metric())->{json};
+
+	my @refused = (
+		[ {}, qr/"name" is missing.*"eventType" is missing.*"metricType" is missing.*"aggregationType" is missing/s ],
+		map({ [ new_metric(%{ $_->[0] }), $_->[1] ] }
+			[ { name => '' }, 'name' ], [ { name => undef }, 'name' ], [ { name => 'x' x 256 }, 'name' ],
+			[ { description => 5 }, 'description' ], [ { description => 'x' x 1001 }, 'description' ],
+			[ { eventType => '' }, 'eventType' ], [ { eventType => [] }, 'eventType' ], [ { unit => '' }, 'unit' ],
+			[ { metricType => 'simple' }, 'metricType' ], [ { metricType => undef }, 'metricType' ],
+			[ { metricType => 'GROUPED' }, 'groupingProperty' ], [ { groupingProperty => 'p' }, 'groupingProperty' ],
+			[ { aggregationType => 'AVG' }, 'aggregationType' ], [ { aggregationType => $split }, 'aggregationType' ],
+			[ { aggregationType => 'CUSTOM' }, 'for administrators' ], [ { aggregationType => 'SUM' }, 'aggregationProperty' ],
+			[ { propertyFilters => [] }, 'propertyFilters' ], [ { propertyFilters => { a => [] } }, '"a"' ],
+			[ { propertyFilters => { a => 'b' } }, '"a"' ], [ { propertyFilters => { a => [ {} ] } }, '"a"' ],
+			[ { propertyFilters => { '' => [1] } }, 'propertyFilters' ],
+			[ { propertyFilters => { map { $_ => [1] } 1 .. 101 } }, '101' ],
+			[ { propertyFilters => { a => [ 1 .. 1001 ] } }, '1001' ],
+			[ { propertiesToNegate => ['b'] }, '"b"' ], [ { propertiesToNegate => 'b' }, 'propertiesToNegate' ],
+			[ { caseSensitive => 'true' }, 'caseSensitive' ]));
+	my @no_bodies = ('', '[]', 'null', '5', '"x"', '{', '{} x', "\xff", '{"name": "\u0000"}', '[' x 500_000, '{"a":' x 100_000);
+	foreach my $request ($post, "PUT /usage-metrics/$calls->{id}")
+	{
+		check($request, 400, @as, body => $_->[0], names => $_->[1], error => { code => '22023' }) foreach @refused;
+		check($request, 400, @as, body => $_, what => 'no metric: ' . substr $_, 0, 20) foreach @no_bodies;
+		check($request, 401, as => undef, body => new_metric());
+	}
+	check("$post?name=x&limit=0", 201, as => 'globex', body => new_metric(), json => metric(), what => 'with a query');
+
+	# Reading.
+	check("GET /usage-metrics/$calls->{id}", 200, @as, json => $calls);
+	check("GET /usage-metrics/$full->{id}", 200, @as, json => $full);
+	check("GET /usage-metrics/$again->{id}", 200, @as, json => { %$again, deletedAt => $instant }, what => 'deleted');
+	check("GET /usage-metrics/$no_uuid", 404, @as);
+	check('GET /usage-metrics/x', 400, @as);
+	check("GET /usage-metrics/$others->{id}", 404, @as, what => 'of another account');
+	check("GET /usage-metrics/$calls->{id}", 401, as => undef);
+
+	my $lists = sub {
+		my ($query, @metrics) = @_;
+		check("$list?$query", 200, @as, json => has(items => \@metrics, pagination => has(totalResultSize => scalar @metrics)));
+	};
+	$lists->('', $split_metric, $full, $calls);
+	$lists->("name=$_", $calls) foreach 'calls', 'CALLS', 'all';
+	$lists->('name=' . percent_encoded($split), $split_metric);
+	$lists->("name=$_") foreach 'c_lls', '.*', '%25', 'x+y';
+	$lists->('id=' . $_, $calls) foreach $calls->{id}, uc $calls->{id}, substr $calls->{id}, 20;
+	$lists->('id=x');
+	$lists->('eventType=call', $calls);
+	$lists->('eventType=message%2C%20long', $full);
+	$lists->('eventType=message,long');
+	$lists->('eventType=nothing,message%2C+long,call', $full, $calls);
+	$lists->('eventType=message%2C%20long&eventType=call', $full, $calls);
+	$lists->('eventProperty=size%2C%20in%20MB', $full);
+	$lists->('aggregationType=SUM', $full);
+	$lists->('aggregationType=COUNT,SUM,CUSTOM', $split_metric, $full, $calls);
+	$lists->('aggregationType=MAX');
+	$lists->('name=calls&id=' . substr($calls->{id}, 0, 5) . '&eventType=call,x&aggregationType=COUNT', $calls);
+	$lists->('name=calls&eventProperty=x');
+	foreach my $query ('limit=0', 'limit=101', 'limit=x', 'after=abc', 'before=abc', 'name=a&name=b', 'id=a&id=b', 'name=%ff',
+		'eventType=', 'eventType=a,', 'eventType=,a', 'eventType=a,,b', 'eventType=%zz', 'eventType=a,%ff', 'eventType=%00',
+		'eventProperty=', 'aggregationType=sum', 'aggregationType=SUM,', 'aggregationType=SUM,AVG', 'foo=1', 'offset=1',
+		'sortBy=createdAt', 'aggregationProperty=x', 'metricType=SIMPLE')
+	{
+		my ($name) = $query =~ /^([^=]+)/;
+		check("$list?$query", 400, @as, names => $name);
+	}
+	check($list, 401, as => undef);
+	my $event_cursor = check('GET /usage-events?limit=1', 200, as => 'lister')->{json}{pagination}{after};
+	check("$list?after=$event_cursor", 400, @as, names => 'after', what => 'a cursor of events');
+	my $page = check("$list?limit=2", 200, @as,
+	  json => { items => [ $split_metric, $full ], pagination => { after => qr/./, before => undef, totalResultSize => 3 } })->{json};
+	$page = check("$list?limit=2&after=$page->{pagination}{after}", 200, @as,
+	  json => { items => [$calls], pagination => { after => undef, before => qr/./, totalResultSize => 3 } }, what => 'next')->{json};
+	check("$list?limit=1&before=$page->{pagination}{before}", 200, @as, json => has(items => [$full]), what => 'and back');
+	check("$list?limit=1&name=x&before=$page->{pagination}{before}", 400, @as, names => 'before', what => 'of another list');
+
+	# Replacing.
+	my $put = "PUT /usage-metrics/$calls->{id}";
+	my %kept = map { $_ => $calls->{$_} } qw(id createdAt sequenceAccountId);
+	check($put, 200, @as, body => \%full, json => metric(%full, %kept), what => 'with everything');
+	check("GET /usage-metrics/$calls->{id}", 200, @as, json => metric(%full, %kept), what => 'replaced');
+	check("$put?x=1", 200, @as, body => { %$full, id => $full->{id} }, json => metric(%full, %kept), what => 'with the answer of another');
+	check($put, 200, @as, body => new_metric(), json => $calls, what => 'back');
+	check("PUT /usage-metrics/$no_uuid", 404, @as, body => new_metric());
+	check('PUT /usage-metrics/x', 400, @as, body => new_metric());
+	check($put, 404, as => 'globex', body => new_metric(), what => 'of another account');
+
+	# Deleting.
+	my $delete = "DELETE /usage-metrics/$split_metric->{id}";
+	check("DELETE /usage-metrics/$no_uuid", 404, @as);
+	check('DELETE /usage-metrics/x', 400, @as);
+	check($delete, 404, as => 'globex', what => 'of another account');
+	check($delete, 401, as => undef);
+	$lists->('', $split_metric, $full, $calls);
+	check($delete, 200, @as, body => 'a body that nobody reads', json => { %$split_metric, deletedAt => $instant });
+	check($delete, 404, @as, what => 'again');
+	check("PUT /usage-metrics/$split_metric->{id}", 404, @as, body => new_metric(), what => 'of a deleted one');
+	$lists->('', $full, $calls);
+}
+
+# What a calculation answers.
+sub value_of
+{
+	my ($metric, %expected) = @_;
+	return {
+		map({ $_ => $metric->{$_} } qw(name metricType eventType aggregationType unit)), minEventId => $uuid,
+		maxEventId => $uuid, skippedEventCount => 0, %expected };
+}
+
+# A moment between what was sent before and what will be.
+sub moment_between
+{
+	sleep 0.02;
+	my ($moment) = $transport->sql(q{SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')});
+	sleep 0.02;
+	return $moment;
+}
+
+sub cases_calculate
+{
+	my @as = (as => 'meter');
+	my @ids = send_events('meter', map { { customerAlias => $_->[0], eventType => 'sent', eventTimestamp => $_->[1],
+	  customerEventId => "sent $_->[1]", eventProperties => $_->[2] } }
+		[ 'a,b', '2024-07-01T00:00:00Z', { length => 100.035, channel => 'text' } ],
+		[ 'a,b', '2024-07-10T00:00:00Z', { length => 'unknown', channel => 'text' } ],
+		[ 'c', '2024-07-15T12:00:00Z', { length => 7, channel => 'text' } ],
+		[ 'a,b', '2024-07-31T23:59:59.999999Z', { length => '50', channel => 'email' } ],
+		[ 'c', '2024-08-01T00:00:00Z', { length => 1000 } ]);
+	my %sum = (name => 'Length', eventType => 'sent', aggregationType => 'SUM', aggregationProperty => 'length', unit => 'bytes');
+	my $sum = check('POST /usage-metrics', 201, @as, body => new_metric(%sum), json => metric(%sum))->{json};
+	my $path = "GET /usage-metrics/$sum->{id}/calculate";
+	my $july = 'periodStart=2024-07-01&periodEnd=2024-07-31';
+	my $calculates = sub {
+		my ($query, $count, $value, %more) = @_;
+		my @none = $count == 0 ? (minEventId => undef, maxEventId => undef) : ();
+		check("$path?$query", 200, @as, json => value_of($sum, eventCount => $count, value => $value, @none, %more));
+	};
+
+	# Customers.
+	my @first = (skippedEventCount => 1, minEventId => $ids[0], maxEventId => $ids[3]);
+	$calculates->("customerAliases=a%2Cb&$july", 2, 150.035, @first);
+	$calculates->("customerAliases=a%2Cb,c&$july", 3, 157.035, @first);
+	$calculates->("customerAliases=a%2cb&$july&customerAliases=c", 3, 157.035, @first);
+	$calculates->("customerAliases=c,c&$july", 1, 7, minEventId => $ids[2], maxEventId => $ids[2]);
+	$calculates->("customerAliases=$_&$july", 0, 0) foreach 'a,b', 'C', '%20c', 'nobody', percent_encoded($split), 'a%252Cb';
+	check('POST /customer-aliases', 201, @as, body => { customerId => 'customer, 1', value => 'a,b' });
+	$calculates->("customerAliases=$_&$july", 2, 150.035, @first) foreach 'customer%2C%201', 'customer%2C+1', 'customer%2C%201,a%2Cb';
+	check("$path?customerAliases=c&$july", 404, as => 'globex', what => 'of another account');
+
+	# Periods: the end is inside.
+	foreach my $case (
+		[ '2024-07-01', '2024-08-01', 4, 1157.035, 1 ], [ '2024-07-01', '2024-08-01T00:00:00Z', 4, 1157.035, 1 ],
+		[ '2024-07-01', '2024-07-31T23:59:59.999999Z', 3, 157.035, 1 ],
+		[ '2024-07-01', '2024-07-31T23:59:59.999998Z', 2, 107.035, 1 ],
+		[ '2024-07-01T00:00:00Z', '2024-07-01T00:00:00Z', 1, 100.035, 0 ], [ '2024-07-01', '2024-07-01', 1, 100.035, 0 ],
+		[ '2024-07-01T00:00:00.000001Z', '2024-07-01', 0, 0, 0 ], [ '2024-07-15T12:00Z', '2024-07-15', 1, 7, 0 ],
+		[ '2024-07-01T02:00:00+02:00', '2024-07-02T00:00:00%2B02:00', 1, 100.035, 0 ],
+		[ '0001-01-01', '9999-12-31', 4, 1157.035, 1 ])
+	{
+		my ($start, $end, $count, $value, $skipped) = @$case;
+		$calculates->("customerAliases=a%2Cb,c&periodStart=$start&periodEnd=$end", $count, $value, skippedEventCount => $skipped);
+	}
+
+	# Groups.
+	my %grouped = (name => 'By channel', metricType => 'GROUPED', groupingProperty => 'channel', eventType => 'sent');
+	my $grouped = check('POST /usage-metrics', 201, @as, body => new_metric(%grouped), json => metric(%grouped))->{json};
+	check("GET /usage-metrics/$grouped->{id}/calculate?customerAliases=a%2Cb,c&periodStart=2024-07-01&periodEnd=2024-08-01", 200,
+	  @as, json => value_of($grouped, eventCount => 5, value => 5, minEventId => $ids[0], maxEventId => $ids[4], groupedValues => [
+		{ grouping => 'email', value => 1, eventCount => 1 }, { grouping => 'text', value => 3, eventCount => 3 },
+		{ grouping => undef, value => 1, eventCount => 1 } ]));
+	my %largest = (name => 'Largest', eventType => 'sent', aggregationType => 'MAX', aggregationProperty => 'length');
+	my $largest = check('POST /usage-metrics', 201, @as, body => new_metric(%largest), json => metric(%largest))->{json};
+	check("GET /usage-metrics/$largest->{id}/calculate?customerAliases=nobody&$july", 200, @as,
+	  json => value_of($largest, eventCount => 0, value => undef, minEventId => undef, maxEventId => undef));
+
+	# As it was.
+	my $before = moment_between();
+	send_events('meter', { customerAlias => 'c', eventType => 'sent', eventTimestamp => '2024-07-15T12:00:00Z',
+	  customerEventId => 'sent 2024-07-15T12:00:00Z', eventProperties => { length => 8 } });
+	my $between = moment_between();
+	check("PUT /usage-metrics/$sum->{id}", 200, @as, body => new_metric(%sum, aggregationType => 'COUNT'));
+	$calculates->("customerAliases=c&$july&asOf=$before", 1, 7, minEventId => $ids[2]);
+	$calculates->("customerAliases=c&$july&asOf=$between", 1, 8);
+	$calculates->("customerAliases=c&$july", 1, 1, aggregationType => 'COUNT');
+	check("$path?customerAliases=c&$july&asOf=2020-01-01T00:00:00Z", 404, @as, what => 'before there was a metric');
+
+	# Refusals.
+	my %good = (customerAliases => 'c', periodStart => '2024-07-01', periodEnd => '2024-07-31');
+	my $with = sub {
+		my (%changed) = @_;
+		my %query = (%good, %changed);
+		return "$path?" . join '&', map { "$_=$query{$_}" } grep { defined $query{$_} } sort keys %query;
+	};
+	foreach my $name (sort keys %good)
+	{
+		check($with->($name => undef), 400, @as, names => qq("$name" is missing));
+		check($with->($name => ''), 400, @as, names => $name);
+	}
+	check($path, 400, @as, names => qr/"customerAliases" is missing.*"periodStart" is missing.*"periodEnd" is missing/s,
+	  error => { code => '22023', message => 'invalid parameters of a calculation' });
+	check($with->(customerAliases => $_), 400, @as, names => 'customerAliases') foreach ',', 'c,', ',c', 'c,,d', '%zz', '%ff', 'c,%00';
+	foreach my $text ('x', 'now', 'today', '2024', '2024-07', '2024-7-1', '20240701', '2024-07-32', '2023-02-29', '0000-01-01',
+		'10000-01-01', '2024-07-01T00:00:00', '2024-07-01T24:00:00Z', '2024-07-01%2000:00:00Z', '2024-07-01%20', '-infinity',
+		'1719792000', percent_encoded($split))
+	{
+		check($with->($_ => $text), 400, @as, names => $_) foreach 'periodStart', 'periodEnd';
+	}
+	check($with->(asOf => $_), 400, @as, names => 'asOf') foreach '', 'x', 'now', '2024-07-01', '2024-07-01T00:00:00';
+	my $early = '"periodEnd" must not be before "periodStart"';
+	check($with->(periodStart => $_->[0], periodEnd => $_->[1]), 400, @as, names => $early) foreach [ '2024-07-02', '2024-07-01' ],
+	  [ '2024-07-01T00:00:00.000001Z', '2024-07-01T00:00:00Z' ], [ '2024-07-01', '2024-06-30T23:59:59.999999Z' ],
+	  [ '2024-07-02T00:00:00Z', '2024-07-01' ];
+	check($with->(customParameters => $_), 400, @as, names => 'customParameters') foreach '', 'x', '5', 'null', '%22x%22', '%5B%5D',
+	  '%7B', '%7B%22a%22:1%7D%20x', '%5B' x 5000, '%7B%22a%22:%22%5Cu0000%22%7D';
+	check($with->(customParameters => '%7B%7D'), 200, @as, json => has(eventCount => 1));
+	check("$path?customerAliases=c&$july&$_", 400, @as, names => $_ =~ /^([^=]+)/) foreach 'periodStart=2024-07-01',
+	  'periodEnd=2024-07-31', 'limit=1', 'customerAlias=c', 'asof=x', 'asOf=2024-07-01T00:00:00Z&asOf=2024-07-01T00:00:00Z';
+	check($with->(periodStart => 'x', periodEnd => 'y', asOf => 'z', foo => 1), 400, @as,
+	  names => qr/"periodStart".*"periodEnd".*"asOf".*"foo"/s, what => 'all faults at once');
+	check("GET /usage-metrics/$no_uuid/calculate?customerAliases=c&$july", 404, @as);
+	check("GET /usage-metrics/x/calculate?customerAliases=c&$july", 400, @as);
+	check($with->(), 401, as => undef);
+	check("HEAD /usage-metrics/$sum->{id}/calculate?customerAliases=c&$july", 200, @as);
+}
+
 # Settings and faults of the server -------------------------------------------
 
 # A setting of the server for the time of some requests.
@@ -1132,7 +1402,9 @@ sub cases_settings
 		[ 'INSERT', 'event', 'POST /usage-events' ],
 		  [ 'INSERT', 'event', 'POST /usage-events/batch', [ { customerAlias => 'a', eventType => 't' } ] ],
 		[ 'INSERT', 'customer_alias', 'POST /customer-aliases', { customerId => 'c', value => 'privileges' } ],
-		  [ 'SELECT', 'customer_alias', 'GET /customer-aliases' ])
+		  [ 'SELECT', 'customer_alias', 'GET /customer-aliases' ],
+		[ 'INSERT', 'metric', 'POST /usage-metrics', new_metric() ], [ 'SELECT', 'metric', 'GET /usage-metrics' ],
+		  [ 'INSERT', 'metric_progress', 'POST /usage-metrics', new_metric() ])
 	{
 		my ($privilege, $table, $request, $body) = @$case;
 		$transport->sql("REVOKE $privilege ON usage_events.$table FROM $web_role");
@@ -1152,6 +1424,7 @@ sub cases_settings
 	  error => { code => '25006' }, what => 'read only');
 	check('POST /customer-aliases', 500, body => { customerId => 'c', value => 'read only' }, error => { code => '25006' },
 	  what => 'read only');
+	check('POST /usage-metrics', 500, body => new_metric(), error => { code => '25006' }, what => 'read only');
 	$transport->{read_only} = 0;
 }
 
@@ -1301,6 +1574,24 @@ sub cases_direct
 	check('GET /rpc/list_customer_aliases?value=direct%20value', 200, @direct, json => has(items => [ alias(label => 'x') ]));
 	check('POST /rpc/delete_customer_alias', 200, @direct, body => { id => $made->{id} },
 	  json => alias(label => 'x', deletedAt => $instant));
+
+	my $metric = check('POST /rpc/create_usage_metric', 201, @direct, body => new_metric(name => 'direct'),
+	  json => metric(name => 'direct'))->{json};
+	check('POST /rpc/create_usage_metric', 400, @direct, body => {}, error => { code => '22023' });
+	check("GET /rpc/get_usage_metric?id=$metric->{id}", 200, @direct, json => $metric);
+	check("GET /rpc/get_usage_metric?id=$no_uuid", 404, @direct);
+	check('POST /rpc/update_usage_metric', 200, @direct, body => { id => $metric->{id}, metric => new_metric(name => 'changed') },
+	  json => { %$metric, name => 'changed' });
+	check('POST /rpc/update_usage_metric', 404, @direct, body => { id => $no_uuid, metric => new_metric() });
+	check('GET /rpc/list_usage_metrics?name=CHANGED&event_types=%7Bcall%7D', 200, @direct,
+	  json => has(items => [ metric(name => 'changed') ]));
+	check('GET /rpc/list_usage_metrics?page_limit=0', 400, @direct);
+	check("GET /usage_metrics?id=eq.$metric->{id}", 200, @direct,
+	  json => [ has(name => 'changed', property_filters => {}, account_id => $account_id{acme}) ]);
+	check("GET /usage_metrics?id=eq.$metric->{id}", 200, @direct, as => 'globex', json => [], what => 'of another account');
+	check('POST /rpc/delete_usage_metric', 200, @direct, body => { id => $metric->{id} },
+	  json => metric(name => 'changed', deletedAt => $instant));
+	check('POST /rpc/delete_usage_metric', 404, @direct, body => { id => $metric->{id} }, what => 'again');
 
 	check('POST /rpc/retry_rejected_usage_events', 200, @direct, body => { ids => [$no_uuid] },
 	  json => has(created => 0, outcomes => []));
@@ -1480,7 +1771,7 @@ sub run_cases
 	($schema) = $transport->sql(q{SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'usage_events'});
 	($web_role) = $transport->sql(
 		"SELECT rolname FROM pg_roles WHERE has_function_privilege(oid, '$schema.usage_api_read()', 'EXECUTE') AND NOT rolcanlogin AND NOT rolsuper");
-	make_account($_) foreach qw(acme globex lister mapper);
+	make_account($_) foreach qw(acme globex lister mapper meter);
 
 	cases_credentials();
 	cases_version();
@@ -1492,6 +1783,8 @@ sub run_cases
 	cases_pages();
 	cases_filters();
 	cases_aliases();
+	cases_metrics();
+	cases_calculate();
 	cases_settings();
 	cases_raised();
 	cases_direct();

@@ -142,7 +142,7 @@ SELECT serve('', $$usage_api_write('{"label": "l"}')$$, 'PUT /customer-aliases/'
 SELECT serve('', 'usage_api_write(convert_to(jsonb_agg(n)::text, ''UTF8'')) FROM generate_series(1, 20001) AS n', 'POST /usage-events/batch');
 -- bodies that are no JSON, or too much of it
 SELECT name, serve('', format('usage_api_write(%L)', body::text), 'POST /usage-events') FROM (VALUES (1, 'nothing', ''::bytea), (2, 'no UTF-8', '\xff'), (3, 'a null byte', '\x00'), (4, 'an array', '[]'), (5, 'faults', '{}')) AS b(n, name, body) ORDER BY n;
-SELECT name, answer ~ '^PGRST {"status":400} {"code":"22P02","message":"invalid body","details":"The (body is not JSON: .+|JSON is nested too deeply\.)"}$' AS refused, length(answer) < 700 AS in_few_words
+SELECT name, answer ~ '^PGRST {"status":400} {"code":"22P02","message":"invalid body","details":"The body is (not JSON: .+|nested too deeply)"}$' AS refused, length(answer) < 700 AS in_few_words
 FROM (VALUES (1, 'words', 'no JSON'), (2, 'cut', '{"a": '), (3, 'null character', '{"a": "\u0000"}'), (4, 'lone surrogate', '{"a": "\ud800"}'), (5, 'deep', repeat('[', 1000000)), (6, 'long words', repeat('x', 100000)), (7, 'large number', '{"a": 1e999999}')) AS b(n, name, body),
      serve('', format('usage_api_write(%L)', convert_to(body, 'UTF8')::text), 'POST /usage-events') AS answer ORDER BY n;
 

@@ -3,7 +3,8 @@
 # Each line of the tables is a role, what a new session of it sends, and what
 # comes of it.  Roles are of the default account, whose customers are alice and
 # bob; those named other_... are of another account, of carol and dave.  Each
-# account has an API key, an alias, and an event that was refused.
+# account has an API key, an alias, a metric that was updated, and an event that
+# was refused.
 use strict;
 use warnings FATAL => 'all';
 
@@ -60,15 +61,17 @@ $node->safe_psql('postgres', qq{
 my $other_id = $node->safe_psql('postgres', q{SELECT id FROM usage_events WHERE customer_alias = 'carol'});
 
 # The other account, and the default one, have the same of everything else.
-my (%alias, %key);
+my (%alias, %key, %metric);
 foreach my $account ([ $default, 'al', 'alice' ], [ $other, 'ca', 'carol' ])
 {
 	my ($account_id, $value, $customer) = @$account;
 	my $alias = qq('{"customerId": "$customer", "value": "$value"}');
-	($alias{$account_id}, $key{$account_id}) = split /\n/, $node->safe_psql('postgres', qq{
+	my $metric = qq('{"name": "$value", "metricType": "SIMPLE", "eventType": "$value", "aggregationType": "COUNT"}');
+	($alias{$account_id}, $key{$account_id}, $metric{$account_id}) = split /\n/, $node->safe_psql('postgres', qq{
 		SET usage_events.account_id = '$account_id';
 		SELECT create_customer_alias($alias) ->> 'id';
 		SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$account_id', '$value');
+		SELECT update_usage_metric((create_usage_metric($metric) ->> 'id')::uuid, $metric) ->> 'id';
 		DO \$\$ BEGIN PERFORM ingest_usage_events('["$value"]'); END \$\$});
 }
 my ($client_id, $other_client_id) = map { $key{$_} =~ s/:.*//r } $default, $other;
@@ -87,7 +90,12 @@ my $see_customers = join ' UNION ALL ', map { "(SELECT string_agg($_->[0], ' ' O
 	[ 'body', 'rejected_usage_events' ],
 	[ 'body', 'usage_events.rejected_event' ],
 	[ q{"customerAlias"}, q{jsonb_to_recordset(list_usage_events() -> 'items') AS i("customerAlias" text)} ],
-	[ 'value', q{jsonb_to_recordset(list_customer_aliases() -> 'items') AS i(value text)} ]);
+	[ 'value', q{jsonb_to_recordset(list_customer_aliases() -> 'items') AS i(value text)} ],
+	[ 'name', 'usage_metrics' ],
+	[ 'name', 'usage_events.metric' ],
+	[ 'name', 'usage_events.superseded_metric' ],
+	[ 'event_type', 'usage_events.metric_progress' ],
+	[ 'name', q{jsonb_to_recordset(list_usage_metrics() -> 'items') AS i(name text)} ]);
 
 # What a session of the role prints, or the error that ends it.
 sub outcome
@@ -108,6 +116,8 @@ my %words = (
 	'other event' => $other_id,
 	'alias' => $alias{$default},
 	'other alias' => $alias{$other},
+	'metric' => $metric{$default},
+	'other metric' => $metric{$other},
 	'client id' => $client_id,
 	'other client id' => $other_client_id);
 
@@ -119,6 +129,8 @@ sub check
 	$name =~ s/\s+/ /g;
 	ref $expected ? like(outcome($role, $sql), $expected, $name) : is(outcome($role, $sql), $expected, $name);
 }
+
+my $new_metric = q('{"name": "n", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "COUNT"}');
 
 my $denied = qr/^ERROR: permission denied for (function|table|view) /;
 my $denied_table = 'ERROR: permission denied for table event';
@@ -270,7 +282,7 @@ check(@$_) foreach (
 sub customers_seen
 {
 	my ($aliases, $unmapped, $current) = @_;
-	return join "\n", $aliases, $aliases, $unmapped, ($aliases eq '' ? '' : qq("$aliases")) x 2, $current, $aliases;
+	return join "\n", $aliases, $aliases, $unmapped, ($aliases eq '' ? '' : qq("$aliases")) x 2, $current, ($aliases) x 6;
 }
 
 sub insert_alias
@@ -296,6 +308,16 @@ check(@$_) foreach (
 		q{create_customer_alias('{"customerId": "c", "value": "v"}')}, "delete_customer_alias('$alias{$default}')"),
 	[ 'reader', $see_customers, customers_seen('al', 'bob 2', 'alice bob 2') ],
 	[ 'other_reader', $see_customers, customers_seen('ca', 'carol 2 dave 2', 'carol 2 dave 2') ],
+	[ 'reader', "SELECT get_usage_metric('$metric{$default}') ->> 'name', get_usage_metric('$metric{$other}') IS NULL", 'al|t' ],
+	[ 'other_reader', "SELECT get_usage_metric('$metric{$default}') IS NULL, get_usage_metric('$metric{$other}') ->> 'name'", 't|ca' ],
+	[ 'reader', "SELECT delete_usage_metric('$metric{$default}')", $denied ],
+	[ 'ingester', "SELECT delete_usage_metric('$metric{$other}') IS NULL", 't' ],
+	[ 'ingester', "SELECT update_usage_metric('$metric{$other}', $new_metric) IS NULL", 't' ],
+	[ 'ingester', "UPDATE usage_events.metric SET deleted_at = NULL WHERE id = '$metric{$other}' RETURNING 'updated'", '' ],
+	[ 'ingester', "UPDATE usage_events.metric SET expression = 'sum(1)'", $denied ],
+	[ 'ingester', "DELETE FROM usage_events.metric_progress WHERE account_id = '$other' RETURNING 'deleted'", '' ],
+	[ 'ingester', "INSERT INTO usage_events.dirty_bucket VALUES ('$other', 'call', 'carol', now(), now())",
+		'ERROR: new row violates row-level security policy for table "dirty_bucket"' ],
 	[ 'reader', 'TABLE usage_events.unmapped_alias', 'bob 2' ],
 	[ 'reader', "SELECT get_usage_event_history('$id') #>> '{items,0,customerAlias}'", 'alice' ],
 	[ 'reader', "SELECT get_usage_event_history('$other_id') IS NULL", 't' ],
@@ -408,9 +430,12 @@ check(@$_) foreach (
 
 # Ways around row-level security -------------------------------------------------
 
+my @tables = qw(account event superseded_event rejected_event customer_alias api_key metric superseded_metric metric_rollup
+	metric_progress dirty_bucket);
+
 # All of the other account, to see that nothing below changes it.
 my $all_of_other = join ' UNION ALL ', map { "SELECT coalesce(md5(string_agg(t::text, ' ' ORDER BY t::text)), '') FROM usage_events.$_ AS t WHERE account_id = '$other'" }
-  qw(account event superseded_event rejected_event customer_alias api_key);
+  @tables;
 $node->safe_psql('postgres', 'ANALYZE');
 my $before = $node->safe_psql('postgres', $all_of_other);
 
@@ -479,16 +504,16 @@ is($node->safe_psql('postgres', $all_of_other), $before, 'nothing of the other a
 
 # The tables' owner is held as well, if it is no superuser.
 $node->safe_psql('postgres', q{CREATE ROLE owner LOGIN; GRANT USAGE ON SCHEMA usage_events TO owner} .
-	join '', map { "; ALTER TABLE usage_events.$_ OWNER TO owner" } qw(account event superseded_event rejected_event customer_alias api_key));
+	join '', map { "; ALTER TABLE usage_events.$_ OWNER TO owner" } @tables);
 check(@$_) foreach (
-	(map { [ 'owner', "SELECT count(*) FROM usage_events.$_ WHERE account_id <> '$default'", 0 ] } qw(account event superseded_event rejected_event customer_alias api_key)),
+	(map { [ 'owner', "SELECT count(*) FROM usage_events.$_ WHERE account_id <> '$default'", 0 ] } @tables),
 	[ 'owner', q{SELECT string_agg(customer_alias, ' ' ORDER BY customer_alias) FROM usage_events.event}, 'alice bob 2' ],
 	[ 'owner', 'SELECT client_id FROM usage_events.api_key', $client_id ],
 	[ 'owner', 'DELETE FROM usage_events.api_key WHERE true; SELECT count(*) FROM usage_events.api_key', 0 ],
 	[ 'owner', insert_alias($other, 'x'), $wrong_account_of_alias ],
 	[ 'owner', 'SET row_security = off; TABLE usage_events.api_key', qr/^ERROR: query would be affected by row-level security/ ]);
 is($node->safe_psql('postgres', $all_of_other), $before, 'nor by the owner');
-$node->safe_psql('postgres', join '; ', map { "ALTER TABLE usage_events.$_ OWNER TO CURRENT_USER" } qw(account event superseded_event rejected_event customer_alias api_key));
+$node->safe_psql('postgres', join '; ', map { "ALTER TABLE usage_events.$_ OWNER TO CURRENT_USER" } @tables);
 
 # Access is taken back whole: the role can be dropped without more ado.
 foreach my $access ('read', 'ingest', 'http', 'admin')

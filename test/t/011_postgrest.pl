@@ -56,7 +56,7 @@ $standby->start;
 $node->wait_for_catchup($standby);
 my $reader = postgrest_of($standby);
 my @credentials = (Authorization => 'Basic ' . encode_base64($key{lister}, ''));
-foreach my $target ('/usage-events?limit=5', '/usage-events?unmappedAliasesOnly=true', '/customer-aliases', '/')
+foreach my $target ('/usage-events?limit=5', '/usage-events?unmappedAliasesOnly=true', '/customer-aliases', '/usage-metrics', '/')
 {
 	my @answers = map { $_->request('GET', $target, [@credentials], '') } $postgrest, $reader;
 	is_deeply($answers[1], $answers[0], "a standby answers as its primary: GET $target");

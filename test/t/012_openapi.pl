@@ -203,6 +203,15 @@ sub new_alias
 	return { customerId => "customer $count", value => "alias $count", label => "label $count" };
 }
 
+sub new_metric
+{
+	$count++;
+	return { name => "metric $count", metricType => 'SIMPLE', eventType => 'call', aggregationType => 'COUNT', unit => 'calls',
+		propertyFilters => { x => [ 'y', 5, JSON::PP::true, undef ] } };
+}
+
+my @calculation = (customerAliases => 'acme', periodStart => '2024-07-01', periodEnd => '2024-07-31');
+
 # For each operation, a request that succeeds; a new one each time it is asked for.
 my %good = (
 	getOpenApi => sub { () },
@@ -214,7 +223,13 @@ my %good = (
 	getCustomerAliases => sub { () },
 	postCustomerAliases => sub { (body => new_alias()) },
 	putCustomerAliasesById => sub { (id => succeed('postCustomerAliases', body => new_alias())->{id}, body => { label => 'new' }) },
-	deleteCustomerAliasesById => sub { (id => succeed('postCustomerAliases', body => new_alias())->{id}) });
+	deleteCustomerAliasesById => sub { (id => succeed('postCustomerAliases', body => new_alias())->{id}) },
+	getUsageMetrics => sub { () },
+	postUsageMetrics => sub { (body => new_metric()) },
+	getUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
+	putUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, body => new_metric()) },
+	deleteUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
+	getUsageMetricsByIdCalculate => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [@calculation]) });
 is_deeply([ sort keys %good ], [ sort keys %operations ], 'the operations of the document are those of this test');
 
 # Every operation -----------------------------------------------------------
@@ -230,7 +245,7 @@ foreach my $id (sort keys %operations)
 {
 	my $operation = $operations{$id};
 	my ($success) = grep { /^2/ } keys %{ $operation->{responses} };
-	my $is_list = grep { $_->{in} eq 'query' } @{ $operation->{parameters} };
+	my $refuses_others = grep { $_->{in} eq 'query' } @{ $operation->{parameters} };
 
 	my %request = $good{$id}->();
 	is(outcome($operation, %request), $success, "$id succeeds as described");
@@ -239,7 +254,8 @@ foreach my $id (sort keys %operations)
 	is(outcome($operation, $good{$id}->(), before => '/api'), $success, "$id with /api before the path");
 	is(outcome($operation, $good{$id}->(), behind => '/'), $success, "$id with a slash after the path");
 	is(outcome($operation, $good{$id}->(), method => 'HEAD'), $success, "$id as HEAD") if $operation->{method} eq 'GET';
-	is(outcome($operation, $good{$id}->(), query => [ limits => 0 ]), $is_list ? 400 : $success, "$id with an unknown parameter");
+	is(outcome($operation, $good{$id}->(), query => [ @{ $request{query} // [] }, limits => 0 ]), $refuses_others ? 400 : $success,
+		"$id with an unknown parameter");
 	is(outcome($operation, $good{$id}->(), id => $unknown_id), 404, "$id with an unknown id") if $operation->{path} =~ /\{id\}/;
 	is(outcome($operation, $good{$id}->(), headers => []), 401, "$id without credentials");
 }
@@ -266,13 +282,23 @@ foreach my $id (sort keys %operations)
 	my $deleted = succeed('deleteCustomerAliasesById', id => $alias->{id});
 	isnt($deleted->{deletedAt}, undef, 'and one that is deleted');
 
-	foreach my $id (qw(getUsageEvents getCustomerAliases))
+	my $grouped = succeed('postUsageMetrics', body => { %{ new_metric() }, metricType => 'GROUPED', groupingProperty => 'region',
+		aggregationType => 'MAX', aggregationProperty => 'length', propertiesToNegate => ['x'], caseSensitive => JSON::PP::false });
+	is($grouped->{groupingProperty}, 'region', 'and a metric with all that it can have');
+	is(ref succeed('getUsageMetricsByIdCalculate', id => $grouped->{id}, query => [@calculation])->{groupedValues}, 'ARRAY',
+		'and its value');
+	isnt(succeed('deleteUsageMetricsById', id => $grouped->{id})->{deletedAt}, undef, 'and one that is deleted');
+	is(succeed('getUsageMetricsById', id => $grouped->{id})->{name}, $grouped->{name}, 'and still read');
+	is(outcome($operations{putUsageMetricsById}, id => $grouped->{id}, body => new_metric()), 404, 'but not replaced');
+	is(outcome($operations{deleteUsageMetricsById}, id => $grouped->{id}), 404, 'nor deleted again');
+
+	foreach my $id (qw(getUsageEvents getCustomerAliases getUsageMetrics))
 	{
 		my $page = succeed($id, query => [ limit => 2 ]);
 		my $next = succeed($id, query => [ limit => 2, after => $page->{pagination}{after} ]);
 		my $back = succeed($id, query => [ limit => 2, before => $next->{pagination}{before} ]);
 		is_deeply($back->{items}, $page->{items}, "and pages of $id, forward and back");
-		my %nothing = (getUsageEvents => 'eventType', getCustomerAliases => 'value');
+		my %nothing = (getUsageEvents => 'eventType', getCustomerAliases => 'value', getUsageMetrics => 'name');
 		is_deeply(succeed($id, query => [ $nothing{$id}, 'nothing' ])->{items}, [], 'and an empty one');
 	}
 }
@@ -280,7 +306,8 @@ foreach my $id (sort keys %operations)
 # Values of parameters and bodies -------------------------------------------
 
 # Those with rules that a schema cannot tell: only what their type forbids is tried.
-my %has_more_rules = map { $_ => 1 } qw(after before eventTimestampBefore eventTimestampAfter eventTimestamp);
+my %has_more_rules = map { $_ => 1 } qw(after before eventTimestampBefore eventTimestampAfter eventTimestamp
+	periodStart periodEnd asOf customParameters groupingProperty);
 
 # Texts for a parameter, good and bad.
 sub texts_for
@@ -308,6 +335,15 @@ sub value_of_text
 	return $text;
 }
 
+# The query of a request, with a parameter in place of its own.
+sub with_parameter
+{
+	my ($name, $texts, %request) = @_;
+	my %query = @{ $request{query} // [] };
+	delete $query{$name};
+	return [ %query, map { ($name => $_) } @$texts ];
+}
+
 foreach my $id (sort keys %operations)
 {
 	my $operation = $operations{$id};
@@ -322,7 +358,7 @@ foreach my $id (sort keys %operations)
 		{
 			my %request = $good{$id}->();
 			$request{id} = escape($text) if $in eq 'path';
-			$request{query} = [ $name => $text ] if $in eq 'query';
+			$request{query} = with_parameter($name, [$text], %request) if $in eq 'query';
 			$request{headers} = [ @authorization, $name => $text ] if $in eq 'header';
 
 			# A header without a value is as good as none; an id that may be, is not known.
@@ -343,7 +379,8 @@ foreach my $id (sort keys %operations)
 		next if $in ne 'query';
 		my $twice = $schema->{type} eq 'array' ? 200 : 400;
 		my $text = $has_more_rules{$name} ? '2024-07-30T12:00:00Z' : (grep { !$document->disagrees($schema, value_of_text($_, $schema)) } @texts)[0];
-		my $found = outcome($operation, query => [ $name => $text, $name => $text ]);
+		my %request = $good{$id}->();
+		my $found = outcome($operation, %request, query => with_parameter($name, [ $text, $text ], %request));
 		push @wrong, "$name twice is $found, not $twice" if $found ne $twice;
 		if (exists $schema->{default})
 		{
@@ -364,7 +401,8 @@ sub values_for
 	return @values if $has_more_rules{$name};
 
 	# Texts that were not there before, of just these lengths in characters.
-	my @lengths = grep { $_ >= 0 } map { ($_ - 1, $_, $_ + 1) } map { $_ // 0 } @$schema{qw(minLength maxLength)};
+	my ($least, $most) = @$schema{qw(minLength maxLength)};
+	my @lengths = grep { $_ >= 0 } map { ($_ - 1, $_, $_ + 1) } $least // 0, $most // 0;
 	return (@values, map { $count++; substr $count . "\x{e9}" x $_, 0, $_ } @lengths);
 }
 
@@ -431,6 +469,10 @@ is(join(' ', sort map { $_->{name} } grep { $_->{in} eq 'query' } @{ $list->{par
 	'getUsageEvents has the parameters that clients know');
 is(join(' ', sort map { $_->{name} } grep { $_->{in} eq 'query' } @{ $operations{getCustomerAliases}{parameters} }),
 	'after before limit value', 'getCustomerAliases has those that clients know');
+is(join(' ', sort map { $_->{name} } grep { $_->{in} eq 'query' } @{ $operations{getUsageMetrics}{parameters} }),
+	'after aggregationType before eventProperty eventType id limit name', 'getUsageMetrics has those that clients know');
+is(join(' ', sort map { ($_->{name}) x !!$_->{required} } grep { $_->{in} eq 'query' } @{ $operations{getUsageMetricsByIdCalculate}{parameters} }),
+	'customerAliases periodEnd periodStart', 'getUsageMetricsByIdCalculate requires what clients send');
 is(outcome($list, query => [ sortOrder => 'asc' ]), 200, 'sortOrder is taken in letters of any case');
 is(outcome($list, query => [ eventTimestampBefore => '2024-07-30T14:00+02:00' ]), 200, 'a moment is written as in an event');
 is(outcome($list, query => [ eventTimestampBefore => '2024-07-30' ]), 400, 'and not otherwise');
@@ -446,7 +488,7 @@ is(outcome($list, query => [ eventTimestampBefore => '2024-07-30' ]), 400, 'and 
 		$methods{ $operation->{path} }{HEAD} = 1 if $operation->{method} eq 'GET';
 	}
 	my @others = map { ("$_/x", s/-/_/r, s{^/(.)}{/\u$1}r, "/v1$_") } grep { $_ ne '/' } keys %methods;
-	push @others, qw(/x /usage /usage-metrics /usage-event-history /rejected-usage-events /customers /accounts /api-keys /openapi.json
+	push @others, qw(/x /usage /usage-metric /custom-usage-metrics /usage-event-history /rejected-usage-events /customers /accounts /api-keys /openapi.json
 		/rpc /rpc/usage_api_read /rpc/create_usage_event);
 
 	my @found;
@@ -510,11 +552,10 @@ is_deeply(succeed('getOpenApi'), OpenApi::decode($text), 'the document is what G
 # When the server fails -----------------------------------------------------
 
 # With rights to nothing but the keys, each operation fails on its own; then not even a key can be looked up.
+my %failing = map { $_ => [ $good{$_}->() ] } grep { $_ ne 'getOpenApi' } keys %good;
 $node->safe_psql('postgres', q{
 	REVOKE ALL ON ALL TABLES IN SCHEMA usage_events FROM web;
 	GRANT SELECT ON usage_events.api_key, usage_events.account TO web});
-my %failing = map { $_ => [ $good{$_}->() ] } grep { !/ById/ && $_ ne 'getOpenApi' } keys %good;
-$failing{$_} = [ id => $unknown_id, $operations{$_}{body} ? (body => { label => 'x' }) : () ] foreach grep { /ById/ } keys %good;
 is(outcome($operations{$_}, @{ $failing{$_} }), 500, "$_ fails as described") foreach sort keys %failing;
 $node->safe_psql('postgres', 'REVOKE SELECT ON usage_events.api_key FROM web');
 is(outcome($operations{getOpenApi}), 500, 'getOpenApi fails as described');
