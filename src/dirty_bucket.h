@@ -7,6 +7,8 @@
 
 #include "event_store.h"
 
+extern bool dirty_bucket_is_marked(const pg_uuid_t *account_id, EventText event_type);
+extern TimestampTz dirty_bucket_of(const UsageEvent *event);
 extern void dirty_bucket_mark(const pg_uuid_t *account_id, const EventPut *puts, int count);
 
 #endif /* USAGE_EVENTS_DIRTY_BUCKET_H */

@@ -121,6 +121,17 @@ static Statement insert_event = {
 	.argument_types = {UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID},
 };
 
+/* The same with its mark. */
+static Statement insert_marked_event = {
+	.sql = "WITH stored AS (INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
+		   " VALUES ($1, $2, $3, $4, $5, $6, $7)" ON_CONFLICT_DO_NOTHING " RETURNING account_id)"
+		   " INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
+		   " SELECT account_id, $6, $5, $8, $9, 1::smallint FROM stored",
+	.argument_count = SUPERSEDED_ARGUMENT_COUNT,
+	.argument_types = {UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID,
+					   TIMESTAMPTZOID},
+};
+
 static Statement insert_events = {
 	.sql = "INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
 		   " SELECT " UNNEST_EVENTS ON_CONFLICT_DO_NOTHING,
@@ -688,9 +699,10 @@ event_store_put(const pg_uuid_t *account_id, EventPut *put)
 	account_require(account_id);
 	complete(put);
 	play_through(&group);
+	put->is_marked = dirty_bucket_is_marked(account_id, event->event_type);
 
 	SPI_connect();
-	statement_execute(&insert_event,
+	statement_execute(put->is_marked ? &insert_marked_event : &insert_event,
 					  (Datum[]){
 						  [ARGUMENT_ACCOUNT_ID] = UUIDPGetDatum(account_id),
 						  [ARGUMENT_CUSTOMER_EVENT_ID] = varlena_datum(event->customer_event_id),
@@ -699,8 +711,11 @@ event_store_put(const pg_uuid_t *account_id, EventPut *put)
 						  [ARGUMENT_CUSTOMER_ALIAS] = varlena_datum(event->customer_alias),
 						  [ARGUMENT_EVENT_TYPE] = varlena_datum(event->event_type),
 						  [ARGUMENT_PROPERTIES] = varlena_datum(event->properties),
+						  [EVENT_ARGUMENT_COUNT] = TimestampTzGetDatum(dirty_bucket_of(event)),
+						  [EVENT_ARGUMENT_COUNT + 1] = TimestampTzGetDatum(GetCurrentStatementStartTimestamp()),
 					  },
 					  NULL);
+	put->is_marked = put->is_marked && SPI_processed > 0;
 	if (SPI_processed == 0)
 		put_groups(account_id, groups, 1, true, context);
 	finish(account_id, put, 1);
@@ -735,6 +750,7 @@ event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count)
 	for (int i = 0; i < count; i++)
 	{
 		complete(&puts[i]);
+		puts[i].is_marked = false;
 		sorted[i] = &puts[i];
 	}
 	qsort(sorted, count, sizeof(EventPut *), compare_puts);

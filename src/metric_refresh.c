@@ -58,8 +58,8 @@ static Statement has_marks_row = {
 };
 
 static Statement insert_marks_row = {
-	.sql = "INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at)"
-		   " VALUES ($1, '', '', '-infinity', $2)",
+	.sql = "INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
+		   " VALUES ($1, '', '', '-infinity', $2, 0)",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TIMESTAMPTZOID},
 };
@@ -138,7 +138,8 @@ static Statement take_marks = {
 	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
 		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT ctid FROM usage_events.dirty_bucket"
 		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2"
-		   " AND customer_alias OPERATOR(pg_catalog.=) $3 ORDER BY bucket LIMIT " MARKS_AT_A_TIME ")) RETURNING bucket",
+		   " AND customer_alias OPERATOR(pg_catalog.=) $3 ORDER BY bucket LIMIT " MARKS_AT_A_TIME "))"
+		   " RETURNING bucket, seconds",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
 };
@@ -525,19 +526,23 @@ static TimestampTz *
 take_marks_of(const pg_uuid_t *account_id, EventText event_type, EventText alias, int *count)
 {
 	TimestampTz *marks;
+	int mark_count = 0;
 	int kept = 0;
 
 	statement_execute(&take_marks, (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type), text_datum(alias)},
 					  NULL);
-	marks = palloc(sizeof(TimestampTz) * Max(SPI_processed, 1));
+	marks = palloc_extended(sizeof(TimestampTz) * Max(SPI_processed * SECS_PER_MINUTE, 1), MCXT_ALLOC_HUGE);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		bool isnull;
+		TimestampTz second = DatumGetTimestampTz(row_value(row, 1, &isnull));
+		int seconds = DatumGetInt16(row_value(row, 2, &isnull));
 
-		marks[row] = DatumGetTimestampTz(row_value(row, 1, &isnull));
+		for (int i = 0; i < seconds; i++)
+			marks[mark_count++] = second + i * USECS_PER_SEC;
 	}
-	qsort(marks, SPI_processed, sizeof(TimestampTz), compare_timestamps);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	qsort(marks, mark_count, sizeof(TimestampTz), compare_timestamps);
+	for (int i = 0; i < mark_count; i++)
 	{
 		if (kept == 0 || marks[kept - 1] != marks[i])
 			marks[kept++] = marks[i];

@@ -73,7 +73,7 @@ typedef struct ScanWork
 #define INTERVAL_TYPES TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID
 
 static Statement read_marks = {
-	.sql = "SELECT i.place, d.bucket"
+	.sql = "SELECT i.place, d.bucket, d.seconds"
 		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
 		   " JOIN usage_events.dirty_bucket AS d ON d.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) i.alias"
@@ -308,15 +308,18 @@ static void
 read_all_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 {
 	Datum arguments[] = {UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work),
-						 aliases_argument(work), TimestampTzGetDatum(bucket_start(start, BUCKET_SECOND)),
+						 aliases_argument(work), TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)),
 						 TimestampTzGetDatum(end)};
 
 	statement_execute(&read_marks, arguments, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		bool isnull;
+		TimestampTz second = DatumGetTimestampTz(row_value(row, 2, &isnull));
+		int seconds = DatumGetInt16(row_value(row, 3, &isnull));
 
-		add_mark(work, row_place(row), DatumGetTimestampTz(row_value(row, 2, &isnull)));
+		for (int i = 0; i < seconds; i++)
+			add_mark(work, row_place(row), second + i * USECS_PER_SEC);
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
