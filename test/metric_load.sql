@@ -61,7 +61,7 @@ $$;
 CREATE FUNCTION test.value() RETURNS text LANGUAGE sql VOLATILE AS $$
 	SELECT CASE WHEN dice < 40 THEN test.dice(1000)::text
 		WHEN dice < 50 THEN (random()::numeric * test.dice(100000))::text
-		ELSE test.one_of('0', '-7', '1.5', '1.50', '"1.5"', '12.340', '1e2', '100', '"100.0"', '123456789012345678901234567890.123456789012345', '-0.00000000000000000001', '1e-400', '-1e300',
+		ELSE test.one_of('0', '-7', '1.5', '1.50', '"1.5"', '12.340', '1e2', '100', '"100.0"', '123456789012345678901234567890.123456789012345', '-0.00000000000000000001', '1e-40', '-1e60',
 			'"500"', '"+1.5"', '"-2.5"', '"+-1"', '"1e3"', '"1E+3"', '" 5"', '"5 "', '"5\n"', '"0x10"', '"1_000"', '"01"', '".5"', '"5."', '"1e"', '"-"', '"NaN"', '"Infinity"', '"-0"', '"1e999999"', '"٣"',
 			'""', '"text"', '"É"', '"é"', '"😀"', 'null', NULL, NULL, 'true', 'false', '"true"', '{"a": 1.50}', '[1, "x", null]', '{}')
 	END
@@ -215,7 +215,7 @@ CREATE FUNCTION test.period() RETURNS tstzrange LANGUAGE sql VOLATILE AS $$
 	SELECT CASE
 		WHEN dice = 0 THEN tstzrange('0001-01-01Z', '9999-12-31 23:59:59.999999Z', '[]')
 		WHEN dice = 1 THEN tstzrange('0001-01-01Z', a + interval '1 second')
-		WHEN dice = 2 THEN tstzrange(a, '9999-12-31 23:59:59.999999Z')
+		WHEN dice = 2 THEN tstzrange(a, greatest(a + interval '1 second', '9999-12-31Z'))
 		WHEN dice = 3 THEN tstzrange('2000-01-01Z', '2100-01-01Z')
 		WHEN dice = 4 AND a <> b THEN tstzrange(least(a, b), greatest(a, b), '(]')
 		WHEN a = b THEN tstzrange(a, b, '[]')
