@@ -121,16 +121,15 @@ series_zone_from_text(const char *text, pg_tz **zone)
 	return NULL;
 }
 
-/* The moment at which the clock shows midnight of that day or, where it leaves that out, goes on. */
-static TimestampTz
-day_start(int julian_day, pg_tz *zone)
+/* What the clock shows: the offset is in seconds west of UTC. */
+static int
+read_clock(TimestampTz timestamp, pg_tz *zone, struct pg_tm *tm, fsec_t *fraction)
 {
-	struct pg_tm tm = {0};
 	int offset;
 
-	j2date(julian_day, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
-	offset = DetermineTimeZoneOffset(&tm, zone);
-	return (TimestampTz) (julian_day - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY + offset * USECS_PER_SEC;
+	if (timestamp2tm(timestamp, &offset, tm, fraction, NULL, zone) != 0)
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+	return offset;
 }
 
 /* The day that the clock shows, as a Julian day. */
@@ -139,11 +138,64 @@ local_day(TimestampTz timestamp, pg_tz *zone)
 {
 	struct pg_tm tm;
 	fsec_t fraction;
-	int offset;
 
-	if (timestamp2tm(timestamp, &offset, &tm, &fraction, NULL, zone) != 0)
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+	(void) read_clock(timestamp, zone, &tm, &fraction);
 	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday);
+}
+
+static TimestampTz
+midnight(int julian_day, int offset)
+{
+	return (TimestampTz) (julian_day - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY + offset * USECS_PER_SEC;
+}
+
+/*
+ * The moment at which the clock first shows midnight of that day or, where it
+ * leaves that out, goes on.
+ */
+static TimestampTz
+day_start(int julian_day, pg_tz *zone)
+{
+	struct pg_tm tm = {0};
+	fsec_t fraction;
+	TimestampTz start;
+	TimestampTz earlier;
+
+	j2date(julian_day, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
+	start = midnight(julian_day, DetermineTimeZoneOffset(&tm, zone));
+	/* Where midnight comes twice, that was the second. */
+	earlier = midnight(julian_day, read_clock(start - 1, zone, &tm, &fraction));
+	return earlier < start && local_day(earlier, zone) == julian_day ? earlier : start;
+}
+
+/* How far into its hour the clock is. */
+static int64
+past_hour(TimestampTz timestamp, pg_tz *zone, int *hour)
+{
+	struct pg_tm tm;
+	fsec_t fraction;
+
+	(void) read_clock(timestamp, zone, &tm, &fraction);
+	*hour = tm.tm_hour;
+	return tm.tm_min * USECS_PER_MINUTE + tm.tm_sec * USECS_PER_SEC + fraction;
+}
+
+/*
+ * The next moment at which an hour of the clock begins: it shows a full hour or,
+ * where it goes forward by less, another hour than before.
+ */
+static TimestampTz
+next_hour(TimestampTz timestamp, pg_tz *zone)
+{
+	int hour;
+	int hour_then;
+	TimestampTz next = timestamp + USECS_PER_HOUR - past_hour(timestamp, zone, &hour);
+	int64 past = past_hour(next, zone, &hour_then);
+
+	/* It went back by less than an hour, and shows the same hour still. */
+	if (past > 0 && hour_then == hour)
+		next += USECS_PER_HOUR - past;
+	return next;
 }
 
 /* The first day after `day` at which a step of days or months begins. */
@@ -188,29 +240,28 @@ add_bound(Bounds *bounds, TimestampTz bound)
 
 /*
  * Cuts the period into steps: step i is from bounds[i] to bounds[i + 1].  Returns
- * the number of steps.  Hours are counted from the begin of each day.
+ * the number of steps.
  */
 int
 series_bounds(SeriesStep step, pg_tz *zone, TimestampTz start, TimestampTz end, TimestampTz **bounds)
 {
 	Bounds all = {.values = palloc(sizeof(TimestampTz) * 64), .count = 1, .capacity = 64, .end = end};
-	int day = local_day(start, zone);
-	TimestampTz day_begin = day_start(day, zone);
 
 	all.values[0] = start;
-	while (day_begin < end)
+	if (step == SERIES_HOUR)
 	{
-		int next_day = next_step_day(step, day);
-		TimestampTz next = day_start(next_day, zone);
+		for (TimestampTz at = next_hour(start, zone); at < end; at = next_hour(at, zone))
+			add_bound(&all, at);
+	}
+	else
+	{
+		int day = next_step_day(step, local_day(start, zone));
 
-		if (step == SERIES_HOUR)
+		for (TimestampTz at = day_start(day, zone); at < end; at = day_start(day, zone))
 		{
-			for (TimestampTz hour = day_begin; hour < next && hour < end; hour += USECS_PER_HOUR)
-				add_bound(&all, hour);
+			add_bound(&all, at);
+			day = next_step_day(step, day);
 		}
-		add_bound(&all, next);
-		day = next_day;
-		day_begin = next;
 	}
 	all.values[all.count] = end;
 	*bounds = all.values;

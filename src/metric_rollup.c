@@ -150,11 +150,12 @@ join_keys(EventText group_key, EventText unique_key)
 	return (EventText){key, group_key.length + 1 + unique_key.length};
 }
 
-/* Reads a row of the last statement, whose columns begin at that number; values may point into the row. */
+/* Reads a row of the last statement, whose columns begin at that number, into memory of its own. */
 void
 rollup_row_read(uint64 row, int first_column, RollupRow *rollup)
 {
 	MetricCell *cell = &rollup->cell;
+	EventText group_value;
 	bool isnull;
 	Datum value;
 
@@ -172,7 +173,11 @@ rollup_row_read(uint64 row, int first_column, RollupRow *rollup)
 	value = column(row, first_column + COLUMN_LATEST_TIMESTAMP, &isnull);
 	cell->latest_timestamp = isnull ? 0 : DatumGetTimestampTz(value);
 	id_column(row, first_column + COLUMN_LATEST_ID, &cell->latest_id);
-	cell->group_value = text_column(row, first_column + COLUMN_GROUP_VALUE);
+	group_value = text_column(row, first_column + COLUMN_GROUP_VALUE);
+	if (group_value.data != NULL)
+		cell->group_value =
+			(EventText){memcpy(palloc(Max(group_value.length, 1)), group_value.data, group_value.length),
+						group_value.length};
 	value = column(row, first_column + COLUMN_VALUE, &isnull);
 	cell->value = isnull ? NULL : DatumGetNumericCopy(value);
 }

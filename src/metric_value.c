@@ -101,9 +101,9 @@ count_digits(const char **at, const char *end)
 }
 
 /*
- * A number in JSON's grammar (RFC 8259, section 6), where zeros may lead and "+"
- * as well, as a numeric; NULL for any other text, and for one that no numeric can
- * hold.  The server's own input takes more, and with each version something else.
+ * A number in JSON's grammar (RFC 8259, section 6), where "+" may lead as well, as a
+ * numeric; NULL for any other text, and for one that no numeric can hold.  The
+ * server's own input takes more, and with each version something else.
  */
 Numeric
 metric_number_from_text(EventText text)
@@ -117,7 +117,7 @@ metric_number_from_text(EventText text)
 	if (at < end && (*at == '-' || *at == '+'))
 		at++;
 	digits_before = count_digits(&at, end);
-	if (digits_before == 0)
+	if (digits_before == 0 || (digits_before > 1 && at[-digits_before] == '0'))
 		return NULL;
 	if (at < end && *at == '.')
 	{
