@@ -32,6 +32,11 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+/*
+ * Statements look up many places in large tables.  LATERAL with OFFSET 0 leaves the
+ * planner one way: a search in the index for each.
+ */
+
 /* Intervals that are still to be looked up. */
 typedef struct Intervals
 {
@@ -75,9 +80,10 @@ typedef struct ScanWork
 static Statement read_marks = {
 	.sql = "SELECT i.place, d.bucket, d.seconds"
 		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
-		   " JOIN usage_events.dirty_bucket AS d ON d.account_id OPERATOR(pg_catalog.=) $1"
+		   " CROSS JOIN LATERAL (SELECT d.bucket, d.seconds FROM usage_events.dirty_bucket AS d"
+		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) i.alias"
-		   " AND d.bucket OPERATOR(pg_catalog.>=) $4 AND d.bucket OPERATOR(pg_catalog.<) $5",
+		   " AND d.bucket OPERATOR(pg_catalog.>=) $4 AND d.bucket OPERATOR(pg_catalog.<) $5 OFFSET 0) AS d",
 	.read_only = true,
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
@@ -102,9 +108,10 @@ static Statement read_superseded = {
 static Statement find_roots = {
 	.sql = "SELECT i.place"
 		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
-		   " JOIN usage_events.metric_rollup AS r ON r.account_id OPERATOR(pg_catalog.=) $1"
+		   " CROSS JOIN LATERAL (SELECT FROM usage_events.metric_rollup AS r"
+		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) 0::smallint"
-		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias"
+		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias OFFSET 0) AS r"
 		   " WHERE EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND p.metric_version_id OPERATOR(pg_catalog.=) $2)"
 		   " AND EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id OPERATOR(pg_catalog.=) $1"
@@ -117,11 +124,12 @@ static Statement find_roots = {
 /* Buckets inside of intervals, and their rows. */
 static Statement read_buckets = {
 	.sql = "SELECT i.place, " ROLLUP_ROW_COLUMNS " FROM " INTERVAL_PARAMETERS
-		   " JOIN usage_events.metric_rollup AS r ON r.account_id OPERATOR(pg_catalog.=) $1"
+		   " CROSS JOIN LATERAL (SELECT * FROM usage_events.metric_rollup AS r"
+		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) $6"
 		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias"
 		   " AND r.bucket OPERATOR(pg_catalog.>=) i.starts_at AND r.bucket OPERATOR(pg_catalog.<) i.ends_at"
-		   " ORDER BY i.place, r.bucket",
+		   " OFFSET 0) AS r ORDER BY i.place, r.bucket",
 	.read_only = true,
 	.argument_count = 6,
 	.argument_types = {UUIDOID, UUIDOID, INTERVAL_TYPES, INT2OID},
@@ -142,21 +150,22 @@ static Statement find_buckets = {
 /* Compared by a function, the type does not tempt the planner to an index that has all customers' events of it. */
 #define READ_EVENTS \
 	"SELECT i.place, e.id, e.event_timestamp, e.event_properties FROM " INTERVAL_PARAMETERS \
-	" JOIN usage_events.event AS e ON e.account_id OPERATOR(pg_catalog.=) $1" \
+	" CROSS JOIN LATERAL (SELECT e.id, e.event_timestamp, e.event_properties FROM usage_events.event AS e" \
+	" WHERE e.account_id OPERATOR(pg_catalog.=) $1" \
 	" AND e.customer_alias OPERATOR(pg_catalog.=) i.alias" \
 	" AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at" \
 	" AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at" \
-	" WHERE pg_catalog.texteq(e.event_type, $2)"
+	" AND pg_catalog.texteq(e.event_type, $2)"
 
 static Statement read_events = {
-	.sql = READ_EVENTS,
+	.sql = READ_EVENTS " OFFSET 0) AS e",
 	.read_only = true,
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES},
 };
 
 static Statement read_events_as_of = {
-	.sql = READ_EVENTS " AND e.id OPERATOR(pg_catalog.<) $6",
+	.sql = READ_EVENTS " AND e.id OPERATOR(pg_catalog.<) $6 OFFSET 0) AS e",
 	.read_only = true,
 	.argument_count = 6,
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES, UUIDOID},
