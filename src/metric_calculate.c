@@ -452,6 +452,14 @@ put_result(ReturnSetInfo *result_set, Datum *values, bool *nulls, int before, co
 	tuplestore_putvalues(result_set->setResult, result_set->setDesc, values, nulls);
 }
 
+static const char *
+required_text(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	if (PG_ARGISNULL(number))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", name)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(number));
+}
+
 static void
 refuse_argument(const char *name, const char *fault, const char *given)
 {
@@ -465,8 +473,8 @@ PG_FUNCTION_INFO_V1(usage_metric_series);
 Datum
 usage_metric_series(PG_FUNCTION_ARGS)
 {
-	const char *step_text = argument_text(fcinfo, 3);
-	const char *zone_text = argument_text(fcinfo, 4);
+	const char *step_text = required_text(fcinfo, 3, "step");
+	const char *zone_text = required_text(fcinfo, 4, "timezone");
 	MetricQuestion question;
 	TimestampTz start;
 	TimestampTz end;
@@ -483,8 +491,6 @@ usage_metric_series(PG_FUNCTION_ARGS)
 	(void) ask(fcinfo, account_current(), 0, 5, &question);
 	customers = metric_customers_argument(fcinfo, 1);
 	metric_period_argument(fcinfo, 2, &start, &end);
-	if (step_text == NULL || zone_text == NULL)
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("step and timezone must not be null")));
 	if ((fault = series_step_from_text(step_text, &step)) != NULL)
 		refuse_argument("step", fault, step_text);
 	if ((fault = series_zone_from_text(zone_text, &zone)) != NULL)
