@@ -20,7 +20,7 @@ typedef struct MetricQuestion
 
 extern bool metric_question_ask(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, const TimestampTz *as_of,
 								MetricQuestion *question);
-extern void metric_question_refuse(const pg_uuid_t *metric_id, const MetricQuestion *question) pg_attribute_noreturn();
+extern void metric_question_refuse(const pg_uuid_t *metric_id, const MetricQuestion *question);
 extern int metric_find_aliases(const MetricQuestion *question, const List *customers, EventText **aliases);
 
 extern const pg_uuid_t *metric_id_argument(FunctionCallInfo fcinfo, int number);
