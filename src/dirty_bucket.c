@@ -25,6 +25,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "catalog/namespace.h"
+#include "compat.h"
 #include "event_id.h"
 #include "metric_bucket.h"
 #include "statement.h"
@@ -75,6 +76,9 @@ static List *types = NIL; /* of EventText * */
 static Oid types_table = InvalidOid;
 static uint64 times_forgotten = 0;
 
+/* The transaction of this backend that last changed types. */
+static LocalTransactionId types_changed_by = InvalidLocalTransactionId;
+
 static void
 forget_types(Datum argument pg_attribute_unused(), Oid relation)
 {
@@ -101,18 +105,20 @@ void
 dirty_bucket_types_changed(void)
 {
 	CacheInvalidateRelcacheByRelid(find_types_table());
+	types_changed_by = current_local_transaction_id();
 }
 
 /*
- * Waits for nothing, and returns whether all that was committed to
- * usage_events.metric_progress has been told to all backends.
+ * Waits for nothing, and returns whether all that can be seen of
+ * usage_events.metric_progress has been told to all backends.  What this
+ * transaction has changed is told when it commits, and its own locks do not show.
  */
 bool
 dirty_bucket_types_are_told(void)
 {
 	Oid table = find_types_table();
 
-	if (!ConditionalLockRelationOid(table, ShareLock))
+	if (types_changed_by == current_local_transaction_id() || !ConditionalLockRelationOid(table, ShareLock))
 		return false;
 	UnlockRelationOid(table, ShareLock);
 	return true;
@@ -132,6 +138,8 @@ learn_types(const pg_uuid_t *account_id)
 
 	types_table = find_types_table();
 	times_forgotten_before = times_forgotten;
+	/* Reading may fail: what is known then is nothing, of any account. */
+	types_are_known = false;
 	free_types();
 	SPI_connect();
 	statement_execute(&read_types, (Datum[]){UUIDPGetDatum(account_id)}, NULL);

@@ -42,7 +42,8 @@
 #define LEAF_EVENTS 256
 
 /* Locks of aliases are these many, so that a refresh of many aliases needs no more. */
-#define LOCK_CLASS 0x75736765 /* "usge" */
+#define ALIAS_LOCK_CLASS 0x75736765 /* "usge" */
+#define TYPE_LOCK_CLASS (ALIAS_LOCK_CLASS + 1)
 #define LOCK_COUNT 512
 
 /* So many marks, or rows of a metric that is gone, in one step. */
@@ -500,16 +501,36 @@ refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, i
 	rollup_write_end(refresh.writer);
 }
 
-/* Only one refresh at a time takes an alias; the lock is kept until its transaction ends. */
-static bool
-try_lock(const pg_uuid_t *account_id, EventText event_type, EventText alias)
+static int32
+lock_key(const pg_uuid_t *account_id, EventText event_type, EventText alias)
 {
 	uint32 hash = hash_combine(hash_bytes(account_id->data, UUID_LEN),
 							   hash_combine(hash_bytes((const unsigned char *) event_type.data, event_type.length),
 											hash_bytes((const unsigned char *) alias.data, alias.length)));
 
-	return DatumGetBool(DirectFunctionCall2(pg_try_advisory_xact_lock_int4, Int32GetDatum(LOCK_CLASS),
-											Int32GetDatum((int32) (hash % LOCK_COUNT))));
+	return (int32) (hash % LOCK_COUNT);
+}
+
+/* Only one refresh at a time takes an alias; the lock is kept until its transaction ends. */
+static bool
+try_lock_alias(const pg_uuid_t *account_id, EventText event_type, EventText alias)
+{
+	return DatumGetBool(DirectFunctionCall2(pg_try_advisory_xact_lock_int4, Int32GetDatum(ALIAS_LOCK_CLASS),
+											Int32GetDatum(lock_key(account_id, event_type, alias))));
+}
+
+/*
+ * While a refresh builds a new metric of the type, no other takes marks of the type:
+ * it does not see which aliases the metric has passed by, and must not leave those
+ * out.
+ */
+static bool
+try_lock_type(const pg_uuid_t *account_id, EventText event_type, bool to_build)
+{
+	return DatumGetBool(
+		DirectFunctionCall2(to_build ? pg_try_advisory_xact_lock_int4 : pg_try_advisory_xact_lock_shared_int4,
+							Int32GetDatum(TYPE_LOCK_CLASS),
+							Int32GetDatum(lock_key(account_id, event_type, EVENT_TEXT("")))));
 }
 
 /* Marked aliases ------------------------------------------------------------ */
@@ -623,7 +644,7 @@ refresh_marked(const pg_uuid_t *account_id, int64 max_steps)
 			appendBinaryStringInfo(&last_alias, alias.data, alias.length);
 		}
 		SPI_freetuptable(SPI_tuptable);
-		if (found && try_lock(account_id, event_type, alias))
+		if (found && try_lock_type(account_id, event_type, false) && try_lock_alias(account_id, event_type, alias))
 		{
 			refresh_marked_alias(account_id, event_type, alias);
 			steps++;
@@ -695,7 +716,7 @@ build_aliases(const Metric *metric, int64 max_steps)
 		AllocSetContextCreate(CurrentMemoryContext, "usage metric refresh", ALLOCSET_DEFAULT_SIZES);
 	Datum account = UUIDPGetDatum(&metric->account_id);
 	Datum version = UUIDPGetDatum(&metric->version_id);
-	bool is_done = false;
+	bool is_done = !try_lock_type(&metric->account_id, metric->event_type, true);
 	int64 steps = 0;
 
 	while (!is_done && steps < max_steps)
@@ -716,7 +737,7 @@ build_aliases(const Metric *metric, int64 max_steps)
 			EventText alias = row_text(0, 1);
 
 			SPI_freetuptable(SPI_tuptable);
-			if (try_lock(&metric->account_id, metric->event_type, alias))
+			if (try_lock_alias(&metric->account_id, metric->event_type, alias))
 			{
 				refresh_alias(metric, alias, NULL, 0);
 				statement_execute(&set_progress, (Datum[]){account, version, text_datum(alias)}, NULL);
@@ -791,7 +812,7 @@ restart_where_needed(const pg_uuid_t *account_id)
 	if (SPI_processed == 0)
 	{
 		/* One refresh does it; the others have nothing to do until it has. */
-		if (!try_lock(account_id, EVENT_TEXT(""), EVENT_TEXT("")))
+		if (!try_lock_alias(account_id, EVENT_TEXT(""), EVENT_TEXT("")))
 			return -1;
 		statement_execute(&has_marks_row, (Datum[]){account}, NULL);
 		if (SPI_processed == 0)

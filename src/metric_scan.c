@@ -77,13 +77,15 @@ typedef struct ScanWork
 	" WITH ORDINALITY AS i(alias, starts_at, ends_at, place)"
 #define INTERVAL_TYPES TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID
 
+/* Each once: batches that came one after the other may have marked the same minutes many times. */
 static Statement read_marks = {
-	.sql = "SELECT i.place, d.bucket, d.seconds"
+	.sql = "SELECT i.place, d.bucket, pg_catalog.max(d.seconds)"
 		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
 		   " CROSS JOIN LATERAL (SELECT d.bucket, d.seconds FROM usage_events.dirty_bucket AS d"
 		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) i.alias"
-		   " AND d.bucket OPERATOR(pg_catalog.>=) $4 AND d.bucket OPERATOR(pg_catalog.<) $5 OFFSET 0) AS d",
+		   " AND d.bucket OPERATOR(pg_catalog.>=) $4 AND d.bucket OPERATOR(pg_catalog.<) $5 OFFSET 0) AS d"
+		   " GROUP BY i.place, d.bucket",
 	.read_only = true,
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
@@ -708,7 +710,7 @@ static Statement is_complete = {
 static Statement find_rolled_up_aliases = {
 	.sql = "SELECT r.customer_alias FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) 0::smallint"
-		   " UNION ALL SELECT d.customer_alias FROM usage_events.dirty_bucket AS d"
+		   " UNION SELECT d.customer_alias FROM usage_events.dirty_bucket AS d"
 		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1 AND d.event_type OPERATOR(pg_catalog.=) $3",
 	.read_only = true,
 	.argument_count = 3,
