@@ -8,11 +8,15 @@
  * away by a refresh, so that writers never wait for each other, or for a refresh,
  * because of them.
  *
- * Only types of events that a metric aggregates are marked.  Whether there is one
- * must be looked up when the transaction has an id already, see metric_refresh.c;
- * the events themselves have been written by then.  A transaction of one snapshot
- * may be too old to see the metric, and marks in any case.  Types that are known
- * to have had a metric are not looked up again: a mark too many does no harm.
+ * Only types of events that a metric aggregates are marked, and each backend
+ * remembers which they are.  It looks whether that still holds when the events have
+ * been written, and its transaction has an id.  Whoever changes the types tells
+ * all backends, by the message that goes out when the definition of a table has
+ * changed.  Messages are sent a moment after a commit can be seen, and before its
+ * locks are released; metric_refresh.c waits for both before it relies on marks.
+ *
+ * A transaction of one snapshot may be too old to see a metric, and marks in any
+ * case.  A mark too many does no harm.
  */
 #include "postgres.h"
 
@@ -20,15 +24,16 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "catalog/namespace.h"
 #include "event_id.h"
 #include "metric_bucket.h"
 #include "statement.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-/* So many types are remembered, of so many bytes. */
-#define KNOWN_TYPES 16
-#define KNOWN_TYPE_SIZE 64
 
 /* A minute with fewer events in each of its seconds is marked as a whole. */
 #define DENSE_EVENTS 8
@@ -55,66 +60,122 @@ static Statement insert_marks = {
 	.argument_types = {MARK_TYPES},
 };
 
-/* The same, of those types that a metric aggregates. */
-static Statement insert_marks_of_metrics = {
-	.sql = INSERT_MARKS
-	" WHERE EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
-	" AND p.event_type OPERATOR(pg_catalog.=) m.event_type) RETURNING event_type",
-	.argument_count = 6,
-	.argument_types = {MARK_TYPES},
-};
-
-/* Of one event of a type that is not known: mostly nothing. */
-static Statement insert_mark_of_metric = {
-	.sql = "INSERT INTO usage_events.dirty_bucket (" MARK_COLUMNS ") SELECT $1, $2, $3, $4, $5, 1::smallint"
-		   " WHERE EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND p.event_type OPERATOR(pg_catalog.=) $2)",
-	.argument_count = 5,
-	.argument_types = {UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+static Statement read_types = {
+	.sql = "SELECT DISTINCT event_type FROM usage_events.metric_progress WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
 };
 
 /* Types that are marked ---------------------------------------------------- */
 
-typedef struct KnownType
-{
-	pg_uuid_t account_id;
-	int length; /* 0: none */
-	char type[KNOWN_TYPE_SIZE];
-} KnownType;
+/* Of the account last asked for. */
+static bool types_are_known = false;
+static pg_uuid_t types_account_id;
+static List *types = NIL; /* of EventText * */
+static Oid types_table = InvalidOid;
+static uint64 times_forgotten = 0;
 
-static KnownType known_types[KNOWN_TYPES];
-static int next_known_type = 0;
-
-static bool
-is_known(const pg_uuid_t *account_id, EventText type)
+static void
+forget_types(Datum argument pg_attribute_unused(), Oid relation)
 {
-	for (int i = 0; i < KNOWN_TYPES; i++)
-	{
-		if (known_types[i].length == type.length && memcmp(known_types[i].type, type.data, type.length) == 0 &&
-			event_id_equal(&known_types[i].account_id, account_id))
-			return true;
-	}
-	return false;
+	if (relation != InvalidOid && types_table != InvalidOid && relation != types_table)
+		return;
+	types_are_known = false;
+	times_forgotten++;
+}
+
+void
+dirty_bucket_init(void)
+{
+	CacheRegisterRelcacheCallback(forget_types, (Datum) 0);
+}
+
+static Oid
+find_types_table(void)
+{
+	return get_relname_relid("metric_progress", get_namespace_oid("usage_events", false));
+}
+
+/* To be called by a transaction that changes usage_events.metric_progress. */
+void
+dirty_bucket_types_changed(void)
+{
+	CacheInvalidateRelcacheByRelid(find_types_table());
+}
+
+/*
+ * Waits for nothing, and returns whether all that was committed to
+ * usage_events.metric_progress has been told to all backends.
+ */
+bool
+dirty_bucket_types_are_told(void)
+{
+	Oid table = find_types_table();
+
+	if (!ConditionalLockRelationOid(table, ShareLock))
+		return false;
+	UnlockRelationOid(table, ShareLock);
+	return true;
 }
 
 static void
-remember(const pg_uuid_t *account_id, EventText type)
+free_types(void)
 {
-	KnownType *known = &known_types[next_known_type];
-
-	if (type.length > KNOWN_TYPE_SIZE || is_known(account_id, type))
-		return;
-	next_known_type = (next_known_type + 1) % KNOWN_TYPES;
-	known->account_id = *account_id;
-	known->length = type.length;
-	memcpy(known->type, type.data, type.length);
+	list_free_deep(types);
+	types = NIL;
 }
 
-/* Whether events of the type are to be marked without looking for a metric. */
+static void
+learn_types(const pg_uuid_t *account_id)
+{
+	uint64 times_forgotten_before;
+
+	types_table = find_types_table();
+	times_forgotten_before = times_forgotten;
+	free_types();
+	SPI_connect();
+	statement_execute(&read_types, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		MemoryContext context = MemoryContextSwitchTo(TopMemoryContext);
+		bool isnull;
+		text *value = DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull));
+		int length = VARSIZE_ANY_EXHDR(value);
+		EventText *type = palloc(sizeof(EventText) + length);
+
+		*type = (EventText){(char *) (type + 1), length};
+		memcpy(type + 1, VARDATA_ANY(value), length);
+		types = lappend(types, type);
+		MemoryContextSwitchTo(context);
+	}
+	SPI_finish();
+	types_account_id = *account_id;
+	/* Another change may have come to know while this was read. */
+	types_are_known = times_forgotten == times_forgotten_before;
+}
+
+/*
+ * Whether events of the type are to be marked.  The transaction must have an id,
+ * unless the answer is yes.
+ */
 bool
 dirty_bucket_is_marked(const pg_uuid_t *account_id, EventText event_type)
 {
-	return IsolationUsesXactSnapshot() || is_known(account_id, event_type);
+	ListCell *cell;
+
+	if (IsolationUsesXactSnapshot())
+		return true;
+	AcceptInvalidationMessages();
+	if (!types_are_known || !event_id_equal(&types_account_id, account_id))
+		learn_types(account_id);
+	foreach(cell, types)
+	{
+		const EventText *type = lfirst(cell);
+
+		if (type->length == event_type.length && memcmp(type->data, event_type.data, type->length) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* Marks ------------------------------------------------------------------- */
@@ -191,26 +252,8 @@ condense(Mark *marks, int count)
 	return kept;
 }
 
-static Datum
-text_datum(EventText text)
-{
-	return PointerGetDatum(cstring_to_text_with_len(text.data, text.length));
-}
-
 static void
-insert_one(const pg_uuid_t *account_id, const Mark *mark)
-{
-	statement_execute(&insert_mark_of_metric,
-					  (Datum[]){UUIDPGetDatum(account_id), text_datum(mark->event_type),
-								text_datum(mark->customer_alias), TimestampTzGetDatum(mark->bucket),
-								TimestampTzGetDatum(GetCurrentStatementStartTimestamp())},
-					  NULL);
-	if (SPI_processed > 0)
-		remember(account_id, mark->event_type);
-}
-
-static void
-insert_many(const pg_uuid_t *account_id, const Mark *marks, int count, bool all_are_marked)
+insert_many(const pg_uuid_t *account_id, const Mark *marks, int count)
 {
 	EventText *texts = palloc(sizeof(EventText) * count);
 	Datum *values = palloc(sizeof(Datum) * count);
@@ -231,14 +274,7 @@ insert_many(const pg_uuid_t *account_id, const Mark *marks, int count, bool all_
 		values[i] = Int16GetDatum((int16) marks[i].seconds);
 	arguments[5] = statement_array(values, NULL, count, INT2OID);
 
-	statement_execute(all_are_marked ? &insert_marks : &insert_marks_of_metrics, arguments, NULL);
-	for (uint64 row = 0; !all_are_marked && row < SPI_processed; row++)
-	{
-		bool isnull;
-		text *type = DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull));
-
-		remember(account_id, (EventText){VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)});
-	}
+	statement_execute(&insert_marks, arguments, NULL);
 }
 
 /* Marks what the puts have changed; the caller is connected to SPI. */
@@ -246,8 +282,10 @@ void
 dirty_bucket_mark(const pg_uuid_t *account_id, const EventPut *puts, int count)
 {
 	Mark *marks = palloc_extended(sizeof(Mark) * 2 * count, MCXT_ALLOC_HUGE);
-	bool all_are_marked = true;
+	EventText last_type = {NULL, 0};
+	bool last_is_marked = false;
 	int mark_count = 0;
+	int kept = 0;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -256,17 +294,22 @@ dirty_bucket_mark(const pg_uuid_t *account_id, const EventPut *puts, int count)
 		if (puts[i].superseded != NULL)
 			marks[mark_count++] = mark_of(puts[i].superseded);
 	}
-	if (mark_count > 1)
-	{
-		qsort(marks, mark_count, sizeof(Mark), compare_marks);
-		mark_count = condense(marks, mark_count);
-	}
 	for (int i = 0; i < mark_count; i++)
-		all_are_marked = all_are_marked && dirty_bucket_is_marked(account_id, marks[i].event_type);
+	{
+		bool is_same_type = i > 0 && compare_texts(marks[i].event_type, last_type) == 0;
 
-	if (mark_count == 1 && !all_are_marked)
-		insert_one(account_id, &marks[0]);
-	else if (mark_count > 0)
-		insert_many(account_id, marks, mark_count, all_are_marked);
+		last_type = marks[i].event_type;
+		if (!is_same_type)
+			last_is_marked = dirty_bucket_is_marked(account_id, last_type);
+		if (last_is_marked)
+			marks[kept++] = marks[i];
+	}
+	if (kept > 1)
+	{
+		qsort(marks, kept, sizeof(Mark), compare_marks);
+		kept = condense(marks, kept);
+	}
+	if (kept > 0)
+		insert_many(account_id, marks, kept);
 	pfree(marks);
 }

@@ -64,8 +64,6 @@ status_of_error(int code)
 
 	if (status != 0)
 		return status;
-	if (code == ERRCODE_NO_DATA_FOUND)
-		return 404;
 	if (ERRCODE_TO_CATEGORY(code) == ERRCODE_DATA_EXCEPTION)
 		return 400;
 	switch (code)

@@ -18,6 +18,7 @@
 #include "fault.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "http_request.h"
 #include "http_response.h"
 #include "json_build.h"
 #include "metric_bucket.h"
@@ -373,16 +374,21 @@ metric_as_of_argument(FunctionCallInfo fcinfo, int number, TimestampTz *as_of)
 	return as_of;
 }
 
-static void
+/* Reads the question, or refuses it: as a request for what is not there, where it is one. */
+static bool
 ask(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, int metric_id_number, int as_of_number,
 	MetricQuestion *question)
 {
 	const pg_uuid_t *metric_id = metric_id_argument(fcinfo, metric_id_number);
 	TimestampTz as_of;
 
-	if (!metric_question_ask(account_id, metric_id,
-							 as_of_number < 0 ? NULL : metric_as_of_argument(fcinfo, as_of_number, &as_of), question))
+	if (!metric_question_ask(account_id, metric_id, metric_as_of_argument(fcinfo, as_of_number, &as_of), question))
+	{
+		if (http_request_is_for("calculate_usage_metric"))
+			return false;
 		metric_question_refuse(metric_id, question);
+	}
+	return true;
 }
 
 /* The doors ---------------------------------------------------------------- */
@@ -396,7 +402,8 @@ calculate_for(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, int first)
 	TimestampTz end;
 	List *customers;
 
-	ask(fcinfo, account_id, first, first + 3, &question);
+	if (!ask(fcinfo, account_id, first, first + 3, &question))
+		PG_RETURN_NULL();
 	question_set_parameters(&question, PG_ARGISNULL(first + 4) ? NULL : PG_GETARG_JSONB_P(first + 4));
 	customers = metric_customers_argument(fcinfo, first + 1);
 	metric_period_argument(fcinfo, first + 2, &start, &end);
@@ -473,7 +480,7 @@ usage_metric_series(PG_FUNCTION_ARGS)
 	int step_count;
 	MetricResult *results;
 
-	ask(fcinfo, account_current(), 0, 5, &question);
+	(void) ask(fcinfo, account_current(), 0, 5, &question);
 	customers = metric_customers_argument(fcinfo, 1);
 	metric_period_argument(fcinfo, 2, &start, &end);
 	if (step_text == NULL || zone_text == NULL)
@@ -607,7 +614,7 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 	MetricResult result;
 	int customer_count;
 
-	ask(fcinfo, account_current(), 0, 2, &question);
+	(void) ask(fcinfo, account_current(), 0, 2, &question);
 	metric_period_argument(fcinfo, 1, &start, &end);
 	if (question.metric.aggregation == METRIC_CUSTOM)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

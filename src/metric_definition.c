@@ -16,6 +16,7 @@
 
 #include "account.h"
 #include "catalog/pg_type.h"
+#include "dirty_bucket.h"
 #include "event_id.h"
 #include "event_json.h"
 #include "fmgr.h"
@@ -231,6 +232,7 @@ write_progress(const Metric *metric)
 									cstring_to_text_with_len(metric->event_type.data, metric->event_type.length)),
 								TimestampTzGetDatum(GetCurrentTimestamp())},
 					  NULL);
+	dirty_bucket_types_changed();
 }
 
 /* Locks the metric of that id and reads it; false if there is none, or it was deleted. */
@@ -251,6 +253,7 @@ archive(const Metric *metric)
 	statement_execute(&archive_metric, (Datum[]){UUIDPGetDatum(&metric->account_id), UUIDPGetDatum(&metric->id)}, NULL);
 	statement_execute(&end_rollups, (Datum[]){UUIDPGetDatum(&metric->account_id), UUIDPGetDatum(&metric->version_id)},
 					  NULL);
+	dirty_bucket_types_changed();
 }
 
 /* An expression is written by administrators: a metric that has one stays theirs, and others get none. */

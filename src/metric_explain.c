@@ -13,6 +13,8 @@
 #include "fault.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "http_request.h"
+#include "http_response.h"
 #include "json_build.h"
 #include "metric_bucket.h"
 #include "metric_calculate.h"
@@ -149,10 +151,8 @@ refuse_custom(const Metric *metric)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a CUSTOM metric cannot be explained event by event")));
 }
 
-/* explain_usage_event(metric_id uuid, event_id uuid) */
-PG_FUNCTION_INFO_V1(explain_usage_event);
-Datum
-explain_usage_event(PG_FUNCTION_ARGS)
+static Datum
+explain_event(PG_FUNCTION_ARGS)
 {
 	const pg_uuid_t *account_id = account_current();
 	const pg_uuid_t *metric_id = metric_id_argument(fcinfo, 0);
@@ -162,11 +162,23 @@ explain_usage_event(PG_FUNCTION_ARGS)
 	pg_uuid_t superseded_by;
 
 	if (!metric_question_ask(account_id, metric_id, NULL, &question))
+	{
+		if (http_request_is_for("explain_usage_event"))
+			PG_RETURN_NULL();
 		metric_question_refuse(metric_id, &question);
+	}
 	refuse_custom(&question.metric);
 	if (PG_ARGISNULL(1) || !read_version(account_id, PG_GETARG_UUID_P(1), &event, &is_superseded, &superseded_by))
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(explain(&question.metric, &event, is_superseded ? &superseded_by : NULL));
+}
+
+/* explain_usage_event(metric_id uuid, event_id uuid) */
+PG_FUNCTION_INFO_V1(explain_usage_event);
+Datum
+explain_usage_event(PG_FUNCTION_ARGS)
+{
+	return http_endpoint(explain_event, fcinfo, "explain_usage_event", 200);
 }
 
 /* What has changed --------------------------------------------------------- */

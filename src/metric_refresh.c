@@ -13,8 +13,8 @@
  * A new metric is rolled up alias by alias.  Before that begins, all transactions
  * must be over that may have written events without knowing of the metric, and
  * so without marks.  Whoever writes has a transaction id before it looks whether
- * there is a metric.  So those are transactions below the next id of a moment at
- * which the metric was there for all to see: its horizon.
+ * the type is one to be marked.  So those are transactions below the next id of a
+ * moment at which all backends had been told: the metric's horizon.
  */
 #include "postgres.h"
 
@@ -24,6 +24,7 @@
 #include "account.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "dirty_bucket.h"
 #include "event_id.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -780,6 +781,7 @@ restart_where_needed(const pg_uuid_t *account_id)
 	foreach(cell, versions)
 	{
 		statement_execute(&delete_roots_of_version, (Datum[]){account, UUIDPGetDatum(lfirst(cell))}, NULL);
+		dirty_bucket_types_changed();
 		steps++;
 	}
 
@@ -863,6 +865,8 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps)
 	nest_level = statement_use_indexes();
 	/* In this order, and before anything is written, which would make this transaction one of them. */
 	new_metrics = read_new_metrics(account_id);
+	if (!dirty_bucket_types_are_told())
+		new_metrics = NIL;
 	read_running_transactions(&transactions);
 	if (has_metrics(account_id) && (steps = restart_where_needed(account_id)) >= 0)
 	{

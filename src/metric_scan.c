@@ -576,6 +576,7 @@ scan_level(ScanWork *work, BucketLevel level, const Intervals *open)
 		interval_arguments(work, &whole, arguments);
 		statement_each_row(&read_buckets, arguments, take_bucket, work);
 		end_node(work);
+		work->reading = NULL;
 	}
 	if (others.count > 0)
 	{

@@ -6,12 +6,14 @@
 
 #include "account.h"
 #include "compat.h"
+#include "dirty_bucket.h"
 #include "drop_guard.h"
 #include "event_check.h"
 #include "event_store.h"
 #include "fmgr.h"
 #include "import.h"
 #include "list_page.h"
+#include "metric_worker.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -26,9 +28,11 @@ _PG_init(void)
 	account_init();
 	event_check_init();
 	event_store_init();
+	dirty_bucket_init();
 	import_init();
 	list_page_init();
 	drop_guard_init();
+	metric_worker_init();
 	MarkGUCPrefixReserved("usage_events");
 }
 

@@ -1,0 +1,76 @@
+# 015_worker.pl: where the library is preloaded, rollups are refreshed in the background
+use strict;
+use warnings FATAL => 'all';
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', q{
+shared_preload_libraries = 'usage_events'
+usage_events.refresh_interval = 1
+});
+$node->start;
+
+my $state = q{SELECT state || ' ' || dirty_buckets FROM usage_events.rollup_status};
+my $value = q{SELECT calculate_usage_metric((SELECT id FROM usage_metrics), '{acme}', '[2026-10-01Z, 2026-11-01Z)') ->> 'value'};
+
+sub fill
+{
+	my ($database) = @_;
+	$node->safe_psql($database, q{
+		CREATE EXTENSION usage_events;
+		SELECT create_usage_metric('{"name": "length", "eventType": "message", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "length"}');
+		SELECT create_usage_event(jsonb_build_object('customerAlias', 'acme', 'eventType', 'message',
+			'eventTimestamp', '2026-10-01T00:00:00Z', 'eventProperties', jsonb_build_object('length', n))) FROM generate_series(1, 1000) AS n;
+	});
+}
+
+# A database like any other that has a default of its own.
+$node->safe_psql('postgres', q{CREATE DATABASE other});
+$node->safe_psql('postgres', q{ALTER DATABASE other SET default_transaction_isolation = 'serializable'});
+$node->safe_psql('postgres', q{CREATE DATABASE without_extension});
+
+for my $database ('postgres', 'other')
+{
+	fill($database);
+	ok($node->poll_query_until($database, $state, 'ready 0'), "$database: rollups are built");
+	is($node->safe_psql($database, $value), '500500', "$database: the value is right");
+	$node->safe_psql($database, q{SELECT create_usage_event('{"customerAlias": "acme", "eventType": "message", "eventTimestamp": "2026-10-02T00:00:00Z", "eventProperties": {"length": 1}}')});
+	is($node->safe_psql($database, $value), '500501', "$database: and at once after an event");
+	ok($node->poll_query_until($database, $state, 'ready 0'), "$database: whose mark is taken away");
+	is($node->safe_psql($database, $value), '500501', "$database: which changes nothing");
+}
+
+# No process stays in a database.
+$node->safe_psql('postgres', 'DROP DATABASE without_extension');
+$node->safe_psql('postgres', 'DROP DATABASE other');
+pass('databases can be dropped');
+
+# Switched off by a reload, and on again.
+$node->append_conf('postgresql.conf', 'usage_events.refresh_interval = 0');
+$node->reload;
+sleep 3;
+$node->safe_psql('postgres', q{SELECT create_usage_event('{"customerAlias": "acme", "eventType": "message", "eventTimestamp": "2026-10-03T00:00:00Z", "eventProperties": {"length": 1}}')});
+sleep 3;
+is($node->safe_psql('postgres', $state), 'ready 1', 'an interval of 0: nothing is refreshed');
+is($node->safe_psql('postgres', $value), '500502', 'and the value is right');
+$node->append_conf('postgresql.conf', "usage_events.refresh_interval = 1\nusage_events.refresh_databases = 'nowhere, postgres'");
+$node->reload;
+ok($node->poll_query_until('postgres', $state, 'ready 0'), 'switched on again, for databases by name');
+
+# A refresh that fails is tried again, and the server is none the worse.
+$node->safe_psql('postgres', q{ALTER FUNCTION usage_events.refresh_rollups(uuid, integer) RENAME TO refresh_rollups_away});
+$node->safe_psql('postgres', q{SELECT create_usage_event('{"customerAlias": "acme", "eventType": "message", "eventTimestamp": "2026-10-04T00:00:00Z", "eventProperties": {"length": 1}}')});
+sleep 3;
+like(slurp_file($node->logfile), qr/function usage_events.refresh_rollups\(max_steps => integer\) does not exist/, 'a failure is in the log');
+$node->safe_psql('postgres', q{ALTER FUNCTION usage_events.refresh_rollups_away(uuid, integer) RENAME TO refresh_rollups});
+ok($node->poll_query_until('postgres', $state, 'ready 0'), 'and the next interval brings another');
+$node->safe_psql('postgres', q{SET usage_events.allow_drop = on; DROP EXTENSION usage_events});
+sleep 2;
+$node->stop('fast');
+unlike(slurp_file($node->logfile), qr/PANIC|server process .* was terminated by signal/, 'no process has crashed');
+
+done_testing();
