@@ -84,6 +84,21 @@ json_string(const JsonbValue *value)
  */
 #define NUMERIC_IS_SHORT(number) ((*(const uint16 *) VARDATA_ANY(number) & 0x8000) != 0)
 
+/* The other form has, after those two bytes, how many groups of four digits are before the point, less one. */
+#define NUMERIC_GROUP_DIGITS 4
+
+/* Whether the number has so many digits, or more, before its point; for hundreds of them and more. */
+bool
+json_number_has_digits(Numeric number, int digits)
+{
+	int16 weight;
+
+	if (NUMERIC_IS_SHORT(number))
+		return false;
+	memcpy(&weight, VARDATA_ANY(number) + sizeof(uint16), sizeof(weight));
+	return ((int) weight + 1) * NUMERIC_GROUP_DIGITS >= digits;
+}
+
 /*
  * What the JSON takes as it is stored, `size`, or more where it has numbers that
  * are short to store and long to write: 1e131071 takes 12 bytes, and 131,072 as

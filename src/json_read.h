@@ -6,6 +6,7 @@
 #define USAGE_EVENTS_JSON_READ_H
 
 #include "usage_event.h"
+#include "utils/numeric.h"
 
 extern const char *json_kind(const JsonbValue *value);
 extern JsonbValue json_document(Jsonb *json);
@@ -13,6 +14,7 @@ extern const char *json_document_kind(Jsonb *json);
 extern bool json_is_object(Jsonb *json);
 extern bool json_member(Jsonb *object, const char *key, JsonbValue *value);
 extern EventText json_string(const JsonbValue *value);
+extern bool json_number_has_digits(Numeric number, int digits);
 extern Size json_written_size(const JsonbContainer *container, Size size, Size limit);
 
 #endif /* USAGE_EVENTS_JSON_READ_H */

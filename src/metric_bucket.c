@@ -226,7 +226,7 @@ add_bound(Bounds *bounds, TimestampTz bound)
 {
 	if (bound <= bounds->values[bounds->count - 1] || bound >= bounds->end)
 		return;
-	if (bounds->count > MAX_SERIES_STEPS)
+	if (bounds->count >= MAX_SERIES_STEPS)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("series has too many steps"),
 						errdetail("At most %d are possible.", MAX_SERIES_STEPS),
 						errhint("Ask for a shorter period, or longer steps.")));

@@ -820,10 +820,11 @@ restart_where_needed(const pg_uuid_t *account_id)
 			statement_execute(&delete_roots, (Datum[]){account}, NULL);
 			statement_execute(&restart_all, (Datum[]){account}, NULL);
 			statement_execute(&insert_marks_row, (Datum[]){account, now}, NULL);
+			steps++;
 		}
 	}
 	statement_execute(&restart_truncated, (Datum[]){account}, NULL);
-	return steps;
+	return steps + (int64) SPI_processed;
 }
 
 static int64

@@ -132,9 +132,18 @@ add_numbers(Numeric a, Numeric b)
 }
 
 static int
-compare_numbers(Numeric a, Numeric b)
+scale_of(Numeric number)
 {
-	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
+	return DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(number)));
+}
+
+/* Of equal numbers, that with more zeros after the point is above: 1.50 or 1.5 is not a matter of who came first. */
+static int
+compare_extremes(Numeric a, Numeric b)
+{
+	int result = DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
+
+	return result != 0 ? result : scale_of(a) - scale_of(b);
 }
 
 static Numeric
@@ -178,11 +187,11 @@ combine_value(MetricTotal *total, MetricCell *cell, Numeric value, TimestampTz t
 			set_value(total, cell, sum, true);
 			return;
 		case METRIC_MAX:
-			if (cell->value != NULL && compare_numbers(cell->value, value) >= 0)
+			if (cell->value != NULL && compare_extremes(cell->value, value) >= 0)
 				return;
 			break;
 		case METRIC_MIN:
-			if (cell->value != NULL && compare_numbers(cell->value, value) <= 0)
+			if (cell->value != NULL && compare_extremes(value, cell->value) >= 0)
 				return;
 			break;
 		case METRIC_LATEST:

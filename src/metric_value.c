@@ -19,9 +19,13 @@
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 
-/* What numeric can hold: digits before and after the point. */
-#define NUMERIC_MAX_DIGITS_BEFORE 131072
-#define NUMERIC_MAX_DIGITS_AFTER 16383
+/*
+ * Digits before and after the point.  numeric holds 131,072 and 16,383: so many
+ * fewer that no sum of events that can ever be overflows, which would be an error
+ * that one event could bring on all others.
+ */
+#define MAX_DIGITS_BEFORE 131000
+#define MAX_DIGITS_AFTER 16383
 
 typedef struct PropertyFilter
 {
@@ -102,7 +106,7 @@ count_digits(const char **at, const char *end)
 
 /*
  * A number in JSON's grammar (RFC 8259, section 6), where "+" may lead as well, as a
- * numeric; NULL for any other text, and for one that no numeric can hold.  The
+ * numeric; NULL for any other text, and for one with too many digits.  The
  * server's own input takes more, and with each version something else.
  */
 Numeric
@@ -144,8 +148,7 @@ metric_number_from_text(EventText text)
 		if (is_negative)
 			exponent = -exponent;
 	}
-	if (at != end || digits_before + exponent > NUMERIC_MAX_DIGITS_BEFORE ||
-		digits_after - exponent > NUMERIC_MAX_DIGITS_AFTER)
+	if (at != end || digits_before + exponent > MAX_DIGITS_BEFORE || digits_after - exponent > MAX_DIGITS_AFTER)
 		return NULL;
 	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(pnstrdup(text.data, text.length)),
 											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
@@ -260,6 +263,8 @@ read_aggregated(const Metric *metric, Jsonb *properties, bool explain, MetricVal
 		value->number = found.val.numeric;
 	else if (found.type == jbvString)
 		value->number = metric_number_from_text(json_string(&found));
+	if (value->number != NULL && json_number_has_digits(value->number, MAX_DIGITS_BEFORE))
+		value->number = NULL;
 	return value->number != NULL ? METRIC_COUNTS : skip(value, explain, "has no number as its property %s", name);
 }
 
