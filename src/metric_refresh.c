@@ -239,19 +239,12 @@ static Statement note_refresh = {
 	.argument_types = {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
-/*
- * Without statistics, all indexes that begin with the account look alike.  Only the one on
- * customers has this order, in which the alias counts as long as rows are compared.
- */
-#define CUSTOMER_IN_TIME \
-	" AND ROW(customer_alias, event_timestamp) OPERATOR(pg_catalog.>=) ROW($2, $3)" \
-	" AND ROW(customer_alias, event_timestamp) OPERATOR(pg_catalog.<) ROW($2, $4)"
-#define IN_ORDER " ORDER BY customer_alias, event_timestamp"
-
 /* Events of an alias, of any type: at most one more than a leaf has. */
 static Statement count_events = {
 	.sql = "SELECT pg_catalog.count(*) FROM (SELECT FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1" CUSTOMER_IN_TIME IN_ORDER " LIMIT $5) AS event",
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) $2"
+		   " AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4"
+		   " LIMIT $5) AS event",
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID},
 };
@@ -259,16 +252,18 @@ static Statement count_events = {
 /* Compared by a function, the type does not tempt the planner to an index that has all customers' events of it. */
 #define EVENTS_OF_TYPE \
 	" FROM usage_events.event" \
-	" WHERE account_id OPERATOR(pg_catalog.=) $1" CUSTOMER_IN_TIME " AND pg_catalog.texteq(event_type, $5)"
+	" WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) $2" \
+	" AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4" \
+	" AND pg_catalog.texteq(event_type, $5)"
 
 static Statement read_events = {
-	.sql = "SELECT id, event_timestamp, event_properties" EVENTS_OF_TYPE IN_ORDER,
+	.sql = "SELECT id, event_timestamp, event_properties" EVENTS_OF_TYPE,
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID},
 };
 
 static Statement find_next_event = {
-	.sql = "SELECT event_timestamp" EVENTS_OF_TYPE IN_ORDER " LIMIT 1",
+	.sql = "SELECT event_timestamp" EVENTS_OF_TYPE " ORDER BY event_timestamp LIMIT 1",
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID},
 };

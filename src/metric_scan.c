@@ -154,25 +154,20 @@ static Statement find_buckets = {
 	"SELECT i.place, e.id, e.event_timestamp, e.event_properties FROM " INTERVAL_PARAMETERS \
 	" CROSS JOIN LATERAL (SELECT e.id, e.event_timestamp, e.event_properties FROM usage_events.event AS e" \
 	" WHERE e.account_id OPERATOR(pg_catalog.=) $1" \
-	" AND ROW(e.customer_alias, e.event_timestamp) OPERATOR(pg_catalog.>=) ROW(i.alias, i.starts_at)" \
-	" AND ROW(e.customer_alias, e.event_timestamp) OPERATOR(pg_catalog.<) ROW(i.alias, i.ends_at)" \
+	" AND e.customer_alias OPERATOR(pg_catalog.=) i.alias" \
+	" AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at" \
+	" AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at" \
 	" AND pg_catalog.texteq(e.event_type, $2)"
 
-/*
- * Without statistics, all indexes that begin with the account look alike.  Only the one on
- * customers has this order, in which the alias counts as long as rows are compared.
- */
-#define IN_ORDER " ORDER BY e.customer_alias, e.event_timestamp OFFSET 0) AS e"
-
 static Statement read_events = {
-	.sql = READ_EVENTS IN_ORDER,
+	.sql = READ_EVENTS " OFFSET 0) AS e",
 	.read_only = true,
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES},
 };
 
 static Statement read_events_as_of = {
-	.sql = READ_EVENTS " AND e.id OPERATOR(pg_catalog.<) $6" IN_ORDER,
+	.sql = READ_EVENTS " AND e.id OPERATOR(pg_catalog.<) $6 OFFSET 0) AS e",
 	.read_only = true,
 	.argument_count = 6,
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES, UUIDOID},
