@@ -275,6 +275,7 @@ CREATE TABLE usage_events.metric_rollup (
     skipped_event_count bigint NOT NULL,
     min_event_id uuid,
     max_event_id uuid,
+    oldest_id uuid,
     newest_id uuid,
     latest_timestamp timestamptz,
     latest_id uuid,
@@ -296,6 +297,7 @@ COMMENT ON COLUMN usage_events.metric_rollup.event_count IS 'Events that counted
 COMMENT ON COLUMN usage_events.metric_rollup.skipped_event_count IS 'Events that would have counted, had their property had a usable value';
 COMMENT ON COLUMN usage_events.metric_rollup.min_event_id IS 'Lowest id of those that counted';
 COMMENT ON COLUMN usage_events.metric_rollup.max_event_id IS 'Highest id of those that counted';
+COMMENT ON COLUMN usage_events.metric_rollup.oldest_id IS 'Lowest id of those that counted or were skipped';
 COMMENT ON COLUMN usage_events.metric_rollup.newest_id IS 'Highest id of those that counted or were skipped';
 COMMENT ON COLUMN usage_events.metric_rollup.latest_timestamp IS 'Time of the event that the value is from, of a LATEST metric';
 COMMENT ON COLUMN usage_events.metric_rollup.latest_id IS 'Id of the event that the value is from, of a LATEST metric';

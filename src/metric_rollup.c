@@ -32,6 +32,7 @@ enum
 	COLUMN_SKIPPED_COUNT,
 	COLUMN_MIN_ID,
 	COLUMN_MAX_ID,
+	COLUMN_OLDEST_ID,
 	COLUMN_NEWEST_ID,
 	COLUMN_LATEST_TIMESTAMP,
 	COLUMN_LATEST_ID,
@@ -44,32 +45,41 @@ enum
 #define FIRST_COLUMN_ARGUMENT 4
 
 static const Oid column_types[COLUMN_COUNT] = {
-	[COLUMN_BUCKET] = TIMESTAMPTZOID, [COLUMN_IS_BRANCH] = BOOLOID,
-	[COLUMN_GROUP_KEY] = TEXTOID,     [COLUMN_UNIQUE_KEY] = TEXTOID,
-	[COLUMN_EVENT_COUNT] = INT8OID,   [COLUMN_SKIPPED_COUNT] = INT8OID,
-	[COLUMN_MIN_ID] = UUIDOID,        [COLUMN_MAX_ID] = UUIDOID,
-	[COLUMN_NEWEST_ID] = UUIDOID,     [COLUMN_LATEST_TIMESTAMP] = TIMESTAMPTZOID,
-	[COLUMN_LATEST_ID] = UUIDOID,     [COLUMN_GROUP_VALUE] = TEXTOID,
+	[COLUMN_BUCKET] = TIMESTAMPTZOID,
+	[COLUMN_IS_BRANCH] = BOOLOID,
+	[COLUMN_GROUP_KEY] = TEXTOID,
+	[COLUMN_UNIQUE_KEY] = TEXTOID,
+	[COLUMN_EVENT_COUNT] = INT8OID,
+	[COLUMN_SKIPPED_COUNT] = INT8OID,
+	[COLUMN_MIN_ID] = UUIDOID,
+	[COLUMN_MAX_ID] = UUIDOID,
+	[COLUMN_OLDEST_ID] = UUIDOID,
+	[COLUMN_NEWEST_ID] = UUIDOID,
+	[COLUMN_LATEST_TIMESTAMP] = TIMESTAMPTZOID,
+	[COLUMN_LATEST_ID] = UUIDOID,
+	[COLUMN_GROUP_VALUE] = TEXTOID,
 	[COLUMN_VALUE] = NUMERICOID,
 };
 
 static Statement write_rows = {
-	.sql = "INSERT INTO usage_events.metric_rollup (account_id, metric_version_id, customer_alias, level, bucket,"
-		   " is_branch, group_key, unique_key, event_count, skipped_event_count, min_event_id, max_event_id, newest_id,"
-		   " latest_timestamp, latest_id, group_value, value)"
-		   " SELECT $1, $2, $3, pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
-		   " pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10),"
-		   " pg_catalog.unnest($11), pg_catalog.unnest($12), pg_catalog.unnest($13), pg_catalog.unnest($14),"
-		   " pg_catalog.unnest($15), pg_catalog.unnest($16), pg_catalog.unnest($17)"
-		   " ON CONFLICT (account_id, metric_version_id, level, customer_alias, bucket, group_key, unique_key)"
-		   " DO UPDATE SET is_branch = EXCLUDED.is_branch, event_count = EXCLUDED.event_count,"
-		   " skipped_event_count = EXCLUDED.skipped_event_count, min_event_id = EXCLUDED.min_event_id,"
-		   " max_event_id = EXCLUDED.max_event_id, newest_id = EXCLUDED.newest_id,"
-		   " latest_timestamp = EXCLUDED.latest_timestamp, latest_id = EXCLUDED.latest_id,"
-		   " group_value = EXCLUDED.group_value, value = EXCLUDED.value",
-	.argument_count = 17,
+	.sql =
+		"INSERT INTO usage_events.metric_rollup (account_id, metric_version_id, customer_alias, level, bucket,"
+		" is_branch, group_key, unique_key, event_count, skipped_event_count, min_event_id, max_event_id, oldest_id, newest_id,"
+		" latest_timestamp, latest_id, group_value, value)"
+		" SELECT $1, $2, $3, pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
+		" pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10),"
+		" pg_catalog.unnest($11), pg_catalog.unnest($12), pg_catalog.unnest($13), pg_catalog.unnest($14),"
+		" pg_catalog.unnest($15), pg_catalog.unnest($16), pg_catalog.unnest($17),"
+		" pg_catalog.unnest($18)"
+		" ON CONFLICT (account_id, metric_version_id, level, customer_alias, bucket, group_key, unique_key)"
+		" DO UPDATE SET is_branch = EXCLUDED.is_branch, event_count = EXCLUDED.event_count,"
+		" skipped_event_count = EXCLUDED.skipped_event_count, min_event_id = EXCLUDED.min_event_id,"
+		" max_event_id = EXCLUDED.max_event_id, oldest_id = EXCLUDED.oldest_id, newest_id = EXCLUDED.newest_id,"
+		" latest_timestamp = EXCLUDED.latest_timestamp, latest_id = EXCLUDED.latest_id,"
+		" group_value = EXCLUDED.group_value, value = EXCLUDED.value",
+	.argument_count = 18,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, TEXTARRAYOID,
-					   TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID,
+					   TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID,
 					   TIMESTAMPTZARRAYOID, UUIDARRAYOID, TEXTARRAYOID, NUMERICARRAYOID},
 };
 
@@ -169,6 +179,7 @@ rollup_row_read(uint64 row, int first_column, RollupRow *rollup)
 	cell->skipped_count = DatumGetInt64(column(row, first_column + COLUMN_SKIPPED_COUNT, &isnull));
 	id_column(row, first_column + COLUMN_MIN_ID, &cell->min_id);
 	id_column(row, first_column + COLUMN_MAX_ID, &cell->max_id);
+	id_column(row, first_column + COLUMN_OLDEST_ID, &cell->oldest_id);
 	id_column(row, first_column + COLUMN_NEWEST_ID, &cell->newest_id);
 	value = column(row, first_column + COLUMN_LATEST_TIMESTAMP, &isnull);
 	cell->latest_timestamp = isnull ? 0 : DatumGetTimestampTz(value);
@@ -371,7 +382,10 @@ write_cell(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_
 		set_id(writer, COLUMN_MAX_ID, &cell->max_id);
 	}
 	if (cell->event_count + cell->skipped_count > 0)
+	{
+		set_id(writer, COLUMN_OLDEST_ID, &cell->oldest_id);
 		set_id(writer, COLUMN_NEWEST_ID, &cell->newest_id);
+	}
 	if (cell->value != NULL)
 	{
 		Size size = VARSIZE_ANY((Pointer) cell->value);

@@ -15,7 +15,7 @@
 /* The columns of a row that rollup_row_read() reads, after whatever comes before them. */
 #define ROLLUP_ROW_COLUMNS \
 	"r.bucket, r.is_branch, r.group_key, r.unique_key, r.event_count, r.skipped_event_count, r.min_event_id," \
-	" r.max_event_id, r.newest_id, r.latest_timestamp, r.latest_id, r.group_value, r.value"
+	" r.max_event_id, r.oldest_id, r.newest_id, r.latest_timestamp, r.latest_id, r.group_value, r.value"
 
 typedef struct RollupRow
 {

@@ -37,6 +37,9 @@
  * planner one way: a search in the index for each.
  */
 
+/* If no more aliases than these are not rolled up, the events of each are looked up. */
+#define FEW_ALIASES 20
+
 /* Intervals that are still to be looked up. */
 typedef struct Intervals
 {
@@ -60,7 +63,9 @@ typedef struct ScanWork
 	Mark *marks;               /* sorted */
 	int mark_count;
 	int mark_capacity;
-	Intervals raw; /* to be read from the events */
+	Intervals raw;      /* to be read from the events */
+	bool *is_rolled_up; /* of each alias */
+	bool reads_all;     /* aliases that are not rolled up are read all together */
 
 	/* While a level is read. */
 	const Intervals *reading;
@@ -172,6 +177,16 @@ static Statement read_events_as_of = {
 	.argument_count = 6,
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES, UUIDOID},
 };
+
+static int
+compare_texts(const void *a, const void *b)
+{
+	const EventText *first = a;
+	const EventText *second = b;
+	int result = memcmp(first->data, second->data, Min(first->length, second->length));
+
+	return result != 0 ? result : first->length - second->length;
+}
 
 /* Intervals --------------------------------------------------------------- */
 
@@ -452,22 +467,26 @@ static Intervals
 find_rolled_up(ScanWork *work)
 {
 	const MetricScan *scan = work->scan;
-	bool *is_rolled_up = palloc0(sizeof(bool) * Max(scan->alias_count, 1));
+	int rolled_up_count = 0;
 	Intervals open = {0};
+
+	work->is_rolled_up = palloc0(sizeof(bool) * Max(scan->alias_count, 1));
 
 	statement_execute(&find_roots,
 					  (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
 								aliases_argument(work)},
 					  NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
-		is_rolled_up[row_place(row)] = true;
+		work->is_rolled_up[row_place(row)] = true;
+	rolled_up_count = (int) SPI_processed;
 	SPI_freetuptable(SPI_tuptable);
 
+	work->reads_all = scan->is_all && scan->alias_count - rolled_up_count > Max(rolled_up_count, FEW_ALIASES);
 	for (int i = 0; i < scan->interval_count; i++)
 	{
-		if (is_rolled_up[scan->intervals[i].alias])
+		if (work->is_rolled_up[scan->intervals[i].alias])
 			add_interval(&open, scan->intervals[i]);
-		else
+		else if (!work->reads_all)
 			add_raw(work, scan->intervals[i]);
 	}
 	return open;
@@ -519,6 +538,7 @@ end_node(ScanWork *work)
 {
 	const MetricInterval *interval;
 	bool holds = true;
+	bool is_newer = work->scan->as_of != NULL;
 
 	if (work->node_count == 0)
 		return;
@@ -527,10 +547,16 @@ end_node(ScanWork *work)
 	{
 		const MetricCell *cell = &work->node[i].cell;
 
-		holds = holds && (cell->event_count + cell->skipped_count == 0 ||
-						  event_id_compare(&cell->newest_id, work->scan->as_of) < 0);
+		if (cell->event_count + cell->skipped_count == 0)
+			continue;
+		holds = holds && event_id_compare(&cell->newest_id, work->scan->as_of) < 0;
+		is_newer = is_newer && event_id_compare(&cell->oldest_id, work->scan->as_of) >= 0;
 	}
-	if (holds)
+	if (is_newer && !holds)
+	{
+		/* Nothing of it was known then. */
+	}
+	else if (holds)
 	{
 		for (int i = 0; i < work->node_count; i++)
 			metric_total_add_cell(interval->total, &work->node[i].cell);
@@ -652,6 +678,81 @@ read_raw(ScanWork *work)
 	}
 }
 
+/* All customers' events ---------------------------------------------------- */
+
+#define READ_ALL_EVENTS \
+	"SELECT customer_alias, id, event_timestamp, event_properties FROM usage_events.event" \
+	" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2" \
+	" AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4"
+
+static Statement read_all_events = {
+	.sql = READ_ALL_EVENTS,
+	.read_only = true,
+	.argument_count = 4,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+static Statement read_all_events_as_of = {
+	.sql = READ_ALL_EVENTS " AND id OPERATOR(pg_catalog.<) $5",
+	.read_only = true,
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID},
+};
+
+/* The place of an alias among those of all customers; -1 if it is none. */
+static int
+find_alias(const MetricScan *scan, EventText alias)
+{
+	int low = 0;
+	int high = scan->alias_count;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (compare_texts(&scan->aliases[middle], &alias) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < scan->alias_count && compare_texts(&scan->aliases[low], &alias) == 0 ? low : -1;
+}
+
+static void
+take_event_of_all(uint64 row, void *argument)
+{
+	ScanWork *work = argument;
+	MemoryContext context = MemoryContextSwitchTo(work->row_context);
+	bool isnull;
+	text *alias = DatumGetTextPP(row_value(row, 1, &isnull));
+	int place = find_alias(work->scan, (EventText){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)});
+	TimestampTz timestamp = DatumGetTimestampTz(row_value(row, 3, &isnull));
+	const MetricInterval *interval =
+		place >= 0 && !work->is_rolled_up[place] ? find_interval(work->scan, place, timestamp) : NULL;
+
+	if (interval != NULL)
+		metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value(row, 2, &isnull)), timestamp,
+							   DatumGetJsonbP(row_value(row, 4, &isnull)));
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(work->row_context);
+}
+
+/* Reads all events of the period once, rather than those of each customer. */
+static void
+read_all(ScanWork *work, TimestampTz start, TimestampTz end)
+{
+	Datum arguments[5] = {UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work),
+						  TimestampTzGetDatum(start), TimestampTzGetDatum(end)};
+
+	if (work->scan->as_of == NULL)
+		statement_each_row(&read_all_events, arguments, take_event_of_all, work);
+	else
+	{
+		arguments[4] = UUIDPGetDatum(work->scan->as_of);
+		statement_each_row(&read_all_events_as_of, arguments, take_event_of_all, work);
+	}
+}
+
 /* The whole --------------------------------------------------------------- */
 
 /* Adds to the total of each interval what its events are to the metric. */
@@ -687,8 +788,11 @@ metric_scan(const MetricScan *scan)
 	for (int level = BUCKET_MONTH; level < BUCKET_LEVEL_COUNT && open.count > 0; level++)
 		open = scan_level(&work, (BucketLevel) level, &open);
 	read_raw(&work);
-
 	statement_use_indexes_end(nest_level);
+
+	/* The planner is free here: most of the table may be read. */
+	if (work.reads_all)
+		read_all(&work, start, end);
 	SPI_finish();
 }
 
@@ -766,16 +870,6 @@ take_alias(uint64 row, void *argument)
 	MemoryContextSwitchTo(context);
 }
 
-static int
-compare_texts(const void *a, const void *b)
-{
-	const EventText *first = a;
-	const EventText *second = b;
-	int result = memcmp(first->data, second->data, Min(first->length, second->length));
-
-	return result != 0 ? result : first->length - second->length;
-}
-
 /* Sets the scan's aliases to all that have, or had, events; in the order of "C". */
 void
 metric_scan_find_aliases(MetricScan *scan)
@@ -809,4 +903,5 @@ metric_scan_find_aliases(MetricScan *scan)
 	}
 	scan->aliases = list.items;
 	scan->alias_count = count;
+	scan->is_all = true;
 }

@@ -22,6 +22,7 @@ typedef struct MetricScan
 	const pg_uuid_t *as_of; /* only what was known then: ids below this one; NULL: what is current */
 	EventText *aliases;     /* each once */
 	int alias_count;
+	bool is_all;               /* these are the aliases of all customers, in the order of "C" */
 	MetricInterval *intervals; /* sorted by alias and time, none overlaps another of its alias */
 	int interval_count;
 } MetricScan;

@@ -208,11 +208,16 @@ combine_value(MetricTotal *total, MetricCell *cell, Numeric value, TimestampTz t
 	set_value(total, cell, value, false);
 }
 
+/* Before they are counted. */
 static void
-take_newest(MetricCell *cell, const pg_uuid_t *id)
+take_age(MetricCell *cell, const pg_uuid_t *oldest_id, const pg_uuid_t *newest_id)
 {
-	if (cell->event_count + cell->skipped_count == 0 || event_id_compare(id, &cell->newest_id) > 0)
-		cell->newest_id = *id;
+	bool is_first = cell->event_count + cell->skipped_count == 0;
+
+	if (is_first || event_id_compare(oldest_id, &cell->oldest_id) < 0)
+		cell->oldest_id = *oldest_id;
+	if (is_first || event_id_compare(newest_id, &cell->newest_id) > 0)
+		cell->newest_id = *newest_id;
 }
 
 static void
@@ -254,7 +259,7 @@ metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const p
 		pfree(key.data);
 	}
 
-	take_newest(cell, id);
+	take_age(cell, id, id);
 	if (verdict == METRIC_SKIPS)
 	{
 		cell->skipped_count++;
@@ -275,7 +280,7 @@ metric_total_add_cell(MetricTotal *total, const MetricCell *other)
 	if (other->event_count == 0 && other->skipped_count == 0)
 		return;
 	cell = find_cell(total, other->key, other->group_key_length, other->group_value);
-	take_newest(cell, &other->newest_id);
+	take_age(cell, &other->oldest_id, &other->newest_id);
 	if (other->event_count > 0)
 		take_ids(cell, &other->min_id, &other->max_id);
 	cell->event_count += other->event_count;

@@ -20,7 +20,8 @@ typedef struct MetricCell
 	pg_uuid_t latest_id;
 	pg_uuid_t min_id; /* of those that count, where there are any */
 	pg_uuid_t max_id;
-	pg_uuid_t newest_id; /* of those that count or are skipped */
+	pg_uuid_t oldest_id; /* of those that count or are skipped */
+	pg_uuid_t newest_id;
 	uint32 hash;
 	char status;
 } MetricCell;

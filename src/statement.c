@@ -10,6 +10,8 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "nodes/pathnodes.h"
+#include "optimizer/plancat.h"
 #include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -113,6 +115,56 @@ statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint
 	SPI_cursor_close(portal);
 }
 
+/* Plans by indexes --------------------------------------------------------- */
+
+/* The index along which events are read while usage_events.plan_by_customer is on. */
+#define CUSTOMER_INDEX "event_customer_idx"
+
+static bool plan_by_customer = false;
+static get_relation_info_hook_type next_get_relation_info = NULL;
+
+/*
+ * Without statistics, all indexes of events that begin with the account look alike
+ * to the planner; it then takes one that has everybody's events for each customer.
+ */
+static void
+keep_customer_index(PlannerInfo *root, Oid relation, bool inhparent, RelOptInfo *rel)
+{
+	ListCell *cell;
+
+	if (next_get_relation_info != NULL)
+		next_get_relation_info(root, relation, inhparent, rel);
+	if (!plan_by_customer)
+		return;
+	foreach(cell, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst(cell);
+		const char *name = get_rel_name(index->indexoid);
+
+		if (name != NULL && strcmp(name, CUSTOMER_INDEX) == 0)
+		{
+			rel->indexlist = list_make1(index);
+			return;
+		}
+	}
+}
+
+void
+statement_init(void)
+{
+	DefineCustomBoolVariable("usage_events.plan_by_customer", "Plans read events along the index on customers.",
+							 "Set by functions of the extension for their own statements.", &plan_by_customer, false,
+							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, NULL, NULL);
+	next_get_relation_info = get_relation_info_hook;
+	get_relation_info_hook = keep_customer_index;
+}
+
+static void
+set_for_nest(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 /*
  * Until the end, plans go along indexes and join by nested loops: for statements
  * that look up many places in large tables, whose number the planner cannot know.
@@ -125,7 +177,8 @@ statement_use_indexes(void)
 	int nest_level = NewGUCNestLevel();
 
 	for (size_t i = 0; i < lengthof(others); i++)
-		(void) set_config_option(others[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		set_for_nest(others[i], "off");
+	set_for_nest("usage_events.plan_by_customer", "on");
 	return nest_level;
 }
 

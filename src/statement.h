@@ -26,6 +26,7 @@ typedef struct Statement
 	int running;              /* a trigger of the user's may come back to the same statement */
 } Statement;
 
+extern void statement_init(void);
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
 extern void statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
 							   void *argument);

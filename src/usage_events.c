@@ -14,6 +14,7 @@
 #include "import.h"
 #include "list_page.h"
 #include "metric_worker.h"
+#include "statement.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -27,6 +28,7 @@ _PG_init(void)
 {
 	account_init();
 	event_check_init();
+	statement_init();
 	event_store_init();
 	dirty_bucket_init();
 	import_init();
