@@ -328,7 +328,7 @@ read_all_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 		TimestampTz second = DatumGetTimestampTz(row_value(row, 2, &isnull));
 		int seconds = DatumGetInt16(row_value(row, 3, &isnull));
 
-		for (int i = 0; i < seconds; i++)
+		for (int i = 0; i < Min(seconds, SECS_PER_MINUTE); i++)
 			add_mark(work, row_place(row), second + i * USECS_PER_SEC);
 	}
 	SPI_freetuptable(SPI_tuptable);
