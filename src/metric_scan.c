@@ -556,6 +556,13 @@ take_bucket(uint64 row, void *argument)
 	rollup_row_read(row, 2, &rollup);
 	MemoryContextSwitchTo(context);
 
+	/* As of now every bucket holds: there may be many rows, with long groups, and none has to wait for the others. */
+	if (work->scan->as_of == NULL)
+	{
+		metric_total_add_cell(work->reading->items[place].total, &rollup.cell);
+		MemoryContextReset(work->row_context);
+		return;
+	}
 	if (work->node_count == work->node_capacity)
 	{
 		work->node_capacity *= 2;
