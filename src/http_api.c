@@ -233,6 +233,8 @@ read_object(HttpRequest *request, const char *name)
 	json = parse_json(text, GetDatabaseEncoding(), &fault);
 	if (json != NULL && !json_is_object(json))
 		fault = psprintf("must be a JSON object, not %s", json_document_kind(json));
+	if (fault != NULL && fault[strlen(fault) - 1] == '.')
+		fault = pnstrdup(fault, strlen(fault) - 1); /* faults are told with one of their own */
 	if (fault != NULL)
 		request->faults = fault_add(request->faults, name, fault);
 	return json;
@@ -501,6 +503,18 @@ find_route(HttpCall *call)
 					errhint("GET / describes the API.")));
 }
 
+/* So large an answer is a mistake, or an attack: numbers such as 1e131071 are short until they are written out. */
+#define MAX_ANSWER_BYTES ((Size) 256 * 1024 * 1024)
+
+static void
+require_moderate_size(const Jsonb *answer)
+{
+	if (json_written_size(&answer->root, VARSIZE(answer), MAX_ANSWER_BYTES) > MAX_ANSWER_BYTES)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("answer is too large"),
+						errdetail("It takes more than %d MB.", (int) (MAX_ANSWER_BYTES / (1024 * 1024))),
+						errhint("Ask for less: a shorter period, or fewer at a time.")));
+}
+
 /* Serves the request; the body is NULL for GET. */
 static Datum
 serve(FunctionCallInfo fcinfo, bytea *body)
@@ -518,6 +532,7 @@ serve(FunctionCallInfo fcinfo, bytea *body)
 	answer = route->handler(&call);
 	if (answer == NULL)
 		PG_RETURN_NULL();
+	require_moderate_size(answer);
 	http_set_status(route->status);
 	PG_RETURN_TEXT_P(cstring_to_text(JsonbToCString(NULL, &answer->root, VARSIZE(answer))));
 }

@@ -28,6 +28,7 @@
 #include "sql_query.h"
 #include "statement.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/rangetypes.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -290,7 +291,7 @@ question_set_parameters(MetricQuestion *question, Jsonb *parameters)
 {
 	if (parameters != NULL && question->metric.aggregation != METRIC_CUSTOM)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("usage metric has no parameters"),
-						errdetail("Only CUSTOM metrics have.")));
+						errdetail("Only CUSTOM metrics have parameters.")));
 	question->parameters = parameters;
 }
 
@@ -618,6 +619,8 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 	MetricTotal *totals;
 	EventText *customers;
 	MetricResult result;
+	MemoryContext row_context;
+	MemoryContext context;
 	int customer_count;
 
 	(void) ask(fcinfo, account_current(), 0, 2, &question);
@@ -644,16 +647,20 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 	metric_scan(&scan);
 
 	InitMaterializedSRF(fcinfo, 0);
+	row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
+	context = MemoryContextSwitchTo(row_context);
 	for (int i = 0; i < customer_count; i++)
 	{
 		Datum values[5];
 		bool nulls[5] = {0};
 
+		MemoryContextReset(row_context);
 		if (metric_total_events(&totals[i]) == 0)
 			continue;
 		values[0] = PointerGetDatum(cstring_to_text_with_len(customers[i].data, customers[i].length));
 		metric_total_result(&totals[i], &result);
 		put_result((ReturnSetInfo *) fcinfo->resultinfo, values, nulls, 1, &question.metric, &result);
 	}
+	MemoryContextSwitchTo(context);
 	return (Datum) 0;
 }

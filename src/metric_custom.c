@@ -88,6 +88,8 @@ static const char *const expression_settings[][2] = {
 	{"array_nulls", "on"},
 	{"extra_float_digits", "1"},
 	{"bytea_output", "hex"},
+	{"TimeZone", "UTC"}, /* age(timestamptz, timestamptz) */
+	{"quote_all_identifiers", "off"},
 };
 
 /* A parameter of an expression, with the value that it has unless it is given another. */

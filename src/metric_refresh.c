@@ -561,7 +561,10 @@ take_marks_of(const pg_uuid_t *account_id, EventText event_type, EventText alias
 		TimestampTz second = DatumGetTimestampTz(row_value(row, 1, &isnull));
 		int seconds = DatumGetInt16(row_value(row, 2, &isnull));
 
-		for (int i = 0; i < seconds; i++)
+		/* Roles that send events may also write a mark by hand, with anything in it. */
+		if (second < EVENT_TIME_START || second >= EVENT_TIME_END)
+			continue;
+		for (int i = 0; i < Min(seconds, SECS_PER_MINUTE); i++)
 			marks[mark_count++] = second + i * USECS_PER_SEC;
 	}
 	qsort(marks, mark_count, sizeof(TimestampTz), compare_timestamps);

@@ -345,7 +345,7 @@ read_all_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 		TimestampTz second = DatumGetTimestampTz(row_value(row, 2, &isnull));
 		int seconds = DatumGetInt16(row_value(row, 3, &isnull));
 
-		for (int i = 0; i < seconds; i++)
+		for (int i = 0; i < Min(seconds, SECS_PER_MINUTE); i++)
 			add_mark(work, row_place(row), second + i * USECS_PER_SEC);
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -584,6 +584,13 @@ take_bucket(uint64 row, void *argument)
 	rollup_row_read(row, 2, &rollup);
 	MemoryContextSwitchTo(context);
 
+	/* As of now every bucket holds: there may be many rows, with long groups, and none has to wait for the others. */
+	if (work->scan->as_of == NULL)
+	{
+		metric_total_add_cell(work->reading->items[place].total, &rollup.cell);
+		MemoryContextReset(work->row_context);
+		return;
+	}
 	if (work->node_count == work->node_capacity)
 	{
 		work->node_capacity *= 2;

@@ -35,7 +35,8 @@
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-#define INITIAL_CELLS 4
+/* Most totals have one: of a customer, of a step, of a group. */
+#define INITIAL_CELLS 1
 
 void
 metric_total_init(MetricTotal *total, const Metric *metric, MemoryContext context)
@@ -43,6 +44,7 @@ metric_total_init(MetricTotal *total, const Metric *metric, MemoryContext contex
 	total->metric = metric;
 	total->context = context;
 	total->cells = NULL;
+	total->long_groups = NULL;
 }
 
 /* Empties it; what it held is the context's to free. */
@@ -50,6 +52,7 @@ void
 metric_total_reset(MetricTotal *total)
 {
 	total->cells = NULL;
+	total->long_groups = NULL;
 }
 
 /* Keys -------------------------------------------------------------------- */
@@ -101,6 +104,29 @@ copy_text(EventText text)
 	return (EventText){copy, text.length};
 }
 
+/*
+ * The value of a group, in the total's memory.  A UNIQUE metric has a cell for each
+ * value in a group: those of a group with a long name share it.
+ */
+static EventText
+keep_group_value(MetricTotal *total, EventText group_key, EventText value)
+{
+	MetricCell *group;
+	bool found;
+
+	if (value.length <= MAX_KEY_TEXT || total->metric->aggregation != METRIC_UNIQUE)
+		return copy_text(value);
+	if (total->long_groups == NULL)
+		total->long_groups = metric_cells_create(total->context, INITIAL_CELLS, NULL);
+	group = metric_cells_insert(total->long_groups, group_key, &found);
+	if (!found)
+	{
+		group->key = copy_text(group_key);
+		group->group_value = copy_text(value);
+	}
+	return group->group_value;
+}
+
 /* The cell of the key; a new one is empty. */
 static MetricCell *
 find_cell(MetricTotal *total, EventText key, int group_key_length, EventText group_value)
@@ -117,7 +143,7 @@ find_cell(MetricTotal *total, EventText key, int group_key_length, EventText gro
 
 		cell->key = copy_text(key);
 		cell->group_key_length = group_key_length;
-		cell->group_value = copy_text(group_value);
+		cell->group_value = keep_group_value(total, (EventText){key.data, group_key_length}, group_value);
 		cell->event_count = cell->skipped_count = 0;
 		cell->value = NULL;
 		MemoryContextSwitchTo(context);
@@ -389,6 +415,7 @@ add_without_group(MetricTotal *total, const MetricCell *cell)
 
 	stripped.key = key_without_group(cell);
 	stripped.group_key_length = 0;
+	stripped.group_value = (EventText){NULL, 0};
 	metric_total_add_cell(total, &stripped);
 }
 

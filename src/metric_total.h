@@ -34,6 +34,7 @@ typedef struct MetricTotal
 	const Metric *metric;
 	MemoryContext context;
 	struct metric_cells_hash *cells;
+	struct metric_cells_hash *long_groups; /* cells share what these are called */
 } MetricTotal;
 
 /* A group of the result. */

@@ -72,10 +72,12 @@ value_text(const JsonbValue *value)
 	}
 }
 
+/* An event that was written by hand may have properties that are no object: those would be read as if they were. */
 static bool
 property(Jsonb *properties, EventText name, JsonbValue *value)
 {
-	return getKeyJsonValueFromContainer(&properties->root, name.data, name.length, value) != NULL;
+	return JB_ROOT_IS_OBJECT(properties) &&
+		   getKeyJsonValueFromContainer(&properties->root, name.data, name.length, value) != NULL;
 }
 
 static EventText
@@ -177,12 +179,24 @@ is_listed(const Jsonb *array, EventText text)
 	return false;
 }
 
+/* Filters have been checked, unless somebody has written the row by hand. */
+static void
+refuse_filters(const Metric *metric)
+{
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("invalid filters of the usage metric \"%.*s\"", metric->name.length, metric->name.data),
+					errhint("Update the metric.")));
+}
+
 static void
 make_filter(const Metric *metric, const JsonbValue *name, const JsonbValue *values, PropertyFilter *filter)
 {
 	JsonbContainer *array = values->val.binary.data;
-	int count = (int) JsonContainerSize(array);
+	int count;
 
+	if (values->type != jbvBinary || !JsonContainerIsArray(array))
+		refuse_filters(metric);
+	count = (int) JsonContainerSize(array);
 	filter->property = json_string(name);
 	filter->is_negated = is_listed(metric->properties_to_negate, filter->property);
 	filter->texts = palloc(sizeof(EventText) * Max(count, 1));
@@ -201,11 +215,15 @@ MetricMatcher *
 metric_matcher_make(const Metric *metric)
 {
 	MetricMatcher *matcher = palloc0(sizeof(MetricMatcher));
-	JsonbIterator *iterator = JsonbIteratorInit(&metric->property_filters->root);
+	JsonbIterator *iterator;
 	JsonbIteratorToken token;
 	JsonbValue name;
 	JsonbValue values;
 
+	if (!JB_ROOT_IS_OBJECT(metric->property_filters) ||
+		(metric->properties_to_negate != NULL && !JB_ROOT_IS_ARRAY(metric->properties_to_negate)))
+		refuse_filters(metric);
+	iterator = JsonbIteratorInit(&metric->property_filters->root);
 	matcher->metric = metric;
 	matcher->filters = palloc0(sizeof(PropertyFilter) * Max(JB_ROOT_COUNT(metric->property_filters), 1));
 	while ((token = JsonbIteratorNext(&iterator, &name, true)) != WJB_DONE)

@@ -84,6 +84,11 @@ RESET bytea_output;
 RESET standard_conforming_strings;
 RESET transform_null_equals;
 RESET escape_string_warning;
+SET timezone = 'America/New_York';
+SET quote_all_identifiers = on;
+SELECT written('extract(hour FROM age(max(event_timestamp), to_timestamp(1772000000)))'), written('length(quote_ident(max(customer_alias)))');
+RESET timezone;
+RESET quote_all_identifiers;
 
 -- an expression runs with the rights of whoever calculates it
 SELECT usage_events.create_account('others') AS other \gset
