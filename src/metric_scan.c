@@ -583,6 +583,13 @@ take_bucket(uint64 row, void *argument)
 	context = MemoryContextSwitchTo(work->row_context);
 	rollup_row_read(row, 2, &rollup);
 	MemoryContextSwitchTo(context);
+	if (work->scan->as_of == NULL)
+	{
+		/* It holds, whatever its other rows are. */
+		metric_total_add_cell(work->reading->items[place].total, &rollup.cell);
+		MemoryContextReset(work->row_context);
+		return;
+	}
 
 	/* As of now every bucket holds: there may be many rows, with long groups, and none has to wait for the others. */
 	if (work->scan->as_of == NULL)

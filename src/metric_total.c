@@ -495,13 +495,16 @@ make_groups(const MetricTotal *total, MetricResult *result)
 void
 metric_total_result(const MetricTotal *total, MetricResult *result)
 {
-	MetricTotal whole;
+	MetricTotal whole = *total;
 	ListCell *item;
 
 	memset(result, 0, sizeof(MetricResult));
-	metric_total_init(&whole, total->metric, CurrentMemoryContext);
-	foreach(item, metric_total_cells(total))
-		add_without_group(&whole, lfirst(item));
+	if (total->metric->is_grouped)
+	{
+		metric_total_init(&whole, total->metric, CurrentMemoryContext);
+		foreach(item, metric_total_cells(total))
+			add_without_group(&whole, lfirst(item));
+	}
 	foreach(item, metric_total_cells(&whole))
 	{
 		const MetricCell *cell = lfirst(item);
