@@ -24,6 +24,7 @@
 #include "statement.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -225,7 +226,7 @@ events_of_side(SqlQuery *query, const Side *side, const char *table, TimestampTz
 {
 	EventText type = side->question.metric.event_type;
 
-	return psprintf("SELECT customer_event_id, id, event_properties FROM usage_events.%s"
+	return psprintf("SELECT customer_event_id, id, event_timestamp, event_properties FROM usage_events.%s"
 					" WHERE account_id OPERATOR(pg_catalog.=) %s AND customer_alias OPERATOR(pg_catalog.=) ANY (%s)"
 					" AND event_timestamp OPERATOR(pg_catalog.>=) %s AND event_timestamp OPERATOR(pg_catalog.<) %s"
 					" AND event_type OPERATOR(pg_catalog.=) %s AND %s",
@@ -243,73 +244,114 @@ enum
 {
 	CHANGE_CUSTOMER_EVENT_ID = 1,
 	CHANGE_OLD_ID,
+	CHANGE_OLD_TIMESTAMP,
 	CHANGE_OLD_PROPERTIES,
 	CHANGE_CURRENT_ID,
-	CHANGE_IS_ASKED_FOR,
+	CHANGE_NEW_TIMESTAMP,
 	CHANGE_NEW_PROPERTIES
 };
 
 /*
- * Runs the statement that finds the events that may make a difference.  Where the
- * definition is another, or the customers' aliases are, that is all of them.
+ * Puts together the statement that finds the events that may make a difference.  Where
+ * the definition is another, or the customers' aliases are, that is all of them.
  */
 static void
-find_changes(const Side *then, const Side *now, TimestampTz start, TimestampTz end, const pg_uuid_t *since)
+find_changes(SqlQuery *query, const Side *then, const Side *now, TimestampTz start, TimestampTz end,
+			 const pg_uuid_t *since)
 {
 	bool is_same = is_same_question(then, now);
 	const char *known;
 	const char *old_events;
 	const char *new_events;
-	SqlQuery query;
 
-	sql_query_init(&query);
-	known = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(since));
-	new_events = events_of_side(&query, now, "event", start, end,
+	sql_query_init(query);
+	known = sql_query_argument(query, UUIDOID, UUIDPGetDatum(since));
+	new_events = events_of_side(query, now, "event", start, end,
 								is_same ? psprintf("id OPERATOR(pg_catalog.>=) %s", known) : "true");
-	old_events = "SELECT NULL::pg_catalog.text AS customer_event_id, NULL::pg_catalog.uuid AS id,"
-				 " NULL::pg_catalog.jsonb AS event_properties WHERE false";
+	old_events =
+		"SELECT NULL::pg_catalog.text AS customer_event_id, NULL::pg_catalog.uuid AS id,"
+		" NULL::pg_catalog.timestamptz AS event_timestamp, NULL::pg_catalog.jsonb AS event_properties WHERE false";
 	if (then->exists)
-		old_events = events_of_side(&query, then, "superseded_event", start, end,
+		old_events = events_of_side(query, then, "superseded_event", start, end,
 									psprintf("superseded_by OPERATOR(pg_catalog.>=) %s"
 											 " AND id OPERATOR(pg_catalog.<) %s",
 											 known, known));
 	if (then->exists && !is_same)
-		old_events = psprintf("%s UNION ALL %s", old_events,
-							  events_of_side(&query, then, "event", start, end,
-											 psprintf("id OPERATOR(pg_catalog.<) %s", known)));
-	sql_query_append(&query,
-					 "SELECT COALESCE(old.customer_event_id, new.customer_event_id), old.id, old.event_properties,"
-					 " current.id, new.id IS NOT NULL, new.event_properties"
+		old_events =
+			psprintf("%s UNION ALL %s", old_events,
+					 events_of_side(query, then, "event", start, end, psprintf("id OPERATOR(pg_catalog.<) %s", known)));
+	sql_query_append(query,
+					 "SELECT COALESCE(old.customer_event_id, new.customer_event_id), old.id,"
+					 " old.event_timestamp, old.event_properties, current.id, new.event_timestamp, new.event_properties"
 					 " FROM (%s) AS old FULL JOIN (%s) AS new"
 					 " ON old.customer_event_id OPERATOR(pg_catalog.=) new.customer_event_id"
 					 " JOIN usage_events.event AS current ON current.account_id OPERATOR(pg_catalog.=) %s"
 					 " AND current.customer_event_id OPERATOR(pg_catalog.=)"
 					 " COALESCE(old.customer_event_id, new.customer_event_id) ORDER BY current.id",
 					 old_events, new_events,
-					 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&now->question.metric.account_id)));
-	sql_query_execute(&query);
+					 sql_query_argument(query, UUIDOID, UUIDPGetDatum(&now->question.metric.account_id)));
 }
 
-/* What a version of an event adds to the metric; NULL if it does not count. */
-static Numeric
-value_of(const MetricMatcher *matcher, uint64 row, int column)
+/* What a version of an event is to the metric. */
+typedef struct Contribution
 {
-	bool isnull;
-	Datum properties = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+	bool counts;
 	MetricValue value;
+	TimestampTz timestamp;
+} Contribution;
 
-	if (isnull || matcher == NULL ||
-		metric_value_read(matcher, DatumGetJsonbP(properties), false, &value) != METRIC_COUNTS)
+static Contribution
+read_contribution(const MetricMatcher *matcher, uint64 row, int timestamp_column)
+{
+	Contribution contribution = {0};
+	bool isnull;
+	Datum timestamp = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, timestamp_column, &isnull);
+	Datum properties;
+
+	if (isnull || matcher == NULL)
+		return contribution;
+	properties = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, timestamp_column + 1, &isnull);
+	contribution.timestamp = DatumGetTimestampTz(timestamp);
+	contribution.counts =
+		metric_value_read(matcher, DatumGetJsonbP(properties), false, &contribution.value) == METRIC_COUNTS;
+	return contribution;
+}
+
+/* NULL if it does not count; 1 where no numbers are aggregated. */
+static Numeric
+contributed_number(const Contribution *contribution)
+{
+	if (!contribution->counts)
 		return NULL;
-	return value.number != NULL ? value.number : int64_to_numeric(1);
+	return contribution->value.number != NULL ? contribution->value.number : int64_to_numeric(1);
 }
 
 static bool
-is_same_value(Numeric a, Numeric b)
+is_same_number(Numeric a, Numeric b)
 {
 	if (a == NULL || b == NULL)
 		return a == b;
 	return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
+static bool
+is_same_text(EventText a, EventText b)
+{
+	if (a.data == NULL || b.data == NULL)
+		return a.data == b.data;
+	return text_equal(a, b);
+}
+
+/* Whether both make the same of the metric: in number, value, group and, where the latest counts, time. */
+static bool
+is_same_contribution(const Metric *metric, const Contribution *a, const Contribution *b)
+{
+	if (a->counts != b->counts)
+		return false;
+	return !a->counts ||
+		   (is_same_number(a->value.number, b->value.number) && is_same_text(a->value.unique, b->value.unique) &&
+			is_same_text(a->value.group, b->value.group) &&
+			(metric->aggregation != METRIC_LATEST || a->timestamp == b->timestamp));
 }
 
 static void
@@ -334,6 +376,29 @@ put_change(ReturnSetInfo *result_set, uint64 row, Numeric old_value, Numeric new
 	tuplestore_putvalues(result_set->setResult, result_set->setDesc, values, nulls);
 }
 
+typedef struct ChangesWork
+{
+	ReturnSetInfo *result_set;
+	const Metric *metric;
+	const MetricMatcher *old_matcher;
+	const MetricMatcher *new_matcher;
+	MemoryContext row_context;
+} ChangesWork;
+
+static void
+take_change(uint64 row, void *argument)
+{
+	ChangesWork *work = argument;
+	MemoryContext context = MemoryContextSwitchTo(work->row_context);
+	Contribution old = read_contribution(work->old_matcher, row, CHANGE_OLD_TIMESTAMP);
+	Contribution new = read_contribution(work->new_matcher, row, CHANGE_NEW_TIMESTAMP);
+
+	if (!is_same_contribution(work->metric, &old, &new))
+		put_change(work->result_set, row, contributed_number(&old), contributed_number(&new));
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(work->row_context);
+}
+
 /* usage_metric_changes(metric_id uuid, customer_aliases text[], period tstzrange, since timestamptz) */
 PG_FUNCTION_INFO_V1(usage_metric_changes);
 Datum
@@ -349,8 +414,8 @@ usage_metric_changes(PG_FUNCTION_ARGS)
 	pg_uuid_t since_id;
 	Side then;
 	Side now;
-	const MetricMatcher *old_matcher;
-	const MetricMatcher *new_matcher;
+	ChangesWork work;
+	SqlQuery query;
 
 	metric_period_argument(fcinfo, 2, &start, &end);
 	since = metric_as_of_argument(fcinfo, 3, &since_timestamp);
@@ -364,19 +429,14 @@ usage_metric_changes(PG_FUNCTION_ARGS)
 	event_id_after(&since_id, since != NULL ? *since : EVENT_TIME_END);
 
 	InitMaterializedSRF(fcinfo, 0);
-	old_matcher = then.exists ? metric_matcher_make(&then.question.metric) : NULL;
-	new_matcher = metric_matcher_make(&now.question.metric);
+	work.result_set = (ReturnSetInfo *) fcinfo->resultinfo;
+	work.metric = &now.question.metric;
+	work.old_matcher = then.exists ? metric_matcher_make(&then.question.metric) : NULL;
+	work.new_matcher = metric_matcher_make(&now.question.metric);
 	SPI_connect();
-	find_changes(&then, &now, start, end, &since_id);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		Numeric old_value = value_of(old_matcher, row, CHANGE_OLD_PROPERTIES);
-		Numeric new_value = value_of(new_matcher, row, CHANGE_NEW_PROPERTIES);
-
-		CHECK_FOR_INTERRUPTS();
-		if (!is_same_value(old_value, new_value))
-			put_change((ReturnSetInfo *) fcinfo->resultinfo, row, old_value, new_value);
-	}
+	work.row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
+	find_changes(&query, &then, &now, start, end, &since_id);
+	sql_query_each_row(&query, take_change, &work);
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -419,6 +419,31 @@ refresh_children(const AliasRefresh *refresh, BucketLevel level, TimestampTz buc
 	}
 }
 
+/*
+ * Whether the parts of a bucket would have nearly as many rows as there are
+ * events: groups, or values, that hardly repeat.  It is read from the events then.
+ */
+static bool
+has_many_cells(const AliasRefresh *refresh, TimestampTz start, TimestampTz end)
+{
+	const Metric *metric = refresh->metric;
+	MemoryContext work_context;
+	MemoryContext context;
+	MetricTotal total;
+	bool result;
+
+	if (!metric->is_grouped && metric->aggregation != METRIC_UNIQUE)
+		return false;
+	work_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric cells", ALLOCSET_DEFAULT_SIZES);
+	context = MemoryContextSwitchTo(work_context);
+	metric_total_init(&total, metric, work_context);
+	add_events(refresh, start, end, &total);
+	result = metric_total_cell_count(&total) * 2 > metric_total_events(&total);
+	MemoryContextSwitchTo(context);
+	MemoryContextDelete(work_context);
+	return result;
+}
+
 /* Writes the bucket as its total is now. */
 static void
 write_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, RollupNode before, bool is_branch,
@@ -447,7 +472,8 @@ refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucke
 	MemoryContext context = MemoryContextSwitchTo(work_context);
 	TimestampTz end = bucket_end(bucket, level);
 	RollupNode before = changes.all ? ROLLUP_ABSENT : rollup_find(metric, refresh->alias, level, bucket);
-	bool is_branch = before == ROLLUP_BRANCH || (level < refresh->deepest && has_many_events(refresh, bucket, end));
+	bool is_branch = before == ROLLUP_BRANCH || (level < refresh->deepest && has_many_events(refresh, bucket, end) &&
+												 !has_many_cells(refresh, bucket, end));
 	MetricTotal bucket_total;
 
 	CHECK_FOR_INTERRUPTS();
@@ -897,7 +923,8 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps)
 	read_running_transactions(&transactions);
 	if (has_metrics(account_id) && (steps = restart_where_needed(account_id)) >= 0)
 	{
-		steps += refresh_marked(account_id, max_steps - steps);
+		/* Where there are new metrics, marks leave them a share of the steps. */
+		steps += refresh_marked(account_id, new_metrics == NIL ? max_steps - steps : (max_steps - steps + 1) / 2);
 		steps += build_new_metrics(account_id, new_metrics, &transactions, max_steps - steps);
 		if (steps < max_steps)
 			steps += delete_orphans(account_id);

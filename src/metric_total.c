@@ -340,6 +340,12 @@ metric_total_cells(const MetricTotal *total)
 	return cells;
 }
 
+int64
+metric_total_cell_count(const MetricTotal *total)
+{
+	return list_length(metric_total_cells(total));
+}
+
 /* How many events it has, skipped ones too. */
 int64
 metric_total_events(const MetricTotal *total)

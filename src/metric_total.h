@@ -63,6 +63,7 @@ extern void metric_total_add_event(MetricTotal *total, const MetricMatcher *matc
 								   TimestampTz timestamp, Jsonb *properties);
 extern void metric_total_add_cell(MetricTotal *total, const MetricCell *cell);
 extern void metric_total_add(MetricTotal *total, const MetricTotal *other);
+extern int64 metric_total_cell_count(const MetricTotal *total);
 extern int64 metric_total_events(const MetricTotal *total);
 extern List *metric_total_cells(const MetricTotal *total);
 extern void metric_total_result(const MetricTotal *total, MetricResult *result);

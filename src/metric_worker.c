@@ -35,6 +35,9 @@
 /* Steps in a transaction: few, so that what it locks and keeps from vacuum is soon free again. */
 #define REFRESH "SELECT usage_events.refresh_rollups(max_steps => 100)"
 
+/* So many transactions for a database, before the next has its turn. */
+#define MAX_REFRESHES 100
+
 static int refresh_interval = 10;
 static char *refresh_databases = NULL;
 
@@ -241,6 +244,6 @@ usage_events_refresh(Datum database)
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
 	/* Whatever the database has as its default: each statement needs its own snapshot. */
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_SESSION);
-	while (refresh_once() > 0)
+	for (int i = 0; i < MAX_REFRESHES && refresh_once() > 0; i++)
 		reload_if_asked();
 }

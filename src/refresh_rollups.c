@@ -6,10 +6,13 @@
 
 #include "account.h"
 #include "catalog/pg_type.h"
+#include "event_id.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "metric_refresh.h"
 #include "statement.h"
+#include "subtransaction.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 /* Row-level security shows ordinary roles their own account alone. */
@@ -53,6 +56,49 @@ refresh_account(const pg_uuid_t *account_id, int64 max_steps)
 	return steps;
 }
 
+typedef struct RefreshWork
+{
+	const pg_uuid_t *account_id;
+	int64 max_steps;
+	int64 steps;
+} RefreshWork;
+
+static void
+refresh_work(void *argument)
+{
+	RefreshWork *work = argument;
+
+	work->steps = refresh_account(work->account_id, work->max_steps);
+}
+
+/* Whether the error ends the whole call: somebody has ended it, or the server is in trouble. */
+static bool
+is_of_the_call(const ErrorData *error)
+{
+	int category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	return category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES ||
+		   error->sqlerrcode == ERRCODE_ACTIVE_SQL_TRANSACTION || error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE;
+}
+
+/* An account's error is a warning, and the others' refreshes go on. */
+static int64
+try_account(const pg_uuid_t *account_id, int64 max_steps)
+{
+	RefreshWork work = {account_id, max_steps, 0};
+	ErrorData *error = subtransaction_try(refresh_work, &work);
+	char id[EVENT_ID_TEXT_LENGTH + 1];
+
+	if (error == NULL)
+		return work.steps;
+	if (is_of_the_call(error))
+		ReThrowError(error);
+	event_id_to_text(account_id, id);
+	ereport(WARNING, (errcode(error->sqlerrcode), errmsg("could not refresh the rollups of account \"%s\"", id),
+					  errdetail_internal("%s", error->message)));
+	return 0;
+}
+
 /* usage_events.refresh_rollups(account_id uuid, max_steps integer) */
 PG_FUNCTION_INFO_V1(refresh_rollups);
 Datum
@@ -61,6 +107,7 @@ refresh_rollups(PG_FUNCTION_ARGS)
 	int64 max_steps;
 	int64 steps = 0;
 	AccountList accounts;
+	uint32 first;
 
 	if (PG_ARGISNULL(1) || PG_GETARG_INT32(1) < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_steps must be 1 or more")));
@@ -69,8 +116,15 @@ refresh_rollups(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(0))
 		PG_RETURN_INT64(refresh_account(PG_GETARG_UUID_P(0), max_steps));
 
+	/* From another account on each time: one that always has work must not keep the others from theirs. */
 	accounts = visible_accounts();
+	first = accounts.count > 1 ? (uint32) GetCurrentTimestamp() % accounts.count : 0;
 	for (int i = 0; i < accounts.count && steps < max_steps; i++)
-		steps += refresh_account(&accounts.ids[i], max_steps - steps);
+	{
+		const pg_uuid_t *account_id = &accounts.ids[(first + i) % accounts.count];
+
+		steps +=
+			accounts.count == 1 ? refresh_account(account_id, max_steps) : try_account(account_id, max_steps - steps);
+	}
 	PG_RETURN_INT64(steps);
 }

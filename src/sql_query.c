@@ -11,6 +11,7 @@
 #include "sql_query.h"
 
 #include "executor/spi.h"
+#include "statement.h"
 
 void
 sql_query_init(SqlQuery *query)
@@ -55,4 +56,13 @@ sql_query_execute(SqlQuery *query)
 
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "could not execute \"%s\": %s", query->sql.data, SPI_result_code_string(result));
+}
+
+/* Runs a statement whose result may be long, and hands out its rows: row numbers as in SPI_tuptable. */
+void
+sql_query_each_row(SqlQuery *query, void (*take_row)(uint64 row, void *argument), void *argument)
+{
+	statement_fetch_rows(SPI_cursor_open_with_args(NULL, query->sql.data, query->argument_count, query->argument_types,
+												   query->arguments, NULL, true, 0),
+						 take_row, argument);
 }

@@ -21,5 +21,6 @@ extern void sql_query_init(SqlQuery *query);
 extern void sql_query_append(SqlQuery *query, const char *format, ...) pg_attribute_printf(2, 3);
 extern const char *sql_query_argument(SqlQuery *query, Oid type, Datum value);
 extern void sql_query_execute(SqlQuery *query);
+extern void sql_query_each_row(SqlQuery *query, void (*take_row)(uint64 row, void *argument), void *argument);
 
 #endif /* USAGE_EVENTS_SQL_QUERY_H */

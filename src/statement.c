@@ -97,6 +97,13 @@ statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint
 	if (statement->plan == NULL || (statement->running == 0 && is_outdated(statement)))
 		plan_statement(statement);
 	portal = SPI_cursor_open(NULL, statement->plan, arguments, NULL, statement->read_only);
+	statement_fetch_rows(portal, take_row, argument);
+}
+
+/* Hands out the rows of a cursor, and closes it. */
+void
+statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument), void *argument)
+{
 	for (;;)
 	{
 		SPITupleTable *rows;
