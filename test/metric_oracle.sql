@@ -67,7 +67,7 @@ CREATE FUNCTION oracle.aliases_of(account uuid, entries text[], as_of timestampt
 	SELECT array_agg(DISTINCT alias) FROM (
 		SELECT entry FROM unnest(entries) AS entry
 		UNION ALL
-		SELECT value FROM mapping WHERE customer_id = ANY (entries) AND customer_id NOT IN (SELECT value FROM mapping)) AS a(alias)
+		SELECT value FROM mapping WHERE customer_id = ANY (entries) AND customer_id NOT IN (SELECT value FROM mapping WHERE value <> customer_id)) AS a(alias)
 $$;
 
 -- Events --------------------------------------------------------------------
