@@ -47,18 +47,11 @@ typedef struct Mark
 	int seconds;
 } Mark;
 
-#define MARK_COLUMNS "account_id, event_type, customer_alias, bucket, marked_at, seconds"
-#define INSERT_MARKS \
-	"INSERT INTO usage_events.dirty_bucket (" MARK_COLUMNS ")" \
-	" SELECT $1, m.event_type, m.customer_alias, m.bucket, $5, m.seconds" \
-	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($6))" \
-	" AS m(event_type, customer_alias, bucket, seconds)"
-#define MARK_TYPES UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, INT2ARRAYOID
-
 static Statement insert_marks = {
-	.sql = INSERT_MARKS,
+	.sql = "INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
+		   " SELECT $1, pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), $5, pg_catalog.unnest($6)",
 	.argument_count = 6,
-	.argument_types = {MARK_TYPES},
+	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, INT2ARRAYOID},
 };
 
 static Statement read_types = {
