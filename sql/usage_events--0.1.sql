@@ -342,7 +342,7 @@ CREATE INDEX dirty_bucket_idx ON usage_events.dirty_bucket (account_id, event_ty
 COMMENT ON TABLE usage_events.dirty_bucket IS 'Seconds and minutes whose events were changed since they were rolled up: rollups that contain them are not used until they are refreshed';
 COMMENT ON COLUMN usage_events.dirty_bucket.account_id IS 'The account whose events they are';
 COMMENT ON COLUMN usage_events.dirty_bucket.event_type IS 'Type of the events; empty in the row that says that marks are kept';
-COMMENT ON COLUMN usage_events.dirty_bucket.customer_alias IS 'The alias that the events have, or had';
+COMMENT ON COLUMN usage_events.dirty_bucket.customer_alias IS 'The alias that the events have, or had; empty: those of all customers';
 COMMENT ON COLUMN usage_events.dirty_bucket.bucket IS 'Begin of the second, or minute';
 COMMENT ON COLUMN usage_events.dirty_bucket.marked_at IS 'When it was marked';
 COMMENT ON COLUMN usage_events.dirty_bucket.seconds IS '1, or 60: so many seconds are marked';

@@ -36,6 +36,9 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+/* A minute in which so many customers of a batch have events is marked for all. */
+#define COMMON_CUSTOMERS 4
+
 /* A minute with fewer events in each of its seconds is marked as a whole. */
 #define DENSE_EVENTS 8
 
@@ -45,6 +48,7 @@ typedef struct Mark
 	EventText customer_alias;
 	TimestampTz bucket;
 	int seconds;
+	bool is_dense; /* its customer has many events in its minute */
 } Mark;
 
 static Statement insert_marks = {
@@ -191,7 +195,7 @@ dirty_bucket_of(const UsageEvent *event)
 static Mark
 mark_of(const UsageEvent *event)
 {
-	return (Mark){event->event_type, event->customer_alias, dirty_bucket_of(event), 1};
+	return (Mark){event->event_type, event->customer_alias, dirty_bucket_of(event), 1, false};
 }
 
 static int
@@ -248,6 +252,53 @@ condense(Mark *marks, int count)
 			marks[kept_before].bucket = bucket_start(marks[kept_before].bucket, BUCKET_MINUTE);
 			marks[kept_before].seconds = SECS_PER_MINUTE;
 		}
+		for (int i = kept_before; i < kept; i++)
+			marks[i].is_dense = last - first >= DENSE_EVENTS;
+		first = last;
+	}
+	return kept;
+}
+
+/* By type and minute. */
+static int
+compare_minutes(const void *a, const void *b)
+{
+	const Mark *first = a;
+	const Mark *second = b;
+	int result = compare_texts(first->event_type, second->event_type);
+	TimestampTz first_minute = bucket_start(first->bucket, BUCKET_MINUTE);
+	TimestampTz second_minute = bucket_start(second->bucket, BUCKET_MINUTE);
+
+	return result != 0 ? result : (first_minute > second_minute) - (first_minute < second_minute);
+}
+
+/*
+ * Makes condensed marks of new versions fewer still: a minute in which many customers
+ * have events has one mark for all, unless one of them has many there.
+ */
+static int
+make_common(Mark *marks, int count)
+{
+	int kept = 0;
+
+	qsort(marks, count, sizeof(Mark), compare_minutes);
+	for (int first = 0; first < count;)
+	{
+		bool is_dense = false;
+		int last = first;
+
+		for (; last < count && compare_minutes(&marks[first], &marks[last]) == 0; last++)
+			is_dense = is_dense || marks[last].is_dense;
+		if (last - first >= COMMON_CUSTOMERS && !is_dense)
+			marks[kept++] = (Mark){.event_type = marks[first].event_type,
+								   .customer_alias = {"", 0},
+								   .bucket = bucket_start(marks[first].bucket, BUCKET_MINUTE),
+								   .seconds = SECS_PER_MINUTE};
+		else
+		{
+			for (int i = first; i < last; i++)
+				marks[kept++] = marks[i];
+		}
 		first = last;
 	}
 	return kept;
@@ -278,39 +329,61 @@ insert_many(const pg_uuid_t *account_id, const Mark *marks, int count)
 	statement_execute(&insert_marks, arguments, NULL);
 }
 
-/* Marks what the puts have changed; the caller is connected to SPI. */
+/* Adds a mark, if the type is marked; `last` remembers the last type that was asked for. */
+typedef struct LastType
+{
+	EventText type;
+	bool is_marked;
+} LastType;
+
+static void
+add_mark(const pg_uuid_t *account_id, const UsageEvent *event, LastType *last, Mark *marks, int *count)
+{
+	if (last->type.data == NULL || compare_texts(event->event_type, last->type) != 0)
+	{
+		last->type = event->event_type;
+		last->is_marked = dirty_bucket_is_marked(account_id, event->event_type);
+	}
+	if (last->is_marked)
+		marks[(*count)++] = mark_of(event);
+}
+
+static int
+sort_and_condense(Mark *marks, int count)
+{
+	if (count > 1)
+		qsort(marks, count, sizeof(Mark), compare_marks);
+	return condense(marks, count);
+}
+
+/*
+ * Marks what the puts have changed; the caller is connected to SPI.  Versions that
+ * were replaced are marked for their own customers: a mark for all is for those who have events
+ * there when it is taken away.
+ */
 void
 dirty_bucket_mark(const pg_uuid_t *account_id, const EventPut *puts, int count)
 {
 	Mark *marks = palloc_extended(sizeof(Mark) * 2 * count, MCXT_ALLOC_HUGE);
-	EventText last_type = {NULL, 0};
-	bool last_is_marked = false;
-	int mark_count = 0;
-	int kept = 0;
+	LastType last = {{NULL, 0}, false};
+	int new_count = 0;
+	int replaced_count = 0;
 
 	for (int i = 0; i < count; i++)
 	{
 		if ((puts[i].outcome == EVENT_CREATED || puts[i].outcome == EVENT_SUPERSEDED) && !puts[i].is_marked)
-			marks[mark_count++] = mark_of(&puts[i].event);
+			add_mark(account_id, &puts[i].event, &last, marks, &new_count);
+	}
+	new_count = sort_and_condense(marks, new_count);
+	if (new_count >= COMMON_CUSTOMERS)
+		new_count = make_common(marks, new_count);
+	for (int i = 0; i < count; i++)
+	{
 		if (puts[i].superseded != NULL)
-			marks[mark_count++] = mark_of(puts[i].superseded);
+			add_mark(account_id, puts[i].superseded, &last, marks + new_count, &replaced_count);
 	}
-	for (int i = 0; i < mark_count; i++)
-	{
-		bool is_same_type = i > 0 && compare_texts(marks[i].event_type, last_type) == 0;
-
-		last_type = marks[i].event_type;
-		if (!is_same_type)
-			last_is_marked = dirty_bucket_is_marked(account_id, last_type);
-		if (last_is_marked)
-			marks[kept++] = marks[i];
-	}
-	if (kept > 1)
-	{
-		qsort(marks, kept, sizeof(Mark), compare_marks);
-		kept = condense(marks, kept);
-	}
-	if (kept > 0)
-		insert_many(account_id, marks, kept);
+	replaced_count = sort_and_condense(marks + new_count, replaced_count);
+	if (new_count + replaced_count > 0)
+		insert_many(account_id, marks, new_count + replaced_count);
 	pfree(marks);
 }

@@ -146,6 +146,28 @@ static Statement take_marks = {
 	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
 };
 
+/* Marks of all customers, of a type. */
+static Statement take_common_marks = {
+	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND event_type OPERATOR(pg_catalog.=) $2 AND customer_alias OPERATOR(pg_catalog.=) '' RETURNING bucket",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTOID},
+};
+
+/* In their place, marks of those customers who have events in these minutes. */
+static Statement insert_marks_of_customers = {
+	.sql =
+		"INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
+		" SELECT $1, $2, e.customer_alias, d.bucket, $4, 60::smallint"
+		" FROM (SELECT DISTINCT bucket FROM pg_catalog.unnest($3) AS b(bucket)) AS d"
+		" CROSS JOIN LATERAL (SELECT DISTINCT customer_alias FROM usage_events.event"
+		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_timestamp OPERATOR(pg_catalog.>=) d.bucket"
+		" AND event_timestamp OPERATOR(pg_catalog.<) (d.bucket OPERATOR(pg_catalog.+) '1 minute'::pg_catalog.interval)"
+		" AND pg_catalog.texteq(event_type, $2) OFFSET 0) AS e",
+	.argument_count = 4,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID},
+};
+
 #define METRIC_JOIN \
 	" FROM usage_events.metric AS m JOIN usage_events.metric_progress AS p" \
 	" ON p.account_id OPERATOR(pg_catalog.=) m.account_id" \
@@ -620,6 +642,36 @@ read_metrics(const pg_uuid_t *account_id)
 	return metrics;
 }
 
+/*
+ * Turns the marks of all customers into those of the ones concerned: who has events in
+ * such a minute.  Who had one that is gone from it was marked when it went.
+ */
+static void
+divide_common_marks(const pg_uuid_t *account_id, EventText event_type)
+{
+	Datum *buckets;
+	int count;
+	int nest_level;
+
+	statement_execute(&take_common_marks, (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type)}, NULL);
+	count = (int) SPI_processed;
+	if (count == 0)
+		return;
+	buckets = palloc(sizeof(Datum) * count);
+	for (int row = 0; row < count; row++)
+	{
+		bool isnull;
+
+		buckets[row] = row_value(row, 1, &isnull);
+	}
+	nest_level = statement_use_any_index();
+	statement_execute(&insert_marks_of_customers,
+					  (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type),
+								statement_timestamp_array(buckets, count), TimestampTzGetDatum(GetCurrentTimestamp())},
+					  NULL);
+	statement_use_indexes_end(nest_level);
+}
+
 static void
 refresh_marked_alias(const pg_uuid_t *account_id, EventText event_type, EventText alias)
 {
@@ -675,7 +727,10 @@ refresh_marked(const pg_uuid_t *account_id, int64 max_steps)
 		SPI_freetuptable(SPI_tuptable);
 		if (found && try_lock_type(account_id, event_type, false) && try_lock_alias(account_id, event_type, alias))
 		{
-			refresh_marked_alias(account_id, event_type, alias);
+			if (alias.length == 0)
+				divide_common_marks(account_id, event_type);
+			else
+				refresh_marked_alias(account_id, event_type, alias);
 			steps++;
 		}
 		MemoryContextSwitchTo(context);

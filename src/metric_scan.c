@@ -63,6 +63,8 @@ typedef struct ScanWork
 	Mark *marks;               /* sorted */
 	int mark_count;
 	int mark_capacity;
+	TimestampTz *common_marks; /* seconds that are marked for all aliases; sorted, each once */
+	int common_count;
 	Intervals raw;      /* to be read from the events */
 	bool *is_rolled_up; /* of each alias */
 	bool reads_all;     /* aliases that are not rolled up are read all together */
@@ -94,6 +96,18 @@ static Statement read_marks = {
 	.read_only = true,
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+/* Of all customers. */
+static Statement read_common_marks = {
+	.sql = "SELECT d.bucket, pg_catalog.max(d.seconds) FROM usage_events.dirty_bucket AS d"
+		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) ''"
+		   " AND d.bucket OPERATOR(pg_catalog.>=) $3 AND d.bucket OPERATOR(pg_catalog.<) $4"
+		   " GROUP BY d.bucket",
+	.read_only = true,
+	.argument_count = 4,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
 /* Versions that were current as of $3, and are not now. */
@@ -324,11 +338,101 @@ first_mark(const ScanWork *work, int alias, TimestampTz from)
 	return low;
 }
 
-/* Whether the mark of that place is one of the alias, before that moment. */
-static bool
-is_mark_before(const ScanWork *work, int place, int alias, TimestampTz end)
+/* The place of the first common mark at or after that moment. */
+static int
+first_common_mark(const ScanWork *work, TimestampTz from)
 {
-	return place < work->mark_count && work->marks[place].alias == alias && work->marks[place].second < end;
+	int low = 0;
+	int high = work->common_count;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (work->common_marks[middle] < from)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* A place among the marks of an alias. */
+typedef struct MarkPlace
+{
+	int alias;
+	int own;
+	int common;
+} MarkPlace;
+
+/* Before the first mark whose second ends after that moment. */
+static MarkPlace
+mark_place(const ScanWork *work, int alias, TimestampTz moment)
+{
+	TimestampTz second = bucket_start(moment, BUCKET_SECOND);
+
+	return (MarkPlace){alias, first_mark(work, alias, second), first_common_mark(work, second)};
+}
+
+/* The next second that is marked; false if there is none before the end. */
+static bool
+next_mark(const ScanWork *work, const MarkPlace *place, TimestampTz end, TimestampTz *second)
+{
+	*second = DT_NOEND;
+	if (place->own < work->mark_count && work->marks[place->own].alias == place->alias)
+		*second = work->marks[place->own].second;
+	if (place->common < work->common_count)
+		*second = Min(*second, work->common_marks[place->common]);
+	return *second < end;
+}
+
+/* Goes beyond the marks before that moment. */
+static void
+skip_marks(const ScanWork *work, MarkPlace *place, TimestampTz moment)
+{
+	while (place->own < work->mark_count && work->marks[place->own].alias == place->alias &&
+		   work->marks[place->own].second < moment)
+		place->own++;
+	while (place->common < work->common_count && work->common_marks[place->common] < moment)
+		place->common++;
+}
+
+static int
+compare_timestamps(const void *a, const void *b)
+{
+	TimestampTz first = *(const TimestampTz *) a;
+	TimestampTz second = *(const TimestampTz *) b;
+
+	return (first > second) - (first < second);
+}
+
+static void
+read_all_common_marks(ScanWork *work, TimestampTz start, TimestampTz end)
+{
+	int count = 0;
+
+	statement_execute(&read_common_marks,
+					  (Datum[]){UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work),
+								TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
+					  NULL);
+	work->common_marks =
+		palloc_extended(sizeof(TimestampTz) * Max(SPI_processed * SECS_PER_MINUTE, 1), MCXT_ALLOC_HUGE);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool isnull;
+		TimestampTz second = DatumGetTimestampTz(row_value(row, 1, &isnull));
+		int seconds = DatumGetInt16(row_value(row, 2, &isnull));
+
+		for (int i = 0; i < Min(seconds, SECS_PER_MINUTE); i++)
+			work->common_marks[count++] = bucket_start(second, BUCKET_SECOND) + i * USECS_PER_SEC;
+	}
+	SPI_freetuptable(SPI_tuptable);
+	qsort(work->common_marks, count, sizeof(TimestampTz), compare_timestamps);
+	for (int i = 0; i < count; i++)
+	{
+		if (i == 0 || work->common_marks[i] != work->common_marks[i - 1])
+			work->common_marks[work->common_count++] = work->common_marks[i];
+	}
 }
 
 static void
@@ -451,13 +555,13 @@ descend(ScanWork *work, MetricInterval interval, RollupNode node)
 	else
 	{
 		/* It had no events; those that came since are marked. */
-		for (int place = first_mark(work, interval.alias, bucket_start(interval.start, BUCKET_SECOND));
-			 is_mark_before(work, place, interval.alias, interval.end); place++)
-		{
-			TimestampTz second = work->marks[place].second;
+		MarkPlace place = mark_place(work, interval.alias, interval.start);
+		TimestampTz second;
 
-			if (place == 0 || compare_marks(&work->marks[place - 1], &work->marks[place]) != 0)
-				add_raw(work, part(&interval, second, second + USECS_PER_SEC));
+		while (next_mark(work, &place, interval.end, &second))
+		{
+			add_raw(work, part(&interval, second, second + USECS_PER_SEC));
+			skip_marks(work, &place, second + USECS_PER_SEC);
 		}
 	}
 }
@@ -500,16 +604,17 @@ static void
 cut(const ScanWork *work, BucketLevel level, const MetricInterval *interval, Intervals *whole, Intervals *others)
 {
 	TimestampTz at = interval->start;
-	int place = first_mark(work, interval->alias, bucket_start(interval->start, BUCKET_SECOND));
+	MarkPlace place = mark_place(work, interval->alias, interval->start);
 
 	while (at < interval->end)
 	{
 		TimestampTz bucket = bucket_start(at, level);
 		TimestampTz other = bucket_start(interval->end, level);
+		TimestampTz second;
 
 		/* The next bucket that is cut off by the interval, or marked. */
-		if (is_mark_before(work, place, interval->alias, interval->end))
-			other = Min(other, bucket_start(work->marks[place].second, level));
+		if (next_mark(work, &place, interval->end, &second))
+			other = Min(other, bucket_start(second, level));
 		if (bucket < at)
 			other = bucket;
 
@@ -525,8 +630,7 @@ cut(const ScanWork *work, BucketLevel level, const MetricInterval *interval, Int
 			other = bucket_start(at, level);
 			end = bucket_end(other, level);
 			add_interval(others, part(interval, at, end));
-			while (is_mark_before(work, place, interval->alias, end))
-				place++;
+			skip_marks(work, &place, end);
 			at = end;
 		}
 	}
@@ -796,7 +900,10 @@ metric_scan(const MetricScan *scan)
 		add_superseded(&work, start, end);
 	open = find_rolled_up(&work);
 	if (open.count > 0)
+	{
 		read_all_marks(&work, start, end);
+		read_all_common_marks(&work, start, end);
+	}
 	if (work.mark_count > 1)
 		qsort(work.marks, work.mark_count, sizeof(Mark), compare_marks);
 	for (int level = BUCKET_MONTH; level < BUCKET_LEVEL_COUNT && open.count > 0; level++)
@@ -829,10 +936,26 @@ static Statement find_rolled_up_aliases = {
 	.sql = "SELECT r.customer_alias FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) 0::smallint"
 		   " UNION SELECT d.customer_alias FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1 AND d.event_type OPERATOR(pg_catalog.=) $3",
+		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1 AND d.event_type OPERATOR(pg_catalog.=) $3"
+		   " AND d.customer_alias OPERATOR(pg_catalog.<>) ''",
 	.read_only = true,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
+};
+
+/* Those of events in minutes that are marked for all. */
+static Statement find_common_aliases = {
+	.sql =
+		"SELECT DISTINCT e.customer_alias FROM (SELECT DISTINCT bucket FROM usage_events.dirty_bucket"
+		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2"
+		" AND customer_alias OPERATOR(pg_catalog.=) '') AS d"
+		" CROSS JOIN LATERAL (SELECT customer_alias FROM usage_events.event"
+		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_timestamp OPERATOR(pg_catalog.>=) d.bucket"
+		" AND event_timestamp OPERATOR(pg_catalog.<) (d.bucket OPERATOR(pg_catalog.+) '1 minute'::pg_catalog.interval)"
+		" AND pg_catalog.texteq(event_type, $2) OFFSET 0) AS e",
+	.read_only = true,
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTOID},
 };
 
 /* From alias to alias in the index. */
@@ -895,11 +1018,13 @@ metric_scan_find_aliases(MetricScan *scan)
 	AliasList list = {.items = palloc(sizeof(EventText) * 64), .capacity = 64, .context = CurrentMemoryContext};
 	int nest_level;
 	int count = 0;
+	bool complete;
 
 	SPI_connect();
 	nest_level = statement_use_indexes();
 	statement_execute(&is_complete, (Datum[]){account, version}, NULL);
-	if (SPI_processed > 0)
+	complete = SPI_processed > 0;
+	if (complete)
 		statement_each_row(&find_rolled_up_aliases, (Datum[]){account, version, type}, take_alias, &list);
 	else
 		statement_each_row(&find_event_aliases, (Datum[]){account}, take_alias, &list);
@@ -907,6 +1032,12 @@ metric_scan_find_aliases(MetricScan *scan)
 		statement_each_row(&find_superseded_aliases, (Datum[]){account, type, UUIDPGetDatum(scan->as_of)}, take_alias,
 						   &list);
 	statement_use_indexes_end(nest_level);
+	if (complete)
+	{
+		nest_level = statement_use_any_index();
+		statement_each_row(&find_common_aliases, (Datum[]){account, type}, take_alias, &list);
+		statement_use_indexes_end(nest_level);
+	}
 	SPI_finish();
 
 	qsort(list.items, list.count, sizeof(EventText), compare_texts);

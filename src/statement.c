@@ -189,6 +189,16 @@ statement_use_indexes(void)
 	return nest_level;
 }
 
+/* The same with all indexes of events: also inside of it. */
+int
+statement_use_any_index(void)
+{
+	int nest_level = statement_use_indexes();
+
+	set_for_nest("usage_events.plan_by_customer", "off");
+	return nest_level;
+}
+
 void
 statement_use_indexes_end(int nest_level)
 {

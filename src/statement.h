@@ -32,6 +32,7 @@ extern void statement_each_row(Statement *statement, Datum *arguments, void (*ta
 							   void *argument);
 extern void statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument), void *argument);
 extern int statement_use_indexes(void);
+extern int statement_use_any_index(void);
 extern void statement_use_indexes_end(int nest_level);
 
 extern Datum statement_uuid_array(Datum *values, int count);

@@ -1,0 +1,54 @@
+-- A batch of many customers in one minute marks the minute for all: one row, whoever they are.
+CREATE FUNCTION message(n integer, customer text, at text) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('customerEventId', customer || ' ' || n, 'customerAlias', customer, 'eventType', 'common', 'eventTimestamp', at, 'eventProperties', jsonb_build_object('n', n))
+$$;
+CREATE FUNCTION refreshed() RETURNS text LANGUAGE sql AS $$ SELECT 'refreshed' FROM usage_events.refresh_rollups() $$;
+-- the sums, and those of the rows
+CREATE VIEW sums AS
+SELECT customer, value, value = (SELECT sum((event_properties ->> 'n')::numeric) FROM usage_events WHERE customer_alias = customer AND event_type = 'common') AS is_right,
+       value::text = calculate_usage_metric(id, ARRAY[customer], '[2026-10-01Z, 2026-11-01Z)') ->> 'value' AS is_same_alone
+FROM usage_metrics, usage_metric_by_customer(id, '[2026-10-01Z, 2026-11-01Z)')
+WHERE name = 'common' ORDER BY customer;
+CREATE VIEW marks AS
+SELECT customer_alias, bucket AT TIME ZONE 'UTC' AS bucket, seconds, count(*) FROM usage_events.dirty_bucket WHERE event_type = 'common' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+SELECT create_usage_metric('{"name": "common", "eventType": "common", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'name' AS name;
+SELECT refreshed();
+SELECT refreshed();
+
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(1, 'customer ' || n, '2026-10-05T12:34:' || 10 + n || 'Z')))) FROM generate_series(1, 9) AS n;
+SELECT * FROM marks;
+-- all are new, and known by the mark alone
+SELECT * FROM sums;
+SELECT refreshed();
+SELECT * FROM marks;
+SELECT * FROM sums;
+-- in a bucket that is rolled up, beside a customer who is not in the batch
+SELECT create_usage_event(message(2, 'another', '2026-10-05T12:34:56Z')) ->> 'customerAlias' AS alias;
+SELECT refreshed();
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(10, 'customer ' || n, '2026-10-05T12:34:59.999999Z')))) FROM generate_series(1, 5) AS n;
+SELECT * FROM marks;
+SELECT * FROM sums;
+-- what is corrected leaves a mark where it was, for its own customer, and all for where it comes
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(1, 'customer ' || n, '2026-10-06T00:00:00Z') || jsonb_build_object('customerAlias', 'customer ' || 10 - n)))) FROM generate_series(1, 5) AS n;
+SELECT * FROM marks;
+SELECT * FROM sums;
+SELECT refreshed();
+SELECT * FROM marks;
+SELECT * FROM sums;
+-- corrected again before the refresh
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(20, 'customer ' || n, '2026-10-07T00:00:00Z')))) FROM generate_series(1, 5) AS n;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(20, 'customer ' || n, '2026-10-07T00:00:00Z') || '{"customerAlias": "VOID"}'))) FROM generate_series(1, 5) AS n;
+SELECT * FROM sums;
+SELECT refreshed();
+SELECT * FROM marks;
+SELECT * FROM sums;
+-- one customer with many events there: each second by itself, and his minute is not everybody's
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(n, CASE WHEN n < 100 THEN 'busy' ELSE 'customer ' || n END, '2026-10-08T12:34:' || 10 + n % 2 || 'Z')))) FROM generate_series(1, 105) AS n;
+SELECT * FROM marks;
+SELECT * FROM sums;
+SELECT refreshed();
+SELECT * FROM marks;
+SELECT * FROM sums;
+SELECT delete_usage_metric(id) ->> 'name' AS deleted FROM usage_metrics WHERE name = 'common';
+DROP VIEW sums, marks;
+DROP FUNCTION refreshed(), message(integer, text, text);
