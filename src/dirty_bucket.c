@@ -159,20 +159,11 @@ learn_types(const pg_uuid_t *account_id)
 	types_are_known = times_forgotten == times_forgotten_before;
 }
 
-/*
- * Whether events of the type are to be marked.  The transaction must have an id,
- * unless the answer is yes.
- */
-bool
-dirty_bucket_is_marked(const pg_uuid_t *account_id, EventText event_type)
+static bool
+has_type(EventText event_type)
 {
 	ListCell *cell;
 
-	if (IsolationUsesXactSnapshot())
-		return true;
-	AcceptInvalidationMessages();
-	if (!types_are_known || !event_id_equal(&types_account_id, account_id))
-		learn_types(account_id);
 	foreach(cell, types)
 	{
 		const EventText *type = lfirst(cell);
@@ -181,6 +172,26 @@ dirty_bucket_is_marked(const pg_uuid_t *account_id, EventText event_type)
 			return true;
 	}
 	return false;
+}
+
+/* Whether events of the type are known to be marked; if not, they may be as well. */
+bool
+dirty_bucket_is_known(const pg_uuid_t *account_id, EventText event_type)
+{
+	return IsolationUsesXactSnapshot() ||
+		   (types_are_known && event_id_equal(&types_account_id, account_id) && has_type(event_type));
+}
+
+/* Whether events of the type are to be marked.  The transaction must have an id. */
+static bool
+is_marked(const pg_uuid_t *account_id, EventText event_type)
+{
+	if (IsolationUsesXactSnapshot())
+		return true;
+	AcceptInvalidationMessages();
+	if (!types_are_known || !event_id_equal(&types_account_id, account_id))
+		learn_types(account_id);
+	return has_type(event_type);
 }
 
 /* Marks ------------------------------------------------------------------- */
@@ -342,7 +353,7 @@ add_mark(const pg_uuid_t *account_id, const UsageEvent *event, LastType *last, M
 	if (last->type.data == NULL || compare_texts(event->event_type, last->type) != 0)
 	{
 		last->type = event->event_type;
-		last->is_marked = dirty_bucket_is_marked(account_id, event->event_type);
+		last->is_marked = is_marked(account_id, event->event_type);
 	}
 	if (last->is_marked)
 		marks[(*count)++] = mark_of(event);

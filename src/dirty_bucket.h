@@ -10,7 +10,7 @@
 extern void dirty_bucket_init(void);
 extern void dirty_bucket_types_changed(void);
 extern bool dirty_bucket_types_are_told(void);
-extern bool dirty_bucket_is_marked(const pg_uuid_t *account_id, EventText event_type);
+extern bool dirty_bucket_is_known(const pg_uuid_t *account_id, EventText event_type);
 extern TimestampTz dirty_bucket_of(const UsageEvent *event);
 extern void dirty_bucket_mark(const pg_uuid_t *account_id, const EventPut *puts, int count);
 

@@ -699,7 +699,7 @@ event_store_put(const pg_uuid_t *account_id, EventPut *put)
 	account_require(account_id);
 	complete(put);
 	play_through(&group);
-	put->is_marked = dirty_bucket_is_marked(account_id, event->event_type);
+	put->is_marked = dirty_bucket_is_known(account_id, event->event_type);
 
 	SPI_connect();
 	statement_execute(put->is_marked ? &insert_marked_event : &insert_event,
