@@ -1098,7 +1098,7 @@ BEGIN
     EXECUTE 'GRANT INSERT ON usage_events.superseded_metric, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT INSERT (account_id, metric_version_id, event_type, started_at) ON usage_events.metric_progress TO ' || role;
     EXECUTE 'GRANT DELETE ON usage_events.metric_progress TO ' || role;
-    -- An expression is SQL that others will run: only administrators write one.
+    -- An expression is SQL that others will run: only administrators put one in force.
     EXECUTE 'GRANT INSERT (account_id, id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, created_at) ON usage_events.metric TO ' || role;
     EXECUTE 'GRANT UPDATE (version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, deleted_at) ON usage_events.metric TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_metric(jsonb), @extschema@.update_usage_metric(uuid, jsonb), @extschema@.delete_usage_metric(uuid) TO ' || role;
