@@ -6,7 +6,8 @@
  * Each write marks where its new versions are, and those that they replaced, in
  * its own transaction.  Marks are rows that are only added here, and only taken
  * away by a refresh, so that writers never wait for each other, or for a refresh,
- * because of them.
+ * because of them.  A batch writes few: a minute rather than several of its seconds,
+ * and one for all customers where several have events in a minute.
  *
  * Only types of events that a metric aggregates are marked, and each backend
  * remembers which they are.  It looks whether that still holds when the events have
@@ -23,8 +24,8 @@
 #include "dirty_bucket.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "compat.h"
 #include "event_id.h"
 #include "metric_bucket.h"
@@ -340,13 +341,14 @@ insert_many(const pg_uuid_t *account_id, const Mark *marks, int count)
 	statement_execute(&insert_marks, arguments, NULL);
 }
 
-/* Adds a mark, if the type is marked; `last` remembers the last type that was asked for. */
+/* The type that was asked for last: a batch often has one. */
 typedef struct LastType
 {
 	EventText type;
 	bool is_marked;
 } LastType;
 
+/* Adds a mark of the event, if its type is marked. */
 static void
 add_mark(const pg_uuid_t *account_id, const UsageEvent *event, LastType *last, Mark *marks, int *count)
 {
