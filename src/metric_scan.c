@@ -871,6 +871,48 @@ read_all(ScanWork *work, TimestampTz start, TimestampTz end)
 	}
 }
 
+/*
+ * Of all customers, most have no events in a minute that is marked for all.  It is
+ * divided among those who have, as a refresh would.
+ */
+static Statement read_divided_marks = {
+	.sql =
+		"SELECT DISTINCT e.customer_alias, d.bucket FROM (SELECT DISTINCT bucket FROM usage_events.dirty_bucket"
+		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2"
+		" AND customer_alias OPERATOR(pg_catalog.=) ''"
+		" AND bucket OPERATOR(pg_catalog.>=) $3 AND bucket OPERATOR(pg_catalog.<) $4) AS d"
+		" CROSS JOIN LATERAL (SELECT customer_alias FROM usage_events.event"
+		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_timestamp OPERATOR(pg_catalog.>=) d.bucket"
+		" AND event_timestamp OPERATOR(pg_catalog.<) (d.bucket OPERATOR(pg_catalog.+) '1 minute'::pg_catalog.interval)"
+		" AND pg_catalog.texteq(event_type, $2) OFFSET 0) AS e",
+	.read_only = true,
+	.argument_count = 4,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+static void
+divide_common_marks(ScanWork *work, TimestampTz start, TimestampTz end)
+{
+	int nest_level = statement_use_any_index();
+
+	statement_execute(&read_divided_marks,
+					  (Datum[]){UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work),
+								TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
+					  NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool isnull;
+		text *alias = DatumGetTextPP(row_value(row, 1, &isnull));
+		int place = find_alias(work->scan, (EventText){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)});
+		TimestampTz minute = bucket_start(DatumGetTimestampTz(row_value(row, 2, &isnull)), BUCKET_SECOND);
+
+		for (int i = 0; place >= 0 && i < SECS_PER_MINUTE; i++)
+			add_mark(work, place, minute + i * USECS_PER_SEC);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	statement_use_indexes_end(nest_level);
+}
+
 /* The whole --------------------------------------------------------------- */
 
 /* Adds to the total of each interval what its events are to the metric. */
@@ -902,7 +944,10 @@ metric_scan(const MetricScan *scan)
 	if (open.count > 0)
 	{
 		read_all_marks(&work, start, end);
-		read_all_common_marks(&work, start, end);
+		if (scan->is_all)
+			divide_common_marks(&work, start, end);
+		else
+			read_all_common_marks(&work, start, end);
 	}
 	if (work.mark_count > 1)
 		qsort(work.marks, work.mark_count, sizeof(Mark), compare_marks);
