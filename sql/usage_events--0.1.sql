@@ -82,9 +82,7 @@ CREATE TABLE usage_events.event (
 );
 
 CREATE UNIQUE INDEX event_id_key ON usage_events.event (account_id, id);
-CREATE INDEX event_customer_idx ON usage_events.event (account_id, customer_alias, event_timestamp, id);
-CREATE INDEX event_timestamp_idx ON usage_events.event (account_id, event_timestamp, id);
-CREATE INDEX event_type_idx ON usage_events.event (account_id, event_type, id);
+CREATE INDEX event_customer_idx ON usage_events.event (account_id, customer_alias, event_type, event_timestamp);
 
 COMMENT ON TABLE usage_events.event IS 'Usage events in their current version';
 COMMENT ON COLUMN usage_events.event.account_id IS 'The account whose event it is';
@@ -110,9 +108,6 @@ CREATE TABLE usage_events.superseded_event (
     CONSTRAINT superseded_event_pkey PRIMARY KEY (account_id, customer_event_id, id)
 );
 
-CREATE UNIQUE INDEX superseded_event_id_key ON usage_events.superseded_event (account_id, id);
-CREATE INDEX superseded_event_by_idx ON usage_events.superseded_event (account_id, superseded_by);
-
 COMMENT ON TABLE usage_events.superseded_event IS 'Versions of usage events that were superseded; rows are only ever added';
 COMMENT ON COLUMN usage_events.superseded_event.account_id IS 'The account whose event it was';
 COMMENT ON COLUMN usage_events.superseded_event.id IS 'Id of this version of the event';
@@ -126,326 +121,20 @@ COMMENT ON COLUMN usage_events.superseded_event.event_properties IS 'Quantities 
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.superseded_event', '');
 
-CREATE TABLE usage_events.rejected_event (
-    account_id uuid NOT NULL,
-    id uuid NOT NULL,
-    body text NOT NULL,
-    faults jsonb NOT NULL,
-    CONSTRAINT rejected_event_pkey PRIMARY KEY (account_id, id)
-);
-
-COMMENT ON TABLE usage_events.rejected_event IS 'Events that were refused on their way in, kept to be looked at and sent again';
-COMMENT ON COLUMN usage_events.rejected_event.account_id IS 'The account to which it was sent';
-COMMENT ON COLUMN usage_events.rejected_event.id IS 'Id of the rejection, a UUID of version 7; the time inside it is when it was rejected';
-COMMENT ON COLUMN usage_events.rejected_event.body IS 'The event as it came';
-COMMENT ON COLUMN usage_events.rejected_event.faults IS 'Why it was refused: [{"field", "fault"}], without field where the event as a whole is meant';
-
-SELECT pg_catalog.pg_extension_config_dump('usage_events.rejected_event', '');
-
--- Customers ----------------------------------------------------------------
-
-CREATE TABLE usage_events.customer_alias (
-    account_id uuid NOT NULL,
-    id uuid NOT NULL,
-    customer_id text COLLATE "C" NOT NULL,
-    value text COLLATE "C" NOT NULL,
-    label text,
-    created_at timestamptz NOT NULL,
-    deleted_at timestamptz,
-    CONSTRAINT customer_alias_pkey PRIMARY KEY (account_id, id)
-);
-
-CREATE UNIQUE INDEX customer_alias_value_key ON usage_events.customer_alias (account_id, value) WHERE deleted_at IS NULL;
-CREATE INDEX customer_alias_customer_idx ON usage_events.customer_alias (account_id, customer_id) WHERE deleted_at IS NULL;
-
-COMMENT ON TABLE usage_events.customer_alias IS 'Names under which events come in, and the customers they belong to';
-COMMENT ON COLUMN usage_events.customer_alias.account_id IS 'The account whose customer it is';
-COMMENT ON COLUMN usage_events.customer_alias.id IS 'Unique id, a UUID of version 7';
-COMMENT ON COLUMN usage_events.customer_alias.customer_id IS 'The customer, by the account''s own id; an alias of itself without being set up';
-COMMENT ON COLUMN usage_events.customer_alias.value IS 'The alias; of one customer at a time';
-COMMENT ON COLUMN usage_events.customer_alias.label IS 'For people to read';
-COMMENT ON COLUMN usage_events.customer_alias.created_at IS 'When the alias was made';
-COMMENT ON COLUMN usage_events.customer_alias.deleted_at IS 'When it was deleted; NULL while it is in force';
-
-SELECT pg_catalog.pg_extension_config_dump('usage_events.customer_alias', '');
-
--- Usage metrics ------------------------------------------------------------
-
-CREATE TABLE usage_events.metric (
-    account_id uuid NOT NULL,
-    id uuid NOT NULL,
-    version_id uuid NOT NULL,
-    name text NOT NULL,
-    description text,
-    metric_type text NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
-    aggregation_type text NOT NULL,
-    aggregation_property text,
-    grouping_property text,
-    unit text,
-    property_filters jsonb NOT NULL,
-    properties_to_negate jsonb,
-    case_sensitive boolean NOT NULL,
-    expression text,
-    parameters jsonb NOT NULL DEFAULT '[]',
-    created_at timestamptz NOT NULL,
-    deleted_at timestamptz,
-    CONSTRAINT metric_pkey PRIMARY KEY (account_id, id)
-);
-
-COMMENT ON TABLE usage_events.metric IS 'Usage metrics in their current version: what is counted of which events';
-COMMENT ON COLUMN usage_events.metric.account_id IS 'The account whose metric it is';
-COMMENT ON COLUMN usage_events.metric.id IS 'Unique id, a UUID of version 7, the same in all versions of the metric';
-COMMENT ON COLUMN usage_events.metric.version_id IS 'Id of this version of the metric, a UUID of version 7; the time inside it is since when it is in force';
-COMMENT ON COLUMN usage_events.metric.name IS 'For people to read; should be unique';
-COMMENT ON COLUMN usage_events.metric.description IS 'For people to read';
-COMMENT ON COLUMN usage_events.metric.metric_type IS 'SIMPLE, or GROUPED by a property';
-COMMENT ON COLUMN usage_events.metric.event_type IS 'Type of the events that are aggregated';
-COMMENT ON COLUMN usage_events.metric.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST or CUSTOM';
-COMMENT ON COLUMN usage_events.metric.aggregation_property IS 'Property of the event that is aggregated; NULL for COUNT and CUSTOM';
-COMMENT ON COLUMN usage_events.metric.grouping_property IS 'Property by whose values a GROUPED metric is split';
-COMMENT ON COLUMN usage_events.metric.unit IS 'For people to read';
-COMMENT ON COLUMN usage_events.metric.property_filters IS 'Events are aggregated whose properties have one of these values: {property: [value, ...]}';
-COMMENT ON COLUMN usage_events.metric.properties_to_negate IS 'Properties whose filter holds for the events that have none of the values: [property, ...]';
-COMMENT ON COLUMN usage_events.metric.case_sensitive IS 'Whether filters tell upper case from lower case';
-COMMENT ON COLUMN usage_events.metric.expression IS 'SQL aggregate of a CUSTOM metric';
-COMMENT ON COLUMN usage_events.metric.parameters IS 'Parameters of a CUSTOM metric''s expression: [{"id", "usageMetricId", "name", "type", "description", "defaultValue"}]';
-COMMENT ON COLUMN usage_events.metric.created_at IS 'When the metric was made';
-COMMENT ON COLUMN usage_events.metric.deleted_at IS 'When it was deleted; NULL while it is in force';
-
-SELECT pg_catalog.pg_extension_config_dump('usage_events.metric', '');
-
-CREATE TABLE usage_events.superseded_metric (
-    account_id uuid NOT NULL,
-    id uuid NOT NULL,
-    version_id uuid NOT NULL,
-    name text NOT NULL,
-    description text,
-    metric_type text NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
-    aggregation_type text NOT NULL,
-    aggregation_property text,
-    grouping_property text,
-    unit text,
-    property_filters jsonb NOT NULL,
-    properties_to_negate jsonb,
-    case_sensitive boolean NOT NULL,
-    expression text,
-    parameters jsonb NOT NULL DEFAULT '[]',
-    created_at timestamptz NOT NULL,
-    deleted_at timestamptz,
-    CONSTRAINT superseded_metric_pkey PRIMARY KEY (account_id, id, version_id)
-);
-
-COMMENT ON TABLE usage_events.superseded_metric IS 'Versions of usage metrics that were updated or deleted; rows are only ever added';
-COMMENT ON COLUMN usage_events.superseded_metric.account_id IS 'The account whose metric it was';
-COMMENT ON COLUMN usage_events.superseded_metric.id IS 'Id of the metric, the same in all its versions';
-COMMENT ON COLUMN usage_events.superseded_metric.version_id IS 'Id of this version of the metric; the time inside it is since when it was in force';
-COMMENT ON COLUMN usage_events.superseded_metric.name IS 'As this version had it, as all columns from here on; see usage_events.metric';
-COMMENT ON COLUMN usage_events.superseded_metric.description IS 'For people to read';
-COMMENT ON COLUMN usage_events.superseded_metric.metric_type IS 'SIMPLE, or GROUPED by a property';
-COMMENT ON COLUMN usage_events.superseded_metric.event_type IS 'Type of the events that were aggregated';
-COMMENT ON COLUMN usage_events.superseded_metric.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST or CUSTOM';
-COMMENT ON COLUMN usage_events.superseded_metric.aggregation_property IS 'Property of the event that was aggregated';
-COMMENT ON COLUMN usage_events.superseded_metric.grouping_property IS 'Property by whose values the metric was split';
-COMMENT ON COLUMN usage_events.superseded_metric.unit IS 'For people to read';
-COMMENT ON COLUMN usage_events.superseded_metric.property_filters IS 'Filters of properties';
-COMMENT ON COLUMN usage_events.superseded_metric.properties_to_negate IS 'Properties whose filter was negated';
-COMMENT ON COLUMN usage_events.superseded_metric.case_sensitive IS 'Whether filters told upper case from lower case';
-COMMENT ON COLUMN usage_events.superseded_metric.expression IS 'SQL aggregate of a CUSTOM metric';
-COMMENT ON COLUMN usage_events.superseded_metric.parameters IS 'Parameters of a CUSTOM metric''s expression';
-COMMENT ON COLUMN usage_events.superseded_metric.created_at IS 'When the metric was made';
-COMMENT ON COLUMN usage_events.superseded_metric.deleted_at IS 'NULL: a deletion is the last version';
-
-SELECT pg_catalog.pg_extension_config_dump('usage_events.superseded_metric', '');
-
--- Rollups: a cache of what metrics say of whole intervals of time.  It is not
--- dumped; without it every answer is the same, and takes longer.
-
-CREATE TABLE usage_events.metric_rollup (
-    account_id uuid NOT NULL,
-    metric_version_id uuid NOT NULL,
-    customer_alias text COLLATE "C" NOT NULL,
-    level smallint NOT NULL,
-    bucket timestamptz NOT NULL,
-    group_key text COLLATE "C" NOT NULL,
-    unique_key text COLLATE "C" NOT NULL,
-    is_branch boolean NOT NULL,
-    event_count bigint NOT NULL,
-    skipped_event_count bigint NOT NULL,
-    min_event_id uuid,
-    max_event_id uuid,
-    oldest_id uuid,
-    newest_id uuid,
-    latest_timestamp timestamptz,
-    latest_id uuid,
-    group_value text,
-    value numeric,
-    CONSTRAINT metric_rollup_pkey PRIMARY KEY (account_id, metric_version_id, level, customer_alias, bucket, group_key, unique_key)
-) WITH (fillfactor = 80);
-
-COMMENT ON TABLE usage_events.metric_rollup IS 'What a metric says of a customer''s events in whole intervals of time: a tree, finer where there are many events';
-COMMENT ON COLUMN usage_events.metric_rollup.account_id IS 'The account whose metric it is';
-COMMENT ON COLUMN usage_events.metric_rollup.metric_version_id IS 'The version of the metric';
-COMMENT ON COLUMN usage_events.metric_rollup.customer_alias IS 'The alias that the events came with; empty in the row that says that all aliases are there';
-COMMENT ON COLUMN usage_events.metric_rollup.level IS 'Length of the interval: 0 all time, 1 a month, 2 a day, 3 an hour, 4 a minute, 5 a second, in UTC; -1 in the row that says that all aliases are there';
-COMMENT ON COLUMN usage_events.metric_rollup.bucket IS 'Begin of the interval; -infinity for all time';
-COMMENT ON COLUMN usage_events.metric_rollup.group_key IS 'Key of the group, of a GROUPED metric; otherwise empty';
-COMMENT ON COLUMN usage_events.metric_rollup.unique_key IS 'Key of the value that was counted, of a UNIQUE metric; otherwise empty';
-COMMENT ON COLUMN usage_events.metric_rollup.is_branch IS 'Whether there are rows of the next level for this interval';
-COMMENT ON COLUMN usage_events.metric_rollup.event_count IS 'Events that counted';
-COMMENT ON COLUMN usage_events.metric_rollup.skipped_event_count IS 'Events that would have counted, had their property had a usable value';
-COMMENT ON COLUMN usage_events.metric_rollup.min_event_id IS 'Lowest id of those that counted';
-COMMENT ON COLUMN usage_events.metric_rollup.max_event_id IS 'Highest id of those that counted';
-COMMENT ON COLUMN usage_events.metric_rollup.oldest_id IS 'Lowest id of those that counted or were skipped';
-COMMENT ON COLUMN usage_events.metric_rollup.newest_id IS 'Highest id of those that counted or were skipped';
-COMMENT ON COLUMN usage_events.metric_rollup.latest_timestamp IS 'Time of the event that the value is from, of a LATEST metric';
-COMMENT ON COLUMN usage_events.metric_rollup.latest_id IS 'Id of the event that the value is from, of a LATEST metric';
-COMMENT ON COLUMN usage_events.metric_rollup.group_value IS 'Value of the group; NULL for events without one';
-COMMENT ON COLUMN usage_events.metric_rollup.value IS 'Sum, maximum, minimum or latest value';
-
-CREATE TABLE usage_events.metric_progress (
-    account_id uuid NOT NULL,
-    metric_version_id uuid NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
-    horizon xid8,
-    customer_alias text COLLATE "C",
-    is_built boolean NOT NULL DEFAULT false,
-    started_at timestamptz NOT NULL,
-    refreshed_at timestamptz,
-    CONSTRAINT metric_progress_pkey PRIMARY KEY (account_id, metric_version_id)
-);
-
-CREATE INDEX metric_progress_type_idx ON usage_events.metric_progress (account_id, event_type);
-
-COMMENT ON TABLE usage_events.metric_progress IS 'Metrics whose rollups are kept: changed events of these types are marked in usage_events.dirty_bucket';
-COMMENT ON COLUMN usage_events.metric_progress.account_id IS 'The account whose metric it is';
-COMMENT ON COLUMN usage_events.metric_progress.metric_version_id IS 'The version of the metric';
-COMMENT ON COLUMN usage_events.metric_progress.event_type IS 'Type of the events that it aggregates';
-COMMENT ON COLUMN usage_events.metric_progress.horizon IS 'Transactions before this one may not have known of the metric: nothing is rolled up until they are over';
-COMMENT ON COLUMN usage_events.metric_progress.customer_alias IS 'Up to this alias, in order, events are rolled up; NULL: none yet';
-COMMENT ON COLUMN usage_events.metric_progress.is_built IS 'Whether those of all aliases are';
-COMMENT ON COLUMN usage_events.metric_progress.started_at IS 'Since when rollups are kept for this version';
-COMMENT ON COLUMN usage_events.metric_progress.refreshed_at IS 'When they were last brought up to date';
-
-CREATE TABLE usage_events.dirty_bucket (
-    account_id uuid NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
-    customer_alias text COLLATE "C" NOT NULL,
-    bucket timestamptz NOT NULL,
-    marked_at timestamptz NOT NULL,
-    seconds smallint NOT NULL
-);
-
-CREATE INDEX dirty_bucket_idx ON usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket);
-
-COMMENT ON TABLE usage_events.dirty_bucket IS 'Seconds and minutes whose events were changed since they were rolled up: rollups that contain them are not used until they are refreshed';
-COMMENT ON COLUMN usage_events.dirty_bucket.account_id IS 'The account whose events they are';
-COMMENT ON COLUMN usage_events.dirty_bucket.event_type IS 'Type of the events; empty in the row that says that marks are kept';
-COMMENT ON COLUMN usage_events.dirty_bucket.customer_alias IS 'The alias that the events have, or had; empty: those of all customers';
-COMMENT ON COLUMN usage_events.dirty_bucket.bucket IS 'Begin of the second, or minute';
-COMMENT ON COLUMN usage_events.dirty_bucket.marked_at IS 'When it was marked';
-COMMENT ON COLUMN usage_events.dirty_bucket.seconds IS '1, or 60: so many seconds are marked';
-
--- API keys -----------------------------------------------------------------
-
-CREATE TABLE usage_events.api_key (
-    account_id uuid NOT NULL,
-    client_id text COLLATE "C" NOT NULL,
-    secret_hash bytea NOT NULL,
-    label text NOT NULL,
-    created_at timestamptz NOT NULL,
-    expires_at timestamptz,
-    CONSTRAINT api_key_pkey PRIMARY KEY (account_id, client_id)
-);
-
-COMMENT ON TABLE usage_events.api_key IS 'Keys by which clients of the HTTP API show whose account they act for';
-COMMENT ON COLUMN usage_events.api_key.account_id IS 'The account that the key acts for';
-COMMENT ON COLUMN usage_events.api_key.client_id IS 'The public half: the account''s id, a point, and 16 hexadecimal digits';
-COMMENT ON COLUMN usage_events.api_key.secret_hash IS 'SHA-256 of the client secret, which has 256 random bits and is stored nowhere';
-COMMENT ON COLUMN usage_events.api_key.label IS 'What the key is for';
-COMMENT ON COLUMN usage_events.api_key.created_at IS 'When the key was made';
-COMMENT ON COLUMN usage_events.api_key.expires_at IS 'From when on the key is refused; NULL: never';
-
-SELECT pg_catalog.pg_extension_config_dump('usage_events.api_key', '');
-
-CREATE FUNCTION usage_events.create_api_key(account_id uuid, label text)
-RETURNS TABLE (client_id text, client_secret text)
-LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
-AS 'MODULE_PATHNAME', 'create_api_key';
-
-COMMENT ON FUNCTION usage_events.create_api_key(uuid, text) IS
-'Makes an API key of the account, with a label of at most 255 characters, and shows its secret: once, only a hash of it is stored. Errors: 22004 for NULL, 22023 for an account that does not exist or a label that is none';
-
-CREATE FUNCTION usage_events.rotate_api_key(client_id text, grace interval DEFAULT '0')
-RETURNS TABLE (client_id text, client_secret text)
-LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
-AS 'MODULE_PATHNAME', 'rotate_api_key';
-
-COMMENT ON FUNCTION usage_events.rotate_api_key(text, interval) IS
-'Makes another API key of the same account and label, and lets the old one expire after the grace. Errors: 22004 for NULL, 22023 for a key that does not exist or has expired, or a negative grace';
-
-CREATE FUNCTION usage_events.expire_api_key(client_id text, expires_at timestamptz) RETURNS void
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'expire_api_key';
-
-COMMENT ON FUNCTION usage_events.expire_api_key(text, timestamptz) IS
-'Lets an API key expire at that moment, or never for NULL: one that has expired is good again then. Errors: 22004 for NULL as the key, 22023 for one that does not exist';
-
-CREATE FUNCTION usage_events.revoke_api_key(client_id text) RETURNS void
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'revoke_api_key';
-
-COMMENT ON FUNCTION usage_events.revoke_api_key(text) IS
-'Lets an API key expire now. Errors as expire_api_key()';
-
-CREATE FUNCTION usage_events.list_api_keys(account_id uuid)
-RETURNS TABLE (client_id text, label text, created_at timestamptz, expires_at timestamptz)
-LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10
-AS 'MODULE_PATHNAME', 'list_api_keys';
-
-COMMENT ON FUNCTION usage_events.list_api_keys(uuid) IS
-'The API keys of the account, without their secrets, which nobody has. Error: 22004 for NULL';
-
 -- Isolation ----------------------------------------------------------------
 
 -- One text for every table: a row belongs to the account of the session.  A plain
--- comparison, without sub-select, so that it can serve on Citus as well.  Forced,
--- it holds for the tables' owner too, unless that is a superuser.
+-- comparison, without sub-select, so that it can serve on Citus as well.
 
-ALTER TABLE usage_events.account ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.superseded_event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.rejected_event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.customer_alias ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.api_key ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.metric ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.superseded_metric ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.metric_rollup ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.metric_progress ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.dirty_bucket ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.account ENABLE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.event ENABLE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.superseded_event ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_account ON usage_events.account
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 CREATE POLICY own_account ON usage_events.event
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 CREATE POLICY own_account ON usage_events.superseded_event
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.rejected_event
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.customer_alias
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.api_key
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.metric
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.superseded_metric
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.metric_rollup
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.metric_progress
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.dirty_bucket
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 
 -- The type usage_event -----------------------------------------------------
@@ -519,38 +208,6 @@ AS 'MODULE_PATHNAME', 'create_event';
 COMMENT ON FUNCTION usage_events.create_event(uuid, jsonb) IS
 'create_usage_event() for an account named by the caller, who may act for any: for servers that serve many accounts. Errors as there, and 22023 for an account that does not exist';
 
--- Many at once: as the same events one by one, in the order given.
-CREATE FUNCTION @extschema@.create_usage_events(jsonb) RETURNS jsonb
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'create_usage_events';
-
-COMMENT ON FUNCTION @extschema@.create_usage_events(jsonb) IS
-'Create usage events, all or none
-Takes an array of events as create_usage_event() takes one, stores them as if sent one by one, and returns an array of what is stored, in the same order. Errors: 22023 naming each faulty event by its index (from 0) with every fault; otherwise as create_usage_event()';
-
-CREATE FUNCTION usage_events.create_events(account_id uuid, events jsonb) RETURNS jsonb
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'create_events';
-
-COMMENT ON FUNCTION usage_events.create_events(uuid, jsonb) IS
-'create_usage_events() for an account named by the caller, who may act for any. Errors as there, and 22023 for an account that does not exist';
-
-CREATE FUNCTION @extschema@.ingest_usage_events(jsonb) RETURNS jsonb
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'ingest_usage_events';
-
-COMMENT ON FUNCTION @extschema@.ingest_usage_events(jsonb) IS
-'Create usage events, each that can be
-Takes an array of events, stores those that pass, keeps the others in rejected_usage_events, and returns {"created", "superseded", "unchanged", "refused", "outcomes"}: four totals, and for each event in order {"index", "outcome", "id"} or {"index", "outcome": "refused", "faults": [{"field", "fault"}]}. Errors: 22023 for what is no array, 22004 for NULL';
-
-CREATE FUNCTION @extschema@.retry_rejected_usage_events(ids uuid[] DEFAULT NULL) RETURNS jsonb
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'retry_rejected_usage_events';
-
-COMMENT ON FUNCTION @extschema@.retry_rejected_usage_events(uuid[]) IS
-'Send rejected usage events again
-Takes ids of rejected_usage_events, or NULL for all of the session''s account, sends these events again in the order in which they were rejected, and returns what ingest_usage_events() would. Those that are refused again are kept again, under a new id';
-
 CREATE FUNCTION @extschema@.get_usage_event(id uuid) RETURNS jsonb
 LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'get_usage_event';
@@ -558,35 +215,6 @@ AS 'MODULE_PATHNAME', 'get_usage_event';
 COMMENT ON FUNCTION @extschema@.get_usage_event(uuid) IS
 'Get a usage event
 The current event of that id, as create_usage_event() returned it; NULL where the session''s account has none';
-
-CREATE FUNCTION @extschema@.get_usage_event_history(id uuid) RETURNS jsonb
-LANGUAGE c STABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'get_usage_event_history';
-
-COMMENT ON FUNCTION @extschema@.get_usage_event_history(uuid) IS
-'Get all versions of a usage event
-Takes the id of any version and returns {"items"}: all of them, the oldest first, each with "supersededAt" and "supersededBy", which are null in the current one. NULL where the session''s account has none';
-
-CREATE FUNCTION @extschema@.list_usage_events(
-    page_limit integer DEFAULT 20,
-    after text DEFAULT NULL,
-    before text DEFAULT NULL,
-    page_offset integer DEFAULT 0,
-    sort_by text DEFAULT 'createdAt',
-    sort_order text DEFAULT 'DESC',
-    customer_aliases text[] DEFAULT NULL,
-    unmapped_aliases_only boolean DEFAULT false,
-    event_type text DEFAULT NULL,
-    event_id text DEFAULT NULL,
-    event_timestamp_before timestamptz DEFAULT NULL,
-    event_timestamp_after timestamptz DEFAULT NULL
-) RETURNS jsonb
-LANGUAGE c STABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'list_usage_events';
-
-COMMENT ON FUNCTION @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz) IS
-'List usage events
-A page of the session''s account''s events, {"items", "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), page_offset of them skipped, from a cursor of an earlier page on (after or before), sorted by createdAt or eventTimestamp, ASC or DESC; of any of the aliases, of aliases that are mapped to no customer, of a type, with an id (the event''s or the sender''s), before a moment (exclusive) and after one (inclusive). The pages after the first show the list as it was then, but for transactions that were still open. totalResultSize is exact, and null where more than usage_events.list_total_limit events would have to be looked at. Errors: 22023 naming each faulty argument by its name in the HTTP API';
 
 CREATE VIEW @extschema@.usage_events WITH (security_invoker = true) AS
 SELECT id,
@@ -634,434 +262,13 @@ COMMENT ON COLUMN @extschema@.usage_event_history.ingested_at IS 'When this vers
 COMMENT ON COLUMN @extschema@.usage_event_history.superseded_at IS 'When another version took its place';
 COMMENT ON COLUMN @extschema@.usage_event_history.superseded_by IS 'Id of the version that took its place';
 
-CREATE VIEW @extschema@.rejected_usage_events WITH (security_invoker = true) AS
-SELECT id,
-       body,
-       faults,
-       account_id,
-       @extschema@.uuid_v7_timestamp(id) AS rejected_at
-FROM usage_events.rejected_event;
-
-COMMENT ON VIEW @extschema@.rejected_usage_events IS 'Events that were refused on their way in; retry_rejected_usage_events() sends them again';
-COMMENT ON COLUMN @extschema@.rejected_usage_events.id IS 'Id of the rejection';
-COMMENT ON COLUMN @extschema@.rejected_usage_events.body IS 'The event as it came';
-COMMENT ON COLUMN @extschema@.rejected_usage_events.faults IS 'Why it was refused: [{"field", "fault"}]';
-COMMENT ON COLUMN @extschema@.rejected_usage_events.account_id IS 'The account to which it was sent';
-COMMENT ON COLUMN @extschema@.rejected_usage_events.rejected_at IS 'When it was rejected, to the millisecond';
-
--- Customer aliases ---------------------------------------------------------
-
-CREATE FUNCTION @extschema@.create_customer_alias(jsonb) RETURNS jsonb
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'create_customer_alias';
-
-COMMENT ON FUNCTION @extschema@.create_customer_alias(jsonb) IS
-'Create a customer alias
-Takes {"customerId", "value", "label"}, the last optional, and maps the alias to the customer: events that came with it count as his from now on, also those that came before. The same again is a retry, and answered as the first time. Errors: 22023 naming every fault, also where the alias is another customer''s; 22004 for NULL';
-
-CREATE FUNCTION @extschema@.update_customer_alias(id uuid, alias jsonb) RETURNS jsonb
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'update_customer_alias';
-
-COMMENT ON FUNCTION @extschema@.update_customer_alias(uuid, jsonb) IS
-'Change the label of a customer alias
-Takes {"label"}, a string or null, and returns the alias; NULL where the session''s account has none of that id. Errors: 22023 naming every fault, 22004 for NULL as the alias';
-
-CREATE FUNCTION @extschema@.delete_customer_alias(id uuid) RETURNS jsonb
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'delete_customer_alias';
-
-COMMENT ON FUNCTION @extschema@.delete_customer_alias(uuid) IS
-'Delete a customer alias
-Its events belong to nobody from now on, until the alias is mapped again. Returns the alias; NULL where the session''s account has none of that id';
-
-CREATE FUNCTION @extschema@.list_customer_aliases(
-    page_limit integer DEFAULT 20,
-    after text DEFAULT NULL,
-    before text DEFAULT NULL,
-    value text DEFAULT NULL
-) RETURNS jsonb
-LANGUAGE c STABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'list_customer_aliases';
-
-COMMENT ON FUNCTION @extschema@.list_customer_aliases(integer, text, text, text) IS
-'List customer aliases
-A page of the session''s account''s aliases, the newest first, or the one of that value, in pages as those of list_usage_events(), each of the moment at which it is read. Errors as there';
-
-CREATE VIEW @extschema@.customer_aliases WITH (security_invoker = true) AS
-SELECT id,
-       customer_id,
-       value,
-       label,
-       created_at,
-       account_id
-FROM usage_events.customer_alias
-WHERE deleted_at IS NULL;
-
-COMMENT ON VIEW @extschema@.customer_aliases IS 'Names under which events come in, and the customers they belong to';
-COMMENT ON COLUMN @extschema@.customer_aliases.id IS 'Id of the alias';
-COMMENT ON COLUMN @extschema@.customer_aliases.customer_id IS 'The customer';
-COMMENT ON COLUMN @extschema@.customer_aliases.value IS 'The alias';
-COMMENT ON COLUMN @extschema@.customer_aliases.label IS 'For people to read';
-COMMENT ON COLUMN @extschema@.customer_aliases.created_at IS 'When the alias was made';
-COMMENT ON COLUMN @extschema@.customer_aliases.account_id IS 'The account whose customer it is';
-
--- One step of the recursion is one search in an index: from an alias to the next.
--- So is each look whether it is mapped: the first from it on, because that order
--- leaves the planner one index to choose, also of a table that it knows nothing of.
-CREATE VIEW usage_events.unmapped_alias WITH (security_invoker = true) AS
-WITH RECURSIVE alias (value) AS (
-    (SELECT customer_alias FROM usage_events.event
-     WHERE account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
-     ORDER BY customer_alias LIMIT 1)
-    UNION ALL
-    SELECT (SELECT customer_alias FROM usage_events.event
-            WHERE account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
-              AND customer_alias OPERATOR(pg_catalog.>) alias.value
-            ORDER BY customer_alias LIMIT 1)
-    FROM alias
-    WHERE alias.value IS NOT NULL
-)
-SELECT alias.value
-FROM alias
-WHERE alias.value OPERATOR(pg_catalog.<>) 'VOID'
-  AND (SELECT mapped.value FROM usage_events.customer_alias AS mapped
-       WHERE mapped.account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
-         AND mapped.deleted_at IS NULL AND mapped.value OPERATOR(pg_catalog.>=) alias.value
-       ORDER BY mapped.value LIMIT 1) IS DISTINCT FROM alias.value
-  AND (SELECT mapped.customer_id FROM usage_events.customer_alias AS mapped
-       WHERE mapped.account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
-         AND mapped.deleted_at IS NULL AND mapped.customer_id OPERATOR(pg_catalog.>=) alias.value
-       ORDER BY mapped.customer_id LIMIT 1) IS DISTINCT FROM alias.value;
-
-COMMENT ON VIEW usage_events.unmapped_alias IS 'Aliases of the session''s account''s events that belong to no customer yet';
-COMMENT ON COLUMN usage_events.unmapped_alias.value IS 'The alias';
-
-CREATE VIEW @extschema@.unmapped_customer_aliases WITH (security_invoker = true) AS
-SELECT alias.value AS customer_alias,
-       (SELECT pg_catalog.max(event_timestamp) FROM usage_events.event
-        WHERE account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
-          AND customer_alias OPERATOR(pg_catalog.=) alias.value) AS last_event_timestamp
-FROM usage_events.unmapped_alias AS alias;
-
-COMMENT ON VIEW @extschema@.unmapped_customer_aliases IS 'Aliases of the session''s account''s events that belong to no customer yet; the alias VOID never does';
-COMMENT ON COLUMN @extschema@.unmapped_customer_aliases.customer_alias IS 'The alias';
-COMMENT ON COLUMN @extschema@.unmapped_customer_aliases.last_event_timestamp IS 'When its last usage happened';
-
--- Definitions of usage metrics ---------------------------------------------
-
-CREATE FUNCTION @extschema@.create_usage_metric(jsonb) RETURNS jsonb
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'create_usage_metric';
-
-COMMENT ON FUNCTION @extschema@.create_usage_metric(jsonb) IS
-'Create a usage metric
-Takes {"name", "description", "metricType", "eventType", "aggregationType", "aggregationProperty", "groupingProperty", "unit", "propertyFilters", "propertiesToNegate", "caseSensitive"}: name, metricType (SIMPLE, GROUPED), eventType and aggregationType (COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST) are required, aggregationProperty is for all but COUNT, groupingProperty where GROUPED; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL';
-
-CREATE FUNCTION @extschema@.get_usage_metric(id uuid) RETURNS jsonb
-LANGUAGE c STABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'get_usage_metric';
-
-COMMENT ON FUNCTION @extschema@.get_usage_metric(uuid) IS
-'Get a usage metric
-As create_usage_metric() returned it; one that was deleted has deletedAt. NULL where the session''s account has none of that id';
-
-CREATE FUNCTION @extschema@.update_usage_metric(id uuid, metric jsonb) RETURNS jsonb
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'update_usage_metric';
-
-COMMENT ON FUNCTION @extschema@.update_usage_metric(uuid, jsonb) IS
-'Update a usage metric
-Takes all of the metric as create_usage_metric() does, and returns what is stored; what was before stays known. NULL where the session''s account has none of that id, or it was deleted. Errors: 22023 naming every fault, 22004 for NULL as the metric';
-
-CREATE FUNCTION @extschema@.delete_usage_metric(id uuid) RETURNS jsonb
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'delete_usage_metric';
-
-COMMENT ON FUNCTION @extschema@.delete_usage_metric(uuid) IS
-'Delete a usage metric
-It is no longer listed, and what it was stays known. Returns the metric; NULL where the session''s account has none of that id, or it was deleted already';
-
-CREATE FUNCTION @extschema@.list_usage_metrics(
-    page_limit integer DEFAULT 20,
-    after text DEFAULT NULL,
-    before text DEFAULT NULL,
-    name text DEFAULT NULL,
-    metric_id text DEFAULT NULL,
-    event_types text[] DEFAULT NULL,
-    event_properties text[] DEFAULT NULL,
-    aggregation_types text[] DEFAULT NULL
-) RETURNS jsonb
-LANGUAGE c STABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'list_usage_metrics';
-
-COMMENT ON FUNCTION @extschema@.list_usage_metrics(integer, text, text, text, text, text[], text[], text[]) IS
-'List usage metrics
-A page of the session''s account''s metrics, the newest first, but for deleted ones; of a name and of an id that contain these texts, in upper or lower case, of any of these event types, of any of these aggregation properties, of any of these aggregation types. Pages are as those of list_customer_aliases(). Errors as there';
-
-CREATE FUNCTION usage_events.create_custom_metric(metric jsonb) RETURNS jsonb
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'create_custom_metric';
-
-COMMENT ON FUNCTION usage_events.create_custom_metric(jsonb) IS
-'Makes a metric whose value is an SQL expression over events, for administrators. Takes {"name", "description", "eventType", "expression", "unit", "parameters": [{"name", "type", "description", "defaultValue"}]}: name, eventType and expression are required, a type is INTEGER or POSITIVE_INTEGER. The expression may use the columns id, customer_event_id, customer_alias, event_type, event_timestamp and event_properties, parameters by their names, and aggregates, immutable functions and operators of pg_catalog, and must give a number. Errors: 22023 naming every fault, 22004 for NULL, 42501 in an HTTP request';
-
-CREATE FUNCTION usage_events.update_custom_metric(id uuid, metric jsonb) RETURNS jsonb
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'update_custom_metric';
-
-COMMENT ON FUNCTION usage_events.update_custom_metric(uuid, jsonb) IS
-'Updates such a metric: takes all of it as create_custom_metric() does, and returns what is stored; what was before stays known. NULL where the session''s account has none of that id, or it was deleted. Errors as there';
-
-CREATE VIEW @extschema@.usage_metrics WITH (security_invoker = true) AS
-SELECT id,
-       name,
-       description,
-       metric_type,
-       event_type,
-       aggregation_type,
-       aggregation_property,
-       grouping_property,
-       unit,
-       property_filters,
-       properties_to_negate,
-       case_sensitive,
-       created_at,
-       account_id
-FROM usage_events.metric
-WHERE deleted_at IS NULL;
-
-COMMENT ON VIEW @extschema@.usage_metrics IS 'Usage metrics: what is counted of which events';
-COMMENT ON COLUMN @extschema@.usage_metrics.id IS 'Id of the metric';
-COMMENT ON COLUMN @extschema@.usage_metrics.name IS 'For people to read; should be unique';
-COMMENT ON COLUMN @extschema@.usage_metrics.description IS 'For people to read';
-COMMENT ON COLUMN @extschema@.usage_metrics.metric_type IS 'SIMPLE, or GROUPED by a property';
-COMMENT ON COLUMN @extschema@.usage_metrics.event_type IS 'Type of the events that are aggregated';
-COMMENT ON COLUMN @extschema@.usage_metrics.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST or CUSTOM';
-COMMENT ON COLUMN @extschema@.usage_metrics.aggregation_property IS 'Property of the event that is aggregated';
-COMMENT ON COLUMN @extschema@.usage_metrics.grouping_property IS 'Property by whose values a GROUPED metric is split';
-COMMENT ON COLUMN @extschema@.usage_metrics.unit IS 'For people to read';
-COMMENT ON COLUMN @extschema@.usage_metrics.property_filters IS 'Events are aggregated whose properties have one of these values: {property: [value, ...]}';
-COMMENT ON COLUMN @extschema@.usage_metrics.properties_to_negate IS 'Properties whose filter holds for the events that have none of the values: [property, ...]';
-COMMENT ON COLUMN @extschema@.usage_metrics.case_sensitive IS 'Whether filters tell upper case from lower case';
-COMMENT ON COLUMN @extschema@.usage_metrics.created_at IS 'When the metric was made';
-COMMENT ON COLUMN @extschema@.usage_metrics.account_id IS 'The account whose metric it is';
-
--- Calculation --------------------------------------------------------------
-
-CREATE FUNCTION @extschema@.calculate_usage_metric(
-    metric_id uuid,
-    customer_aliases text[],
-    period tstzrange,
-    as_of timestamptz DEFAULT NULL,
-    parameters jsonb DEFAULT NULL
-) RETURNS jsonb
-LANGUAGE c STABLE PARALLEL RESTRICTED
-AS 'MODULE_PATHNAME', 'calculate_usage_metric';
-
-COMMENT ON FUNCTION @extschema@.calculate_usage_metric(uuid, text[], tstzrange, timestamptz, jsonb) IS
-'Calculate a usage metric
-What the metric says of these customers, by alias or id, in the period: {"name", "metricType", "eventType", "aggregationType", "eventCount", "value", "unit", "minEventId", "maxEventId", "skippedEventCount"}, and of a GROUPED metric "groupedValues": [{"grouping", "value", "eventCount"}]. value is exact; null for MAX, MIN, AVERAGE and LATEST of no events. skippedEventCount: events that would have counted, had their property had a usable value. as_of: as events, aliases and the metric itself were known at that moment. parameters: of a CUSTOM metric, by name. Errors: P0002 where there is no such metric, 22004 for NULL, 22023 for a period without start or end, or empty';
-
-CREATE FUNCTION usage_events.calculate_metric(
-    account_id uuid,
-    metric_id uuid,
-    customer_aliases text[],
-    period tstzrange,
-    as_of timestamptz DEFAULT NULL,
-    parameters jsonb DEFAULT NULL
-) RETURNS jsonb
-LANGUAGE c STABLE PARALLEL RESTRICTED
-AS 'MODULE_PATHNAME', 'calculate_metric';
-
-COMMENT ON FUNCTION usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb) IS
-'calculate_usage_metric() for an account named by the caller, who may act for any. Errors as there';
-
-CREATE FUNCTION @extschema@.usage_metric_series(
-    metric_id uuid,
-    customer_aliases text[],
-    period tstzrange,
-    step text,
-    timezone text DEFAULT 'UTC',
-    as_of timestamptz DEFAULT NULL
-) RETURNS TABLE (period_start timestamptz, period_end timestamptz, event_count bigint, value numeric, skipped_event_count bigint, grouped_values jsonb)
-LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 31
-AS 'MODULE_PATHNAME', 'usage_metric_series';
-
-COMMENT ON FUNCTION @extschema@.usage_metric_series(uuid, text[], tstzrange, text, text, timestamptz) IS
-'Calculate a usage metric hour by hour, day by day or month by month
-As calculate_usage_metric(), a row for each step (hour, day, month) of the clock of a time zone, by its name in the IANA database; the first and the last are cut off by the period. Errors as there, 22023 for another step or an unknown time zone, 54000 for more than 100,000 steps';
-
-CREATE FUNCTION @extschema@.usage_metric_by_customer(
-    metric_id uuid,
-    period tstzrange,
-    as_of timestamptz DEFAULT NULL
-) RETURNS TABLE (customer text, event_count bigint, value numeric, skipped_event_count bigint, grouped_values jsonb)
-LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1000
-AS 'MODULE_PATHNAME', 'usage_metric_by_customer';
-
-COMMENT ON FUNCTION @extschema@.usage_metric_by_customer(uuid, tstzrange, timestamptz) IS
-'Calculate a usage metric for every customer
-As calculate_usage_metric(), a row for each customer with events that count or are skipped, in the order of their names: the customer''s id, or the alias where it is mapped to nobody. Errors as there';
-
-CREATE FUNCTION @extschema@.usage_metric_changes(
-    metric_id uuid,
-    customer_aliases text[],
-    period tstzrange,
-    since timestamptz
-) RETURNS TABLE (customer_event_id text, old_event_id uuid, new_event_id uuid, old_value numeric, new_value numeric, changed_at timestamptz, change text)
-LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
-AS 'MODULE_PATHNAME', 'usage_metric_changes';
-
-COMMENT ON FUNCTION @extschema@.usage_metric_changes(uuid, text[], tstzrange, timestamptz) IS
-'Explain what has changed in a usage metric
-The events that make the difference between the metric as of a moment and now, in the order in which they changed: which version counted then and which does now, with which value (1 where events are counted; NULL where the version does not count), and change: added, removed or corrected. For SUM and COUNT the differences add up to that of the metric. Errors as calculate_usage_metric()';
-
-CREATE FUNCTION @extschema@.explain_usage_event(metric_id uuid, event_id uuid) RETURNS jsonb
-LANGUAGE c STABLE PARALLEL RESTRICTED
-AS 'MODULE_PATHNAME', 'explain_usage_event';
-
-COMMENT ON FUNCTION @extschema@.explain_usage_event(uuid, uuid) IS
-'Explain whether a usage event counts in a metric
-Takes the id of any version of an event: {"counts", "skipped", "reasons": [...], "value", "grouping", "event"}. NULL where the session''s account has no such event. Error: P0002 where there is no such metric';
-
-CREATE FUNCTION usage_events.refresh_rollups(account_id uuid DEFAULT NULL, max_steps integer DEFAULT 1000) RETURNS bigint
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'refresh_rollups';
-
-COMMENT ON FUNCTION usage_events.refresh_rollups(uuid, integer) IS
-'Brings the rollups of an account up to date, or of all accounts that the caller may see: in steps of an alias, at most so many. Returns how many it took; 0 when nothing is left that can be done now. Never changes an answer and never makes a writer wait; several may run side by side. Errors: 25001 under another isolation level than READ COMMITTED, 22023 for fewer steps than 1';
-
-CREATE VIEW usage_events.rollup_status WITH (security_invoker = true) AS
-SELECT progress.account_id,
-       metric.id AS metric_id,
-       metric.name,
-       progress.event_type,
-       CASE WHEN NOT progress.is_built AND progress.customer_alias IS NULL THEN 'waiting'
-            WHEN NOT progress.is_built THEN 'building'
-            ELSE 'ready'
-       END AS state,
-       progress.customer_alias AS built_through,
-       (SELECT pg_catalog.count(*) FROM usage_events.dirty_bucket AS dirty
-        WHERE dirty.account_id OPERATOR(pg_catalog.=) progress.account_id
-          AND dirty.event_type OPERATOR(pg_catalog.=) progress.event_type) AS dirty_buckets,
-       (SELECT pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.min(dirty.marked_at) FROM usage_events.dirty_bucket AS dirty
-        WHERE dirty.account_id OPERATOR(pg_catalog.=) progress.account_id
-          AND dirty.event_type OPERATOR(pg_catalog.=) progress.event_type) AS lag,
-       progress.started_at,
-       progress.refreshed_at
-FROM usage_events.metric_progress AS progress
-JOIN usage_events.metric AS metric
-    ON metric.account_id OPERATOR(pg_catalog.=) progress.account_id
-   AND metric.version_id OPERATOR(pg_catalog.=) progress.metric_version_id;
-
-COMMENT ON VIEW usage_events.rollup_status IS 'Metrics whose rollups are kept, and how far they are';
-COMMENT ON COLUMN usage_events.rollup_status.account_id IS 'The account whose metric it is';
-COMMENT ON COLUMN usage_events.rollup_status.metric_id IS 'Id of the metric';
-COMMENT ON COLUMN usage_events.rollup_status.name IS 'Name of the metric';
-COMMENT ON COLUMN usage_events.rollup_status.event_type IS 'Type of the events that it aggregates';
-COMMENT ON COLUMN usage_events.rollup_status.state IS 'waiting: for a refresh, or for transactions that began before the metric was there; building: alias by alias; ready';
-COMMENT ON COLUMN usage_events.rollup_status.built_through IS 'The last alias, in order, whose events are rolled up';
-COMMENT ON COLUMN usage_events.rollup_status.dirty_buckets IS 'Marks of changed events of the type, which the next refresh will take away';
-COMMENT ON COLUMN usage_events.rollup_status.lag IS 'Age of the oldest mark; NULL where there is none';
-COMMENT ON COLUMN usage_events.rollup_status.started_at IS 'Since when rollups are kept for the metric''s present version';
-COMMENT ON COLUMN usage_events.rollup_status.refreshed_at IS 'When a refresh last had something to do, or found nothing, to the minute';
-
--- HTTP ---------------------------------------------------------------------
-
-CREATE FUNCTION usage_events.authenticate_request() RETURNS void
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'authenticate_request';
-
-COMMENT ON FUNCTION usage_events.authenticate_request() IS
-'PostgREST''s pre-request: checks the API key in the header Authorization (Basic, RFC 7617) and the header Sequence-Version, and makes the key''s account the account of the transaction. Writes nothing. Errors: PGRST with status 401 or 400';
-
-CREATE FUNCTION usage_events.openapi() RETURNS json
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'openapi';
-
-COMMENT ON FUNCTION usage_events.openapi() IS
-'The HTTP API described in OpenAPI 3.0, as GET / answers it';
-
-CREATE FUNCTION @extschema@.usage_api_read() RETURNS json
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'usage_api_read';
-
-COMMENT ON FUNCTION @extschema@.usage_api_read() IS
-'Serve a GET of the HTTP API
-What is asked for stands in the header Usage-Request, which the proxy sets. Errors: PGRST with status 400, 404 or 500';
-
-CREATE FUNCTION @extschema@.usage_api_write(bytea) RETURNS json
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'usage_api_write';
-
-COMMENT ON FUNCTION @extschema@.usage_api_write(bytea) IS
-'Serve a POST, PUT or DELETE of the HTTP API
-Takes the body as it came; what is asked for stands in the header Usage-Request, which the proxy sets. Errors: PGRST with status 400, 404 or 500';
-
--- Import -------------------------------------------------------------------
-
-CREATE VIEW @extschema@.usage_event_import WITH (security_invoker = true) AS
-SELECT ''::text AS event WHERE false;
-
-COMMENT ON VIEW @extschema@.usage_event_import IS
-'COPY usage_event_import FROM ...: one JSON event a line. Always empty to read. usage_events.import_on_error says what happens to a line that is no event';
-COMMENT ON COLUMN @extschema@.usage_event_import.event IS 'An event as create_usage_event() takes it';
-
-CREATE FUNCTION usage_events.import_usage_events() RETURNS trigger
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'import_usage_events';
-
-COMMENT ON FUNCTION usage_events.import_usage_events() IS
-'Gathers the rows that a statement writes to usage_event_import, and stores them in batches. Errors as create_usage_events()';
-
-CREATE TRIGGER usage_event_import_begin BEFORE INSERT ON @extschema@.usage_event_import
-    FOR EACH STATEMENT EXECUTE FUNCTION usage_events.import_usage_events();
-CREATE TRIGGER usage_event_import_row INSTEAD OF INSERT ON @extschema@.usage_event_import
-    FOR EACH ROW EXECUTE FUNCTION usage_events.import_usage_events();
-CREATE TRIGGER usage_event_import_end AFTER INSERT ON @extschema@.usage_event_import
-    FOR EACH STATEMENT EXECUTE FUNCTION usage_events.import_usage_events();
-
 -- Privileges ---------------------------------------------------------------
 
 REVOKE EXECUTE ON FUNCTION
     @extschema@.create_usage_event(jsonb),
-    @extschema@.create_usage_events(jsonb),
-    @extschema@.ingest_usage_events(jsonb),
-    @extschema@.retry_rejected_usage_events(uuid[]),
     @extschema@.get_usage_event(uuid),
-    @extschema@.get_usage_event_history(uuid),
-    @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz),
-    @extschema@.create_customer_alias(jsonb),
-    @extschema@.update_customer_alias(uuid, jsonb),
-    @extschema@.delete_customer_alias(uuid),
-    @extschema@.list_customer_aliases(integer, text, text, text),
-    @extschema@.create_usage_metric(jsonb),
-    @extschema@.get_usage_metric(uuid),
-    @extschema@.update_usage_metric(uuid, jsonb),
-    @extschema@.delete_usage_metric(uuid),
-    @extschema@.list_usage_metrics(integer, text, text, text, text, text[], text[], text[]),
-    @extschema@.calculate_usage_metric(uuid, text[], tstzrange, timestamptz, jsonb),
-    @extschema@.usage_metric_series(uuid, text[], tstzrange, text, text, timestamptz),
-    @extschema@.usage_metric_by_customer(uuid, tstzrange, timestamptz),
-    @extschema@.usage_metric_changes(uuid, text[], tstzrange, timestamptz),
-    @extschema@.explain_usage_event(uuid, uuid),
-    @extschema@.usage_api_read(),
-    @extschema@.usage_api_write(bytea),
-    usage_events.authenticate_request(),
-    usage_events.openapi(),
     usage_events.create_event(uuid, jsonb),
-    usage_events.create_events(uuid, jsonb),
-    usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb),
-    usage_events.refresh_rollups(uuid, integer),
-    usage_events.create_account(text),
-    usage_events.create_custom_metric(jsonb),
-    usage_events.update_custom_metric(uuid, jsonb),
-    usage_events.create_api_key(uuid, text),
-    usage_events.rotate_api_key(text, interval),
-    usage_events.expire_api_key(text, timestamptz),
-    usage_events.revoke_api_key(text),
-    usage_events.list_api_keys(uuid)
+    usage_events.create_account(text)
 FROM PUBLIC;
 
 CREATE FUNCTION usage_events.grant_access(role regrole, access text) RETURNS void
@@ -1073,104 +280,36 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
             MESSAGE = 'role and access must not be null';
     END IF;
-    IF access NOT IN ('read', 'ingest', 'http', 'admin') THEN
+    IF access NOT IN ('read', 'ingest', 'admin') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('unknown access: %s', quote_literal(access)),
-            HINT = 'Access is ''read'', ''ingest'', ''http'' or ''admin''.';
+            HINT = 'Access is ''read'', ''ingest'' or ''admin''.';
     END IF;
 
-    EXECUTE 'GRANT USAGE ON SCHEMA usage_events, @extschema@ TO ' || role;
-    EXECUTE 'GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.unmapped_alias TO ' || role;
-    EXECUTE 'GRANT SELECT ON usage_events.metric, usage_events.superseded_metric, usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
-    EXECUTE 'GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history, @extschema@.rejected_usage_events, @extschema@.customer_aliases, @extschema@.unmapped_customer_aliases, @extschema@.usage_metrics TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.get_usage_event(uuid), @extschema@.get_usage_event_history(uuid), @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz), @extschema@.list_customer_aliases(integer, text, text, text) TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.get_usage_metric(uuid), @extschema@.list_usage_metrics(integer, text, text, text, text, text[], text[], text[]) TO ' || role;
-    EXECUTE 'GRANT SELECT ON usage_events.rollup_status TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.calculate_usage_metric(uuid, text[], tstzrange, timestamptz, jsonb), @extschema@.usage_metric_series(uuid, text[], tstzrange, text, text, timestamptz), @extschema@.usage_metric_by_customer(uuid, tstzrange, timestamptz), @extschema@.usage_metric_changes(uuid, text[], tstzrange, timestamptz), @extschema@.explain_usage_event(uuid, uuid) TO ' || role;
+    EXECUTE format('GRANT USAGE ON SCHEMA usage_events, @extschema@ TO %s', role);
+    EXECUTE format('GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event TO %s', role);
+    EXECUTE format('GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.get_usage_event(uuid) TO %s', role);
     IF access = 'read' THEN
         RETURN;
     END IF;
 
-    EXECUTE 'GRANT INSERT ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, @extschema@.usage_event_import TO ' || role;
-    EXECUTE 'GRANT DELETE ON usage_events.rejected_event TO ' || role;
-    EXECUTE 'GRANT UPDATE (id, event_timestamp, customer_alias, event_type, event_properties) ON usage_events.event TO ' || role;
-    EXECUTE 'GRANT UPDATE (label, deleted_at) ON usage_events.customer_alias TO ' || role;
-    EXECUTE 'GRANT INSERT ON usage_events.superseded_metric, usage_events.dirty_bucket TO ' || role;
-    EXECUTE 'GRANT INSERT (account_id, metric_version_id, event_type, started_at) ON usage_events.metric_progress TO ' || role;
-    EXECUTE 'GRANT DELETE ON usage_events.metric_progress TO ' || role;
-    -- An expression is SQL that others will run: only administrators put one in force.
-    EXECUTE 'GRANT INSERT (account_id, id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, created_at) ON usage_events.metric TO ' || role;
-    EXECUTE 'GRANT UPDATE (version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, deleted_at) ON usage_events.metric TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_metric(jsonb), @extschema@.update_usage_metric(uuid, jsonb), @extschema@.delete_usage_metric(uuid) TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb), @extschema@.create_usage_events(jsonb), @extschema@.ingest_usage_events(jsonb), @extschema@.retry_rejected_usage_events(uuid[]), @extschema@.create_customer_alias(jsonb), @extschema@.update_customer_alias(uuid, jsonb), @extschema@.delete_customer_alias(uuid) TO ' || role;
+    EXECUTE format('GRANT INSERT ON usage_events.event, usage_events.superseded_event TO %s', role);
+    EXECUTE format('GRANT UPDATE (id, event_timestamp, customer_alias, event_type, event_properties) ON usage_events.event TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb) TO %s', role);
     IF access = 'ingest' THEN
         RETURN;
     END IF;
 
-    IF access = 'http' THEN
-        EXECUTE 'GRANT SELECT (account_id, client_id, secret_hash, expires_at) ON usage_events.api_key TO ' || role;
-        EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.authenticate_request(), usage_events.openapi(), @extschema@.usage_api_read(), @extschema@.usage_api_write(bytea) TO ' || role;
-        RETURN;
-    END IF;
-
-    EXECUTE 'GRANT INSERT ON usage_events.account TO ' || role;
-    EXECUTE 'GRANT INSERT, UPDATE ON usage_events.metric TO ' || role;
-    EXECUTE 'GRANT INSERT, UPDATE, DELETE ON usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
-    EXECUTE 'GRANT SELECT (account_id, client_id, label, created_at, expires_at), INSERT (account_id, client_id, secret_hash, label, created_at), UPDATE (expires_at) ON usage_events.api_key TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb), usage_events.refresh_rollups(uuid, integer), usage_events.create_account(text), usage_events.create_custom_metric(jsonb), usage_events.update_custom_metric(uuid, jsonb), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
+    EXECUTE format('GRANT INSERT ON usage_events.account TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_account(text) TO %s', role);
 END
 $$;
 
 COMMENT ON FUNCTION usage_events.grant_access(regrole, text) IS
-'Gives a role what it needs: ''read'' the session''s account; ''ingest'': also write to it; ''http'': also answer requests of the HTTP API, for the role that PostgREST takes on; ''admin'': as ingest, and make accounts and API keys and write to any account. Whoever calls it must hold these rights with grant option. Errors: 22004 for NULL, 22023 for another access';
+'Gives a role what it needs: ''read'' the session''s account; ''ingest'': also write to it; ''admin'': also make accounts and write to any. Whoever calls it must hold these rights with grant option. Errors: 22004 for NULL, 22023 for another access';
 
-CREATE FUNCTION usage_events.revoke_access(role regrole) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    object record;
-BEGIN
-    IF role IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'role must not be null';
-    END IF;
-
-    FOR object IN
-        SELECT CASE WHEN depend.classid = 'pg_proc'::regclass THEN 'FUNCTION ' || depend.objid::regprocedure
-                    ELSE 'TABLE ' || depend.objid::regclass END AS name
-        FROM pg_depend AS depend
-        JOIN pg_extension AS extension ON extension.oid = depend.refobjid AND extension.extname = 'usage_events'
-        WHERE depend.refclassid = 'pg_extension'::regclass AND depend.deptype = 'e'
-          AND depend.classid IN ('pg_proc'::regclass, 'pg_class'::regclass)
-    LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM %s', object.name, role);
-    END LOOP;
-    EXECUTE 'REVOKE USAGE ON SCHEMA usage_events, @extschema@ FROM ' || role;
-
-    -- What another role granted, only that one can revoke.
-    FOR object IN
-        SELECT DISTINCT acl.grantor::regrole AS grantor
-        FROM pg_class AS relation, aclexplode(relation.relacl) AS acl
-        WHERE relation.relnamespace = 'usage_events'::regnamespace AND acl.grantee = role
-        UNION
-        SELECT DISTINCT acl.grantor::regrole
-        FROM pg_proc AS function, aclexplode(function.proacl) AS acl
-        WHERE function.pronamespace = 'usage_events'::regnamespace AND acl.grantee = role
-    LOOP
-        RAISE WARNING USING ERRCODE = '01006', -- privilege not revoked
-            MESSAGE = format('role %s keeps what role %s granted to it', role, object.grantor),
-            HINT = 'Call usage_events.revoke_access() as that role, too.';
-    END LOOP;
-END
-$$;
-
-COMMENT ON FUNCTION usage_events.revoke_access(regrole) IS
-'Takes back what grant_access() gave, and every other right that the role was given on the extension''s objects and schemas. Rights that it has through other roles, or through PUBLIC, stay. Error: 22004 for NULL';
-
-REVOKE EXECUTE ON FUNCTION usage_events.grant_access(regrole, text), usage_events.revoke_access(regrole) FROM PUBLIC;
-
--- Firing a trigger asks for no privilege; making another with the same function does.
-REVOKE EXECUTE ON FUNCTION usage_events.import_usage_events() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION usage_events.grant_access(regrole, text) FROM PUBLIC;
 
 -- Guard --------------------------------------------------------------------
 
@@ -1178,16 +317,11 @@ CREATE FUNCTION usage_events.guard_drop() RETURNS event_trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'guard_drop';
 
-REVOKE EXECUTE ON FUNCTION usage_events.guard_drop() FROM PUBLIC;
-
 COMMENT ON FUNCTION usage_events.guard_drop() IS
 'Refuses to drop the extension while it holds events, unless usage_events.allow_drop is on. Error: 2BP01';
 
 CREATE EVENT TRIGGER usage_events_guard_drop ON ddl_command_start
-    WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE', 'DROP TABLE', 'DROP VIEW',
-                 'DROP MATERIALIZED VIEW', 'DROP FOREIGN TABLE', 'DROP SEQUENCE', 'DROP TYPE', 'DROP DOMAIN',
-                 'DROP FUNCTION', 'DROP PROCEDURE', 'DROP ROUTINE', 'DROP AGGREGATE', 'DROP OPERATOR',
-                 'DROP OPERATOR CLASS', 'DROP OPERATOR FAMILY', 'DROP COLLATION', 'DROP ACCESS METHOD')
+    WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
     EXECUTE FUNCTION usage_events.guard_drop();
 
 COMMENT ON EVENT TRIGGER usage_events_guard_drop IS 'Keeps DROP EXTENSION usage_events from taking usage events along';
