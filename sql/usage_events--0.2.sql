@@ -35,6 +35,13 @@ AS 'MODULE_PATHNAME', 'uuid_v7_timestamp';
 COMMENT ON FUNCTION @extschema@.uuid_v7_timestamp(uuid) IS
 'The moment inside a UUID of version 7 (RFC 9562), to the millisecond; NULL for other versions';
 
+CREATE FUNCTION @extschema@.uuid_v7_floor(moment timestamptz) RETURNS uuid
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'uuid_v7_floor';
+
+COMMENT ON FUNCTION @extschema@.uuid_v7_floor(timestamptz) IS
+'The lowest UUID of version 7 (RFC 9562) of that moment: what was ingested from then on has an id that is not below it. Error: 22023 for a moment that no such id can have';
+
 -- Accounts -----------------------------------------------------------------
 
 CREATE FUNCTION usage_events.current_account_id() RETURNS uuid
@@ -141,6 +148,18 @@ COMMENT ON COLUMN usage_events.rejected_event.body IS 'The event as it came';
 COMMENT ON COLUMN usage_events.rejected_event.faults IS 'Why it was refused: [{"field", "fault"}], without field where the event as a whole is meant';
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.rejected_event', '');
+
+CREATE TABLE usage_events.purge_horizon (
+    account_id uuid NOT NULL,
+    purged_before timestamptz NOT NULL,
+    CONSTRAINT purge_horizon_pkey PRIMARY KEY (account_id)
+);
+
+COMMENT ON TABLE usage_events.purge_horizon IS 'Accounts of which old events were purged';
+COMMENT ON COLUMN usage_events.purge_horizon.account_id IS 'The account whose events they were';
+COMMENT ON COLUMN usage_events.purge_horizon.purged_before IS 'Events that happened before this moment were purged, and are refused; no metric is calculated of a time before it';
+
+SELECT pg_catalog.pg_extension_config_dump('usage_events.purge_horizon', '');
 
 -- Customers ----------------------------------------------------------------
 
@@ -417,6 +436,7 @@ ALTER TABLE usage_events.account ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECU
 ALTER TABLE usage_events.event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.superseded_event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.rejected_event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.purge_horizon ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.customer_alias ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.api_key ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.metric ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -432,6 +452,8 @@ CREATE POLICY own_account ON usage_events.event
 CREATE POLICY own_account ON usage_events.superseded_event
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 CREATE POLICY own_account ON usage_events.rejected_event
+    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
+CREATE POLICY own_account ON usage_events.purge_horizon
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 CREATE POLICY own_account ON usage_events.customer_alias
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
@@ -967,6 +989,90 @@ COMMENT ON COLUMN usage_events.rollup_status.lag IS 'Age of the oldest mark; NUL
 COMMENT ON COLUMN usage_events.rollup_status.started_at IS 'Since when rollups are kept for the metric''s present version';
 COMMENT ON COLUMN usage_events.rollup_status.refreshed_at IS 'When a refresh last had something to do, or found nothing, to the minute';
 
+-- Operations ---------------------------------------------------------------
+
+CREATE FUNCTION usage_events.purge(before timestamptz, account_id uuid DEFAULT NULL, max_rows integer DEFAULT 10000) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'purge';
+
+COMMENT ON FUNCTION usage_events.purge(timestamptz, uuid, integer) IS
+'Deletes, for good, the events of an account (NULL: the session''s) that happened before a moment, with all their versions; an event with a version that is not before it stays whole. Then rollups of that time, and events that were refused before. At most max_rows (1 to 100,000) of these a call; returns how many, 0 when nothing is left. From the first call on, events of that time are refused, and no metric is calculated of it. Never waits for who writes. Errors: 22004 for NULL as before, 22023 for one in the future, an account that does not exist, or other max_rows';
+
+CREATE VIEW usage_events.account_status WITH (security_invoker = true) AS
+SELECT account.account_id,
+       account.name,
+       (SELECT pg_catalog.count(*) FROM usage_events.event AS event
+        WHERE event.account_id OPERATOR(pg_catalog.=) account.account_id
+          AND event.id OPERATOR(pg_catalog.>=) minute.first_id)
+       OPERATOR(pg_catalog.+)
+       (SELECT pg_catalog.count(*) FROM usage_events.superseded_event AS version
+        WHERE version.account_id OPERATOR(pg_catalog.=) account.account_id
+          AND version.id OPERATOR(pg_catalog.>=) minute.first_id) AS stored_last_minute,
+       (SELECT pg_catalog.count(*) FROM usage_events.superseded_event AS version
+        WHERE version.account_id OPERATOR(pg_catalog.=) account.account_id
+          AND version.superseded_by OPERATOR(pg_catalog.>=) minute.first_id) AS superseded_last_minute,
+       (SELECT pg_catalog.count(*) FROM usage_events.rejected_event AS rejected
+        WHERE rejected.account_id OPERATOR(pg_catalog.=) account.account_id
+          AND rejected.id OPERATOR(pg_catalog.>=) minute.first_id) AS rejected_last_minute,
+       (SELECT pg_catalog.count(*) FROM usage_events.rejected_event AS rejected
+        WHERE rejected.account_id OPERATOR(pg_catalog.=) account.account_id) AS rejected_waiting,
+       EXTRACT(epoch FROM pg_catalog.statement_timestamp() OPERATOR(pg_catalog.-) (
+           SELECT @extschema@.uuid_v7_timestamp(event.id) FROM usage_events.event AS event
+           WHERE event.account_id OPERATOR(pg_catalog.=) account.account_id
+           ORDER BY event.id DESC LIMIT 1))::double precision AS newest_event_age_seconds,
+       mark.waiting AS marks_waiting,
+       EXTRACT(epoch FROM pg_catalog.statement_timestamp() OPERATOR(pg_catalog.-) mark.oldest)::double precision AS refresh_lag_seconds,
+       (SELECT purged_before FROM usage_events.purge_horizon AS horizon
+        WHERE horizon.account_id OPERATOR(pg_catalog.=) account.account_id) AS purged_before
+FROM usage_events.account AS account
+CROSS JOIN LATERAL (
+    SELECT @extschema@.uuid_v7_floor(pg_catalog.statement_timestamp() OPERATOR(pg_catalog.-) '1 minute'::interval) AS first_id
+) AS minute
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.count(*) AS waiting, pg_catalog.min(dirty.marked_at) AS oldest
+    FROM usage_events.dirty_bucket AS dirty
+    WHERE dirty.account_id OPERATOR(pg_catalog.=) account.account_id
+      AND dirty.event_type OPERATOR(pg_catalog.<>) ''
+) AS mark;
+
+COMMENT ON VIEW usage_events.account_status IS 'What happens to each account at the moment, for monitoring; reads what came in the last minute';
+COMMENT ON COLUMN usage_events.account_status.account_id IS 'The account';
+COMMENT ON COLUMN usage_events.account_status.name IS 'Its name';
+COMMENT ON COLUMN usage_events.account_status.stored_last_minute IS 'Versions of events that were stored in the last minute';
+COMMENT ON COLUMN usage_events.account_status.superseded_last_minute IS 'Versions that were superseded in the last minute';
+COMMENT ON COLUMN usage_events.account_status.rejected_last_minute IS 'Events that were refused, and kept, in the last minute';
+COMMENT ON COLUMN usage_events.account_status.rejected_waiting IS 'Refused events that wait to be sent again';
+COMMENT ON COLUMN usage_events.account_status.newest_event_age_seconds IS 'How long ago the newest current event was stored, in seconds; NULL where there is none';
+COMMENT ON COLUMN usage_events.account_status.marks_waiting IS 'Marks of changed events that the next refresh of rollups will take away';
+COMMENT ON COLUMN usage_events.account_status.refresh_lag_seconds IS 'Age of the oldest mark, in seconds; NULL where there is none';
+COMMENT ON COLUMN usage_events.account_status.purged_before IS 'Up to when events were purged; NULL where none were';
+
+CREATE VIEW usage_events.storage_status WITH (security_invoker = true) AS
+SELECT statistics.relname AS table_name,
+       statistics.n_live_tup AS live_rows,
+       statistics.n_dead_tup AS dead_rows,
+       pg_catalog.pg_table_size(statistics.relid) AS table_bytes,
+       pg_catalog.pg_indexes_size(statistics.relid) AS index_bytes,
+       statistics.n_tup_ins AS rows_inserted,
+       statistics.n_tup_upd AS rows_updated,
+       statistics.n_tup_del AS rows_deleted,
+       GREATEST(statistics.last_vacuum, statistics.last_autovacuum) AS vacuumed_at,
+       GREATEST(statistics.last_analyze, statistics.last_autoanalyze) AS analyzed_at
+FROM pg_catalog.pg_stat_all_tables AS statistics
+WHERE statistics.schemaname OPERATOR(pg_catalog.=) 'usage_events';
+
+COMMENT ON VIEW usage_events.storage_status IS 'The tables of all accounts together, for monitoring, by the server''s statistics: numbers of rows are estimates';
+COMMENT ON COLUMN usage_events.storage_status.table_name IS 'Table of the schema usage_events';
+COMMENT ON COLUMN usage_events.storage_status.live_rows IS 'Rows, as estimated';
+COMMENT ON COLUMN usage_events.storage_status.dead_rows IS 'Rows that wait for vacuum, as estimated';
+COMMENT ON COLUMN usage_events.storage_status.table_bytes IS 'Size without indexes, in bytes';
+COMMENT ON COLUMN usage_events.storage_status.index_bytes IS 'Size of the indexes, in bytes';
+COMMENT ON COLUMN usage_events.storage_status.rows_inserted IS 'Counter since the statistics were reset: of event, the events that were created';
+COMMENT ON COLUMN usage_events.storage_status.rows_updated IS 'Counter: of event, those that were superseded';
+COMMENT ON COLUMN usage_events.storage_status.rows_deleted IS 'Counter: of event, those that were purged';
+COMMENT ON COLUMN usage_events.storage_status.vacuumed_at IS 'When the table was last vacuumed, by whomever';
+COMMENT ON COLUMN usage_events.storage_status.analyzed_at IS 'When it was last analyzed, by whomever';
+
 -- HTTP ---------------------------------------------------------------------
 
 CREATE FUNCTION usage_events.authenticate_request() RETURNS void
@@ -1054,6 +1160,7 @@ REVOKE EXECUTE ON FUNCTION
     usage_events.create_events(uuid, jsonb),
     usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb),
     usage_events.refresh_rollups(uuid, integer),
+    usage_events.purge(timestamptz, uuid, integer),
     usage_events.create_account(text),
     usage_events.create_custom_metric(jsonb),
     usage_events.update_custom_metric(uuid, jsonb),
@@ -1080,12 +1187,12 @@ BEGIN
     END IF;
 
     EXECUTE 'GRANT USAGE ON SCHEMA usage_events, @extschema@ TO ' || role;
-    EXECUTE 'GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.unmapped_alias TO ' || role;
+    EXECUTE 'GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.purge_horizon, usage_events.customer_alias, usage_events.unmapped_alias TO ' || role;
     EXECUTE 'GRANT SELECT ON usage_events.metric, usage_events.superseded_metric, usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history, @extschema@.rejected_usage_events, @extschema@.customer_aliases, @extschema@.unmapped_customer_aliases, @extschema@.usage_metrics TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.get_usage_event(uuid), @extschema@.get_usage_event_history(uuid), @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz), @extschema@.list_customer_aliases(integer, text, text, text) TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.get_usage_metric(uuid), @extschema@.list_usage_metrics(integer, text, text, text, text, text[], text[], text[]) TO ' || role;
-    EXECUTE 'GRANT SELECT ON usage_events.rollup_status TO ' || role;
+    EXECUTE 'GRANT SELECT ON usage_events.rollup_status, usage_events.account_status TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.calculate_usage_metric(uuid, text[], tstzrange, timestamptz, jsonb), @extschema@.usage_metric_series(uuid, text[], tstzrange, text, text, timestamptz), @extschema@.usage_metric_by_customer(uuid, tstzrange, timestamptz), @extschema@.usage_metric_changes(uuid, text[], tstzrange, timestamptz), @extschema@.explain_usage_event(uuid, uuid) TO ' || role;
     IF access = 'read' THEN
         RETURN;
@@ -1114,10 +1221,12 @@ BEGIN
     END IF;
 
     EXECUTE 'GRANT INSERT ON usage_events.account TO ' || role;
-    EXECUTE 'GRANT INSERT, UPDATE ON usage_events.metric TO ' || role;
+    EXECUTE 'GRANT INSERT, UPDATE ON usage_events.metric, usage_events.purge_horizon TO ' || role;
+    EXECUTE 'GRANT DELETE ON usage_events.event, usage_events.superseded_event TO ' || role;
+    EXECUTE 'GRANT SELECT ON usage_events.storage_status TO ' || role;
     EXECUTE 'GRANT INSERT, UPDATE, DELETE ON usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT SELECT (account_id, client_id, label, created_at, expires_at), INSERT (account_id, client_id, secret_hash, label, created_at), UPDATE (expires_at) ON usage_events.api_key TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb), usage_events.refresh_rollups(uuid, integer), usage_events.create_account(text), usage_events.create_custom_metric(jsonb), usage_events.update_custom_metric(uuid, jsonb), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb), usage_events.refresh_rollups(uuid, integer), usage_events.purge(timestamptz, uuid, integer), usage_events.create_account(text), usage_events.create_custom_metric(jsonb), usage_events.update_custom_metric(uuid, jsonb), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
 END
 $$;
 

@@ -10,8 +10,9 @@
 #include "event_store.h"
 #include "fmgr.h"
 #include "http_response.h"
+#include "purge.h"
 
-/* Reads an event from the argument, or refuses it with all its faults. */
+/* Reads an event for the account of this call from the argument, or refuses it with all its faults. */
 static void
 read_argument(FunctionCallInfo fcinfo, int number, UsageEvent *event)
 {
@@ -20,7 +21,7 @@ read_argument(FunctionCallInfo fcinfo, int number, UsageEvent *event)
 	if (PG_ARGISNULL(number))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("usage event must not be null")));
 
-	faults = event_json_read(PG_GETARG_JSONB_P(number), event);
+	faults = purge_check_event(event_json_read(PG_GETARG_JSONB_P(number), event), event);
 	if (faults != NIL)
 		event_faults_report(faults, NULL);
 }
@@ -59,11 +60,9 @@ create_event(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t *account_id = account_argument(fcinfo, 0);
 	EventPut put;
-	int nest_level;
+	int nest_level = account_enter(account_id);
 
 	read_argument(fcinfo, 1, &put.event);
-
-	nest_level = account_enter(account_id);
 	event_store_put(account_id, &put);
 	account_leave(nest_level);
 	return answer(&put);

@@ -14,7 +14,7 @@
 #include "rejected_event.h"
 #include "utils/array.h"
 
-/* Reads a batch from the argument. */
+/* Reads a batch for the account of this call from the argument. */
 static void
 read_argument(FunctionCallInfo fcinfo, int number, EventBatch *batch)
 {
@@ -59,11 +59,9 @@ create_events(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t *account_id = account_argument(fcinfo, 0);
 	EventBatch batch;
-	int nest_level;
+	int nest_level = account_enter(account_id);
 
 	read_argument(fcinfo, 1, &batch);
-
-	nest_level = account_enter(account_id);
 	event_batch_store_all(account_id, &batch);
 	account_leave(nest_level);
 	PG_RETURN_JSONB_P(answers(&batch));

@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "json_read.h"
 #include "miscadmin.h"
+#include "purge.h"
 #include "rejected_event.h"
 #include "subtransaction.h"
 #include "utils/builtins.h"
@@ -37,7 +38,7 @@ event_batch_init(EventBatch *batch, int capacity)
 	batch->put_count = 0;
 }
 
-/* Adds an element: reads and checks it. */
+/* Adds an element for the account of this call: reads and checks it. */
 static BatchElement *
 add_element(EventBatch *batch, BatchElement next)
 {
@@ -48,7 +49,7 @@ add_element(EventBatch *batch, BatchElement next)
 	if (element->faults != NIL)
 		return element;
 
-	element->faults = event_json_read_value(&element->json, &put->event);
+	element->faults = purge_check_event(event_json_read_value(&element->json, &put->event), &put->event);
 	if (element->faults == NIL)
 	{
 		element->put = put;

@@ -46,6 +46,9 @@
 
 #define UNIX_EPOCH_OFFSET_DAYS (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
 
+/* The last moment of an id: 48 bits of milliseconds. */
+#define MAX_ID_TIME ((INT64CONST(1) << 48) * 1000 - 1 - UNIX_EPOCH_OFFSET_DAYS * USECS_PER_DAY)
+
 /* The time of the last id, in nanoseconds since the Unix epoch. */
 static int64 last_nanoseconds = 0;
 
@@ -224,4 +227,19 @@ uuid_v7_timestamp(PG_FUNCTION_ARGS)
 	if (!event_id_timestamp(PG_GETARG_UUID_P(0), &timestamp))
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(timestamp);
+}
+
+PG_FUNCTION_INFO_V1(uuid_v7_floor);
+Datum
+uuid_v7_floor(PG_FUNCTION_ARGS)
+{
+	TimestampTz moment = PG_GETARG_TIMESTAMPTZ(0);
+	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+
+	if (moment < -UNIX_EPOCH_OFFSET_DAYS * USECS_PER_DAY || moment > MAX_ID_TIME)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("moment is out of range for a UUID of version 7"),
+				 errdetail("Such ids have times from 1970-01-01T00:00:00Z on, and of 48 bits of milliseconds.")));
+	event_id_after(id, moment - 1);
+	PG_RETURN_UUID_P(id);
 }

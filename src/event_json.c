@@ -68,7 +68,10 @@ event_json_read_value(const JsonbValue *value, UsageEvent *event)
 	EventFields fields;
 
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+	{
+		memset(event, 0, sizeof(UsageEvent));
 		return fault_add(NIL, NULL, psprintf("must be a JSON object, not %s", json_kind(value)));
+	}
 	read_fields(value->val.binary.data, &fields);
 	return event_check(&fields, event);
 }

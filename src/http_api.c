@@ -30,6 +30,7 @@
 #include "metric_definition.h"
 #include "metric_list.h"
 #include "openapi.h"
+#include "purge.h"
 #include "utils/builtins.h"
 
 /* A call of the API: the request, what its path and body hold, and the answer. */
@@ -257,7 +258,7 @@ static Jsonb *
 post_usage_event(HttpCall *call)
 {
 	EventPut put;
-	List *faults = event_json_read(body_json(call), &put.event);
+	List *faults = purge_check_event(event_json_read(body_json(call), &put.event), &put.event);
 
 	if (faults != NIL)
 		event_faults_report(faults, NULL);

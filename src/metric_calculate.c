@@ -25,6 +25,7 @@
 #include "metric_custom.h"
 #include "metric_scan.h"
 #include "miscadmin.h"
+#include "purge.h"
 #include "sql_query.h"
 #include "statement.h"
 #include "utils/builtins.h"
@@ -281,6 +282,7 @@ calculate(const MetricQuestion *question, const List *customers, TimestampTz sta
 	int alias_count = metric_find_aliases(question, customers, &aliases);
 	MetricResult result;
 
+	purge_check_period(&question->metric.account_id, bounds[0]);
 	calculate_steps(question, aliases, alias_count, bounds, 1, &result);
 	return result_to_json(&question->metric, &result);
 }
@@ -497,6 +499,7 @@ usage_metric_series(PG_FUNCTION_ARGS)
 	if ((fault = series_zone_from_text(zone_text, &zone)) != NULL)
 		refuse_argument("timezone", fault, zone_text);
 
+	purge_check_period(account_current(), start);
 	step_count = start < end ? series_bounds(step, zone, start, end, &bounds) : 0;
 	alias_count = metric_find_aliases(&question, customers, &aliases);
 	results = palloc(sizeof(MetricResult) * Max(step_count, 1));
@@ -629,6 +632,7 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("a CUSTOM metric cannot be calculated for all customers at once"),
 						errhint("Call calculate_usage_metric() for each.")));
+	purge_check_period(account_current(), start);
 
 	scan.metric = &question.metric;
 	scan.as_of = question.has_as_of ? &question.as_of : NULL;

@@ -20,6 +20,7 @@
 #include "metric_calculate.h"
 #include "metric_value.h"
 #include "miscadmin.h"
+#include "purge.h"
 #include "sql_query.h"
 #include "statement.h"
 #include "utils/builtins.h"
@@ -426,6 +427,7 @@ usage_metric_changes(PG_FUNCTION_ARGS)
 		metric_question_refuse(metric_id, &now.question);
 	refuse_custom(&now.question.metric);
 	then = ask_side(account_id, metric_id, since, customers);
+	purge_check_period(account_id, start);
 	event_id_after(&since_id, since != NULL ? *since : EVENT_TIME_END);
 
 	InitMaterializedSRF(fcinfo, 0);

@@ -14,6 +14,7 @@
 #include "import.h"
 #include "list_page.h"
 #include "metric_worker.h"
+#include "purge.h"
 #include "statement.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -31,6 +32,7 @@ _PG_init(void)
 	statement_init();
 	event_store_init();
 	dirty_bucket_init();
+	purge_init();
 	import_init();
 	list_page_init();
 	drop_guard_init();
