@@ -92,6 +92,7 @@ dirty_bucket_init(void)
 	CacheRegisterRelcacheCallback(forget_types, (Datum) 0);
 }
 
+/* InvalidOid while the extension is of version 0.1, which has no metrics. */
 static Oid
 find_types_table(void)
 {
@@ -139,6 +140,12 @@ learn_types(const pg_uuid_t *account_id)
 	/* Reading may fail: what is known then is nothing, of any account. */
 	types_are_known = false;
 	free_types();
+	if (!OidIsValid(types_table))
+	{
+		types_account_id = *account_id;
+		types_are_known = true;
+		return;
+	}
 	SPI_connect();
 	statement_execute(&read_types, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -179,8 +186,9 @@ has_type(EventText event_type)
 bool
 dirty_bucket_is_known(const pg_uuid_t *account_id, EventText event_type)
 {
-	return IsolationUsesXactSnapshot() ||
-		   (types_are_known && event_id_equal(&types_account_id, account_id) && has_type(event_type));
+	if (IsolationUsesXactSnapshot())
+		return OidIsValid(find_types_table());
+	return types_are_known && event_id_equal(&types_account_id, account_id) && has_type(event_type);
 }
 
 /* Whether events of the type are to be marked.  The transaction must have an id. */
@@ -188,7 +196,7 @@ static bool
 is_marked(const pg_uuid_t *account_id, EventText event_type)
 {
 	if (IsolationUsesXactSnapshot())
-		return true;
+		return OidIsValid(find_types_table());
 	AcceptInvalidationMessages();
 	if (!types_are_known || !event_id_equal(&types_account_id, account_id))
 		learn_types(account_id);

@@ -53,24 +53,27 @@ SELECT month_of(:'metric', '2024-01-01Z') AS january;
 -- in steps, the oldest first: from the first on nothing is answered of that time
 SET ROLE purge_admin;
 SELECT usage_events.purge('2024-03-01Z', :'account', 2);
-RESET ROLE;
 SELECT stored();
 SELECT month_of(:'metric', '2024-01-01Z') AS january;
 SELECT usage_events.purge('2024-03-01Z', max_rows => 500), usage_events.purge('2024-03-01Z', max_rows => 500) AS rest;
 DO $$BEGIN WHILE usage_events.purge('2024-03-01Z', max_rows => 10) > 0 LOOP NULL; END LOOP; END$$;
 SELECT count(*) AS many FROM usage_events WHERE customer_event_id LIKE 'many%';
-SELECT count(*) AS old_rollups FROM usage_events.metric_rollup WHERE account_id = :'account' AND level > 0 AND bucket < '2024-03-01Z';
+SELECT count(*) AS old_rollups FROM usage_events.metric_rollup WHERE level > 0 AND bucket < '2024-03-01Z';
 
 -- an event with a version that is kept stays whole; so does what is known of the kept month, now and then, with rollups and without
 SELECT stored(), month_of(:'metric', '2024-03-01Z') AS march, month_of(:'metric', '2024-03-01Z', :'then') AS march_then;
 DO $$BEGIN WHILE usage_events.refresh_rollups() > 0 LOOP NULL; END LOOP; END$$;
 SELECT month_of(:'metric', '2024-03-01Z') AS march, month_of(:'metric', '2024-03-01Z', :'then') AS march_then;
+RESET ROLE;
 BEGIN;
 TRUNCATE usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket;
 SELECT month_of(:'metric', '2024-03-01Z') AS march, month_of(:'metric', '2024-03-01Z', :'then') AS march_then;
 ROLLBACK;
+SET ROLE purge_admin;
 SELECT customer_event_id, old_value, new_value, change FROM usage_metric_changes(:'metric', '{acme}', '[2024-03-01Z, 2024-04-01Z)', :'then');
 SELECT jsonb_array_length(get_usage_event_history(id) -> 'items') AS versions FROM usage_events WHERE customer_event_id = 'moved here';
+
+RESET ROLE;
 
 -- every question about a time before
 SELECT month_of(:'metric', '2024-02-01Z', :'then');
@@ -112,10 +115,12 @@ SELECT usage_events.purge('2023-01-01Z');
 SELECT purged_before AT TIME ZONE 'UTC' AS purged_before FROM usage_events.purge_horizon;
 
 -- rejected events that came before go, others stay
+SET ROLE purge_admin;
 SELECT usage_events.purge(now() - interval '1 hour') > 0 AS purged, (SELECT count(*) FROM rejected_usage_events) AS rejected;
 SELECT pg_sleep(0.01);
 SELECT usage_events.purge(now()) AS purged_rejected, (SELECT count(*) FROM rejected_usage_events) AS rejected;
 
+RESET ROLE;
 RESET usage_events.account_id;
 DROP FUNCTION sent, month_of, stored;
 SELECT usage_events.revoke_access('purge_admin'), usage_events.revoke_access('purge_app');

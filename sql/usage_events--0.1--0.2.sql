@@ -1,39 +1,8 @@
--- usage_events--0.2.sql: all SQL objects of the extension, by section
--- complain if script is sourced in psql, rather than via CREATE EXTENSION
-\echo Use "CREATE EXTENSION usage_events" to load this file. \quit
-
--- Storage and administration live in the schema usage_events, the API in the
--- schema that CREATE EXTENSION names.  Nobody need expose the former.
-
-CREATE SCHEMA usage_events;
-
-COMMENT ON SCHEMA usage_events IS
-'Storage and administration of usage events; the API is in the schema of the extension';
-
--- Version ------------------------------------------------------------------
-
-CREATE FUNCTION usage_events.library_version() RETURNS text
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'library_version';
-
-COMMENT ON FUNCTION usage_events.library_version() IS
-'Version of the loaded library; differs from the extension''s version while an upgrade is half done';
+-- usage_events--0.1--0.2.sql: all that version 0.2 adds to 0.1, and changes in it, by section
+-- complain if script is sourced in psql, rather than via ALTER EXTENSION
+\echo Use "ALTER EXTENSION usage_events UPDATE TO '0.2'" to load this file. \quit
 
 -- Ids ----------------------------------------------------------------------
-
-CREATE FUNCTION @extschema@.uuid_v7() RETURNS uuid
-LANGUAGE c VOLATILE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'uuid_v7';
-
-COMMENT ON FUNCTION @extschema@.uuid_v7() IS
-'A new UUID of version 7 (RFC 9562), above every one that this backend made before';
-
-CREATE FUNCTION @extschema@.uuid_v7_timestamp(id uuid) RETURNS timestamptz
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'uuid_v7_timestamp';
-
-COMMENT ON FUNCTION @extschema@.uuid_v7_timestamp(uuid) IS
-'The moment inside a UUID of version 7 (RFC 9562), to the millisecond; NULL for other versions';
 
 CREATE FUNCTION @extschema@.uuid_v7_floor(moment timestamptz) RETURNS uuid
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -42,96 +11,14 @@ AS 'MODULE_PATHNAME', 'uuid_v7_floor';
 COMMENT ON FUNCTION @extschema@.uuid_v7_floor(timestamptz) IS
 'The lowest UUID of version 7 (RFC 9562) of that moment: what was ingested from then on has an id that is not below it. Error: 22023 for a moment that no such id can have';
 
--- Accounts -----------------------------------------------------------------
-
-CREATE FUNCTION usage_events.current_account_id() RETURNS uuid
-LANGUAGE c STABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'current_account_id';
-
-COMMENT ON FUNCTION usage_events.current_account_id() IS
-'The account whose events are written and read: the setting usage_events.account_id, or else the default account';
-
-CREATE TABLE usage_events.account (
-    account_id uuid NOT NULL,
-    name text NOT NULL,
-    CONSTRAINT account_pkey PRIMARY KEY (account_id)
-);
-
-COMMENT ON TABLE usage_events.account IS 'Who meters its customers here; sees its own events alone';
-COMMENT ON COLUMN usage_events.account.account_id IS 'Unique id; the time inside it is when the account was made';
-COMMENT ON COLUMN usage_events.account.name IS 'Name for people to read; need not be unique';
-
--- The default account is a constant of the library: restoring a dump finds it made.
-INSERT INTO usage_events.account (account_id, name)
-VALUES (usage_events.current_account_id(), 'default');
-
-SELECT pg_catalog.pg_extension_config_dump('usage_events.account',
-    'WHERE account_id <> ''00000000-0000-8000-8000-000000000001''');
-
-CREATE FUNCTION usage_events.create_account(name text) RETURNS uuid
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'create_account';
-
-COMMENT ON FUNCTION usage_events.create_account(text) IS
-'Makes an account of that name (not blank, at most 255 characters) and returns its id. Errors: 22004 for NULL, 22023 for a name that is none';
-
 -- Events -------------------------------------------------------------------
 
-CREATE TABLE usage_events.event (
-    account_id uuid NOT NULL,
-    id uuid NOT NULL,
-    event_timestamp timestamptz NOT NULL,
-    customer_event_id text COLLATE "C" NOT NULL,
-    customer_alias text COLLATE "C" NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
-    event_properties jsonb NOT NULL,
-    CONSTRAINT event_pkey PRIMARY KEY (account_id, customer_event_id)
-);
-
-CREATE UNIQUE INDEX event_id_key ON usage_events.event (account_id, id);
+DROP INDEX usage_events.event_customer_idx;
 CREATE INDEX event_customer_idx ON usage_events.event (account_id, customer_alias, event_timestamp, id);
 CREATE INDEX event_timestamp_idx ON usage_events.event (account_id, event_timestamp, id);
 CREATE INDEX event_type_idx ON usage_events.event (account_id, event_type, id);
-
-COMMENT ON TABLE usage_events.event IS 'Usage events in their current version';
-COMMENT ON COLUMN usage_events.event.account_id IS 'The account whose event it is';
-COMMENT ON COLUMN usage_events.event.id IS 'Id of this version of the event, a UUID of version 7; the time inside it is when it was ingested';
-COMMENT ON COLUMN usage_events.event.event_timestamp IS 'When the usage happened; decides which billing period it belongs to';
-COMMENT ON COLUMN usage_events.event.customer_event_id IS 'The sender''s id of the event: another event with the same one supersedes it';
-COMMENT ON COLUMN usage_events.event.customer_alias IS 'The end customer, by id or alias';
-COMMENT ON COLUMN usage_events.event.event_type IS 'What happened; usage metrics refer to it';
-COMMENT ON COLUMN usage_events.event.event_properties IS 'Quantities and categories of the event, a JSON object';
-
-SELECT pg_catalog.pg_extension_config_dump('usage_events.event', '');
-
-CREATE TABLE usage_events.superseded_event (
-    account_id uuid NOT NULL,
-    id uuid NOT NULL,
-    event_timestamp timestamptz NOT NULL,
-    superseded_at timestamptz NOT NULL,
-    superseded_by uuid NOT NULL,
-    customer_event_id text COLLATE "C" NOT NULL,
-    customer_alias text COLLATE "C" NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
-    event_properties jsonb NOT NULL,
-    CONSTRAINT superseded_event_pkey PRIMARY KEY (account_id, customer_event_id, id)
-);
-
 CREATE UNIQUE INDEX superseded_event_id_key ON usage_events.superseded_event (account_id, id);
 CREATE INDEX superseded_event_by_idx ON usage_events.superseded_event (account_id, superseded_by);
-
-COMMENT ON TABLE usage_events.superseded_event IS 'Versions of usage events that were superseded; rows are only ever added';
-COMMENT ON COLUMN usage_events.superseded_event.account_id IS 'The account whose event it was';
-COMMENT ON COLUMN usage_events.superseded_event.id IS 'Id of this version of the event';
-COMMENT ON COLUMN usage_events.superseded_event.event_timestamp IS 'When the usage happened, as this version had it';
-COMMENT ON COLUMN usage_events.superseded_event.superseded_at IS 'When another version took its place: the time inside superseded_by';
-COMMENT ON COLUMN usage_events.superseded_event.superseded_by IS 'Id of the version that took its place';
-COMMENT ON COLUMN usage_events.superseded_event.customer_event_id IS 'The sender''s id of the event, the same in all its versions';
-COMMENT ON COLUMN usage_events.superseded_event.customer_alias IS 'The end customer, as this version had it';
-COMMENT ON COLUMN usage_events.superseded_event.event_type IS 'What happened, as this version had it';
-COMMENT ON COLUMN usage_events.superseded_event.event_properties IS 'Quantities and categories, as this version had them';
-
-SELECT pg_catalog.pg_extension_config_dump('usage_events.superseded_event', '');
 
 CREATE TABLE usage_events.rejected_event (
     account_id uuid NOT NULL,
@@ -173,7 +60,6 @@ CREATE TABLE usage_events.customer_alias (
     deleted_at timestamptz,
     CONSTRAINT customer_alias_pkey PRIMARY KEY (account_id, id)
 );
-
 CREATE UNIQUE INDEX customer_alias_value_key ON usage_events.customer_alias (account_id, value) WHERE deleted_at IS NULL;
 CREATE INDEX customer_alias_customer_idx ON usage_events.customer_alias (account_id, customer_id) WHERE deleted_at IS NULL;
 
@@ -334,7 +220,6 @@ CREATE TABLE usage_events.metric_progress (
     refreshed_at timestamptz,
     CONSTRAINT metric_progress_pkey PRIMARY KEY (account_id, metric_version_id)
 );
-
 CREATE INDEX metric_progress_type_idx ON usage_events.metric_progress (account_id, event_type);
 
 COMMENT ON TABLE usage_events.metric_progress IS 'Metrics whose rollups are kept: changed events of these types are marked in usage_events.dirty_bucket';
@@ -355,7 +240,6 @@ CREATE TABLE usage_events.dirty_bucket (
     marked_at timestamptz NOT NULL,
     seconds smallint NOT NULL
 );
-
 CREATE INDEX dirty_bucket_idx ON usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket);
 
 COMMENT ON TABLE usage_events.dirty_bucket IS 'Seconds and minutes whose events were changed since they were rolled up: rollups that contain them are not used until they are refreshed';
@@ -431,7 +315,6 @@ COMMENT ON FUNCTION usage_events.list_api_keys(uuid) IS
 -- One text for every table: a row belongs to the account of the session.  A plain
 -- comparison, without sub-select, so that it can serve on Citus as well.  Forced,
 -- it holds for the tables' owner too, unless that is a superuser.
-
 ALTER TABLE usage_events.account ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.superseded_event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -444,13 +327,6 @@ ALTER TABLE usage_events.superseded_metric ENABLE ROW LEVEL SECURITY, FORCE ROW 
 ALTER TABLE usage_events.metric_rollup ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.metric_progress ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.dirty_bucket ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-
-CREATE POLICY own_account ON usage_events.account
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.event
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.superseded_event
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 CREATE POLICY own_account ON usage_events.rejected_event
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 CREATE POLICY own_account ON usage_events.purge_horizon
@@ -470,76 +346,7 @@ CREATE POLICY own_account ON usage_events.metric_progress
 CREATE POLICY own_account ON usage_events.dirty_bucket
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 
--- The type usage_event -----------------------------------------------------
-
-CREATE TYPE @extschema@.usage_event;
-
-CREATE FUNCTION usage_events.usage_event_in(cstring) RETURNS @extschema@.usage_event
-LANGUAGE c STABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'usage_event_in';
-
-CREATE FUNCTION usage_events.usage_event_out(@extschema@.usage_event) RETURNS cstring
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'usage_event_out';
-
-CREATE FUNCTION usage_events.usage_event_recv(internal) RETURNS @extschema@.usage_event
-LANGUAGE c STABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'usage_event_recv';
-
-CREATE FUNCTION usage_events.usage_event_send(@extschema@.usage_event) RETURNS bytea
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'usage_event_send';
-
-CREATE TYPE @extschema@.usage_event (
-    INPUT = usage_events.usage_event_in,
-    OUTPUT = usage_events.usage_event_out,
-    RECEIVE = usage_events.usage_event_recv,
-    SEND = usage_events.usage_event_send,
-    INTERNALLENGTH = VARIABLE,
-    ALIGNMENT = int4,
-    STORAGE = extended
-);
-
-COMMENT ON TYPE @extschema@.usage_event IS
-'A usage event that has been checked; its text is the API''s JSON. Errors on input: 22023 naming every fault, 22P02 for what is no JSON';
-COMMENT ON FUNCTION usage_events.usage_event_in(cstring) IS 'Input of the type usage_event';
-COMMENT ON FUNCTION usage_events.usage_event_out(@extschema@.usage_event) IS 'Output of the type usage_event';
-COMMENT ON FUNCTION usage_events.usage_event_recv(internal) IS 'Binary input of the type usage_event';
-COMMENT ON FUNCTION usage_events.usage_event_send(@extschema@.usage_event) IS 'Binary output of the type usage_event';
-
-CREATE FUNCTION usage_events.usage_event_from_jsonb(jsonb) RETURNS @extschema@.usage_event
-LANGUAGE c STABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'usage_event_from_jsonb';
-
-CREATE FUNCTION usage_events.usage_event_to_jsonb(@extschema@.usage_event) RETURNS jsonb
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'usage_event_to_jsonb';
-
-COMMENT ON FUNCTION usage_events.usage_event_from_jsonb(jsonb) IS 'Cast from jsonb, with the checks of the type''s input';
-COMMENT ON FUNCTION usage_events.usage_event_to_jsonb(@extschema@.usage_event) IS 'Cast to jsonb';
-
-CREATE CAST (jsonb AS @extschema@.usage_event)
-    WITH FUNCTION usage_events.usage_event_from_jsonb(jsonb) AS ASSIGNMENT;
-CREATE CAST (@extschema@.usage_event AS jsonb)
-    WITH FUNCTION usage_events.usage_event_to_jsonb(@extschema@.usage_event) AS ASSIGNMENT;
-
 -- Writing and reading events -----------------------------------------------
-
--- One unnamed parameter, and no overload: PostgREST then passes the whole body.
-CREATE FUNCTION @extschema@.create_usage_event(jsonb) RETURNS jsonb
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'create_usage_event';
-
-COMMENT ON FUNCTION @extschema@.create_usage_event(jsonb) IS
-'Create a usage event
-Takes {"customerAlias", "eventType", "customerEventId", "eventTimestamp", "eventProperties"}, the first two required, stores it for the session''s account, and returns what is stored, with "id" and "sequenceAccountId". The same event sent again is stored once; another with the same customerEventId supersedes it. Errors: 22023 naming every fault, 22004 for NULL, 23505 for a conflict where usage_events.on_conflict is refuse';
-
-CREATE FUNCTION usage_events.create_event(account_id uuid, event jsonb) RETURNS jsonb
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'create_event';
-
-COMMENT ON FUNCTION usage_events.create_event(uuid, jsonb) IS
-'create_usage_event() for an account named by the caller, who may act for any: for servers that serve many accounts. Errors as there, and 22023 for an account that does not exist';
 
 -- Many at once: as the same events one by one, in the order given.
 CREATE FUNCTION @extschema@.create_usage_events(jsonb) RETURNS jsonb
@@ -573,14 +380,6 @@ COMMENT ON FUNCTION @extschema@.retry_rejected_usage_events(uuid[]) IS
 'Send rejected usage events again
 Takes ids of rejected_usage_events, or NULL for all of the session''s account, sends these events again in the order in which they were rejected, and returns what ingest_usage_events() would. Those that are refused again are kept again, under a new id';
 
-CREATE FUNCTION @extschema@.get_usage_event(id uuid) RETURNS jsonb
-LANGUAGE c STABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'get_usage_event';
-
-COMMENT ON FUNCTION @extschema@.get_usage_event(uuid) IS
-'Get a usage event
-The current event of that id, as create_usage_event() returned it; NULL where the session''s account has none';
-
 CREATE FUNCTION @extschema@.get_usage_event_history(id uuid) RETURNS jsonb
 LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'get_usage_event_history';
@@ -609,52 +408,6 @@ AS 'MODULE_PATHNAME', 'list_usage_events';
 COMMENT ON FUNCTION @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz) IS
 'List usage events
 A page of the session''s account''s events, {"items", "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), page_offset of them skipped, from a cursor of an earlier page on (after or before), sorted by createdAt or eventTimestamp, ASC or DESC; of any of the aliases, of aliases that are mapped to no customer, of a type, with an id (the event''s or the sender''s), before a moment (exclusive) and after one (inclusive). The pages after the first show the list as it was then, but for transactions that were still open. totalResultSize is exact, and null where more than usage_events.list_total_limit events would have to be looked at. Errors: 22023 naming each faulty argument by its name in the HTTP API';
-
-CREATE VIEW @extschema@.usage_events WITH (security_invoker = true) AS
-SELECT id,
-       customer_event_id,
-       customer_alias,
-       event_type,
-       event_timestamp,
-       event_properties,
-       account_id,
-       @extschema@.uuid_v7_timestamp(id) AS ingested_at
-FROM usage_events.event;
-
-COMMENT ON VIEW @extschema@.usage_events IS 'Usage events in their current version';
-COMMENT ON COLUMN @extschema@.usage_events.id IS 'Id of this version of the event';
-COMMENT ON COLUMN @extschema@.usage_events.customer_event_id IS 'The sender''s id of the event';
-COMMENT ON COLUMN @extschema@.usage_events.customer_alias IS 'The end customer, by id or alias';
-COMMENT ON COLUMN @extschema@.usage_events.event_type IS 'What happened';
-COMMENT ON COLUMN @extschema@.usage_events.event_timestamp IS 'When the usage happened';
-COMMENT ON COLUMN @extschema@.usage_events.event_properties IS 'Quantities and categories of the event';
-COMMENT ON COLUMN @extschema@.usage_events.account_id IS 'The account whose event it is';
-COMMENT ON COLUMN @extschema@.usage_events.ingested_at IS 'When this version was stored, to the millisecond';
-
-CREATE VIEW @extschema@.usage_event_history WITH (security_invoker = true) AS
-SELECT id,
-       customer_event_id,
-       customer_alias,
-       event_type,
-       event_timestamp,
-       event_properties,
-       account_id,
-       @extschema@.uuid_v7_timestamp(id) AS ingested_at,
-       superseded_at,
-       superseded_by
-FROM usage_events.superseded_event;
-
-COMMENT ON VIEW @extschema@.usage_event_history IS 'Every version of a usage event that was superseded';
-COMMENT ON COLUMN @extschema@.usage_event_history.id IS 'Id of this version of the event';
-COMMENT ON COLUMN @extschema@.usage_event_history.customer_event_id IS 'The sender''s id of the event';
-COMMENT ON COLUMN @extschema@.usage_event_history.customer_alias IS 'The end customer, as this version had it';
-COMMENT ON COLUMN @extschema@.usage_event_history.event_type IS 'What happened, as this version had it';
-COMMENT ON COLUMN @extschema@.usage_event_history.event_timestamp IS 'When the usage happened, as this version had it';
-COMMENT ON COLUMN @extschema@.usage_event_history.event_properties IS 'Quantities and categories, as this version had them';
-COMMENT ON COLUMN @extschema@.usage_event_history.account_id IS 'The account whose event it was';
-COMMENT ON COLUMN @extschema@.usage_event_history.ingested_at IS 'When this version was stored, to the millisecond';
-COMMENT ON COLUMN @extschema@.usage_event_history.superseded_at IS 'When another version took its place';
-COMMENT ON COLUMN @extschema@.usage_event_history.superseded_by IS 'Id of the version that took its place';
 
 CREATE VIEW @extschema@.rejected_usage_events WITH (security_invoker = true) AS
 SELECT id,
@@ -1123,19 +876,19 @@ COMMENT ON FUNCTION usage_events.import_usage_events() IS
 
 CREATE TRIGGER usage_event_import_begin BEFORE INSERT ON @extschema@.usage_event_import
     FOR EACH STATEMENT EXECUTE FUNCTION usage_events.import_usage_events();
+
 CREATE TRIGGER usage_event_import_row INSTEAD OF INSERT ON @extschema@.usage_event_import
     FOR EACH ROW EXECUTE FUNCTION usage_events.import_usage_events();
+
 CREATE TRIGGER usage_event_import_end AFTER INSERT ON @extschema@.usage_event_import
     FOR EACH STATEMENT EXECUTE FUNCTION usage_events.import_usage_events();
 
 -- Privileges ---------------------------------------------------------------
 
 REVOKE EXECUTE ON FUNCTION
-    @extschema@.create_usage_event(jsonb),
     @extschema@.create_usage_events(jsonb),
     @extschema@.ingest_usage_events(jsonb),
     @extschema@.retry_rejected_usage_events(uuid[]),
-    @extschema@.get_usage_event(uuid),
     @extschema@.get_usage_event_history(uuid),
     @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz),
     @extschema@.create_customer_alias(jsonb),
@@ -1156,12 +909,10 @@ REVOKE EXECUTE ON FUNCTION
     @extschema@.usage_api_write(bytea),
     usage_events.authenticate_request(),
     usage_events.openapi(),
-    usage_events.create_event(uuid, jsonb),
     usage_events.create_events(uuid, jsonb),
     usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb),
     usage_events.refresh_rollups(uuid, integer),
     usage_events.purge(timestamptz, uuid, integer),
-    usage_events.create_account(text),
     usage_events.create_custom_metric(jsonb),
     usage_events.update_custom_metric(uuid, jsonb),
     usage_events.create_api_key(uuid, text),
@@ -1171,7 +922,7 @@ REVOKE EXECUTE ON FUNCTION
     usage_events.list_api_keys(uuid)
 FROM PUBLIC;
 
-CREATE FUNCTION usage_events.grant_access(role regrole, access text) RETURNS void
+CREATE OR REPLACE FUNCTION usage_events.grant_access(role regrole, access text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1223,6 +974,7 @@ BEGIN
     EXECUTE 'GRANT INSERT ON usage_events.account TO ' || role;
     EXECUTE 'GRANT INSERT, UPDATE ON usage_events.metric, usage_events.purge_horizon TO ' || role;
     EXECUTE 'GRANT DELETE ON usage_events.event, usage_events.superseded_event TO ' || role;
+    EXECUTE 'GRANT UPDATE ON usage_events.rejected_event TO ' || role;
     EXECUTE 'GRANT SELECT ON usage_events.storage_status TO ' || role;
     EXECUTE 'GRANT INSERT, UPDATE, DELETE ON usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT SELECT (account_id, client_id, label, created_at, expires_at), INSERT (account_id, client_id, secret_hash, label, created_at), UPDATE (expires_at) ON usage_events.api_key TO ' || role;
@@ -1276,21 +1028,48 @@ $$;
 COMMENT ON FUNCTION usage_events.revoke_access(regrole) IS
 'Takes back what grant_access() gave, and every other right that the role was given on the extension''s objects and schemas. Rights that it has through other roles, or through PUBLIC, stay. Error: 22004 for NULL';
 
-REVOKE EXECUTE ON FUNCTION usage_events.grant_access(regrole, text), usage_events.revoke_access(regrole) FROM PUBLIC;
+CREATE FUNCTION usage_events.renew_access() RETURNS TABLE (role regrole, access text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    FOR role, access IN
+        SELECT event_acl.grantee::regrole,
+               CASE WHEN bool_or(function_acl.name = 'create_account') THEN 'admin'
+                    WHEN bool_or(function_acl.name = 'authenticate_request') THEN 'http'
+                    WHEN bool_or(event_acl.privilege_type = 'INSERT') THEN 'ingest'
+                    ELSE 'read' END
+        FROM pg_class AS relation
+        CROSS JOIN aclexplode(relation.relacl) AS event_acl
+        LEFT JOIN (
+            SELECT function.proname AS name, acl.grantee
+            FROM pg_proc AS function, aclexplode(function.proacl) AS acl
+            WHERE function.pronamespace = 'usage_events'::regnamespace
+        ) AS function_acl ON function_acl.grantee = event_acl.grantee
+        WHERE relation.oid = 'usage_events.event'::regclass AND event_acl.privilege_type IN ('SELECT', 'INSERT')
+          AND event_acl.grantee NOT IN (relation.relowner, 0)
+        GROUP BY event_acl.grantee
+        ORDER BY event_acl.grantee::regrole::text COLLATE "C"
+    LOOP
+        PERFORM usage_events.grant_access(role, access);
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION usage_events.renew_access() IS
+'Gives all roles that have access to usage events what that access means in this version: after an update of the extension, or when a dump of an older version was restored. Returns them. Whoever calls it must hold these rights with grant option';
+
+REVOKE EXECUTE ON FUNCTION usage_events.grant_access(regrole, text), usage_events.revoke_access(regrole), usage_events.renew_access() FROM PUBLIC;
 
 -- Firing a trigger asks for no privilege; making another with the same function does.
 REVOKE EXECUTE ON FUNCTION usage_events.import_usage_events() FROM PUBLIC;
 
 -- Guard --------------------------------------------------------------------
 
-CREATE FUNCTION usage_events.guard_drop() RETURNS event_trigger
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'guard_drop';
-
 REVOKE EXECUTE ON FUNCTION usage_events.guard_drop() FROM PUBLIC;
 
-COMMENT ON FUNCTION usage_events.guard_drop() IS
-'Refuses to drop the extension while it holds events, unless usage_events.allow_drop is on. Error: 2BP01';
+DROP EVENT TRIGGER usage_events_guard_drop;
 
 CREATE EVENT TRIGGER usage_events_guard_drop ON ddl_command_start
     WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE', 'DROP TABLE', 'DROP VIEW',
@@ -1300,3 +1079,19 @@ CREATE EVENT TRIGGER usage_events_guard_drop ON ddl_command_start
     EXECUTE FUNCTION usage_events.guard_drop();
 
 COMMENT ON EVENT TRIGGER usage_events_guard_drop IS 'Keeps DROP EXTENSION usage_events from taking usage events along';
+
+-- Access -------------------------------------------------------------------
+
+-- Not granted here: what a script grants counts as the extension's own, and is not dumped.
+DO $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_class AS relation, pg_catalog.aclexplode(relation.relacl) AS acl
+        WHERE relation.oid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass
+          AND acl.grantee OPERATOR(pg_catalog.<>) relation.relowner
+    ) THEN
+        RAISE NOTICE 'roles still have the access that version 0.1 gave them'
+            USING HINT = 'Call usage_events.renew_access() now: without what is new they cannot store events.';
+    END IF;
+END
+$$;
