@@ -41,7 +41,8 @@ sql_query_append(SqlQuery *query, const char *format, ...)
 const char *
 sql_query_argument(SqlQuery *query, Oid type, Datum value)
 {
-	Assert(query->argument_count < SQL_QUERY_MAX_ARGUMENTS);
+	if (query->argument_count >= SQL_QUERY_MAX_ARGUMENTS)
+		elog(ERROR, "too many arguments for \"%s\"", query->sql.data);
 	query->argument_types[query->argument_count] = type;
 	query->arguments[query->argument_count++] = value;
 	return psprintf("$%d", query->argument_count);

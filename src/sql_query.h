@@ -7,7 +7,7 @@
 
 #include "lib/stringinfo.h"
 
-#define SQL_QUERY_MAX_ARGUMENTS 16
+#define SQL_QUERY_MAX_ARGUMENTS 32
 
 typedef struct SqlQuery
 {
