@@ -2,6 +2,11 @@
 #
 #	make demo			build, start a private server, and show what it does
 #	make test			build, and run every test against private servers
+#	make test-crash		a server that is killed 200 times under a million events
+#	make test-sanitizers	every test on a server with sanitizers and assertions, built from source
+#	make test-valgrind	the SQL tests under valgrind, on such a server
+#	make test-sqlsmith	an hour of random SQL
+#	make fuzz			an hour of coverage-guided fuzzing for each reader of what clients send
 #	make test-http		the table of HTTP cases over real HTTP; needs PostgREST and nginx
 #	make serve-http		a private server, PostgREST and nginx, to try
 #	make serve			as demo, and keep the server up
@@ -32,7 +37,7 @@ REGRESS_OPTS = --inputdir=test --load-extension=usage_events
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --load-extension=usage_events
 
-.PHONY: demo serve serve-http test test-http bench lint indent
+.PHONY: demo serve serve-http test test-http test-crash test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent
 
 # Without a server's development files only the targets below that install them exist.
 PG_CONFIG ?= pg_config
@@ -62,6 +67,26 @@ test:
 # Status 77: PostgREST or nginx is missing, as it says.
 test-http:
 	@examples/postgrest/run test/http || { status=$$?; [ $$status = 77 ] && echo "skipped"; }
+
+test-crash:
+	@test/packages
+	@env KILLS=$${KILLS:-200} EVENTS=$${EVENTS:-1000000} CLIENTS=$${CLIENTS:-8} test/run tap 018_crash_load
+
+test-sanitizers:
+	@test/packages
+	@test/sanitizers
+
+test-valgrind:
+	@test/packages
+	@test/valgrind
+
+test-sqlsmith:
+	@test/packages
+	@test/sqlsmith
+
+fuzz:
+	@test/packages
+	@test/fuzz/run
 
 serve-http:
 	@examples/postgrest/run

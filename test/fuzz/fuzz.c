@@ -219,15 +219,17 @@ fuzz_type_binary(const uint8_t *data, size_t size)
 	check_value(DirectFunctionCall1(usage_event_recv, PointerGetDatum(&message)));
 }
 
-/* {"name": "text", ...} as PostgREST hands headers over. */
+/* Headers as PostgREST hands them over. */
 static const char *
-headers_json(const char *name, const char *text)
+headers_json(const char *authorization, const char *usage_request)
 {
 	StringInfoData json;
 
 	initStringInfo(&json);
-	appendStringInfo(&json, "{\"%s\": ", name);
-	escape_json(&json, text);
+	appendStringInfoString(&json, "{\"authorization\": ");
+	escape_json(&json, authorization);
+	appendStringInfoString(&json, ", \"usage-request\": ");
+	escape_json(&json, usage_request);
 	appendStringInfoString(&json, "}");
 	return json.data;
 }
@@ -240,10 +242,29 @@ fuzz_basic(const uint8_t *data, size_t size)
 
 	if (text == NULL)
 		return;
-	run_query("SELECT pg_catalog.set_config('request.headers', $1, true)", headers_json("authorization", text));
-	run_query("SELECT usage_events.authenticate_request()", "");
+	run_query("SELECT pg_catalog.set_config('request.headers', $1, true)", headers_json(text, ""));
+	run_query("SELECT usage_events.authenticate_request(), $1", "");
 	require(false, "a header was let in");
 }
+
+/* A key that is let in, of this transaction. */
+static const char *
+make_authorization(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	const char *authorization;
+
+	SPI_connect();
+	SPI_execute("SELECT 'Basic ' || translate(encode(convert_to(client_id || ':' || client_secret, 'UTF8'), 'base64'), E'\\n', '')"
+				" FROM usage_events.create_api_key(usage_events.current_account_id(), 'fuzz')",
+				false, 0);
+	authorization =
+		MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	SPI_finish();
+	return authorization;
+}
+
+static const char *authorization;
 
 static void
 fuzz_request(const uint8_t *data, size_t size)
@@ -252,8 +273,9 @@ fuzz_request(const uint8_t *data, size_t size)
 
 	if (text == NULL)
 		return;
-	run_query("SELECT pg_catalog.set_config('request.headers', $1, true)", headers_json("usage-request", text));
+	run_query("SELECT pg_catalog.set_config('request.headers', $1, true)", headers_json(authorization, text));
 	run_query("SELECT pg_catalog.set_config('request.path', '/rpc/usage_api_read', true), $1", "");
+	run_query("SELECT usage_events.authenticate_request(), $1", "");
 	run_query("SELECT public.usage_api_read(), $1", "");
 }
 
@@ -387,6 +409,8 @@ fuzz(PG_FUNCTION_ARGS)
 		arguments[i + 1] = strdup(TextDatumGetCString(elements[i]));
 	arguments[++count] = NULL;
 
+	MemoryContextSwitchTo(TopMemoryContext);
+	authorization = make_authorization();
 	input_context = AllocSetContextCreate(TopMemoryContext, "fuzz input", ALLOCSET_DEFAULT_SIZES);
 	PG_RETURN_INT32(LLVMFuzzerRunDriver(&count, &arguments, take_input));
 }

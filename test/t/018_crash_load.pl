@@ -47,6 +47,7 @@ $node->append_conf('postgresql.conf', qq{
 	shared_buffers = 64MB
 	max_connections = 60
 	deadlock_timeout = 100ms
+	log_statement = none
 	log_min_messages = warning});
 
 # By hand: PostgreSQL::Test::Cluster takes it for a failure of the test that a server is not there.
@@ -303,11 +304,20 @@ foreach (1 .. $clients)
 # The killer ---------------------------------------------------------------
 
 my %killed;
+
+# A statement to a server that may go at any moment: true, and its output, if it came through.
+sub try_sql
+{
+	my ($statement) = @_;
+	my ($result, $output) = eval { $node->psql('postgres', $statement, timeout => 20) };
+	return defined $result && $result == 0 ? (1, $output) : ();
+}
+
 sub pids_of
 {
 	my ($what) = @_;
-	my ($result, $output) = $node->psql('postgres', "SELECT pid FROM pg_stat_activity WHERE $what ORDER BY random() LIMIT 1", timeout => 20);
-	return $result == 0 ? split /\n/, $output : ();
+	my ($is_done, $output) = try_sql("SELECT pid FROM pg_stat_activity WHERE $what ORDER BY random() LIMIT 1");
+	return $is_done ? split /\n/, $output : ();
 }
 
 my %ways_to_kill = (
@@ -322,15 +332,15 @@ my %ways_to_kill = (
 		unlink $full;
 		1;
 	},
-	'statement cancelled' => sub { ($node->psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'sender' AND state = 'active'}, timeout => 20))[0] == 0 },
-	'session ended' => sub { ($node->psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sender' ORDER BY random() LIMIT 2}, timeout => 20))[0] == 0 });
+	'statement cancelled' => sub { (try_sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'sender' AND state = 'active'}))[0] },
+	'session ended' => sub { (try_sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sender' ORDER BY random() LIMIT 2}))[0] });
 
 # The server may have given up, such as where its disk was full while it recovered.
 sub ensure_it_runs
 {
 	foreach my $attempt (1 .. 100)
 	{
-		return if ($node->psql('postgres', 'SELECT 1', timeout => 20))[0] == 0;
+		return if try_sql('SELECT 1');
 		my $postmaster = postmaster();
 		start_server() unless $postmaster && kill 0, $postmaster;
 		sleep 0.1;
