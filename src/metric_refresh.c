@@ -59,6 +59,17 @@ static Statement has_marks_row = {
 	.argument_types = {UUIDOID},
 };
 
+static Statement is_subscribed = {
+	.sql = "SELECT WHERE " EVENTS_ARE_SUBSCRIBED,
+};
+
+/* What was rolled up before the subscription is not to be used after it, either. */
+static Statement delete_rollups = {
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
 static Statement insert_marks_row = {
 	.sql = "INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
 		   " VALUES ($1, '', '', '-infinity', $2, 0)",
@@ -970,6 +981,13 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps)
 						errhint("Use isolation level READ COMMITTED.")));
 
 	SPI_connect();
+	statement_execute(&is_subscribed, NULL, NULL);
+	if (SPI_processed > 0)
+	{
+		statement_execute(&delete_rollups, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+		SPI_finish();
+		return 0;
+	}
 	nest_level = statement_use_indexes();
 	/* In this order, and before anything is written, which would make this transaction one of them. */
 	new_metrics = read_new_metrics(account_id);

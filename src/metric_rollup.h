@@ -17,6 +17,15 @@
 	"r.bucket, r.is_branch, r.group_key, r.unique_key, r.event_count, r.skipped_event_count, r.min_event_id," \
 	" r.max_event_id, r.oldest_id, r.newest_id, r.latest_timestamp, r.latest_id, r.group_value, r.value"
 
+/*
+ * Whether events come by logical replication: what applies them marks nothing, so
+ * rollups do not hold.  As a condition, since it has to be true in the snapshot of the
+ * statement that uses them.
+ */
+#define EVENTS_ARE_SUBSCRIBED \
+	"EXISTS (SELECT FROM pg_catalog.pg_subscription_rel AS s" \
+	" WHERE s.srrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass)"
+
 typedef struct RollupRow
 {
 	TimestampTz bucket;

@@ -123,8 +123,8 @@ static Statement read_superseded = {
 };
 
 /*
- * Aliases that are rolled up.  The two conditions at the end are false after
- * somebody has truncated one of the tables: rollups do not hold then.
+ * Aliases that are rolled up.  The conditions at the end are false after somebody
+ * has truncated one of the tables, and where nothing is marked: rollups do not hold then.
  */
 static Statement find_roots = {
 	.sql = "SELECT i.place"
@@ -136,7 +136,7 @@ static Statement find_roots = {
 		   " WHERE EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND p.metric_version_id OPERATOR(pg_catalog.=) $2)"
 		   " AND EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND d.event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text)",
+		   " AND d.event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text) AND NOT " EVENTS_ARE_SUBSCRIBED,
 	.read_only = true,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, TEXTARRAYOID},
@@ -971,7 +971,7 @@ static Statement is_complete = {
 		   " AND EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND p.metric_version_id OPERATOR(pg_catalog.=) $2)"
 		   " AND EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND d.event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text)",
+		   " AND d.event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text) AND NOT " EVENTS_ARE_SUBSCRIBED,
 	.read_only = true,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},

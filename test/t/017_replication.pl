@@ -1,0 +1,93 @@
+# 017_replication.pl: logical replication of the tables
+#
+# A subscriber with the extension gets all events, corrections, metrics and keys, and
+# answers as the publisher does.  What applies the changes makes no marks, so the subscriber
+# keeps no rollups, whether it had some before or somebody asks it to.
+use strict;
+use warnings FATAL => 'all';
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $publisher = PostgreSQL::Test::Cluster->new('publisher');
+$publisher->init(allows_streaming => 'logical');
+$publisher->append_conf('postgresql.conf', 'autovacuum = off');
+$publisher->start;
+my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
+$subscriber->init;
+$subscriber->append_conf('postgresql.conf', 'autovacuum = off');
+$subscriber->start;
+$_->safe_psql('postgres', 'CREATE EXTENSION usage_events') foreach $publisher, $subscriber;
+
+sub create
+{
+	my ($key, $alias, $n) = @_;
+	return qq(SELECT create_usage_event('{"customerAlias": "$alias", "eventType": "call", "customerEventId": "$key",
+		"eventTimestamp": "2026-10-01T00:00:00Z", "eventProperties": {"n": $n}}') ->> 'id');
+}
+
+my $account = $publisher->safe_psql('postgres', q{SELECT usage_events.create_account('another')});
+$publisher->safe_psql('postgres', create('a', 'acme', 1));
+$publisher->safe_psql('postgres', create('a', 'acme', 2));
+$publisher->safe_psql('postgres', qq{SELECT usage_events.create_event('$account', '{"customerAlias": "acme", "eventType": "call"}')});
+my $metric = $publisher->safe_psql('postgres', q(SELECT create_usage_metric('{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'id'));
+my $refresh = q{DO $$BEGIN WHILE usage_events.refresh_rollups() > 0 LOOP COMMIT; END LOOP; END$$};
+$publisher->safe_psql('postgres', $refresh);
+
+# As the documentation says: all tables but those of rollups, and without the default account, which is there already.
+$publisher->safe_psql('postgres', q{
+	CREATE PUBLICATION usage FOR TABLE usage_events.event, usage_events.superseded_event, usage_events.rejected_event,
+		usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.api_key, usage_events.purge_horizon,
+		usage_events.account WHERE (account_id <> '00000000-0000-8000-8000-000000000001')});
+my $connection = $publisher->connstr . ' dbname=postgres';
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION usage CONNECTION '$connection' PUBLICATION usage");
+$subscriber->wait_for_subscription_sync($publisher, 'usage');
+
+my @tables = split /\n/, $publisher->safe_psql('postgres', q{SELECT format('%I.%I', schemaname, tablename) FROM pg_publication_tables ORDER BY 1});
+is(scalar @tables, 9, 'nine tables are published');
+is($publisher->safe_psql('postgres', q{
+	SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r'
+		AND oid NOT IN (SELECT prrelid FROM pg_publication_rel)}), 'dirty_bucket metric_progress metric_rollup', 'those that are not are of rollups');
+
+sub is_same
+{
+	my ($name) = @_;
+	$publisher->wait_for_catchup('usage');
+	foreach my $table (@tables)
+	{
+		my $rows = "SELECT t::text FROM $table AS t ORDER BY 1";
+		is($subscriber->safe_psql('postgres', $rows), $publisher->safe_psql('postgres', $rows), "$name: $table");
+	}
+}
+
+my $ask = "SELECT calculate_usage_metric('$metric', '{acme}', '[2026-10-01Z, 2026-11-01Z)') ->> 'value'";
+is_same('what was there');
+is($subscriber->safe_psql('postgres', $ask), 2, 'the subscriber answers');
+
+# Asked to keep rollups, it does not: what comes would not be marked.
+is($subscriber->safe_psql('postgres', 'SELECT usage_events.refresh_rollups()'), 0, 'no rollups on the subscriber');
+$publisher->safe_psql('postgres', create('b', 'acme', 4));
+$publisher->safe_psql('postgres', create('a', 'globex', 2));
+$publisher->safe_psql('postgres', q{SELECT usage_events.purge('2026-01-01Z')});
+is_same('what comes');
+is($subscriber->safe_psql('postgres', $ask), 4, 'what comes is counted');
+is($subscriber->safe_psql('postgres', create('b', 'acme', 4)), $publisher->safe_psql('postgres', create('b', 'acme', 4)), 'a retry gets the first answer');
+
+# Without the subscription it is a database of its own, rollups included; with it again, they are not used.
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION usage');
+$subscriber->safe_psql('postgres', $refresh);
+is($subscriber->safe_psql('postgres', q{SELECT count(*) > 0 FROM usage_events.metric_rollup}), 't', 'without a subscription there are rollups');
+is($subscriber->safe_psql('postgres', $ask), 4, 'which say the same');
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION usage CONNECTION '$connection' PUBLICATION usage WITH (copy_data = false)");
+$publisher->safe_psql('postgres', create('c', 'acme', 8));
+$publisher->wait_for_catchup('usage');
+is($subscriber->safe_psql('postgres', $ask), 12, 'rollups of before are not used');
+$subscriber->safe_psql('postgres', 'SELECT usage_events.refresh_rollups()');
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION usage');
+is($subscriber->safe_psql('postgres', $ask), 12, 'nor afterwards, once a refresh has come by');
+$subscriber->safe_psql('postgres', $refresh);
+$subscriber->safe_psql('postgres', create('d', 'acme', 16));
+is($subscriber->safe_psql('postgres', $ask), 28, 'it goes on by itself');
+
+done_testing();
