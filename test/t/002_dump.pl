@@ -39,15 +39,23 @@ $node->safe_psql('original', qq{
 	SELECT api.create_usage_event('$event');
 	SELECT api.create_usage_event(jsonb_build_object('customerAlias', 'bob', 'eventType', 'call', 'eventProperties',
 		jsonb_build_object('n', n))) FROM generate_series(1, 100) AS n;
+	SELECT api.ingest_usage_events('[{}, 5]');
+	SELECT api.create_usage_metric('{"name": "sum", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "quantity"}');
+	SELECT api.update_usage_metric(id, '{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}') FROM api.usage_metrics;
+	SELECT usage_events.create_custom_metric('{"name": "custom", "eventType": "call", "expression": "count(*) * factor",
+		"parameters": [{"name": "factor", "type": "POSITIVE_INTEGER", "description": "x", "defaultValue": "2"}]}');
+	SELECT usage_events.refresh_rollups() FROM generate_series(1, 3);
+	SELECT usage_events.purge('2020-01-01Z');
 	SELECT usage_events.create_event(usage_events.create_account('another'), '$event');});
 
-# Every row of every table, whatever tables there are.
+# Every row of every table, whatever tables there are; rollups are not dumped.
 sub rows
 {
 	my ($database) = @_;
 	my @tables = split /\n/, $node->safe_psql($database, q{
 		SELECT oid::regclass FROM pg_class
-		WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r' ORDER BY 1});
+		WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r'
+			AND relname NOT IN ('metric_rollup', 'metric_progress', 'dirty_bucket') ORDER BY 1});
 	return join "\n", map { "$_:\n" . $node->safe_psql($database, "SELECT t::text FROM $_ AS t ORDER BY 1") } @tables;
 }
 
@@ -69,6 +77,16 @@ sub privileges
 		) AS objects (object, acl, namespace), aclexplode(acl)
 		WHERE namespace IN ('usage_events'::regnamespace, 'api'::regnamespace)
 		ORDER BY 1, 2, 3});
+}
+
+# What the metrics say, of customers and of all; with rollups and without.
+sub answers
+{
+	my ($database, $schema) = @_;
+	$schema ||= 'api';
+	return $node->safe_psql($database, qq{
+		SELECT m.name, $schema.calculate_usage_metric(m.id, '{alice,bob}', '[2024-01-01Z, 2030-01-01Z)') FROM $schema.usage_metrics AS m ORDER BY 1;
+		SELECT c.* FROM $schema.usage_metrics AS m, $schema.usage_metric_by_customer(m.id, '[2024-01-01Z, 2030-01-01Z)') AS c WHERE m.name = 'n' ORDER BY 1});
 }
 
 sub call
@@ -96,6 +114,9 @@ my $key = $node->safe_psql('original', q{
 my $dump = PostgreSQL::Test::Utils::tempdir . '/dump';
 my $rows = rows('original');
 my $privileges = privileges('original');
+my $answers = answers('original');
+like($answers, qr/"value": 5050,/, 'the original has metrics');
+is($node->safe_psql('original', 'SELECT count(*) > 0 FROM usage_events.metric_rollup'), 't', 'and rollups');
 my $id = call('original', $event);
 my $another = $node->safe_psql('original', q{SELECT account_id FROM usage_events.account WHERE name = 'another'});
 
@@ -106,6 +127,7 @@ like($privileges, qr/^usage_events\.event\.id\|ingester\|UPDATE\|f$/m, 'the orig
 sub dump_and_restore
 {
 	my ($name, $dump_options, @restore) = @_;
+	PostgreSQL::Test::Utils::system_or_bail('rm', '-rf', $dump);
 	$node->command_ok([ 'pg_dump', '-f', $dump, @$dump_options, 'original' ], "$name: dump");
 	$node->command_ok([ @restore, $dump ], "$name: restore");
 }
@@ -115,6 +137,7 @@ my @pg_restore = qw(pg_restore -j2 --exit-on-error -d restored);
 foreach my $way (
 	[ 'plain', [ [], @psql ] ],
 	[ 'custom', [ ['-Fc'], @pg_restore ] ],
+	[ 'directory, in parallel', [ [ '-Fd', '-j2' ], @pg_restore ] ],
 	[ 'schema, then data', [ ['--schema-only'], @psql ], [ ['--data-only'], @psql ] ])
 {
 	my ($name, @steps) = @$way;
@@ -124,6 +147,10 @@ foreach my $way (
 
 	is(rows('restored'), $rows, "$name: the rows are the same");
 	is(privileges('restored'), $privileges, "$name: the privileges are the same");
+	is($node->safe_psql('restored', 'SELECT count(*) FROM usage_events.metric_rollup'), 0, "$name: rollups are not dumped");
+	is(answers('restored'), $answers, "$name: metrics say the same");
+	$node->safe_psql('restored', 'SELECT usage_events.refresh_rollups() FROM generate_series(1, 3)');
+	is(answers('restored'), $answers, "$name: and with new rollups");
 
 	is(call('restored', $event), $id, "$name: a retry gets the first answer");
 	is(rows('restored'), $rows, "$name: and writes nothing");
@@ -147,5 +174,26 @@ foreach my $way (
 
 	$node->safe_psql('postgres', 'DROP DATABASE restored');
 }
+
+# Into a database where the extension is in another schema: its data alone.
+$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0});
+$node->safe_psql('restored', 'CREATE SCHEMA other; CREATE EXTENSION usage_events SCHEMA other');
+dump_and_restore('into another schema', ['--data-only'], @psql);
+is(rows('restored'), $rows, 'into another schema: the rows are the same');
+is(answers('restored', 'other'), $answers, 'into another schema: metrics say the same');
+
+# A dump of the version before, restored where there is only this one: roles have what they had, until somebody renews it.
+$node->safe_psql('postgres', q{DROP DATABASE restored; CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0; CREATE DATABASE old ENCODING 'UTF8' TEMPLATE template0});
+$node->safe_psql('old', qq{
+	CREATE SCHEMA api;
+	CREATE EXTENSION usage_events SCHEMA api VERSION '0.1';
+	SELECT usage_events.grant_access('ingester', 'ingest');
+	SELECT api.create_usage_event('$event')});
+$node->command_ok([ 'pg_dump', '-f', $dump, 'old' ], 'the version before: dump');
+$node->command_ok([ @psql, $dump ], 'the version before: restore');
+my ($result, $output, $error) = $node->psql('restored', "SET ROLE ingester; SELECT api.create_usage_event('$correction')");
+like($error, qr/permission denied for table (purge_horizon|metric_progress)/, 'the version before: access is of before');
+$node->safe_psql('restored', 'SELECT usage_events.renew_access()');
+is($node->safe_psql('restored', "SET ROLE ingester; SELECT api.create_usage_event('$correction') ->> 'customerAlias'"), 'alice', 'the version before: until it is renewed');
 
 done_testing();
