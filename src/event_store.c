@@ -429,7 +429,11 @@ write_current(Statement *statement, const pg_uuid_t *account_id, EventGroup **gr
 	Datum arguments[EVENT_ARGUMENT_COUNT];
 
 	for (int i = 0; i < count; i++)
+	{
+		if (groups[i]->current == NULL)
+			elog(ERROR, "there is no usage event to write");
 		events[i] = &groups[i]->current->event;
+	}
 	event_arrays(account_id, events, count, arguments);
 	statement_execute(statement, arguments, NULL);
 	return SPI_processed;

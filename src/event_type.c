@@ -62,7 +62,7 @@ transfer(Direction direction, char **at, void *field, size_t size)
 static void
 transfer_text(Direction direction, char **at, EventText *text)
 {
-	if (direction == TO_STORED && text->length > 0)
+	if (direction == TO_STORED && text->data != NULL)
 		memcpy(*at, text->data, text->length);
 	else if (direction == FROM_STORED)
 		text->data = *at;

@@ -95,7 +95,7 @@ metric_aggregation_from_name(EventText name, MetricAggregation *aggregation)
 {
 	for (int i = 0; i < METRIC_AGGREGATION_COUNT; i++)
 	{
-		if (name.length == metric_aggregation_names[i].length &&
+		if (name.data != NULL && name.length == metric_aggregation_names[i].length &&
 			memcmp(name.data, metric_aggregation_names[i].data, name.length) == 0)
 		{
 			*aggregation = (MetricAggregation) i;

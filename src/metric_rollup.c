@@ -154,9 +154,11 @@ join_keys(EventText group_key, EventText unique_key)
 {
 	char *key = palloc(group_key.length + 1 + unique_key.length);
 
-	memcpy(key, group_key.data, group_key.length);
+	if (group_key.data != NULL)
+		memcpy(key, group_key.data, group_key.length);
 	key[group_key.length] = '\0';
-	memcpy(key + group_key.length + 1, unique_key.data, unique_key.length);
+	if (unique_key.data != NULL)
+		memcpy(key + group_key.length + 1, unique_key.data, unique_key.length);
 	return (EventText){key, group_key.length + 1 + unique_key.length};
 }
 
