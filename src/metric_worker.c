@@ -25,6 +25,7 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/pmsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -33,10 +34,10 @@
 #include "utils/varlena.h"
 
 /* Steps in a transaction: few, so that what it locks and keeps from vacuum is soon free again. */
-#define REFRESH "SELECT usage_events.refresh_rollups(max_steps => 100)"
+#define REFRESH "SELECT usage_events.refresh_rollups(max_steps => 10)"
 
 /* So many transactions for a database, before the next has its turn. */
-#define MAX_REFRESHES 100
+#define MAX_REFRESHES 1000
 
 static int refresh_interval = 10;
 static char *refresh_databases = NULL;
@@ -169,10 +170,16 @@ start_process(void)
 	BackgroundWorkerUnblockSignals();
 }
 
+/*
+ * Does what signals ask for.  Without a postmaster it ends: a process that goes on
+ * would keep the server from being started again.
+ */
 static void
-reload_if_asked(void)
+heed_signals(void)
 {
 	CHECK_FOR_INTERRUPTS();
+	if (!PostmasterIsAlive())
+		proc_exit(1);
 	if (ConfigReloadPending)
 	{
 		ConfigReloadPending = false;
@@ -192,14 +199,14 @@ usage_events_launch(Datum argument pg_attribute_unused())
 	{
 		ListCell *cell;
 
-		reload_if_asked();
+		heed_signals();
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(context);
 		if (refresh_interval > 0)
 		{
 			foreach(cell, find_databases(context))
 			{
-				reload_if_asked();
+				heed_signals();
 				MemoryContextSwitchTo(context);
 				refresh_database(lfirst_oid(cell));
 			}
@@ -245,5 +252,5 @@ usage_events_refresh(Datum database)
 	/* Whatever the database has as its default: each statement needs its own snapshot. */
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_SESSION);
 	for (int i = 0; i < MAX_REFRESHES && refresh_once() > 0; i++)
-		reload_if_asked();
+		heed_signals();
 }
