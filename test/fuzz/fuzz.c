@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "access/xact.h"
+#include "base64.h"
 #include "catalog/pg_type.h"
 #include "event_json.h"
 #include "event_timestamp.h"
@@ -23,6 +24,8 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
+#include "port/pg_crc32c.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -247,21 +250,27 @@ fuzz_basic(const uint8_t *data, size_t size)
 	require(false, "a header was let in");
 }
 
+/* The text of a query's first value, in memory that outlives it. */
+static const char *
+query_result(const char *query)
+{
+	MemoryContext context = CurrentMemoryContext;
+	const char *result;
+
+	SPI_connect();
+	SPI_execute(query, false, 0);
+	result = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	SPI_finish();
+	return result;
+}
+
 /* A key that is let in, of this transaction. */
 static const char *
 make_authorization(void)
 {
-	MemoryContext context = CurrentMemoryContext;
-	const char *authorization;
-
-	SPI_connect();
-	SPI_execute("SELECT 'Basic ' || translate(encode(convert_to(client_id || ':' || client_secret, 'UTF8'), 'base64'), E'\\n', '')"
-				" FROM usage_events.create_api_key(usage_events.current_account_id(), 'fuzz')",
-				false, 0);
-	authorization =
-		MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-	SPI_finish();
-	return authorization;
+	return query_result(
+		"SELECT 'Basic ' || translate(encode(convert_to(client_id || ':' || client_secret, 'UTF8'), 'base64'), E'\\n', '')"
+		" FROM usage_events.create_api_key(usage_events.current_account_id(), 'fuzz')");
 }
 
 static const char *authorization;
@@ -279,15 +288,54 @@ fuzz_request(const uint8_t *data, size_t size)
 	run_query("SELECT public.usage_api_read(), $1", "");
 }
 
+/* Cursors of the lists below, as the server made them. */
+static const char *cursor_by_creation;
+static const char *cursor_by_timestamp;
+
+static const char *
+make_cursor(const char *sort_by)
+{
+	return query_result(
+		psprintf("SELECT public.list_usage_events(3, sort_by => '%s') -> 'pagination' ->> 'after'", sort_by));
+}
+
+/* The cursor with the input in place of its values, and a checksum that is right: anybody can compute it. */
+static const char *
+forge_cursor(const char *cursor, const uint8_t *data, size_t size)
+{
+	const int values_start = 6; /* after version, order and filters */
+	EventText genuine;
+	char *forged;
+	int values_end;
+	pg_crc32c crc;
+
+	require(base64_decode(cstring_event_text(cursor), &genuine), "a cursor is no base64");
+	values_end = genuine.length - (int) sizeof(crc);
+	forged = memcpy(palloc(genuine.length), genuine.data, genuine.length);
+	memcpy(forged + values_start, data, Min(size, (size_t) (values_end - values_start)));
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, forged, values_end);
+	FIN_CRC32C(crc);
+	crc = pg_hton32(crc);
+	memcpy(forged + values_end, &crc, sizeof(crc));
+	return base64_encode_for_url(forged, genuine.length);
+}
+
+static void
+list_from(const char *cursor_of_creation, const char *cursor_of_timestamp)
+{
+	run_query("SELECT public.list_usage_events(3, after => $1)", cursor_of_creation);
+	run_query("SELECT public.list_usage_events(3, before => $1, sort_by => 'eventTimestamp')", cursor_of_timestamp);
+}
+
 static void
 fuzz_cursor(const uint8_t *data, size_t size)
 {
 	char *text = input_text(data, size);
 
-	if (text == NULL)
-		return;
-	run_query("SELECT public.list_usage_events(3, after => $1)", text);
-	run_query("SELECT public.list_usage_events(3, before => $1, sort_by => 'eventTimestamp')", text);
+	list_from(forge_cursor(cursor_by_creation, data, size), forge_cursor(cursor_by_timestamp, data, size));
+	if (text != NULL)
+		list_from(text, text);
 }
 
 static void
@@ -411,6 +459,8 @@ fuzz(PG_FUNCTION_ARGS)
 
 	MemoryContextSwitchTo(TopMemoryContext);
 	authorization = make_authorization();
+	cursor_by_creation = make_cursor("createdAt");
+	cursor_by_timestamp = make_cursor("eventTimestamp");
 	input_context = AllocSetContextCreate(TopMemoryContext, "fuzz input", ALLOCSET_DEFAULT_SIZES);
 	PG_RETURN_INT32(LLVMFuzzerRunDriver(&count, &arguments, take_input));
 }
