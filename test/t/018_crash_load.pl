@@ -62,7 +62,8 @@ sub postmaster
 sub start_server
 {
 	local %ENV = (%ENV, LD_PRELOAD => $full_disk, FULL_DISK => $full);
-	foreach my $attempt (1 .. 60)
+	# Of a server whose postmaster was killed each backend has to end its statement first.
+	foreach my $attempt (1 .. 1200)
 	{
 		if (pg_ctl('-t 60 start')) { $node->_update_pid(1); return; }
 		sleep 0.5;
