@@ -31,6 +31,8 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
 #include "utils/varlena.h"
 
 /* Steps in a transaction: few, so that what it locks and keeps from vacuum is soon free again. */
@@ -38,6 +40,9 @@
 
 /* So many transactions for a database, before the next has its turn. */
 #define MAX_REFRESHES 1000
+
+/* How often a refresh looks whether the server is still there. */
+#define WATCH_MILLISECONDS 1000
 
 static int refresh_interval = 10;
 static char *refresh_databases = NULL;
@@ -172,7 +177,7 @@ start_process(void)
 
 /*
  * Does what signals ask for.  Without a postmaster it ends: a process that goes on
- * would keep the server from being started again.
+ * would keep the server from being started again.  (See watch_postmaster().)
  */
 static void
 heed_signals(void)
@@ -244,10 +249,32 @@ refresh_once(void)
 	return steps;
 }
 
+/* At intervals, in a signal handler: without a postmaster the process ends, as if it had been told to. */
+static void
+end_without_postmaster(void)
+{
+	if (PostmasterIsAlive())
+		return;
+	InterruptPending = true;
+	ProcDiePending = true;
+	SetLatch(MyLatch);
+}
+
+/* A customer of millions of events is one step, and the server could not be started again for so long. */
+static void
+watch_postmaster(void)
+{
+	TimeoutId timeout = RegisterTimeout(USER_TIMEOUT, end_without_postmaster);
+
+	enable_timeout_every(timeout, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), WATCH_MILLISECONDS),
+						 WATCH_MILLISECONDS);
+}
+
 void
 usage_events_refresh(Datum database)
 {
 	start_process();
+	watch_postmaster();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
 	/* Whatever the database has as its default: each statement needs its own snapshot. */
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_SESSION);

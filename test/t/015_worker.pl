@@ -68,6 +68,27 @@ sleep 3;
 like(slurp_file($node->logfile), qr/function usage_events.refresh_rollups\(max_steps => integer\) does not exist/, 'a failure is in the log');
 $node->safe_psql('postgres', q{ALTER FUNCTION usage_events.refresh_rollups_away(uuid, integer) RENAME TO refresh_rollups});
 ok($node->poll_query_until('postgres', $state, 'ready 0'), 'and the next interval brings another');
+# A refresh that takes for ever, by a trigger, ends soon after the postmaster: the server can be started again.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION never_end() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN LOOP END LOOP; END';
+	CREATE TRIGGER never_end BEFORE INSERT OR UPDATE OR DELETE ON usage_events.metric_rollup FOR EACH STATEMENT EXECUTE FUNCTION never_end();
+	SELECT create_usage_event('{"customerAlias": "acme", "eventType": "message", "eventTimestamp": "2026-10-06T00:00:00Z", "eventProperties": {"length": 1}}')});
+my $running = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'usage_events refresh' AND query LIKE '%refresh_rollups%'};
+$node->poll_query_until('postgres', "SELECT EXISTS ($running AND xact_start < clock_timestamp() - interval '2 s')");
+my $refresh = $node->safe_psql('postgres', $running);
+cmp_ok($refresh, '>', 0, 'a refresh is running');
+$node->kill9;
+my $waited = 0;
+while (kill(0, $refresh) && $waited++ < 10 * $PostgreSQL::Test::Utils::timeout_default) { select(undef, undef, undef, 0.1); }
+ok(!kill(0, $refresh), 'it ends without a postmaster');
+kill('KILL', $refresh);
+$node->append_conf('postgresql.conf', 'usage_events.refresh_interval = 0');
+$node->start;
+$node->safe_psql('postgres', q{DROP TRIGGER never_end ON usage_events.metric_rollup});
+$node->append_conf('postgresql.conf', 'usage_events.refresh_interval = 1');
+$node->reload;
+ok($node->poll_query_until('postgres', $state, 'ready 0'), 'and the next one begins where it was');
+
 $node->safe_psql('postgres', q{SET usage_events.allow_drop = on; DROP EXTENSION usage_events});
 sleep 2;
 $node->stop('fast');
