@@ -2,7 +2,8 @@
 #
 # An account that is set within the transaction, or belongs to the role, stays with its client.  One
 # that is set for the session goes to whoever comes next on that connection: shown here, because the documentation
-# warns of it.  Requests of PostgREST without prepared statements are replayed as well.  Skipped without pgbouncer.
+# warns of it.  Settings that set_config() makes for a transaction, as PostgREST's are, end with it.  Skipped without
+# pgbouncer.
 use strict;
 use warnings FATAL => 'all';
 
@@ -123,7 +124,7 @@ foreach my $protocol ($keeps_statements ? ('simple', 'extended', 'prepared') : (
 }
 is($node->safe_psql('postgres', "SELECT count(DISTINCT account_id) FROM usage_events.event WHERE customer_event_id LIKE 'pgbench%'"), 1, 'all went to one account');
 
-# What PostgREST sends where db-prepared-statements is false: settings of the transaction, with the pool's one connection.
+# Settings of the transaction by set_config(), in the way of PostgREST.  Its whole requests are in 011_postgrest.pl, without a pooler.
 foreach my $n (1 .. 10)
 {
 	foreach my $turn ([ $first, 'one' ], [ $second, 'two' ])
@@ -137,7 +138,7 @@ foreach my $n (1 .. 10)
 	}
 }
 is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT n::text, ' ') FROM (SELECT count(*) AS n FROM usage_events.event WHERE customer_event_id LIKE 'postgrest%' GROUP BY account_id) AS c"), 10,
-	'settings of a transaction, as PostgREST makes them');
+	'settings of a transaction, in the way of PostgREST');
 
 $_->disconnect foreach $first, $second, $one, $two, $prepared;
 done_testing();
