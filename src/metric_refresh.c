@@ -701,18 +701,32 @@ refresh_marked_alias(const pg_uuid_t *account_id, EventText event_type, EventTex
 		refresh_alias(lfirst(cell), alias, marks, mark_count);
 }
 
-/* Refreshes aliases that have marks. Returns how many. */
+/*
+ * Refreshes aliases that have marks. Returns how many.
+ *
+ * It begins where the call before in this process ended, and goes around once:
+ * whoever calls for few steps at a time would otherwise see the first aliases
+ * marked anew each time, and never come to the last ones.
+ */
 static int64
 refresh_marked(const pg_uuid_t *account_id, int64 max_steps)
 {
+	static StringInfoData last_type;
+	static StringInfoData last_alias;
 	MemoryContext step_context =
 		AllocSetContextCreate(CurrentMemoryContext, "usage metric refresh", ALLOCSET_DEFAULT_SIZES);
-	StringInfoData last_type;
-	StringInfoData last_alias;
+	bool is_around;
 	int64 steps = 0;
 
-	initStringInfo(&last_type);
-	initStringInfo(&last_alias);
+	if (last_alias.data == NULL)
+	{
+		MemoryContext context = MemoryContextSwitchTo(TopMemoryContext);
+
+		initStringInfo(&last_type);
+		initStringInfo(&last_alias);
+		MemoryContextSwitchTo(context);
+	}
+	is_around = last_type.len == 0 && last_alias.len == 0;
 	while (steps < max_steps)
 	{
 		MemoryContext context = MemoryContextSwitchTo(step_context);
@@ -747,7 +761,13 @@ refresh_marked(const pg_uuid_t *account_id, int64 max_steps)
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(step_context);
 		if (!found)
-			break;
+		{
+			resetStringInfo(&last_type);
+			resetStringInfo(&last_alias);
+			if (is_around)
+				break;
+			is_around = true;
+		}
 	}
 	MemoryContextDelete(step_context);
 	return steps;
