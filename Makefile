@@ -3,6 +3,7 @@
 #	make demo			build, start a private server, and show what it does
 #	make test			build, and run every test against private servers
 #	make test-crash		a server that is killed 200 times under a million events
+#	make test-upgrade	pg_upgrade and dumps from PostgreSQL 15 to 17 and 18, in the roots that .ci/run makes
 #	make test-sanitizers	every test on a server with sanitizers and assertions, built from source
 #	make test-valgrind	the SQL tests under valgrind, on such a server
 #	make test-sqlsmith	an hour of random SQL
@@ -37,7 +38,7 @@ REGRESS_OPTS = --inputdir=test --load-extension=usage_events
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --load-extension=usage_events
 
-.PHONY: demo serve serve-http test test-http test-crash test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent
+.PHONY: demo serve serve-http test test-http test-crash test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent
 
 # Without a server's development files only the targets below that install them exist.
 PG_CONFIG ?= pg_config
@@ -71,6 +72,11 @@ test-http:
 test-crash:
 	@test/packages
 	@env KILLS=$${KILLS:-200} EVENTS=$${EVENTS:-1000000} CLIENTS=$${CLIENTS:-8} test/run tap 018_crash_load
+
+# Status 77: not root, or a root is missing, as it says.
+test-upgrade:
+	@test/packages
+	@test/upgrade || [ $$? = 77 ]
 
 test-sanitizers:
 	@test/packages

@@ -8,10 +8,12 @@
 use strict;
 use warnings FATAL => 'all';
 
+use FindBin;
+use lib "$FindBin::RealBin/..";
+use Contents;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -22,40 +24,6 @@ my @old_versions = split /\n/, $node->safe_psql('postgres', q{
 	SELECT source FROM pg_extension_update_paths('usage_events'), pg_available_extensions AS e
 	WHERE e.name = 'usage_events' AND target = default_version AND path IS NOT NULL ORDER BY 1});
 ok(grep({ $_ eq '0.1' } @old_versions), 'there is a way from 0.1');
-
-# An access list in an order of its own: grants may have come in another.
-sub acl { return "(SELECT string_agg(a, ',' ORDER BY a COLLATE \"C\") FROM unnest(($_[0])::text[]) AS a)"; }
-
-# All that an object is made of, for each object of the extension, those of its tables included.
-my $describe = qq{
-	WITH member AS (
-		SELECT d.classid, d.objid FROM pg_depend AS d, pg_extension AS e
-		WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'usage_events'
-	), relation AS (
-		SELECT c.* FROM pg_class AS c JOIN member ON classid = 'pg_class'::regclass AND objid = c.oid
-	)
-	SELECT line FROM (
-		SELECT pg_describe_object(classid, objid, 0) || ' comment ' || coalesce(obj_description(objid, classid::regclass::text), '') FROM member
-		UNION ALL SELECT 'function ' || pg_get_functiondef(p.oid) || coalesce(${\acl('p.proacl')}, '') || p.proowner::regrole
-			FROM pg_proc AS p JOIN member ON classid = 'pg_proc'::regclass AND objid = p.oid
-		UNION ALL SELECT concat_ws(' ', 'relation', oid::regclass, relkind, relpersistence, relrowsecurity, relforcerowsecurity, reloptions, ${\acl('relacl')}, relreplident, relowner::regrole) FROM relation
-		UNION ALL SELECT concat_ws(' ', 'column', attrelid::regclass, attnum, attname, format_type(atttypid, atttypmod), attnotnull, attcollation::regcollation, attstorage, attcompression, ${\acl('attacl')}, 
-				(SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = attrelid AND adnum = attnum), col_description(attrelid, attnum))
-			FROM pg_attribute JOIN relation ON relation.oid = attrelid WHERE attnum > 0
-		UNION ALL SELECT concat_ws(' ', 'index', pg_get_indexdef(indexrelid), indisvalid) FROM pg_index JOIN relation ON relation.oid = indrelid
-		UNION ALL SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(c.oid)) FROM pg_constraint AS c JOIN relation ON relation.oid = conrelid
-		UNION ALL SELECT concat_ws(' ', 'policy', polrelid::regclass, polname, polcmd, polpermissive, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) FROM pg_policy JOIN relation ON relation.oid = polrelid
-		UNION ALL SELECT concat_ws(' ', 'view', oid::regclass, pg_get_viewdef(oid)) FROM relation WHERE relkind = 'v'
-		UNION ALL SELECT concat_ws(' ', 'trigger', pg_get_triggerdef(t.oid)) FROM pg_trigger AS t JOIN relation ON relation.oid = tgrelid
-		UNION ALL SELECT concat_ws(' ', 'statistics', pg_get_statisticsobjdef(s.oid)) FROM pg_statistic_ext AS s JOIN relation ON relation.oid = stxrelid
-		UNION ALL SELECT concat_ws(' ', 'event trigger', evtname, evtevent, evtfoid::regproc, evtenabled, array_to_string(evttags, ',')) FROM pg_event_trigger
-		UNION ALL SELECT concat_ws(' ', 'initially', pg_describe_object(i.classoid, i.objoid, i.objsubid), privtype, ${\acl('initprivs')}) FROM pg_init_privs AS i JOIN member ON (classid, objid) = (classoid, objoid)
-		UNION ALL SELECT concat_ws(' ', 'schema', nspname, ${\acl('nspacl')}, nspowner::regrole) FROM pg_namespace WHERE nspname = 'usage_events'
-		UNION ALL SELECT concat_ws(' ', 'type', oid::regtype, typinput, typoutput, typreceive, typsend, typlen, typbyval, typalign, typstorage, typcategory, ${\acl('typacl')}) FROM pg_type JOIN member ON classid = 'pg_type'::regclass AND objid = oid
-		UNION ALL SELECT concat_ws(' ', 'cast', castsource::regtype, casttarget::regtype, castfunc::regprocedure, castcontext, castmethod) FROM pg_cast AS c JOIN member ON classid = 'pg_cast'::regclass AND objid = c.oid
-		UNION ALL SELECT concat_ws(' ', 'dumped', c::regclass, condition) FROM pg_extension, unnest(extconfig, extcondition) AS u (c, condition) WHERE extname = 'usage_events'
-		UNION ALL SELECT concat_ws(' ', 'extension', extversion, extrelocatable, extnamespace::regnamespace, extowner::regrole) FROM pg_extension WHERE extname = 'usage_events'
-	) AS lines (line) ORDER BY line COLLATE "C"};
 
 sub create
 {
@@ -75,7 +43,7 @@ sub refuses
 
 $node->safe_psql('postgres', 'CREATE DATABASE fresh');
 sql('fresh', 'CREATE EXTENSION usage_events');
-my $fresh = sql('fresh', $describe);
+my $fresh = description($node, 'fresh');
 cmp_ok(() = $fresh =~ /^/mg, '>', 500, 'the description of a new database says much');
 
 foreach my $version (@old_versions)
@@ -119,9 +87,9 @@ foreach my $version (@old_versions)
 	like($update->query_until(qr/updated/, ""), qr/^administrator\|admin\ningester\|ingest\nreader\|read$/m, "$version: roles get what is new");
 	$update->quit;
 
-	my $updated = sql($database, $describe);
+	my $updated = description($node, $database);
 	sql('fresh', q{SELECT usage_events.grant_access('reader', 'read'), usage_events.grant_access('ingester', 'ingest'), usage_events.grant_access('administrator', 'admin')});
-	is($updated, sql('fresh', $describe), "$version: updated, it is as a new one, privileges included");
+	is($updated, description($node, 'fresh'), "$version: updated, it is as a new one, privileges included");
 
 	is(sql($database, q(SELECT e::text FROM usage_events AS e WHERE customer_event_id <> 'within' ORDER BY 1)), $before, "$version: events stay");
 	is(sql($database, 'SELECT e::text FROM usage_event_history AS e ORDER BY 1'), $history, "$version: so does history");
