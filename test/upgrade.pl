@@ -376,7 +376,7 @@ sub takes_plain_tables
 {
 	my ($source, $target, $dumper) = @_;
 	my $dump = "$folder/plain_table";
-	$source->safe_psql('postgres', 'CREATE TABLE IF NOT EXISTS plain (n int)');
+	$source->safe_psql('postgres', 'DROP TABLE IF EXISTS plain; CREATE TABLE plain (n int)');
 	$dumper->command_ok([ program($dumper, 'pg_dump'), '--table=plain', '--dbname', $source->connstr('postgres'), '-f', $dump ], 'a plain table: dump');
 	my ($result, $stdout, $stderr) = $target->psql('postgres', "BEGIN; ${\slurp_file($dump) =~ s/^\\.*//mgr}; ROLLBACK", on_error_stop => 1);
 	return 1 if $result == 0;
