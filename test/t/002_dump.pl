@@ -110,7 +110,9 @@ foreach my $way (
 	[ 'plain', [ [], @psql ] ],
 	[ 'custom', [ ['-Fc'], @pg_restore ] ],
 	[ 'directory, in parallel', [ [ '-Fd', '-j2' ], @pg_restore ] ],
-	[ 'schema, then data', [ ['--schema-only'], @psql ], [ ['--data-only'], @psql ] ])
+	[ 'schema, then data', [ ['--schema-only'], @psql ], [ ['--data-only'], @psql ] ],
+	[ 'custom, schema, then data', [ ['-Fc'], @pg_restore, '--schema-only' ], [ ['-Fc'], @pg_restore, '--data-only' ] ],
+	[ 'custom, data of a dump of data', [ ['--schema-only'], @psql ], [ [ '-Fc', '--data-only' ], @pg_restore ] ])
 {
 	my ($name, @steps) = @$way;
 
@@ -148,14 +150,21 @@ foreach my $way (
 }
 
 # Into a database where the extension is in another schema: its data alone.
-$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0});
-$node->safe_psql('restored', 'CREATE SCHEMA other; CREATE EXTENSION usage_events SCHEMA other');
-dump_and_restore('into another schema', ['--data-only'], @psql);
-is(rows($node, 'restored'), $rows, 'into another schema: the rows are the same');
-is(answers('restored', 'other'), $answers, 'into another schema: metrics say the same');
+foreach my $way ([ 'plain', ['--data-only'], @psql ], [ 'custom', ['-Fc'], @pg_restore, '--data-only' ])
+{
+	my ($format, $options, @restore) = @$way;
+	my $name = "into another schema, $format";
+	$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0});
+	$node->safe_psql('restored', 'CREATE SCHEMA other; CREATE EXTENSION usage_events SCHEMA other');
+	dump_and_restore($name, $options, @restore);
+	is(rows($node, 'restored'), $rows, "$name: the rows are the same");
+	is(answers('restored', 'other'), $answers, "$name: metrics say the same");
+	is($node->safe_psql('restored', "SELECT other.create_usage_event('$event') ->> 'id'"), $id, "$name: a retry gets the first answer");
+	$node->safe_psql('postgres', 'DROP DATABASE restored');
+}
 
 # A dump of the version before, restored where there is only this one: roles have what they had, until somebody renews it.
-$node->safe_psql('postgres', q{DROP DATABASE restored; CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0; CREATE DATABASE old ENCODING 'UTF8' TEMPLATE template0});
+$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0; CREATE DATABASE old ENCODING 'UTF8' TEMPLATE template0});
 $node->safe_psql('old', qq{
 	CREATE SCHEMA api;
 	CREATE EXTENSION usage_events SCHEMA api VERSION '0.1';

@@ -68,7 +68,21 @@ foreach my $version (@old_versions)
 	is(sql($database, as('administrator', qq(SELECT usage_events.create_event('$account', '{"customerAlias": "a", "eventType": "call"}') ->> 'sequenceAccountId'))),
 		$account, "$version: an administrator acts for another account");
 	is(sql($database, q(SELECT '{"customerAlias": "a", "eventType": "t"}'::usage_event::jsonb)), '{"eventType": "t", "customerAlias": "a", "eventProperties": {}}', "$version: the type");
-	refuses($database, 'DROP EXTENSION usage_events', qr/usage_events/, "$version: events do not go with DROP EXTENSION");
+	is(sql($database, 'SELECT usage_events.library_version() = extversion FROM pg_extension WHERE extname = $$usage_events$$'), 'f', "$version: the library is of another version");
+	is(sql($database, q(SELECT uuid_v7_timestamp(uuid_v7()) BETWEEN now() - interval '1 minute' AND now() + interval '1 minute')), 't', "$version: ids");
+	is(sql($database, 'SELECT usage_events.current_account_id()'), '00000000-0000-8000-8000-000000000001', "$version: the default account");
+	is(sql($database, as('reader', q(SELECT string_agg(customer_event_id || customer_alias, ' ' ORDER BY customer_event_id) FROM usage_events
+			WHERE account_id = usage_events.current_account_id() AND ingested_at <= now()))), 'aacme bVOID cacme', "$version: events by the view");
+	sql($database, as('ingester', "SET usage_events.on_conflict = 'ignore'; " . create('a', 'acme', 9)));
+	refuses($database, as('ingester', "SET usage_events.on_conflict = 'refuse'; " . create('a', 'acme', 9)), qr/conflicts with a stored one/, "$version: a conflict is refused where that is asked for");
+	is(sql($database, "SELECT get_usage_event('$second') -> 'eventProperties' ->> 'n'"), 2, "$version: and ignored where that is");
+	my $file = PostgreSQL::Test::Utils::tempdir . '/binary';
+	is(sql($database, qq(CREATE TABLE typed (event usage_event); INSERT INTO typed VALUES ('{"customerAlias": "a", "eventType": "t"}');
+			COPY typed TO '$file' (FORMAT binary); COPY typed FROM '$file' (FORMAT binary); SELECT count(*), count(DISTINCT event::text) FROM typed; DROP TABLE typed)), '2|1', "$version: the type in binary");
+	foreach my $drop ('EXTENSION usage_events', 'EXTENSION usage_events CASCADE', 'SCHEMA public CASCADE')
+	{
+		refuses($database, "DROP $drop", qr/holds usage events/, "$version: events do not go with DROP $drop");
+	}
 	refuses($database, as('reader', create('d', 'acme', 1)), qr/permission denied/, "$version: who may read may not write");
 	refuses($database, create('d', '', 1), qr/"customerAlias" must not be blank/, "$version: faults are told");
 
