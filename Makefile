@@ -4,6 +4,7 @@
 #	make test			build, and run every test against private servers
 #	make test-crash		a server that is killed 200 times under a million events
 #	make test-load			8, 64 and 256 clients of all kinds at once, ten minutes each
+#	make test-upgrade	pg_upgrade and dumps from PostgreSQL 15 to 17 and 18, in the roots that .ci/run makes
 #	make test-sanitizers	every test on a server with sanitizers and assertions, built from source
 #	make test-valgrind	the SQL tests under valgrind, on such a server
 #	make test-sqlsmith	an hour of random SQL
@@ -38,7 +39,7 @@ REGRESS_OPTS = --inputdir=test --load-extension=usage_events
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --load-extension=usage_events
 
-.PHONY: demo serve serve-http test test-http test-crash test-load test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent
+.PHONY: demo serve serve-http test test-http test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent
 
 # Without a server's development files only the targets below that install them exist.
 PG_CONFIG ?= pg_config
@@ -76,6 +77,11 @@ test-crash:
 test-load:
 	@test/packages
 	@env CLIENTS="$${CLIENTS:-8 64 256}" DURATION=$${DURATION:-600} EVENTS=$${EVENTS:-1000000} test/run tap 021_load
+
+# Status 77: not root, or a root is missing, as it says.
+test-upgrade:
+	@test/packages
+	@test/upgrade || [ $$? = 77 ]
 
 test-sanitizers:
 	@test/packages

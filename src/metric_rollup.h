@@ -20,11 +20,17 @@
 /*
  * Whether events come by logical replication: what applies them marks nothing, so
  * rollups do not hold.  As a condition, since it has to be true in the snapshot of the
- * statement that uses them.
+ * statement that uses them.  A subscription without any tables may be to events: of those
+ * of 15 and 16 pg_upgrade forgets the tables.
  */
 #define EVENTS_ARE_SUBSCRIBED \
-	"EXISTS (SELECT FROM pg_catalog.pg_subscription_rel AS s" \
-	" WHERE s.srrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass)"
+	"(EXISTS (SELECT FROM pg_catalog.pg_subscription_rel AS s" \
+	" WHERE s.srrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass)" \
+	" OR EXISTS (SELECT FROM pg_catalog.pg_subscription AS s" \
+	" WHERE s.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d" \
+	" WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())" \
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_subscription_rel AS r" \
+	" WHERE r.srsubid OPERATOR(pg_catalog.=) s.oid)))"
 
 typedef struct RollupRow
 {

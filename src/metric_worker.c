@@ -71,7 +71,8 @@ metric_worker_init(void)
 							   "Empty means all that have the extension.", &refresh_databases, "", PGC_SIGHUP,
 							   GUC_LIST_INPUT, NULL, NULL, NULL);
 
-	if (!process_shared_preload_libraries_in_progress)
+	/* pg_upgrade wants both servers for itself: it drops databases, and what is written meanwhile is lost, or too much. */
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 	set_code(&launcher, "usage_events_launch");
 	snprintf(launcher.bgw_name, BGW_MAXLEN, "usage_events launcher");

@@ -7,6 +7,9 @@
 use strict;
 use warnings FATAL => 'all';
 
+use FindBin;
+use lib "$FindBin::RealBin/..";
+use Contents;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use MIME::Base64 qw(encode_base64);
@@ -48,37 +51,6 @@ $node->safe_psql('original', qq{
 	SELECT usage_events.purge('2020-01-01Z');
 	SELECT usage_events.create_event(usage_events.create_account('another'), '$event');});
 
-# Every row of every table, whatever tables there are; rollups are not dumped.
-sub rows
-{
-	my ($database) = @_;
-	my @tables = split /\n/, $node->safe_psql($database, q{
-		SELECT oid::regclass FROM pg_class
-		WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r'
-			AND relname NOT IN ('metric_rollup', 'metric_progress', 'dirty_bucket') ORDER BY 1});
-	return join "\n", map { "$_:\n" . $node->safe_psql($database, "SELECT t::text FROM $_ AS t ORDER BY 1") } @tables;
-}
-
-# Every privilege that somebody has on a schema, table, column or function.
-sub privileges
-{
-	my ($database) = @_;
-	return $node->safe_psql($database, q{
-		SELECT object, coalesce(nullif(grantee, 0)::regrole::text, 'PUBLIC'), privilege_type, is_grantable
-		FROM (
-			SELECT nspname::text, nspacl, oid FROM pg_namespace
-			UNION ALL
-			SELECT oid::regclass::text, relacl, relnamespace FROM pg_class
-			UNION ALL
-			SELECT attrelid::regclass || '.' || attname, attacl, relnamespace
-			FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-			UNION ALL
-			SELECT oid::regprocedure::text, proacl, pronamespace FROM pg_proc
-		) AS objects (object, acl, namespace), aclexplode(acl)
-		WHERE namespace IN ('usage_events'::regnamespace, 'api'::regnamespace)
-		ORDER BY 1, 2, 3});
-}
-
 # What the metrics say, of customers and of all; with rollups and without.
 sub answers
 {
@@ -112,8 +84,8 @@ my $key = $node->safe_psql('original', q{
 	SELECT client_id || ':' || client_secret
 	FROM usage_events.account, usage_events.create_api_key(account_id, 'dumped') WHERE name = 'another'});
 my $dump = PostgreSQL::Test::Utils::tempdir . '/dump';
-my $rows = rows('original');
-my $privileges = privileges('original');
+my $rows = rows($node, 'original');
+my $privileges = privileges($node, 'original');
 my $answers = answers('original');
 like($answers, qr/"value": 5050,/, 'the original has metrics');
 is($node->safe_psql('original', 'SELECT count(*) > 0 FROM usage_events.metric_rollup'), 't', 'and rollups');
@@ -138,22 +110,24 @@ foreach my $way (
 	[ 'plain', [ [], @psql ] ],
 	[ 'custom', [ ['-Fc'], @pg_restore ] ],
 	[ 'directory, in parallel', [ [ '-Fd', '-j2' ], @pg_restore ] ],
-	[ 'schema, then data', [ ['--schema-only'], @psql ], [ ['--data-only'], @psql ] ])
+	[ 'schema, then data', [ ['--schema-only'], @psql ], [ ['--data-only'], @psql ] ],
+	[ 'custom, schema, then data', [ ['-Fc'], @pg_restore, '--schema-only' ], [ ['-Fc'], @pg_restore, '--data-only' ] ],
+	[ 'custom, data of a dump of data', [ ['--schema-only'], @psql ], [ [ '-Fc', '--data-only' ], @pg_restore ] ])
 {
 	my ($name, @steps) = @$way;
 
 	$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0});
 	dump_and_restore($name, @$_) foreach @steps;
 
-	is(rows('restored'), $rows, "$name: the rows are the same");
-	is(privileges('restored'), $privileges, "$name: the privileges are the same");
+	is(rows($node, 'restored'), $rows, "$name: the rows are the same");
+	is(privileges($node, 'restored'), $privileges, "$name: the privileges are the same");
 	is($node->safe_psql('restored', 'SELECT count(*) FROM usage_events.metric_rollup'), 0, "$name: rollups are not dumped");
 	is(answers('restored'), $answers, "$name: metrics say the same");
 	$node->safe_psql('restored', 'SELECT usage_events.refresh_rollups() FROM generate_series(1, 3)');
 	is(answers('restored'), $answers, "$name: and with new rollups");
 
 	is(call('restored', $event), $id, "$name: a retry gets the first answer");
-	is(rows('restored'), $rows, "$name: and writes nothing");
+	is(rows($node, 'restored'), $rows, "$name: and writes nothing");
 	my $new_id = call('restored', $correction);
 	my $versions = $node->safe_psql('restored', qq{
 		SELECT current.id, superseded_by FROM api.usage_events AS current
@@ -176,14 +150,21 @@ foreach my $way (
 }
 
 # Into a database where the extension is in another schema: its data alone.
-$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0});
-$node->safe_psql('restored', 'CREATE SCHEMA other; CREATE EXTENSION usage_events SCHEMA other');
-dump_and_restore('into another schema', ['--data-only'], @psql);
-is(rows('restored'), $rows, 'into another schema: the rows are the same');
-is(answers('restored', 'other'), $answers, 'into another schema: metrics say the same');
+foreach my $way ([ 'plain', ['--data-only'], @psql ], [ 'custom', ['-Fc'], @pg_restore, '--data-only' ])
+{
+	my ($format, $options, @restore) = @$way;
+	my $name = "into another schema, $format";
+	$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0});
+	$node->safe_psql('restored', 'CREATE SCHEMA other; CREATE EXTENSION usage_events SCHEMA other');
+	dump_and_restore($name, $options, @restore);
+	is(rows($node, 'restored'), $rows, "$name: the rows are the same");
+	is(answers('restored', 'other'), $answers, "$name: metrics say the same");
+	is($node->safe_psql('restored', "SELECT other.create_usage_event('$event') ->> 'id'"), $id, "$name: a retry gets the first answer");
+	$node->safe_psql('postgres', 'DROP DATABASE restored');
+}
 
 # A dump of the version before, restored where there is only this one: roles have what they had, until somebody renews it.
-$node->safe_psql('postgres', q{DROP DATABASE restored; CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0; CREATE DATABASE old ENCODING 'UTF8' TEMPLATE template0});
+$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0; CREATE DATABASE old ENCODING 'UTF8' TEMPLATE template0});
 $node->safe_psql('old', qq{
 	CREATE SCHEMA api;
 	CREATE EXTENSION usage_events SCHEMA api VERSION '0.1';

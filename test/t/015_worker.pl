@@ -68,6 +68,7 @@ sleep 3;
 like(slurp_file($node->logfile), qr/function usage_events.refresh_rollups\(max_steps => integer\) does not exist/, 'a failure is in the log');
 $node->safe_psql('postgres', q{ALTER FUNCTION usage_events.refresh_rollups_away(uuid, integer) RENAME TO refresh_rollups});
 ok($node->poll_query_until('postgres', $state, 'ready 0'), 'and the next interval brings another');
+
 # A refresh that takes for ever, by a trigger, ends soon after the postmaster: the server can be started again.
 $node->safe_psql('postgres', q{
 	CREATE FUNCTION never_end() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN LOOP END LOOP; END';
@@ -88,6 +89,22 @@ $node->safe_psql('postgres', q{DROP TRIGGER never_end ON usage_events.metric_rol
 $node->append_conf('postgresql.conf', 'usage_events.refresh_interval = 1');
 $node->reload;
 ok($node->poll_query_until('postgres', $state, 'ready 0'), 'and the next one begins where it was');
+
+# pg_upgrade starts a server in a mode of its own, in which nothing is to happen beside it.
+$node->safe_psql('postgres', q{ALTER SYSTEM SET usage_events.refresh_interval = 0});
+$node->reload;
+sleep 2;
+$node->safe_psql('postgres', q{SELECT create_usage_event('{"customerAlias": "acme", "eventType": "message", "eventTimestamp": "2026-10-05T00:00:00Z", "eventProperties": {"length": 1}}')});
+$node->safe_psql('postgres', q{ALTER SYSTEM RESET usage_events.refresh_interval});
+$node->stop;
+my @pg_ctl = ('pg_ctl', '--wait', '--pgdata', $node->data_dir);
+$node->command_ok([ @pg_ctl, '--log', $node->logfile, '--options', '-b', 'start' ], 'started as pg_upgrade does');
+sleep 3;
+is($node->safe_psql('postgres', $state), 'ready 1', 'nothing is refreshed');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'usage_events%'}), 0, 'nor is anybody there to do it');
+$node->command_ok([ @pg_ctl, 'stop' ], 'stopped');
+$node->start;
+ok($node->poll_query_until('postgres', $state, 'ready 0'), 'as a server again it is refreshed');
 
 $node->safe_psql('postgres', q{SET usage_events.allow_drop = on; DROP EXTENSION usage_events});
 sleep 2;

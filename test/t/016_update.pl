@@ -8,10 +8,12 @@
 use strict;
 use warnings FATAL => 'all';
 
+use FindBin;
+use lib "$FindBin::RealBin/..";
+use Contents;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -22,40 +24,6 @@ my @old_versions = split /\n/, $node->safe_psql('postgres', q{
 	SELECT source FROM pg_extension_update_paths('usage_events'), pg_available_extensions AS e
 	WHERE e.name = 'usage_events' AND target = default_version AND path IS NOT NULL ORDER BY 1});
 ok(grep({ $_ eq '0.1' } @old_versions), 'there is a way from 0.1');
-
-# An access list in an order of its own: grants may have come in another.
-sub acl { return "(SELECT string_agg(a, ',' ORDER BY a COLLATE \"C\") FROM unnest(($_[0])::text[]) AS a)"; }
-
-# All that an object is made of, for each object of the extension, those of its tables included.
-my $describe = qq{
-	WITH member AS (
-		SELECT d.classid, d.objid FROM pg_depend AS d, pg_extension AS e
-		WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'usage_events'
-	), relation AS (
-		SELECT c.* FROM pg_class AS c JOIN member ON classid = 'pg_class'::regclass AND objid = c.oid
-	)
-	SELECT line FROM (
-		SELECT pg_describe_object(classid, objid, 0) || ' comment ' || coalesce(obj_description(objid, classid::regclass::text), '') FROM member
-		UNION ALL SELECT 'function ' || pg_get_functiondef(p.oid) || coalesce(${\acl('p.proacl')}, '') || p.proowner::regrole
-			FROM pg_proc AS p JOIN member ON classid = 'pg_proc'::regclass AND objid = p.oid
-		UNION ALL SELECT concat_ws(' ', 'relation', oid::regclass, relkind, relpersistence, relrowsecurity, relforcerowsecurity, reloptions, ${\acl('relacl')}, relreplident, relowner::regrole) FROM relation
-		UNION ALL SELECT concat_ws(' ', 'column', attrelid::regclass, attnum, attname, format_type(atttypid, atttypmod), attnotnull, attcollation::regcollation, attstorage, attcompression, ${\acl('attacl')}, 
-				(SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = attrelid AND adnum = attnum), col_description(attrelid, attnum))
-			FROM pg_attribute JOIN relation ON relation.oid = attrelid WHERE attnum > 0
-		UNION ALL SELECT concat_ws(' ', 'index', pg_get_indexdef(indexrelid), indisvalid) FROM pg_index JOIN relation ON relation.oid = indrelid
-		UNION ALL SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(c.oid)) FROM pg_constraint AS c JOIN relation ON relation.oid = conrelid
-		UNION ALL SELECT concat_ws(' ', 'policy', polrelid::regclass, polname, polcmd, polpermissive, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) FROM pg_policy JOIN relation ON relation.oid = polrelid
-		UNION ALL SELECT concat_ws(' ', 'view', oid::regclass, pg_get_viewdef(oid)) FROM relation WHERE relkind = 'v'
-		UNION ALL SELECT concat_ws(' ', 'trigger', pg_get_triggerdef(t.oid)) FROM pg_trigger AS t JOIN relation ON relation.oid = tgrelid
-		UNION ALL SELECT concat_ws(' ', 'statistics', pg_get_statisticsobjdef(s.oid)) FROM pg_statistic_ext AS s JOIN relation ON relation.oid = stxrelid
-		UNION ALL SELECT concat_ws(' ', 'event trigger', evtname, evtevent, evtfoid::regproc, evtenabled, array_to_string(evttags, ',')) FROM pg_event_trigger
-		UNION ALL SELECT concat_ws(' ', 'initially', pg_describe_object(i.classoid, i.objoid, i.objsubid), privtype, ${\acl('initprivs')}) FROM pg_init_privs AS i JOIN member ON (classid, objid) = (classoid, objoid)
-		UNION ALL SELECT concat_ws(' ', 'schema', nspname, ${\acl('nspacl')}, nspowner::regrole) FROM pg_namespace WHERE nspname = 'usage_events'
-		UNION ALL SELECT concat_ws(' ', 'type', oid::regtype, typinput, typoutput, typreceive, typsend, typlen, typbyval, typalign, typstorage, typcategory, ${\acl('typacl')}) FROM pg_type JOIN member ON classid = 'pg_type'::regclass AND objid = oid
-		UNION ALL SELECT concat_ws(' ', 'cast', castsource::regtype, casttarget::regtype, castfunc::regprocedure, castcontext, castmethod) FROM pg_cast AS c JOIN member ON classid = 'pg_cast'::regclass AND objid = c.oid
-		UNION ALL SELECT concat_ws(' ', 'dumped', c::regclass, condition) FROM pg_extension, unnest(extconfig, extcondition) AS u (c, condition) WHERE extname = 'usage_events'
-		UNION ALL SELECT concat_ws(' ', 'extension', extversion, extrelocatable, extnamespace::regnamespace, extowner::regrole) FROM pg_extension WHERE extname = 'usage_events'
-	) AS lines (line) ORDER BY line COLLATE "C"};
 
 sub create
 {
@@ -75,7 +43,7 @@ sub refuses
 
 $node->safe_psql('postgres', 'CREATE DATABASE fresh');
 sql('fresh', 'CREATE EXTENSION usage_events');
-my $fresh = sql('fresh', $describe);
+my $fresh = description($node, 'fresh');
 cmp_ok(() = $fresh =~ /^/mg, '>', 500, 'the description of a new database says much');
 
 foreach my $version (@old_versions)
@@ -100,7 +68,21 @@ foreach my $version (@old_versions)
 	is(sql($database, as('administrator', qq(SELECT usage_events.create_event('$account', '{"customerAlias": "a", "eventType": "call"}') ->> 'sequenceAccountId'))),
 		$account, "$version: an administrator acts for another account");
 	is(sql($database, q(SELECT '{"customerAlias": "a", "eventType": "t"}'::usage_event::jsonb)), '{"eventType": "t", "customerAlias": "a", "eventProperties": {}}', "$version: the type");
-	refuses($database, 'DROP EXTENSION usage_events', qr/usage_events/, "$version: events do not go with DROP EXTENSION");
+	is(sql($database, 'SELECT usage_events.library_version() = extversion FROM pg_extension WHERE extname = $$usage_events$$'), 'f', "$version: the library is of another version");
+	is(sql($database, q(SELECT uuid_v7_timestamp(uuid_v7()) BETWEEN now() - interval '1 minute' AND now() + interval '1 minute')), 't', "$version: ids");
+	is(sql($database, 'SELECT usage_events.current_account_id()'), '00000000-0000-8000-8000-000000000001', "$version: the default account");
+	is(sql($database, as('reader', q(SELECT string_agg(customer_event_id || customer_alias, ' ' ORDER BY customer_event_id) FROM usage_events
+			WHERE account_id = usage_events.current_account_id() AND ingested_at <= now()))), 'aacme bVOID cacme', "$version: events by the view");
+	sql($database, as('ingester', "SET usage_events.on_conflict = 'ignore'; " . create('a', 'acme', 9)));
+	refuses($database, as('ingester', "SET usage_events.on_conflict = 'refuse'; " . create('a', 'acme', 9)), qr/conflicts with a stored one/, "$version: a conflict is refused where that is asked for");
+	is(sql($database, "SELECT get_usage_event('$second') -> 'eventProperties' ->> 'n'"), 2, "$version: and ignored where that is");
+	my $file = PostgreSQL::Test::Utils::tempdir . '/binary';
+	is(sql($database, qq(CREATE TABLE typed (event usage_event); INSERT INTO typed VALUES ('{"customerAlias": "a", "eventType": "t"}');
+			COPY typed TO '$file' (FORMAT binary); COPY typed FROM '$file' (FORMAT binary); SELECT count(*), count(DISTINCT event::text) FROM typed; DROP TABLE typed)), '2|1', "$version: the type in binary");
+	foreach my $drop ('EXTENSION usage_events', 'EXTENSION usage_events CASCADE', 'SCHEMA public CASCADE')
+	{
+		refuses($database, "DROP $drop", qr/holds usage events/, "$version: events do not go with DROP $drop");
+	}
 	refuses($database, as('reader', create('d', 'acme', 1)), qr/permission denied/, "$version: who may read may not write");
 	refuses($database, create('d', '', 1), qr/"customerAlias" must not be blank/, "$version: faults are told");
 
@@ -119,9 +101,9 @@ foreach my $version (@old_versions)
 	like($update->query_until(qr/updated/, ""), qr/^administrator\|admin\ningester\|ingest\nreader\|read$/m, "$version: roles get what is new");
 	$update->quit;
 
-	my $updated = sql($database, $describe);
+	my $updated = description($node, $database);
 	sql('fresh', q{SELECT usage_events.grant_access('reader', 'read'), usage_events.grant_access('ingester', 'ingest'), usage_events.grant_access('administrator', 'admin')});
-	is($updated, sql('fresh', $describe), "$version: updated, it is as a new one, privileges included");
+	is($updated, description($node, 'fresh'), "$version: updated, it is as a new one, privileges included");
 
 	is(sql($database, q(SELECT e::text FROM usage_events AS e WHERE customer_event_id <> 'within' ORDER BY 1)), $before, "$version: events stay");
 	is(sql($database, 'SELECT e::text FROM usage_event_history AS e ORDER BY 1'), $history, "$version: so does history");

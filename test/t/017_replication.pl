@@ -83,6 +83,17 @@ $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION usage CONNECTION '$conne
 $publisher->safe_psql('postgres', create('c', 'acme', 8));
 $publisher->wait_for_catchup('usage');
 is($subscriber->safe_psql('postgres', $ask), 12, 'rollups of before are not used');
+
+# What pg_upgrade leaves of a subscription of 15 or 16: itself, and not what it is to.
+$subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION usage DISABLE');
+$subscriber->safe_psql('postgres', 'SET allow_system_table_mods = on; DELETE FROM pg_subscription_rel');
+is($subscriber->safe_psql('postgres', $ask), 12, 'nor where it is not known any more what is subscribed to');
+$subscriber->safe_psql('postgres', 'CREATE ROLE reader');
+$subscriber->safe_psql('postgres', q{SELECT usage_events.grant_access('reader', 'read')});
+is($subscriber->safe_psql('postgres', "SET ROLE reader; $ask"), 12, 'whoever asks');
+$subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION usage ENABLE');
+$subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION usage REFRESH PUBLICATION WITH (copy_data = false)');
+is($subscriber->safe_psql('postgres', $ask), 12, 'nor once that is found out again');
 $subscriber->safe_psql('postgres', 'SELECT usage_events.refresh_rollups()');
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION usage');
 is($subscriber->safe_psql('postgres', $ask), 12, 'nor afterwards, once a refresh has come by');
