@@ -27,6 +27,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "distribution.h"
 #include "event_id.h"
 #include "metric_bucket.h"
 #include "statement.h"
@@ -163,8 +164,8 @@ learn_types(const pg_uuid_t *account_id)
 	}
 	SPI_finish();
 	types_account_id = *account_id;
-	/* Another change may have come to know while this was read. */
-	types_are_known = times_forgotten == times_forgotten_before;
+	/* Another change may have come to know while this was read; and other nodes tell nobody here. */
+	types_are_known = times_forgotten == times_forgotten_before && !distribution_is_on();
 }
 
 static bool

@@ -38,6 +38,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "dirty_bucket.h"
+#include "distribution.h"
 #include "event_check.h"
 #include "event_id.h"
 #include "miscadmin.h"
@@ -200,6 +201,14 @@ static Statement get_event = {
 	.read_only = true,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
+};
+
+/* Logged on the node that the account's rows are on. */
+static Statement log_retry = {
+	.sql = "SELECT pg_catalog.pg_logical_emit_message(true, 'usage_events', 'retry') FROM usage_events.account"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
 };
 
 void
@@ -548,14 +557,17 @@ archive_superseded(const pg_uuid_t *account_id, EventPut *puts, int count)
  * retry writes nothing at all.
  */
 static void
-ensure_durable(void)
+ensure_durable(const pg_uuid_t *account_id)
 {
 	bool has_standbys = SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0';
 	bool has_written = TransactionIdIsValid(GetTopTransactionIdIfAny()) && XactLastRecEnd != 0;
 
 	if (has_written || synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
 		return;
-	if ((has_standbys && SyncRepRequested()) || GetFlushRecPtr(NULL) < GetXLogInsertRecPtr())
+	/* What its node has flushed is not known here. */
+	if (!distribution_is_here(account_id))
+		statement_execute(&log_retry, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	else if ((has_standbys && SyncRepRequested()) || GetFlushRecPtr(NULL) < GetXLogInsertRecPtr())
 		log_transactional_message("usage_events", "retry", strlen("retry"));
 }
 
@@ -688,7 +700,7 @@ finish(const pg_uuid_t *account_id, EventPut *puts, int count)
 		rests_on_stored = rests_on_stored || puts[i].outcome == EVENT_UNCHANGED;
 	}
 	if (rests_on_stored)
-		ensure_durable();
+		ensure_durable(account_id);
 }
 
 /* Stores one event: as a batch of one would, but with one statement where it is new. */

@@ -124,7 +124,7 @@ statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument)
 
 /* Plans by indexes --------------------------------------------------------- */
 
-/* The index along which events are read while usage_events.plan_by_customer is on. */
+/* The index along which events are read while usage_events.plan_by_customer is on; a shard's has a number at its end. */
 #define CUSTOMER_INDEX "event_customer_idx"
 
 static bool plan_by_customer = false;
@@ -148,7 +148,7 @@ keep_customer_index(PlannerInfo *root, Oid relation, bool inhparent, RelOptInfo 
 		IndexOptInfo *index = lfirst(cell);
 		const char *name = get_rel_name(index->indexoid);
 
-		if (name != NULL && strcmp(name, CUSTOMER_INDEX) == 0)
+		if (name != NULL && strncmp(name, CUSTOMER_INDEX, strlen(CUSTOMER_INDEX)) == 0)
 		{
 			rel->indexlist = list_make1(index);
 			return;
