@@ -18,7 +18,6 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "statement.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/uuid.h"
@@ -28,18 +27,14 @@ static bool is_on = false;
 static Oid event_table = InvalidOid;
 static uint64 times_forgotten = 0;
 
-static Statement find_distributed = {
-	.sql = "SELECT FROM pg_catalog.pg_dist_partition"
-		   " WHERE logicalrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass",
-};
+static const char *const find_distributed =
+	"SELECT FROM pg_catalog.pg_dist_partition"
+	" WHERE logicalrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass";
 
-static Statement find_here = {
-	.sql = "SELECT FROM pg_catalog.pg_dist_placement AS p JOIN pg_catalog.pg_dist_local_group AS g"
-		   " ON g.groupid OPERATOR(pg_catalog.=) p.groupid WHERE p.shardid OPERATOR(pg_catalog.=)"
-		   " pg_catalog.get_shard_id_for_distribution_column('usage_events.event', $1)",
-	.argument_count = 1,
-	.argument_types = {UUIDOID},
-};
+static const char *const find_here =
+	"SELECT FROM pg_catalog.pg_dist_placement AS p JOIN pg_catalog.pg_dist_local_group AS g"
+	" ON g.groupid OPERATOR(pg_catalog.=) p.groupid WHERE p.shardid OPERATOR(pg_catalog.=)"
+	" pg_catalog.get_shard_id_for_distribution_column('usage_events.event', $1)";
 
 static void
 forget(Datum argument pg_attribute_unused(), Oid relation)
@@ -57,12 +52,14 @@ distribution_init(void)
 }
 
 static bool
-finds(Statement *statement, Datum *arguments)
+finds(const char *sql, const pg_uuid_t *account_id)
 {
 	bool found;
 
 	SPI_connect();
-	statement_execute(statement, arguments, NULL);
+	if (SPI_execute_with_args(sql, account_id == NULL ? 0 : 1, (Oid[]){UUIDOID}, (Datum[]){UUIDPGetDatum(account_id)},
+							  NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read catalogs of Citus");
 	found = SPI_processed > 0;
 	SPI_finish();
 	return found;
@@ -78,7 +75,7 @@ distribution_is_on(void)
 		return is_on;
 	event_table = get_relname_relid("event", get_namespace_oid("usage_events", false));
 	times_forgotten_before = times_forgotten;
-	is_on = OidIsValid(get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)) && finds(&find_distributed, NULL);
+	is_on = OidIsValid(get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)) && finds(find_distributed, NULL);
 	is_known = times_forgotten == times_forgotten_before;
 	return is_on;
 }
@@ -87,5 +84,5 @@ distribution_is_on(void)
 bool
 distribution_is_here(const pg_uuid_t *account_id)
 {
-	return !distribution_is_on() || finds(&find_here, (Datum[]){UUIDPGetDatum(account_id)});
+	return !distribution_is_on() || finds(find_here, account_id);
 }
