@@ -23,7 +23,7 @@
  * statement that uses them.
  */
 #define EVENTS_ARE_SUBSCRIBED \
-	"EXISTS (SELECT FROM pg_catalog.pg_subscription_rel AS s" \
+	"EXISTS (SELECT 1 FROM pg_catalog.pg_subscription_rel AS s" \
 	" WHERE s.srrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass)"
 
 typedef struct RollupRow

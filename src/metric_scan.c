@@ -995,7 +995,7 @@ metric_scan(const MetricScan *scan)
 
 /* Whether all aliases with events of the metric's type are rolled up, or marked. */
 static Statement is_complete = {
-	.sql = "SELECT FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
+	.sql = "SELECT true FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) (-1)::smallint"
 		   " AND EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND p.metric_version_id OPERATOR(pg_catalog.=) $2)"
@@ -1096,8 +1096,12 @@ metric_scan_find_aliases(MetricScan *scan)
 
 	SPI_connect();
 	nest_level = statement_use_indexes();
-	statement_execute(&is_complete, (Datum[]){account, version}, NULL);
-	complete = SPI_processed > 0;
+	complete = IsolationUsesXactSnapshot() || distribution_is_here(&metric->account_id);
+	if (complete)
+	{
+		statement_execute(&is_complete, (Datum[]){account, version}, NULL);
+		complete = SPI_processed > 0;
+	}
 	if (complete)
 		statement_each_row(&find_rolled_up_aliases, (Datum[]){account, version, type}, take_alias, &list);
 	else

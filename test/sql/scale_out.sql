@@ -38,7 +38,7 @@ SELECT function.oid::regprocedure FROM pg_proc AS function JOIN pg_type AS type 
 JOIN account_table ON account_table.oid = type.typrelid;
 -- what is sent to an account's node takes the account as account_id
 SELECT name FROM unnest(ARRAY['usage_events.create_event', 'usage_events.create_events', 'usage_events.ingest_events', 'usage_events.calculate_metric',
-    'usage_events.refresh_rollups', 'usage_events.purge', 'usage_events.create_api_key', 'usage_events.list_api_keys']) AS function(name)
+    'usage_events.create_api_key', 'usage_events.list_api_keys']) AS function(name)
 WHERE NOT EXISTS (SELECT FROM pg_proc WHERE oid = name::regproc AND 'account_id' = ANY (proargnames));
 -- without Citus nothing is done
 SELECT usage_events.distribute();
