@@ -187,6 +187,8 @@ has_type(EventText event_type)
 bool
 dirty_bucket_is_known(const pg_uuid_t *account_id, EventText event_type)
 {
+	if (distribution_is_on())
+		return false;
 	if (IsolationUsesXactSnapshot())
 		return OidIsValid(find_types_table());
 	return types_are_known && event_id_equal(&types_account_id, account_id) && has_type(event_type);
