@@ -31,7 +31,7 @@ SELECT relation.oid::regclass FROM pg_class AS relation JOIN pg_namespace AS sch
 WHERE relation.relkind = 'S' AND schema.nspname = 'usage_events';
 -- one policy, a plain comparison without sub-select
 SELECT polrelid::regclass, polname, pg_get_expr(polqual, polrelid) FROM pg_policy JOIN account_table ON polrelid = account_table.oid
-WHERE pg_get_expr(polqual, polrelid) IS DISTINCT FROM '(account_id OPERATOR(pg_catalog.=) usage_events.current_account_id())'
+WHERE pg_get_expr(polqual, polrelid) IS DISTINCT FROM '(account_id = usage_events.current_account_id())'
    OR polwithcheck IS NOT NULL;
 -- no function takes or returns a row of a table
 SELECT function.oid::regprocedure FROM pg_proc AS function JOIN pg_type AS type ON type.oid = ANY (function.proargtypes || function.prorettype)
