@@ -855,6 +855,11 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'shard_count must be 1 or more';
     END IF;
 
+    -- Marks have no key, and shards move by logical replication, which must find the rows that go.
+    IF (SELECT relreplident FROM pg_class WHERE oid = 'usage_events.dirty_bucket'::regclass) <> 'f' THEN
+        ALTER TABLE usage_events.dirty_bucket REPLICA IDENTITY FULL;
+    END IF;
+
     FOREACH relation IN ARRAY ARRAY['account', 'event', 'superseded_event', 'rejected_event', 'purge_horizon',
         'customer_alias', 'metric', 'superseded_metric', 'metric_rollup', 'metric_progress', 'dirty_bucket', 'api_key']
     LOOP

@@ -140,14 +140,6 @@ static Statement insert_events = {
 	.argument_types = {EVENT_ARRAY_TYPES},
 };
 
-/* The same through Citus, which counts those that were not inserted as well: rows that come back are counted. */
-static Statement insert_distributed_events = {
-	.sql = "INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
-		   " SELECT " UNNEST_EVENTS ON_CONFLICT_DO_NOTHING " RETURNING account_id",
-	.argument_count = EVENT_ARGUMENT_COUNT,
-	.argument_types = {EVENT_ARRAY_TYPES},
-};
-
 /* The same for keys that are thought to be free: an error if one is not. */
 static Statement insert_new_events = {
 	.sql = "INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
@@ -482,6 +474,8 @@ insert_work(void *argument)
  * all new, as in an import; in a subtransaction, of which a transaction gets no
  * more than the server keeps in every snapshot (64), lest others have to look up
  * which transaction they belong to.
+ *
+ * Citus counts as inserted what was not: what there is then has to be read.
  */
 static bool
 insert_groups(const pg_uuid_t *account_id, EventGroup **groups, int count)
@@ -506,8 +500,7 @@ insert_groups(const pg_uuid_t *account_id, EventGroup **groups, int count)
 		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
 			ReThrowError(error);
 	}
-	last_was_new = write_current(distribution_is_on() ? &insert_distributed_events : &insert_events, account_id, groups,
-								 count) == (uint64) count;
+	last_was_new = write_current(&insert_events, account_id, groups, count) == (uint64) count && !distribution_is_on();
 	return last_was_new;
 }
 
