@@ -53,9 +53,11 @@ typedef struct Mark
 	bool is_dense; /* its customer has many events in its minute */
 } Mark;
 
+/* With RETURNING, Citus sends rows by INSERT and not by COPY, which row-level security refuses. */
 static Statement insert_marks = {
-	.sql = "INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
-		   " SELECT $1, pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), $5, pg_catalog.unnest($6)",
+	.sql =
+		"INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
+		" SELECT $1, pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), $5, pg_catalog.unnest($6) RETURNING account_id",
 	.argument_count = 6,
 	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, INT2ARRAYOID},
 };

@@ -159,9 +159,10 @@ static Statement replace_events = {
 	.argument_types = {EVENT_ARRAY_TYPES},
 };
 
+/* RETURNING as in insert_marks of dirty_bucket.c. */
 static Statement archive_events = {
 	.sql = "INSERT INTO usage_events.superseded_event (" EVENT_COLUMNS ", superseded_at, superseded_by)"
-		   " SELECT " UNNEST_EVENTS ", pg_catalog.unnest($8), pg_catalog.unnest($9)",
+		   " SELECT " UNNEST_EVENTS ", pg_catalog.unnest($8), pg_catalog.unnest($9) RETURNING account_id",
 	.argument_count = SUPERSEDED_ARGUMENT_COUNT,
 	.argument_types = {EVENT_ARRAY_TYPES, TIMESTAMPTZARRAYOID, UUIDARRAYOID},
 };

@@ -175,7 +175,7 @@ static Statement insert_marks_of_customers = {
 		" CROSS JOIN LATERAL (SELECT DISTINCT customer_alias FROM usage_events.event"
 		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_timestamp OPERATOR(pg_catalog.>=) d.bucket"
 		" AND event_timestamp OPERATOR(pg_catalog.<) (d.bucket OPERATOR(pg_catalog.+) '1 minute'::pg_catalog.interval)"
-		" AND pg_catalog.texteq(event_type, $2) OFFSET 0) AS e",
+		" AND pg_catalog.texteq(event_type, $2) OFFSET 0) AS e RETURNING account_id",
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID},
 };
