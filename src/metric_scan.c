@@ -14,8 +14,8 @@
  * under one snapshot, marks and buckets always fit together, and what is said
  * here is what the events say, whatever was refreshed or not.
  *
- * On a Citus cluster statements share a snapshot only where the account's rows are, or in
- * a transaction of one snapshot.  Elsewhere one statement reads all from the events.
+ * On a Citus cluster statements share a snapshot only where the account's rows are.
+ * Elsewhere one statement reads all from the events.
  *
  * As of a past moment, a bucket holds if all its events are from until then, and
  * none of its seconds had an event that has been superseded since.  Those events
@@ -25,7 +25,6 @@
 
 #include "metric_scan.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "distribution.h"
 #include "event_id.h"
@@ -966,7 +965,7 @@ metric_scan(const MetricScan *scan)
 	work.row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
 	work.node = palloc(sizeof(RollupRow) * work.node_capacity);
 
-	work.is_one_snapshot = IsolationUsesXactSnapshot() || distribution_is_here(&scan->metric->account_id);
+	work.is_one_snapshot = distribution_is_here(&scan->metric->account_id);
 	if (scan->as_of != NULL && work.is_one_snapshot)
 		add_superseded(&work, start, end);
 	open = find_rolled_up(&work);
@@ -1096,7 +1095,7 @@ metric_scan_find_aliases(MetricScan *scan)
 
 	SPI_connect();
 	nest_level = statement_use_indexes();
-	complete = IsolationUsesXactSnapshot() || distribution_is_here(&metric->account_id);
+	complete = distribution_is_here(&metric->account_id);
 	if (complete)
 	{
 		statement_execute(&is_complete, (Datum[]){account, version}, NULL);
