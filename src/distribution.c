@@ -86,3 +86,15 @@ distribution_is_here(const pg_uuid_t *account_id)
 {
 	return !distribution_is_on() || finds(find_here, account_id);
 }
+
+/*
+ * Ends work that relied on the account's rows being here, if they have moved meanwhile.
+ * What has written to them keeps them from moving.
+ */
+void
+distribution_require_here(const pg_uuid_t *account_id)
+{
+	if (!distribution_is_here(account_id))
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("account has moved to another node"),
+						errhint("Try again.")));
+}

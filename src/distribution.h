@@ -10,5 +10,6 @@
 extern void distribution_init(void);
 extern bool distribution_is_on(void);
 extern bool distribution_is_here(const pg_uuid_t *account_id);
+extern void distribution_require_here(const pg_uuid_t *account_id);
 
 #endif /* USAGE_EVENTS_DISTRIBUTION_H */

@@ -1019,5 +1019,6 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps)
 	}
 	statement_use_indexes_end(nest_level);
 	SPI_finish();
+	distribution_require_here(account_id);
 	return Max(steps, 0);
 }

@@ -988,6 +988,8 @@ metric_scan(const MetricScan *scan)
 	if (work.reads_all)
 		read_all(&work, start, end);
 	SPI_finish();
+	if (work.is_one_snapshot)
+		distribution_require_here(&scan->metric->account_id);
 }
 
 /* All customers ----------------------------------------------------------- */
