@@ -10,6 +10,7 @@
 #	make test-sqlsmith	an hour of random SQL
 #	make fuzz			an hour of coverage-guided fuzzing for each reader of what clients send
 #	make test-http		the table of HTTP cases over real HTTP; needs PostgREST and nginx
+#	make test-citus		a cluster of three servers, where PostgreSQL has Citus
 #	make serve-http		a private server, PostgREST and nginx, to try
 #	make serve			as demo, and keep the server up
 #	make, make install	as for any PGXS extension; PG_CONFIG=... picks the server
@@ -39,7 +40,7 @@ REGRESS_OPTS = --inputdir=test --load-extension=usage_events
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --load-extension=usage_events
 
-.PHONY: demo serve serve-http test test-http test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent
+.PHONY: demo serve serve-http test test-http test-citus test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent
 
 # Without a server's development files only the targets below that install them exist.
 PG_CONFIG ?= pg_config
@@ -69,6 +70,10 @@ test:
 # Status 77: PostgREST or nginx is missing, as it says.
 test-http:
 	@examples/postgrest/run test/http || { status=$$?; [ $$status = 77 ] && echo "skipped"; }
+
+# Status 77: this PostgreSQL has no Citus, as it says.
+test-citus:
+	@test/citus || { status=$$?; [ $$status = 77 ] && echo "skipped"; }
 
 test-crash:
 	@test/packages

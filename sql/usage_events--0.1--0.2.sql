@@ -372,6 +372,13 @@ COMMENT ON FUNCTION @extschema@.ingest_usage_events(jsonb) IS
 'Create usage events, each that can be
 Takes an array of events, stores those that pass, keeps the others in rejected_usage_events, and returns {"created", "superseded", "unchanged", "refused", "outcomes"}: four totals, and for each event in order {"index", "outcome", "id"} or {"index", "outcome": "refused", "faults": [{"field", "fault"}]}. Errors: 22023 for what is no array, 22004 for NULL';
 
+CREATE FUNCTION usage_events.ingest_events(account_id uuid, events jsonb) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ingest_events';
+
+COMMENT ON FUNCTION usage_events.ingest_events(uuid, jsonb) IS
+'ingest_usage_events() for an account named by the caller, who may act for any. Errors as there, and 22023 for an account that does not exist';
+
 CREATE FUNCTION @extschema@.retry_rejected_usage_events(ids uuid[] DEFAULT NULL) RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'retry_rejected_usage_events';
@@ -826,6 +833,89 @@ COMMENT ON COLUMN usage_events.storage_status.rows_deleted IS 'Counter: of event
 COMMENT ON COLUMN usage_events.storage_status.vacuumed_at IS 'When the table was last vacuumed, by whomever';
 COMMENT ON COLUMN usage_events.storage_status.analyzed_at IS 'When it was last analyzed, by whomever';
 
+-- Scale-out ----------------------------------------------------------------
+
+-- What is of an account lies together, by account_id: one account's statements go to one shard.
+CREATE FUNCTION usage_events.distribute(shard_count integer DEFAULT 32) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    relation text;
+    function text;
+    is_distributed boolean;
+    anchor CONSTANT text = 'usage_events.account';
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
+        RAISE NOTICE 'nothing is distributed: this database has no Citus'
+            USING HINT = 'Create the extension citus, and add nodes, first.';
+        RETURN;
+    END IF;
+    IF shard_count IS NULL OR shard_count < 1 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'shard_count must be 1 or more';
+    END IF;
+
+    -- Marks have no key, and shards move by logical replication, which must find the rows that go.
+    IF (SELECT relreplident FROM pg_class WHERE oid = 'usage_events.dirty_bucket'::regclass) <> 'f' THEN
+        ALTER TABLE usage_events.dirty_bucket REPLICA IDENTITY FULL;
+    END IF;
+
+    FOREACH relation IN ARRAY ARRAY['account', 'event', 'superseded_event', 'rejected_event', 'purge_horizon',
+        'customer_alias', 'metric', 'superseded_metric', 'metric_rollup', 'metric_progress', 'dirty_bucket', 'api_key']
+    LOOP
+        relation = 'usage_events.' || relation;
+        EXECUTE 'SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = $1::regclass)'
+            INTO is_distributed USING relation;
+        CONTINUE WHEN is_distributed;
+        IF relation = anchor THEN
+            EXECUTE 'SELECT create_distributed_table($1::regclass, ''account_id'', colocate_with => ''none'', shard_count => $2)'
+                USING relation, shard_count;
+        ELSE
+            EXECUTE 'SELECT create_distributed_table($1::regclass, ''account_id'', colocate_with => $2)'
+                USING relation, anchor;
+        END IF;
+    END LOOP;
+
+    -- Not those whose account may be NULL: Citus 14.0.1 crashes of that.
+    FOREACH function IN ARRAY ARRAY['usage_events.create_event(uuid, jsonb)', 'usage_events.create_events(uuid, jsonb)',
+        'usage_events.ingest_events(uuid, jsonb)',
+        'usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb)',
+        'usage_events.create_api_key(uuid, text)', 'usage_events.list_api_keys(uuid)']
+    LOOP
+        EXECUTE 'SELECT create_distributed_function($1::regprocedure, ''account_id'', colocate_with => $2)'
+            USING function, anchor;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION usage_events.distribute(integer) IS
+'Distributes the tables of accounts over the nodes of a Citus cluster, by account, with the events that they hold, and has the functions that take an account run on its node. Without Citus it says so and does nothing; what is distributed already stays as it is. Writers wait meanwhile. Called on the coordinator by a superuser';
+
+CREATE FUNCTION usage_events.undistribute() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    is_distributed boolean = false;
+BEGIN
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
+        EXECUTE 'SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = ''usage_events.event''::regclass)'
+            INTO is_distributed;
+    END IF;
+    IF NOT is_distributed THEN
+        RAISE NOTICE 'nothing is distributed';
+        RETURN;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+        MESSAGE = 'the tables of an extension cannot be undistributed',
+        DETAIL = 'Citus'' undistribute_table() refuses them.',
+        HINT = 'Copy the rows of the tables to another database with the extension, by COPY (SELECT * FROM usage_events.event) TO and COPY FROM. docs/scale-out.md has the commands.';
+END
+$$;
+
+COMMENT ON FUNCTION usage_events.undistribute() IS
+'Says what to do instead, where the tables are distributed: Citus cannot take that back for tables of an extension. Error: 0A000';
+
 -- HTTP ---------------------------------------------------------------------
 
 CREATE FUNCTION usage_events.authenticate_request() RETURNS void
@@ -910,6 +1000,9 @@ REVOKE EXECUTE ON FUNCTION
     usage_events.authenticate_request(),
     usage_events.openapi(),
     usage_events.create_events(uuid, jsonb),
+    usage_events.ingest_events(uuid, jsonb),
+    usage_events.distribute(integer),
+    usage_events.undistribute(),
     usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb),
     usage_events.refresh_rollups(uuid, integer),
     usage_events.purge(timestamptz, uuid, integer),
@@ -978,7 +1071,7 @@ BEGIN
     EXECUTE 'GRANT SELECT ON usage_events.storage_status TO ' || role;
     EXECUTE 'GRANT INSERT, UPDATE, DELETE ON usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT SELECT (account_id, client_id, label, created_at, expires_at), INSERT (account_id, client_id, secret_hash, label, created_at), UPDATE (expires_at) ON usage_events.api_key TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb), usage_events.refresh_rollups(uuid, integer), usage_events.purge(timestamptz, uuid, integer), usage_events.create_account(text), usage_events.create_custom_metric(jsonb), usage_events.update_custom_metric(uuid, jsonb), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.ingest_events(uuid, jsonb), usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb), usage_events.refresh_rollups(uuid, integer), usage_events.purge(timestamptz, uuid, integer), usage_events.create_account(text), usage_events.create_custom_metric(jsonb), usage_events.update_custom_metric(uuid, jsonb), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
 END
 $$;
 

@@ -85,6 +85,21 @@ ingest_usage_events(PG_FUNCTION_ARGS)
 	return http_endpoint(ingest, fcinfo, "ingest_usage_events", 200);
 }
 
+/* usage_events.ingest_events(account_id uuid, events jsonb) */
+PG_FUNCTION_INFO_V1(ingest_events);
+Datum
+ingest_events(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t *account_id = account_argument(fcinfo, 0);
+	EventBatch batch;
+	int nest_level = account_enter(account_id);
+
+	read_argument(fcinfo, 1, &batch);
+	event_batch_store(account_id, &batch);
+	account_leave(nest_level);
+	PG_RETURN_JSONB_P(event_batch_outcomes(&batch));
+}
+
 static Datum
 retry(PG_FUNCTION_ARGS)
 {

@@ -27,6 +27,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "distribution.h"
 #include "event_id.h"
 #include "metric_bucket.h"
 #include "statement.h"
@@ -52,9 +53,11 @@ typedef struct Mark
 	bool is_dense; /* its customer has many events in its minute */
 } Mark;
 
+/* With RETURNING, Citus sends rows by INSERT and not by COPY, which row-level security refuses. */
 static Statement insert_marks = {
-	.sql = "INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
-		   " SELECT $1, pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), $5, pg_catalog.unnest($6)",
+	.sql =
+		"INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
+		" SELECT $1, pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), $5, pg_catalog.unnest($6) RETURNING account_id",
 	.argument_count = 6,
 	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, INT2ARRAYOID},
 };
@@ -163,8 +166,8 @@ learn_types(const pg_uuid_t *account_id)
 	}
 	SPI_finish();
 	types_account_id = *account_id;
-	/* Another change may have come to know while this was read. */
-	types_are_known = times_forgotten == times_forgotten_before;
+	/* Another change may have come to know while this was read; and other nodes tell nobody here. */
+	types_are_known = times_forgotten == times_forgotten_before && !distribution_is_on();
 }
 
 static bool
@@ -186,6 +189,8 @@ has_type(EventText event_type)
 bool
 dirty_bucket_is_known(const pg_uuid_t *account_id, EventText event_type)
 {
+	if (distribution_is_on())
+		return false;
 	if (IsolationUsesXactSnapshot())
 		return OidIsValid(find_types_table());
 	return types_are_known && event_id_equal(&types_account_id, account_id) && has_type(event_type);

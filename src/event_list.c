@@ -119,6 +119,24 @@ execute(SqlQuery *query, const EventList *list)
 	AtEOXact_GUC(true, nest_level);
 }
 
+/* The view usage_events.unmapped_alias with the account as a parameter: Citus needs to know it to find the shard. */
+#define UNMAPPED_ALIASES \
+	"WITH RECURSIVE alias (value) AS (" \
+	"(SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) %s" \
+	" ORDER BY customer_alias LIMIT 1)" \
+	" UNION ALL SELECT (SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) %s" \
+	" AND customer_alias OPERATOR(pg_catalog.>) alias.value ORDER BY customer_alias LIMIT 1)" \
+	" FROM alias WHERE alias.value IS NOT NULL)" \
+	" SELECT value FROM (SELECT value FROM alias WHERE value OPERATOR(pg_catalog.<>) '" VOID_ALIAS "'" \
+	" AND (SELECT mapped.value FROM usage_events.customer_alias AS mapped" \
+	" WHERE mapped.account_id OPERATOR(pg_catalog.=) %s" \
+	" AND mapped.deleted_at IS NULL AND mapped.value OPERATOR(pg_catalog.>=) alias.value" \
+	" ORDER BY mapped.value LIMIT 1) IS DISTINCT FROM alias.value" \
+	" AND (SELECT mapped.customer_id FROM usage_events.customer_alias AS mapped" \
+	" WHERE mapped.account_id OPERATOR(pg_catalog.=) %s" \
+	" AND mapped.deleted_at IS NULL AND mapped.customer_id OPERATOR(pg_catalog.>=) alias.value" \
+	" ORDER BY mapped.customer_id LIMIT 1) IS DISTINCT FROM alias.value"
+
 /*
  * Aliases that belong to no customer, of those asked for: from now on the list is
  * of these.  On later pages also those whose events have been superseded since.
@@ -129,9 +147,11 @@ resolve_unmapped(const pg_uuid_t *account_id, EventList *list, MemoryContext con
 	SqlQuery query;
 	MemoryContext spi_context;
 	List *aliases = NIL;
+	const char *account;
 
 	sql_query_init(&query);
-	sql_query_append(&query, "SELECT value FROM (SELECT value FROM usage_events.unmapped_alias");
+	account = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(account_id));
+	sql_query_append(&query, UNMAPPED_ALIASES, account, account, account, account);
 	if (list->page.has_key)
 		sql_query_append(
 			&query,
@@ -144,8 +164,7 @@ resolve_unmapped(const pg_uuid_t *account_id, EventList *list, MemoryContext con
 			" AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS mapped"
 			" WHERE mapped.account_id OPERATOR(pg_catalog.=) event.account_id AND mapped.deleted_at IS NULL"
 			" AND mapped.customer_id OPERATOR(pg_catalog.=) event.customer_alias)",
-			sql_query_argument(&query, UUIDOID, UUIDPGetDatum(account_id)),
-			sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&list->page.newest)));
+			account, sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&list->page.newest)));
 	sql_query_append(&query, ") AS alias");
 	if (list->has_customer_aliases)
 		sql_query_append(&query, " WHERE value OPERATOR(pg_catalog.=) ANY (%s)",

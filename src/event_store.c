@@ -38,6 +38,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "dirty_bucket.h"
+#include "distribution.h"
 #include "event_check.h"
 #include "event_id.h"
 #include "miscadmin.h"
@@ -158,9 +159,10 @@ static Statement replace_events = {
 	.argument_types = {EVENT_ARRAY_TYPES},
 };
 
+/* RETURNING as in insert_marks of dirty_bucket.c. */
 static Statement archive_events = {
 	.sql = "INSERT INTO usage_events.superseded_event (" EVENT_COLUMNS ", superseded_at, superseded_by)"
-		   " SELECT " UNNEST_EVENTS ", pg_catalog.unnest($8), pg_catalog.unnest($9)",
+		   " SELECT " UNNEST_EVENTS ", pg_catalog.unnest($8), pg_catalog.unnest($9) RETURNING account_id",
 	.argument_count = SUPERSEDED_ARGUMENT_COUNT,
 	.argument_types = {EVENT_ARRAY_TYPES, TIMESTAMPTZARRAYOID, UUIDARRAYOID},
 };
@@ -200,6 +202,14 @@ static Statement get_event = {
 	.read_only = true,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
+};
+
+/* Logged on the node that the account's rows are on. */
+static Statement log_retry = {
+	.sql = "SELECT pg_catalog.pg_logical_emit_message(true, 'usage_events', 'retry') FROM usage_events.account"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
 };
 
 void
@@ -465,6 +475,8 @@ insert_work(void *argument)
  * all new, as in an import; in a subtransaction, of which a transaction gets no
  * more than the server keeps in every snapshot (64), lest others have to look up
  * which transaction they belong to.
+ *
+ * Citus counts as inserted what was not: what there is then has to be read.
  */
 static bool
 insert_groups(const pg_uuid_t *account_id, EventGroup **groups, int count)
@@ -489,7 +501,7 @@ insert_groups(const pg_uuid_t *account_id, EventGroup **groups, int count)
 		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
 			ReThrowError(error);
 	}
-	last_was_new = write_current(&insert_events, account_id, groups, count) == (uint64) count;
+	last_was_new = write_current(&insert_events, account_id, groups, count) == (uint64) count && !distribution_is_on();
 	return last_was_new;
 }
 
@@ -548,14 +560,17 @@ archive_superseded(const pg_uuid_t *account_id, EventPut *puts, int count)
  * retry writes nothing at all.
  */
 static void
-ensure_durable(void)
+ensure_durable(const pg_uuid_t *account_id)
 {
 	bool has_standbys = SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0';
 	bool has_written = TransactionIdIsValid(GetTopTransactionIdIfAny()) && XactLastRecEnd != 0;
 
 	if (has_written || synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
 		return;
-	if ((has_standbys && SyncRepRequested()) || GetFlushRecPtr(NULL) < GetXLogInsertRecPtr())
+	/* What its node has flushed is not known here. */
+	if (!distribution_is_here(account_id))
+		statement_execute(&log_retry, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	else if ((has_standbys && SyncRepRequested()) || GetFlushRecPtr(NULL) < GetXLogInsertRecPtr())
 		log_transactional_message("usage_events", "retry", strlen("retry"));
 }
 
@@ -688,7 +703,7 @@ finish(const pg_uuid_t *account_id, EventPut *puts, int count)
 		rests_on_stored = rests_on_stored || puts[i].outcome == EVENT_UNCHANGED;
 	}
 	if (rests_on_stored)
-		ensure_durable();
+		ensure_durable(account_id);
 }
 
 /* Stores one event: as a batch of one would, but with one statement where it is new. */

@@ -25,6 +25,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "dirty_bucket.h"
+#include "distribution.h"
 #include "event_id.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -174,7 +175,7 @@ static Statement insert_marks_of_customers = {
 		" CROSS JOIN LATERAL (SELECT DISTINCT customer_alias FROM usage_events.event"
 		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_timestamp OPERATOR(pg_catalog.>=) d.bucket"
 		" AND event_timestamp OPERATOR(pg_catalog.<) (d.bucket OPERATOR(pg_catalog.+) '1 minute'::pg_catalog.interval)"
-		" AND pg_catalog.texteq(event_type, $2) OFFSET 0) AS e",
+		" AND pg_catalog.texteq(event_type, $2) OFFSET 0) AS e RETURNING account_id",
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID},
 };
@@ -868,6 +869,16 @@ build_aliases(const Metric *metric, int64 max_steps)
 	return steps;
 }
 
+/*
+ * A horizon that is still to come here was set on another node, from which the account's
+ * rows have moved.  They do so when no transaction there is writing to them any more.
+ */
+static bool
+is_of_other_node(const NewMetric *new, const Transactions *transactions)
+{
+	return new->horizon > transactions->next;
+}
+
 static int64
 build_new_metrics(const pg_uuid_t *account_id, const List *metrics, const Transactions *transactions, int64 max_steps)
 {
@@ -888,7 +899,7 @@ build_new_metrics(const pg_uuid_t *account_id, const List *metrics, const Transa
 							  NULL);
 			steps++;
 		}
-		else if (!new->has_horizon || transactions->oldest >= new->horizon)
+		else if (!new->has_horizon || transactions->oldest >= new->horizon || is_of_other_node(new, transactions))
 			steps += build_aliases(&new->metric, max_steps - steps);
 	}
 	return steps;
@@ -999,6 +1010,9 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps)
 		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 						errmsg("rollups cannot be refreshed in a transaction of one snapshot"),
 						errhint("Use isolation level READ COMMITTED.")));
+	/* Transaction ids and locks are those of this node. */
+	if (!distribution_is_here(account_id))
+		return 0;
 
 	SPI_connect();
 	statement_execute(&is_subscribed, NULL, NULL);
@@ -1025,5 +1039,6 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps)
 	}
 	statement_use_indexes_end(nest_level);
 	SPI_finish();
+	distribution_require_here(account_id);
 	return Max(steps, 0);
 }

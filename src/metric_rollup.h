@@ -24,12 +24,12 @@
  * of 15 and 16 pg_upgrade forgets the tables.
  */
 #define EVENTS_ARE_SUBSCRIBED \
-	"(EXISTS (SELECT FROM pg_catalog.pg_subscription_rel AS s" \
+	"(EXISTS (SELECT 1 FROM pg_catalog.pg_subscription_rel AS s" \
 	" WHERE s.srrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass)" \
-	" OR EXISTS (SELECT FROM pg_catalog.pg_subscription AS s" \
+	" OR EXISTS (SELECT 1 FROM pg_catalog.pg_subscription AS s" \
 	" WHERE s.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d" \
 	" WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())" \
-	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_subscription_rel AS r" \
+	" AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_subscription_rel AS r" \
 	" WHERE r.srsubid OPERATOR(pg_catalog.=) s.oid)))"
 
 typedef struct RollupRow

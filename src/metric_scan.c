@@ -14,6 +14,9 @@
  * under one snapshot, marks and buckets always fit together, and what is said
  * here is what the events say, whatever was refreshed or not.
  *
+ * On a Citus cluster statements share a snapshot only where the account's rows are.
+ * Elsewhere one statement reads all from the events.
+ *
  * As of a past moment, a bucket holds if all its events are from until then, and
  * none of its seconds had an event that has been superseded since.  Those events
  * are added one by one, and their seconds treated as if they were marked.
@@ -23,6 +26,7 @@
 #include "metric_scan.h"
 
 #include "catalog/pg_type.h"
+#include "distribution.h"
 #include "event_id.h"
 #include "executor/spi.h"
 #include "metric_rollup.h"
@@ -65,9 +69,10 @@ typedef struct ScanWork
 	int mark_capacity;
 	TimestampTz *common_marks; /* seconds that are marked for all aliases; sorted, each once */
 	int common_count;
-	Intervals raw;      /* to be read from the events */
-	bool *is_rolled_up; /* of each alias */
-	bool reads_all;     /* aliases that are not rolled up are read all together */
+	bool is_one_snapshot; /* all statements see the same */
+	Intervals raw;        /* to be read from the events */
+	bool *is_rolled_up;   /* of each alias */
+	bool reads_all;       /* aliases that are not rolled up are read all together */
 
 	/* While a level is read. */
 	const Intervals *reading;
@@ -183,6 +188,21 @@ static Statement read_events = {
 	.read_only = true,
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES},
+};
+
+/* Both from one statement, where several would not see the same. */
+static Statement read_events_and_superseded = {
+	.sql = READ_EVENTS
+	" AND e.id OPERATOR(pg_catalog.<) $6"
+	" UNION ALL SELECT e.id, e.event_timestamp, e.event_properties FROM usage_events.superseded_event AS e"
+	" WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.superseded_by OPERATOR(pg_catalog.>=) $6"
+	" AND e.id OPERATOR(pg_catalog.<) $6 AND e.event_type OPERATOR(pg_catalog.=) $2"
+	" AND e.customer_alias OPERATOR(pg_catalog.=) i.alias"
+	" AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at"
+	" AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at OFFSET 0) AS e",
+	.read_only = true,
+	.argument_count = 6,
+	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES, UUIDOID},
 };
 
 static Statement read_events_as_of = {
@@ -575,6 +595,12 @@ find_rolled_up(ScanWork *work)
 	Intervals open = {0};
 
 	work->is_rolled_up = palloc0(sizeof(bool) * Max(scan->alias_count, 1));
+	if (!work->is_one_snapshot)
+	{
+		for (int i = 0; i < scan->interval_count; i++)
+			add_raw(work, scan->intervals[i]);
+		return open;
+	}
 
 	statement_execute(&find_roots,
 					  (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
@@ -792,7 +818,8 @@ read_raw(ScanWork *work)
 	else
 	{
 		arguments[5] = UUIDPGetDatum(work->scan->as_of);
-		statement_each_row(&read_events_as_of, arguments, take_event, work);
+		statement_each_row(work->is_one_snapshot ? &read_events_as_of : &read_events_and_superseded, arguments,
+						   take_event, work);
 	}
 }
 
@@ -938,7 +965,8 @@ metric_scan(const MetricScan *scan)
 	work.row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
 	work.node = palloc(sizeof(RollupRow) * work.node_capacity);
 
-	if (scan->as_of != NULL)
+	work.is_one_snapshot = distribution_is_here(&scan->metric->account_id);
+	if (scan->as_of != NULL && work.is_one_snapshot)
 		add_superseded(&work, start, end);
 	open = find_rolled_up(&work);
 	if (open.count > 0)
@@ -960,13 +988,15 @@ metric_scan(const MetricScan *scan)
 	if (work.reads_all)
 		read_all(&work, start, end);
 	SPI_finish();
+	if (work.is_one_snapshot)
+		distribution_require_here(&scan->metric->account_id);
 }
 
 /* All customers ----------------------------------------------------------- */
 
 /* Whether all aliases with events of the metric's type are rolled up, or marked. */
 static Statement is_complete = {
-	.sql = "SELECT FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
+	.sql = "SELECT true FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) (-1)::smallint"
 		   " AND EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND p.metric_version_id OPERATOR(pg_catalog.=) $2)"
@@ -1067,8 +1097,12 @@ metric_scan_find_aliases(MetricScan *scan)
 
 	SPI_connect();
 	nest_level = statement_use_indexes();
-	statement_execute(&is_complete, (Datum[]){account, version}, NULL);
-	complete = SPI_processed > 0;
+	complete = distribution_is_here(&metric->account_id);
+	if (complete)
+	{
+		statement_execute(&is_complete, (Datum[]){account, version}, NULL);
+		complete = SPI_processed > 0;
+	}
 	if (complete)
 		statement_each_row(&find_rolled_up_aliases, (Datum[]){account, version, type}, take_alias, &list);
 	else

@@ -17,10 +17,12 @@
 
 #include "purge.h"
 
+#include "access/xact.h"
 #include "account.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "distribution.h"
 #include "event_check.h"
 #include "event_id.h"
 #include "event_timestamp.h"
@@ -127,6 +129,7 @@ static Statement delete_old_rejected = {
 
 /* Of the account last asked for; DT_NOBEGIN where nothing was purged. */
 static bool horizon_is_known = false;
+static TimestampTz horizon_known_at;
 static pg_uuid_t horizon_account_id;
 static TimestampTz known_horizon;
 static Oid horizon_table = InvalidOid;
@@ -178,7 +181,9 @@ horizon_of(const pg_uuid_t *account_id)
 {
 	uint64 times_forgotten_before;
 
-	if (horizon_is_known && event_id_equal(&horizon_account_id, account_id))
+	/* What another node does is not told here: where tables are distributed, it is remembered for a statement. */
+	if (horizon_is_known && event_id_equal(&horizon_account_id, account_id) &&
+		(horizon_known_at == GetCurrentStatementStartTimestamp() || !distribution_is_on()))
 		return known_horizon;
 
 	horizon_is_known = false;
@@ -186,6 +191,7 @@ horizon_of(const pg_uuid_t *account_id)
 	times_forgotten_before = times_forgotten;
 	known_horizon = OidIsValid(horizon_table) ? read_horizon_with(&read_horizon, account_id) : DT_NOBEGIN;
 	horizon_account_id = *account_id;
+	horizon_known_at = GetCurrentStatementStartTimestamp();
 	horizon_is_known = times_forgotten == times_forgotten_before;
 	return known_horizon;
 }

@@ -8,6 +8,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "distribution.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pathnodes.h"
@@ -32,19 +33,23 @@ static uint64 rows_written = 0;
  * key, and a generic plan stays until somebody analyzes the table.  So ours are
  * made anew when this backend has doubled what it had written, which a long
  * import does many times, and after a minute, for what others write.
+ * Plans of one table are none of one that is distributed.
  */
 static bool
 is_outdated(const Statement *statement)
 {
-	return rows_written > 2 * statement->rows_when_planned + ROWS_BEFORE_REPLANNING ||
+	return statement->is_distributed != distribution_is_on() ||
+		   rows_written > 2 * statement->rows_when_planned + ROWS_BEFORE_REPLANNING ||
 		   GetCurrentStatementStartTimestamp() - statement->planned_at > PLAN_LIFETIME_MICROSECONDS;
 }
 
 static void
 plan_statement(Statement *statement)
 {
+	/* Citus has to know the account to plan for a shard: it chooses itself where that can wait. */
+	bool is_distributed = distribution_is_on();
 	SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->argument_count, statement->argument_types,
-										 CURSOR_OPT_GENERIC_PLAN);
+										 is_distributed ? 0 : CURSOR_OPT_GENERIC_PLAN);
 
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", statement->sql, SPI_result_code_string(SPI_result));
@@ -52,6 +57,7 @@ plan_statement(Statement *statement)
 	if (statement->plan != NULL)
 		SPI_freeplan(statement->plan);
 	statement->plan = plan;
+	statement->is_distributed = is_distributed;
 	statement->planned_at = GetCurrentStatementStartTimestamp();
 	statement->rows_when_planned = rows_written;
 }
@@ -124,7 +130,7 @@ statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument)
 
 /* Plans by indexes --------------------------------------------------------- */
 
-/* The index along which events are read while usage_events.plan_by_customer is on. */
+/* The index along which events are read while usage_events.plan_by_customer is on; a shard's has a number at its end. */
 #define CUSTOMER_INDEX "event_customer_idx"
 
 static bool plan_by_customer = false;
@@ -148,7 +154,7 @@ keep_customer_index(PlannerInfo *root, Oid relation, bool inhparent, RelOptInfo 
 		IndexOptInfo *index = lfirst(cell);
 		const char *name = get_rel_name(index->indexoid);
 
-		if (name != NULL && strcmp(name, CUSTOMER_INDEX) == 0)
+		if (name != NULL && strncmp(name, CUSTOMER_INDEX, strlen(CUSTOMER_INDEX)) == 0)
 		{
 			rel->indexlist = list_make1(index);
 			return;

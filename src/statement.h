@@ -20,7 +20,8 @@ typedef struct Statement
 	bool read_only; /* runs on the caller's snapshot, as a stable function must */
 	int argument_count;
 	Oid argument_types[STATEMENT_MAX_ARGUMENTS];
-	SPIPlanPtr plan; /* NULL until first used */
+	SPIPlanPtr plan;     /* NULL until first used */
+	bool is_distributed; /* when planned */
 	TimestampTz planned_at;
 	uint64 rows_when_planned; /* that this backend had written */
 	int running;              /* a trigger of the user's may come back to the same statement */

@@ -7,6 +7,7 @@
 #include "account.h"
 #include "compat.h"
 #include "dirty_bucket.h"
+#include "distribution.h"
 #include "drop_guard.h"
 #include "event_check.h"
 #include "event_store.h"
@@ -32,6 +33,7 @@ _PG_init(void)
 	statement_init();
 	event_store_init();
 	dirty_bucket_init();
+	distribution_init();
 	purge_init();
 	import_init();
 	list_page_init();
