@@ -227,7 +227,7 @@ compare_texts(const void *a, const void *b)
 static void
 add_interval(Intervals *intervals, MetricInterval interval)
 {
-	if (intervals->count == intervals->capacity)
+	if (intervals->items == NULL || intervals->count == intervals->capacity)
 	{
 		Size size;
 
