@@ -344,6 +344,10 @@ sub run_load
 		is_stored("$clients clients, account $account", $account, $id, $account == 1 ? $events_at_once : 0);
 	}
 
+	# Autovacuum comes at 50 rows and a fifth of the table: it is behind nowhere for long.
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_user_tables WHERE schemaname = 'usage_events' AND n_dead_tup > 50 + 0.2 * n_live_tup}),
+		"$clients clients: no table keeps dead rows that autovacuum should have taken");
+
 	# Memory: of the same backends, at three moments.
 	foreach my $moment (qw(half end))
 	{
