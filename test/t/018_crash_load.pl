@@ -214,8 +214,13 @@ sub send_events
 		$count{sent_again}++;
 		if (!$hangs_up && $database->ping) { eval { $database->rollback unless $database->{AutoCommit} }; next; }
 		connect_until_it_works();
-		# One that was not answered may also be given up; its place is taken by the next.
-		return if rand() < 0.1;
+		# One that was not answered may also be given up; its place is taken by the next.  It may
+		# be stored, and then what was acknowledged before it is no retry any more.
+		if (rand() < 0.1)
+		{
+			delete $last{ $_->[0] } foreach @events;
+			return;
+		}
 	}
 }
 
