@@ -636,7 +636,7 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 
 	scan.metric = &question.metric;
 	scan.as_of = question.has_as_of ? &question.as_of : NULL;
-	metric_scan_find_aliases(&scan);
+	metric_scan_find_aliases(&scan, start, end);
 	mapped = map_aliases(&question, scan.aliases, scan.alias_count);
 	totals = palloc_extended(sizeof(MetricTotal) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
 	customers = palloc_extended(sizeof(EventText) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);

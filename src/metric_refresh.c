@@ -168,14 +168,9 @@ static Statement take_common_marks = {
 
 /* In their place, marks of those customers who have events in these minutes. */
 static Statement insert_marks_of_customers = {
-	.sql =
-		"INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
-		" SELECT $1, $2, e.customer_alias, d.bucket, $4, 60::smallint"
-		" FROM (SELECT DISTINCT bucket FROM pg_catalog.unnest($3) AS b(bucket)) AS d"
-		" CROSS JOIN LATERAL (SELECT DISTINCT customer_alias FROM usage_events.event"
-		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_timestamp OPERATOR(pg_catalog.>=) d.bucket"
-		" AND event_timestamp OPERATOR(pg_catalog.<) (d.bucket OPERATOR(pg_catalog.+) '1 minute'::pg_catalog.interval)"
-		" AND pg_catalog.texteq(event_type, $2) OFFSET 0) AS e RETURNING account_id",
+	.sql = "INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
+		   " SELECT $1, $2, c.customer_alias, c.starts_at, $4, 60::smallint"
+		   " FROM " CUSTOMERS_IN_MINUTES " AS c RETURNING account_id",
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID},
 };

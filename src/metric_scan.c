@@ -26,6 +26,7 @@
 #include "metric_scan.h"
 
 #include "catalog/pg_type.h"
+#include "dirty_bucket.h"
 #include "distribution.h"
 #include "event_id.h"
 #include "executor/spi.h"
@@ -52,27 +53,33 @@ typedef struct Intervals
 	int capacity;
 } Intervals;
 
-/* A second whose buckets do not hold. */
+/* Seconds whose buckets do not hold. */
 typedef struct Mark
 {
 	int alias;
-	TimestampTz second;
+	TimestampTz start;
+	TimestampTz end;
 } Mark;
+
+/* Several in order, none overlaps another. */
+typedef struct Marks
+{
+	Mark *items;
+	int count;
+	int capacity;
+} Marks;
 
 typedef struct ScanWork
 {
 	const MetricScan *scan;
 	const MetricMatcher *matcher;
 	MemoryContext row_context; /* of one row */
-	Mark *marks;               /* sorted */
-	int mark_count;
-	int mark_capacity;
-	TimestampTz *common_marks; /* seconds that are marked for all aliases; sorted, each once */
-	int common_count;
-	bool is_one_snapshot; /* all statements see the same */
-	Intervals raw;        /* to be read from the events */
-	bool *is_rolled_up;   /* of each alias */
-	bool reads_all;       /* aliases that are not rolled up are read all together */
+	Marks marks;               /* of single aliases */
+	Marks common_marks;        /* of all aliases, as those of alias 0 */
+	bool is_one_snapshot;      /* all statements see the same */
+	Intervals raw;             /* to be read from the events */
+	bool *is_rolled_up;        /* of each alias */
+	bool reads_all;            /* aliases that are not rolled up are read all together */
 
 	/* While a level is read. */
 	const Intervals *reading;
@@ -224,18 +231,21 @@ compare_texts(const void *a, const void *b)
 
 /* Intervals --------------------------------------------------------------- */
 
+/* Items with room for one more, in the current memory context. */
+static void *
+grow(void *items, int count, int *capacity, Size item_size)
+{
+	if (items != NULL && count < *capacity)
+		return items;
+	*capacity = Max(16, 2 * *capacity);
+	return items == NULL ? MemoryContextAllocHuge(CurrentMemoryContext, item_size * *capacity)
+						 : repalloc_huge(items, item_size * *capacity);
+}
+
 static void
 add_interval(Intervals *intervals, MetricInterval interval)
 {
-	if (intervals->items == NULL || intervals->count == intervals->capacity)
-	{
-		Size size;
-
-		intervals->capacity = Max(16, 2 * intervals->capacity);
-		size = sizeof(MetricInterval) * intervals->capacity;
-		intervals->items = intervals->items == NULL ? MemoryContextAllocHuge(CurrentMemoryContext, size)
-													: repalloc_huge(intervals->items, size);
-	}
+	intervals->items = grow(intervals->items, intervals->count, &intervals->capacity, sizeof(MetricInterval));
 	intervals->items[intervals->count++] = interval;
 }
 
@@ -282,9 +292,9 @@ interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *argu
 }
 
 static Datum
-event_type_argument(const ScanWork *work)
+event_type_argument(const Metric *metric)
 {
-	EventText type = work->scan->metric->event_type;
+	EventText type = metric->event_type;
 
 	return PointerGetDatum(cstring_to_text_with_len(type.data, type.length));
 }
@@ -313,18 +323,15 @@ row_place(uint64 row)
 /* Marks ------------------------------------------------------------------- */
 
 static void
-add_mark(ScanWork *work, int alias, TimestampTz timestamp)
+add_mark(Marks *marks, int alias, TimestampTz timestamp, int seconds)
 {
-	if (work->mark_count == work->mark_capacity)
-	{
-		Size size;
+	TimestampTz start = bucket_start(timestamp, BUCKET_SECOND);
 
-		work->mark_capacity = Max(64, 2 * work->mark_capacity);
-		size = sizeof(Mark) * work->mark_capacity;
-		work->marks =
-			work->marks == NULL ? MemoryContextAllocHuge(CurrentMemoryContext, size) : repalloc_huge(work->marks, size);
-	}
-	work->marks[work->mark_count++] = (Mark){alias, bucket_start(timestamp, BUCKET_SECOND)};
+	if (seconds <= 0)
+		return;
+	marks->items = grow(marks->items, marks->count, &marks->capacity, sizeof(Mark));
+	/* Roles that send events may also write a mark by hand, with anything in it. */
+	marks->items[marks->count++] = (Mark){alias, start, start + Min(seconds, SECS_PER_MINUTE) * USECS_PER_SEC};
 }
 
 static int
@@ -335,22 +342,44 @@ compare_marks(const void *a, const void *b)
 
 	if (first->alias != second->alias)
 		return first->alias - second->alias;
-	return (first->second > second->second) - (first->second < second->second);
+	return (first->start > second->start) - (first->start < second->start);
 }
 
-/* The place of the first mark at or after that moment. */
-static int
-first_mark(const ScanWork *work, int alias, TimestampTz from)
+/* Brings marks in order, and makes one of those that overlap. */
+static void
+sort_marks(Marks *marks)
 {
-	Mark wanted = {alias, from};
+	int kept = 0;
+
+	if (marks->count < 2)
+		return;
+	qsort(marks->items, marks->count, sizeof(Mark), compare_marks);
+	for (int i = 1; i < marks->count; i++)
+	{
+		Mark *last = &marks->items[kept];
+		const Mark *mark = &marks->items[i];
+
+		if (last->alias == mark->alias && mark->start <= last->end)
+			last->end = Max(last->end, mark->end);
+		else
+			marks->items[++kept] = *mark;
+	}
+	marks->count = kept + 1;
+}
+
+/* The place of the first mark of the alias, or of those after it, that ends after that moment. */
+static int
+first_mark(const Marks *marks, int alias, TimestampTz moment)
+{
 	int low = 0;
-	int high = work->mark_count;
+	int high = marks->count;
 
 	while (low < high)
 	{
 		int middle = low + (high - low) / 2;
+		const Mark *mark = &marks->items[middle];
 
-		if (compare_marks(&work->marks[middle], &wanted) < 0)
+		if (mark->alias < alias || (mark->alias == alias && mark->end <= moment))
 			low = middle + 1;
 		else
 			high = middle;
@@ -358,107 +387,73 @@ first_mark(const ScanWork *work, int alias, TimestampTz from)
 	return low;
 }
 
-/* The place of the first common mark at or after that moment. */
-static int
-first_common_mark(const ScanWork *work, TimestampTz from)
-{
-	int low = 0;
-	int high = work->common_count;
-
-	while (low < high)
-	{
-		int middle = low + (high - low) / 2;
-
-		if (work->common_marks[middle] < from)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* A place among the marks of an alias. */
+/* A moment in the time of an alias, and the first marks that end after it. */
 typedef struct MarkPlace
 {
 	int alias;
+	TimestampTz moment;
 	int own;
 	int common;
 } MarkPlace;
 
-/* Before the first mark whose second ends after that moment. */
 static MarkPlace
 mark_place(const ScanWork *work, int alias, TimestampTz moment)
 {
-	TimestampTz second = bucket_start(moment, BUCKET_SECOND);
-
-	return (MarkPlace){alias, first_mark(work, alias, second), first_common_mark(work, second)};
+	return (MarkPlace){alias, moment, first_mark(&work->marks, alias, moment),
+					   first_mark(&work->common_marks, 0, moment)};
 }
 
-/* The next second that is marked; false if there is none before the end. */
+/* What is marked next, from the place's moment on; false if nothing is before the end. */
 static bool
-next_mark(const ScanWork *work, const MarkPlace *place, TimestampTz end, TimestampTz *second)
+next_mark(const ScanWork *work, const MarkPlace *place, TimestampTz end, TimestampTz *mark_start, TimestampTz *mark_end)
 {
-	*second = DT_NOEND;
-	if (place->own < work->mark_count && work->marks[place->own].alias == place->alias)
-		*second = work->marks[place->own].second;
-	if (place->common < work->common_count)
-		*second = Min(*second, work->common_marks[place->common]);
-	return *second < end;
+	const Mark *mark = NULL;
+
+	if (place->own < work->marks.count && work->marks.items[place->own].alias == place->alias)
+		mark = &work->marks.items[place->own];
+	if (place->common < work->common_marks.count &&
+		(mark == NULL || work->common_marks.items[place->common].start < mark->start))
+		mark = &work->common_marks.items[place->common];
+	if (mark == NULL || mark->start >= end)
+		return false;
+	*mark_start = Max(mark->start, place->moment);
+	*mark_end = mark->end;
+	return true;
 }
 
-/* Goes beyond the marks before that moment. */
+/* Goes on to a later moment. */
 static void
 skip_marks(const ScanWork *work, MarkPlace *place, TimestampTz moment)
 {
-	while (place->own < work->mark_count && work->marks[place->own].alias == place->alias &&
-		   work->marks[place->own].second < moment)
+	place->moment = moment;
+	while (place->own < work->marks.count && work->marks.items[place->own].alias == place->alias &&
+		   work->marks.items[place->own].end <= moment)
 		place->own++;
-	while (place->common < work->common_count && work->common_marks[place->common] < moment)
+	while (place->common < work->common_marks.count && work->common_marks.items[place->common].end <= moment)
 		place->common++;
-}
-
-static int
-compare_timestamps(const void *a, const void *b)
-{
-	TimestampTz first = *(const TimestampTz *) a;
-	TimestampTz second = *(const TimestampTz *) b;
-
-	return (first > second) - (first < second);
 }
 
 static void
 read_all_common_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 {
-	int count = 0;
-
 	statement_execute(&read_common_marks,
-					  (Datum[]){UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work),
+					  (Datum[]){UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work->scan->metric),
 								TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
 					  NULL);
-	work->common_marks =
-		palloc_extended(sizeof(TimestampTz) * Max(SPI_processed * SECS_PER_MINUTE, 1), MCXT_ALLOC_HUGE);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		bool isnull;
-		TimestampTz second = DatumGetTimestampTz(row_value(row, 1, &isnull));
-		int seconds = DatumGetInt16(row_value(row, 2, &isnull));
 
-		for (int i = 0; i < Min(seconds, SECS_PER_MINUTE); i++)
-			work->common_marks[count++] = bucket_start(second, BUCKET_SECOND) + i * USECS_PER_SEC;
+		add_mark(&work->common_marks, 0, DatumGetTimestampTz(row_value(row, 1, &isnull)),
+				 DatumGetInt16(row_value(row, 2, &isnull)));
 	}
 	SPI_freetuptable(SPI_tuptable);
-	qsort(work->common_marks, count, sizeof(TimestampTz), compare_timestamps);
-	for (int i = 0; i < count; i++)
-	{
-		if (i == 0 || work->common_marks[i] != work->common_marks[i - 1])
-			work->common_marks[work->common_count++] = work->common_marks[i];
-	}
 }
 
 static void
 read_all_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 {
-	Datum arguments[] = {UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work),
+	Datum arguments[] = {UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work->scan->metric),
 						 aliases_argument(work), TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)),
 						 TimestampTzGetDatum(end)};
 
@@ -466,11 +461,9 @@ read_all_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		bool isnull;
-		TimestampTz second = DatumGetTimestampTz(row_value(row, 2, &isnull));
-		int seconds = DatumGetInt16(row_value(row, 3, &isnull));
 
-		for (int i = 0; i < Min(seconds, SECS_PER_MINUTE); i++)
-			add_mark(work, row_place(row), second + i * USECS_PER_SEC);
+		add_mark(&work->marks, row_place(row), DatumGetTimestampTz(row_value(row, 2, &isnull)),
+				 DatumGetInt16(row_value(row, 3, &isnull)));
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -543,7 +536,7 @@ take_superseded(uint64 row, void *argument)
 						   DatumGetJsonbP(row_value(row, 4, &isnull)));
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
-	add_mark(work, found->place, timestamp);
+	add_mark(&work->marks, found->place, timestamp, 1);
 }
 
 /* Adds the versions that were current then, and marks their seconds. */
@@ -557,7 +550,7 @@ add_superseded(ScanWork *work, TimestampTz start, TimestampTz end)
 		superseded.places[i] = (AliasPlace){scan->aliases[i], i};
 	qsort(superseded.places, scan->alias_count, sizeof(AliasPlace), compare_alias_places);
 	statement_each_row(&read_superseded,
-					   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), event_type_argument(work),
+					   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), event_type_argument(work->scan->metric),
 								 UUIDPGetDatum(scan->as_of), TimestampTzGetDatum(start), TimestampTzGetDatum(end)},
 					   take_superseded, &superseded);
 }
@@ -576,12 +569,13 @@ descend(ScanWork *work, MetricInterval interval, RollupNode node)
 	{
 		/* It had no events; those that came since are marked. */
 		MarkPlace place = mark_place(work, interval.alias, interval.start);
-		TimestampTz second;
+		TimestampTz start;
+		TimestampTz end;
 
-		while (next_mark(work, &place, interval.end, &second))
+		while (next_mark(work, &place, interval.end, &start, &end))
 		{
-			add_raw(work, part(&interval, second, second + USECS_PER_SEC));
-			skip_marks(work, &place, second + USECS_PER_SEC);
+			add_raw(work, part(&interval, start, end));
+			skip_marks(work, &place, end);
 		}
 	}
 }
@@ -636,11 +630,12 @@ cut(const ScanWork *work, BucketLevel level, const MetricInterval *interval, Int
 	{
 		TimestampTz bucket = bucket_start(at, level);
 		TimestampTz other = bucket_start(interval->end, level);
-		TimestampTz second;
+		TimestampTz mark_start;
+		TimestampTz mark_end;
 
 		/* The next bucket that is cut off by the interval, or marked. */
-		if (next_mark(work, &place, interval->end, &second))
-			other = Min(other, bucket_start(second, level));
+		if (next_mark(work, &place, interval->end, &mark_start, &mark_end))
+			other = Min(other, bucket_start(mark_start, level));
 		if (bucket < at)
 			other = bucket;
 
@@ -713,13 +708,6 @@ take_bucket(uint64 row, void *argument)
 	context = MemoryContextSwitchTo(work->row_context);
 	rollup_row_read(row, 2, &rollup);
 	MemoryContextSwitchTo(context);
-	if (work->scan->as_of == NULL)
-	{
-		/* It holds, whatever its other rows are. */
-		metric_total_add_cell(work->reading->items[place].total, &rollup.cell);
-		MemoryContextReset(work->row_context);
-		return;
-	}
 
 	/* As of now every bucket holds: there may be many rows, with long groups, and none has to wait for the others. */
 	if (work->scan->as_of == NULL)
@@ -812,7 +800,7 @@ read_raw(ScanWork *work)
 	if (work->raw.count == 0)
 		return;
 	interval_arguments(work, &work->raw, arguments);
-	arguments[1] = event_type_argument(work);
+	arguments[1] = event_type_argument(work->scan->metric);
 	if (work->scan->as_of == NULL)
 		statement_each_row(&read_events, arguments, take_event, work);
 	else
@@ -886,7 +874,7 @@ take_event_of_all(uint64 row, void *argument)
 static void
 read_all(ScanWork *work, TimestampTz start, TimestampTz end)
 {
-	Datum arguments[5] = {UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work),
+	Datum arguments[5] = {UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work->scan->metric),
 						  TimestampTzGetDatum(start), TimestampTzGetDatum(end)};
 
 	if (work->scan->as_of == NULL)
@@ -898,46 +886,84 @@ read_all(ScanWork *work, TimestampTz start, TimestampTz end)
 	}
 }
 
-/*
- * Of all customers, most have no events in a minute that is marked for all.  It is
- * divided among those who have, as a refresh would.
- */
-static Statement read_divided_marks = {
-	.sql =
-		"SELECT DISTINCT e.customer_alias, d.bucket FROM (SELECT DISTINCT bucket FROM usage_events.dirty_bucket"
-		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2"
-		" AND customer_alias OPERATOR(pg_catalog.=) ''"
-		" AND bucket OPERATOR(pg_catalog.>=) $3 AND bucket OPERATOR(pg_catalog.<) $4) AS d"
-		" CROSS JOIN LATERAL (SELECT customer_alias FROM usage_events.event"
-		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_timestamp OPERATOR(pg_catalog.>=) d.bucket"
-		" AND event_timestamp OPERATOR(pg_catalog.<) (d.bucket OPERATOR(pg_catalog.+) '1 minute'::pg_catalog.interval)"
-		" AND pg_catalog.texteq(event_type, $2) OFFSET 0) AS e",
+static Statement read_common_minutes = {
+	.sql = "SELECT DISTINCT d.bucket FROM usage_events.dirty_bucket AS d"
+		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) ''"
+		   " AND d.bucket OPERATOR(pg_catalog.>=) $3 AND d.bucket OPERATOR(pg_catalog.<) $4",
 	.read_only = true,
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
+static Statement read_divided_marks = {
+	.sql = "SELECT c.customer_alias, c.starts_at FROM " CUSTOMERS_IN_MINUTES " AS c",
+	.read_only = true,
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZARRAYOID},
+};
+
 static void
-divide_common_marks(ScanWork *work, TimestampTz start, TimestampTz end)
+take_divided(uint64 row, void *argument)
 {
+	DividedMarks *divided = argument;
+	MemoryContext context = MemoryContextSwitchTo(divided->context);
+	bool isnull;
+	text *alias = DatumGetTextPCopy(row_value(row, 1, &isnull));
+
+	divided->items = grow(divided->items, divided->count, &divided->capacity, sizeof(DividedMark));
+	divided->items[divided->count++] =
+		(DividedMark){{VARDATA(alias), VARSIZE(alias) - VARHDRSZ}, DatumGetTimestampTz(row_value(row, 2, &isnull))};
+	MemoryContextSwitchTo(context);
+}
+
+/*
+ * Of all customers, most have no events in a minute that is marked for all.  It is
+ * divided among those who have, as a refresh would.
+ *
+ * The minutes are read before their events, by a statement of their own.  One
+ * statement for both would keep a page of the marks' index all the time, and
+ * vacuum has to wait for it.
+ */
+static void
+divide_common_marks(const Metric *metric, TimestampTz start, TimestampTz end, DividedMarks *divided)
+{
+	Datum account = UUIDPGetDatum(&metric->account_id);
+	Datum type = event_type_argument(metric);
+	Datum *minutes;
+	int count;
 	int nest_level = statement_use_any_index();
 
-	statement_execute(&read_divided_marks,
-					  (Datum[]){UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work),
-								TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
+	divided->is_known = true;
+	statement_execute(&read_common_minutes,
+					  (Datum[]){account, type, TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)),
+								TimestampTzGetDatum(end)},
 					  NULL);
-	for (uint64 row = 0; row < SPI_processed; row++)
+	count = (int) SPI_processed;
+	minutes = palloc_extended(sizeof(Datum) * Max(count, 1), MCXT_ALLOC_HUGE);
+	for (int row = 0; row < count; row++)
 	{
 		bool isnull;
-		text *alias = DatumGetTextPP(row_value(row, 1, &isnull));
-		int place = find_alias(work->scan, (EventText){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)});
-		TimestampTz minute = bucket_start(DatumGetTimestampTz(row_value(row, 2, &isnull)), BUCKET_SECOND);
 
-		for (int i = 0; place >= 0 && i < SECS_PER_MINUTE; i++)
-			add_mark(work, place, minute + i * USECS_PER_SEC);
+		minutes[row] = row_value(row, 1, &isnull);
 	}
 	SPI_freetuptable(SPI_tuptable);
+	if (count > 0)
+		statement_each_row(&read_divided_marks, (Datum[]){account, type, statement_timestamp_array(minutes, count)},
+						   take_divided, divided);
 	statement_use_indexes_end(nest_level);
+}
+
+static void
+add_divided_marks(ScanWork *work, const DividedMarks *divided)
+{
+	for (int i = 0; i < divided->count; i++)
+	{
+		int place = find_alias(work->scan, divided->items[i].alias);
+
+		if (place >= 0)
+			add_mark(&work->marks, place, divided->items[i].minute, SECS_PER_MINUTE);
+	}
 }
 
 /* The whole --------------------------------------------------------------- */
@@ -949,6 +975,7 @@ metric_scan(const MetricScan *scan)
 	ScanWork work = {.scan = scan, .matcher = metric_matcher_make(scan->metric), .node_capacity = 8};
 	TimestampTz start = DT_NOEND;
 	TimestampTz end = DT_NOBEGIN;
+	DividedMarks divided = scan->divided;
 	Intervals open;
 	int nest_level;
 
@@ -961,6 +988,7 @@ metric_scan(const MetricScan *scan)
 	}
 
 	SPI_connect();
+	divided.context = CurrentMemoryContext;
 	nest_level = statement_use_indexes();
 	work.row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
 	work.node = palloc(sizeof(RollupRow) * work.node_capacity);
@@ -972,13 +1000,17 @@ metric_scan(const MetricScan *scan)
 	if (open.count > 0)
 	{
 		read_all_marks(&work, start, end);
-		if (scan->is_all)
-			divide_common_marks(&work, start, end);
-		else
+		if (!scan->is_all)
 			read_all_common_marks(&work, start, end);
+		else
+		{
+			if (!divided.is_known)
+				divide_common_marks(scan->metric, start, end, &divided);
+			add_divided_marks(&work, &divided);
+		}
 	}
-	if (work.mark_count > 1)
-		qsort(work.marks, work.mark_count, sizeof(Mark), compare_marks);
+	sort_marks(&work.marks);
+	sort_marks(&work.common_marks);
 	for (int level = BUCKET_MONTH; level < BUCKET_LEVEL_COUNT && open.count > 0; level++)
 		open = scan_level(&work, (BucketLevel) level, &open);
 	read_raw(&work);
@@ -1018,21 +1050,6 @@ static Statement find_rolled_up_aliases = {
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
 };
 
-/* Those of events in minutes that are marked for all. */
-static Statement find_common_aliases = {
-	.sql =
-		"SELECT DISTINCT e.customer_alias FROM (SELECT DISTINCT bucket FROM usage_events.dirty_bucket"
-		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2"
-		" AND customer_alias OPERATOR(pg_catalog.=) '') AS d"
-		" CROSS JOIN LATERAL (SELECT customer_alias FROM usage_events.event"
-		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_timestamp OPERATOR(pg_catalog.>=) d.bucket"
-		" AND event_timestamp OPERATOR(pg_catalog.<) (d.bucket OPERATOR(pg_catalog.+) '1 minute'::pg_catalog.interval)"
-		" AND pg_catalog.texteq(event_type, $2) OFFSET 0) AS e",
-	.read_only = true,
-	.argument_count = 2,
-	.argument_types = {UUIDOID, TEXTOID},
-};
-
 /* From alias to alias in the index. */
 static Statement find_event_aliases = {
 	.sql = "WITH RECURSIVE alias (value) AS ("
@@ -1066,6 +1083,13 @@ typedef struct AliasList
 } AliasList;
 
 static void
+add_alias(AliasList *list, EventText alias)
+{
+	list->items = grow(list->items, list->count, &list->capacity, sizeof(EventText));
+	list->items[list->count++] = alias;
+}
+
+static void
 take_alias(uint64 row, void *argument)
 {
 	AliasList *list = argument;
@@ -1073,24 +1097,19 @@ take_alias(uint64 row, void *argument)
 	bool isnull;
 	text *alias = DatumGetTextPCopy(row_value(row, 1, &isnull));
 
-	if (list->count == list->capacity)
-	{
-		list->capacity *= 2;
-		list->items = repalloc_huge(list->items, sizeof(EventText) * list->capacity);
-	}
-	list->items[list->count++] = (EventText){VARDATA(alias), VARSIZE(alias) - VARHDRSZ};
+	add_alias(list, (EventText){VARDATA(alias), VARSIZE(alias) - VARHDRSZ});
 	MemoryContextSwitchTo(context);
 }
 
-/* Sets the scan's aliases to all that have, or had, events; in the order of "C". */
+/* Sets the scan's aliases to all that have, or had, events from start to end, and maybe some more; in the order of "C". */
 void
-metric_scan_find_aliases(MetricScan *scan)
+metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end)
 {
 	const Metric *metric = scan->metric;
 	Datum account = UUIDPGetDatum(&metric->account_id);
 	Datum version = UUIDPGetDatum(&metric->version_id);
-	Datum type = PointerGetDatum(cstring_to_text_with_len(metric->event_type.data, metric->event_type.length));
-	AliasList list = {.items = palloc(sizeof(EventText) * 64), .capacity = 64, .context = CurrentMemoryContext};
+	Datum type = event_type_argument(metric);
+	AliasList list = {.context = CurrentMemoryContext};
 	int nest_level;
 	int count = 0;
 	bool complete;
@@ -1111,14 +1130,13 @@ metric_scan_find_aliases(MetricScan *scan)
 		statement_each_row(&find_superseded_aliases, (Datum[]){account, type, UUIDPGetDatum(scan->as_of)}, take_alias,
 						   &list);
 	statement_use_indexes_end(nest_level);
+	scan->divided = (DividedMarks){.context = list.context};
 	if (complete)
-	{
-		nest_level = statement_use_any_index();
-		statement_each_row(&find_common_aliases, (Datum[]){account, type}, take_alias, &list);
-		statement_use_indexes_end(nest_level);
-	}
+		divide_common_marks(metric, start, end, &scan->divided);
 	SPI_finish();
 
+	for (int i = 0; i < scan->divided.count; i++)
+		add_alias(&list, scan->divided.items[i].alias);
 	qsort(list.items, list.count, sizeof(EventText), compare_texts);
 	for (int i = 0; i < list.count; i++)
 	{

@@ -16,6 +16,22 @@ typedef struct MetricInterval
 	MetricTotal *total;
 } MetricInterval;
 
+/* A minute that is marked for all customers, and one who has events in it. */
+typedef struct DividedMark
+{
+	EventText alias;
+	TimestampTz minute;
+} DividedMark;
+
+typedef struct DividedMarks
+{
+	DividedMark *items;
+	int count;
+	int capacity;
+	bool is_known;
+	MemoryContext context;
+} DividedMarks;
+
 typedef struct MetricScan
 {
 	const Metric *metric;
@@ -23,11 +39,12 @@ typedef struct MetricScan
 	EventText *aliases;     /* each once */
 	int alias_count;
 	bool is_all;               /* these are the aliases of all customers, in the order of "C" */
+	DividedMarks divided;      /* of all customers, as they were found with the aliases */
 	MetricInterval *intervals; /* sorted by alias and time, none overlaps another of its alias */
 	int interval_count;
 } MetricScan;
 
 extern void metric_scan(const MetricScan *scan);
-extern void metric_scan_find_aliases(MetricScan *scan);
+extern void metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end);
 
 #endif /* USAGE_EVENTS_METRIC_SCAN_H */
