@@ -74,8 +74,8 @@ CREATE FUNCTION load.old_batch(count integer) RETURNS jsonb LANGUAGE sql VOLATIL
 RETURN (SELECT jsonb_agg(load.event('old-' || n, n, '2020-01-01Z'::timestamptz + n * interval '1 second'))
 	FROM (SELECT load.next('old') AS n FROM generate_series(1, count) OFFSET 0) AS n);
 
-CREATE FUNCTION load.all_batch(count integer) RETURNS jsonb LANGUAGE sql VOLATILE
-RETURN (SELECT jsonb_agg(load.event('all-' || n, n, load.late())) FROM generate_series(1, count) AS n);
+CREATE FUNCTION load.all_batch(first integer, last integer) RETURNS jsonb LANGUAGE sql VOLATILE
+RETURN (SELECT jsonb_agg(load.event('all-' || n, n, load.late())) FROM generate_series(first, last) AS n);
 
 CREATE FUNCTION load.refused_event() RETURNS jsonb LANGUAGE sql VOLATILE
 RETURN jsonb_build_object('customerAlias', '', 'eventType', 'refused', 'eventProperties', jsonb_build_object('n', load.next('refused')));

@@ -137,7 +137,7 @@ sub manage
 	}
 }
 
-# All in one transaction, which stays open for a while.
+# All in one transaction, which stays open for a while; in batches, as a jsonb value has room for 256 MB.
 sub send_at_once
 {
 	my $database = connect_as('sender_1');
@@ -145,7 +145,12 @@ sub send_at_once
 	print $times "pid $database->{pg_pid}\n";
 	print $times 'began ', time(), "\n";
 	$database->begin_work;
-	$database->do(q{CREATE TEMPORARY TABLE answer ON COMMIT DROP AS SELECT create_usage_events(load.all_batch(?))}, undef, $events_at_once);
+	for (my $first = 1; $first <= $events_at_once; $first += 20_000)
+	{
+		my $last = $first + 19_999;
+		$last = $events_at_once if $last > $events_at_once;
+		$database->do(q{SELECT jsonb_array_length(create_usage_events(load.all_batch(?, ?)))}, undef, $first, $last);
+	}
 	print $times 'sent ', time(), "\n";
 	$times->flush;
 	sleep $duration / 10;
