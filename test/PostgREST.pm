@@ -1,10 +1,11 @@
 # PostgREST.pm: HTTP requests as the database sees them, without PostgREST and nginx
 #
 # What PostgREST 16 behind the nginx of examples/postgrest sends to the server and makes of its answers, word for word:
-# one connection that stays open, each statement prepared once and kept, one transaction a request.
+# one connection that stays open, each statement prepared once and kept (or none: prepares => 0, as with
+# db-prepared-statements = false), one transaction a request.
 #
 #	my $api = PostgREST->new(host => $socket_directory, port => $port, database => 'postgres', user => 'authenticator',
-#		administrator => 'postgres', schema => 'api', role => 'web');
+#		administrator => 'postgres', schema => 'api', role => 'web');	# behind a pooler, pooler => { host => ..., port => ... }
 #	my $answer = $api->request('POST', '/usage-events', [ Authorization => 'Basic ...' ], $body);
 #	print "$answer->{status} $answer->{headers}{'sequence-version'} $answer->{body}\n";
 #
@@ -34,7 +35,7 @@ sub new
 	  ? IO::Socket::UNIX->new(Peer => "$to{host}/.s.PGSQL.$to{port}")
 	  : IO::Socket::INET->new(PeerAddr => $to{host}, PeerPort => $to{port});
 	die "could not connect to $to{host}, port $to{port}: $!" if !$socket;
-	my $self = bless { socket => $socket, received => '', prepared => {} }, $class;
+	my $self = bless { socket => $socket, received => '', prepares => $to{prepares} // 1, prepared => {} }, $class;
 
 	my $parameters = join '', map { "$_\0" } user => $to{user}, database => $to{database}, client_encoding => 'UTF8', '';
 	$self->send_bytes(pack 'NNa*', length($parameters) + 8, PROTOCOL_VERSION, $parameters);
@@ -133,20 +134,33 @@ sub execute
 	my ($self, $sql, $types, $values) = @_;
 	my $prepared = $self->{prepared};
 	my $key = join ' ', @$types, $sql;
+	return $self->run_prepared($types, $values, '', parse_message('', $sql, $types)) if !$self->{prepares};
 	if (!exists $prepared->{$key})
 	{
 		my $name = scalar keys %$prepared;
-		$self->send_bytes(message('P', pack 'Z*Z*nN*', $name, $sql, scalar @$types, @$types) . message('S', ''));
+		$self->send_bytes(parse_message($name, $sql, $types) . message('S', ''));
 		my $result = $self->wait_ready;
 		return $result if $result->{error};
 		$prepared->{$key} = $name;
 	}
+	return $self->run_prepared($types, $values, $prepared->{$key}, '');
+}
 
+sub parse_message
+{
+	my ($name, $sql, $types) = @_;
+	return message('P', pack 'Z*Z*nN*', $name, $sql, scalar @$types, @$types);
+}
+
+# What is to be sent before comes in the same breath.
+sub run_prepared
+{
+	my ($self, $types, $values, $name, $before) = @_;
 	my @formats = map { $_ == BYTEA ? 1 : 0 } @$types;
-	my $bind = pack('xZ*', $prepared->{$key}) . pack 'n*', scalar @formats, @formats, scalar @$values;
+	my $bind = pack('xZ*', $name) . pack 'n*', scalar @formats, @formats, scalar @$values;
 	$bind .= defined $_ ? pack 'N/a*', $_ : pack 'l>', -1 foreach @$values;
 	$bind .= pack 'nn', 1, 1;    # all results in binary form
-	$self->send_bytes(message('B', $bind) . message('E', pack 'xN', 0) . message('S', ''));
+	$self->send_bytes($before . message('B', $bind) . message('E', pack 'xN', 0) . message('S', ''));
 	return $self->wait_ready;
 }
 
@@ -177,7 +191,7 @@ sub new
 		%to,
 		kind => 'replay',
 		where => \%where,
-		session => PostgREST::Session->new(%where, user => $to{user}),
+		session => PostgREST::Session->new(%where, %{ $to{pooler} // {} }, user => $to{user}, prepares => $to{prepares}),
 		administrator_session => PostgREST::Session->new(%where, user => $to{administrator})
 	}, $class;
 

@@ -2,13 +2,18 @@
 #
 # An account that is set within the transaction, or belongs to the role, stays with its client.  One
 # that is set for the session goes to whoever comes next on that connection: shown here, because the documentation
-# warns of it.  Settings that set_config() makes for a transaction, as PostgREST's are, end with it.  Skipped without
-# pgbouncer.
+# warns of it.  All requests of the HTTP API come through it as PostgREST sends them.  Skipped without pgbouncer.
 use strict;
 use warnings FATAL => 'all';
 
 use DBD::Pg ();
 use DBI;
+use FindBin;
+use lib "$FindBin::RealBin/..";
+use HttpCases;
+use JSON::PP;
+use MIME::Base64;
+use PostgREST;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -35,11 +40,11 @@ foreach my $name ('one', 'two')
 my $directory = PostgreSQL::Test::Utils::tempdir_short;
 my $port = PostgreSQL::Test::Cluster::get_free_port();
 open(my $users, '>', "$directory/users") or die $!;
-print $users qq("$_" ""\n) foreach 'app', 'app_one', 'app_two', $administrator;
+print $users qq("$_" ""\n) foreach 'app', 'app_one', 'app_two', 'authenticator', $administrator;
 close $users;
 open(my $configuration, '>', "$directory/pgbouncer.ini") or die $!;
 # A pool of one connection: whatever one client leaves behind, the next one finds.
-print $configuration "[databases]\npostgres = host=@{[ $node->host ]} port=@{[ $node->port ]} pool_size=1\n[pgbouncer]\n",
+print $configuration "[databases]\n* = host=@{[ $node->host ]} port=@{[ $node->port ]} pool_size=1\n[pgbouncer]\n",
   "listen_addr =\nunix_socket_dir = $directory\nlisten_port = $port\nauth_type = trust\nauth_file = $directory/users\npool_mode = transaction\n",
   "logfile = $directory/log\npidfile = $directory/pid\nadmin_users = $administrator\n", $keeps_statements ? "max_prepared_statements = 100\n" : '';
 close $configuration;
@@ -124,21 +129,37 @@ foreach my $protocol ($keeps_statements ? ('simple', 'extended', 'prepared') : (
 }
 is($node->safe_psql('postgres', "SELECT count(DISTINCT account_id) FROM usage_events.event WHERE customer_event_id LIKE 'pgbench%'"), 1, 'all went to one account');
 
-# Settings of the transaction by set_config(), in the way of PostgREST.  Its whole requests are in 011_postgrest.pl, without a pooler.
-foreach my $n (1 .. 10)
+# The HTTP API: all that 011_postgrest.pl sends, through the pooler; before 1.21 with db-prepared-statements = false.
+$node->safe_psql('postgres', 'CREATE DATABASE http');
+$node->safe_psql('http', q{CREATE SCHEMA api; CREATE EXTENSION usage_events SCHEMA api; CREATE ROLE web NOLOGIN; CREATE ROLE authenticator LOGIN NOINHERIT;
+	GRANT web TO authenticator; SELECT usage_events.grant_access('web', 'http')});
+
+sub postgrest_of
 {
-	foreach my $turn ([ $first, 'one' ], [ $second, 'two' ])
+	my ($prepares) = @_;
+	return PostgREST->new(host => $node->host, port => $node->port, database => 'http', user => 'authenticator', administrator => $administrator,
+		schema => 'api', role => 'web', pooler => { host => $directory, port => $port }, prepares => $prepares);
+}
+
+run_cases(postgrest_of($keeps_statements));
+
+# Two of them take turns on one connection to the server, each for an account of its own.
+my %key = keys_of_accounts();
+my %postgrest = map { $_ => postgrest_of($keeps_statements) } 'acme', 'globex';
+my (%accounts, %backends);
+foreach my $n (1 .. 20)
+{
+	foreach my $name (sort keys %postgrest)
 	{
-		my ($database, $name) = @$turn;
-		$database->do('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
-		$database->selectrow_array(q{select set_config('search_path', ?, true), set_config('usage_events.account_id', ?, true), set_config('request.method', 'POST', true), set_config('request.path', '/rpc/create_usage_event', true)},
-			undef, '"public"', $account{$name});
-		die 'an event went to another account' if send_event($database, "postgrest-$n") ne $account{$name};
-		$database->do('COMMIT');
+		my $answer = $postgrest{$name}->request('POST', '/usage-events', [ Authorization => 'Basic ' . encode_base64($key{$name}, '') ],
+			'{"customerAlias": "a", "eventType": "in turn", "customerEventId": "turn-' . $n . '"}');
+		$accounts{$name}{ decode_json($answer->{body})->{sequenceAccountId} // $answer->{body} }++;
+		$backends{ $postgrest{$name}{session}->query('SELECT pg_backend_pid()')->[0][0] }++;
 	}
 }
-is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT n::text, ' ') FROM (SELECT count(*) AS n FROM usage_events.event WHERE customer_event_id LIKE 'postgrest%' GROUP BY account_id) AS c"), 10,
-	'settings of a transaction, in the way of PostgREST');
+is(join(' ', map { values %$_ } values %accounts), '20 20', 'two PostgREST in turn: each event goes to one account');
+is(scalar keys %{ { map { %$_ } values %accounts } }, 2, 'and these are two');
+is(scalar keys %backends, 1, 'over one connection to the server');
 
 $_->disconnect foreach $first, $second, $one, $two, $prepared;
 done_testing();
