@@ -414,11 +414,11 @@ next_mark(const ScanWork *work, const MarkPlace *place, TimestampTz end, Timesta
 	if (place->common < work->common_marks.count &&
 		(mark == NULL || work->common_marks.items[place->common].start < mark->start))
 		mark = &work->common_marks.items[place->common];
-	if (mark == NULL || mark->start >= end)
+	if (mark == NULL)
 		return false;
 	*mark_start = Max(mark->start, place->moment);
 	*mark_end = mark->end;
-	return true;
+	return *mark_start < end;
 }
 
 /* Goes on to a later moment. */

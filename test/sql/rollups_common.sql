@@ -49,6 +49,38 @@ SELECT * FROM sums;
 SELECT refreshed();
 SELECT * FROM marks;
 SELECT * FROM sums;
+-- marks of one customer that overlap with those of all, and reach into the next minute, in an hour of which other minutes are
+-- rolled up: asked for from each fifth second to each
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(1000 + n, 'customer 1', '2026-10-09T12:30:' || to_char(n % 60, 'FM00') || 'Z')))) FROM generate_series(0, 599) AS n;
+SELECT refreshed();
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(100 + s, 'customer ' || n, '2026-10-09T12:0' || s / 60 || ':' || to_char(s % 60, 'FM00') || 'Z')))) FROM generate_series(1, 5) AS n, generate_series(0, 110, 10) AS s;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(300 + s, 'customer 1', '2026-10-09T12:00:' || s || 'Z')))) FROM generate_series(15, 55, 20) AS s;
+SELECT create_usage_event(message(400, 'customer 1', '2026-10-09T12:01:00.5Z')) ->> 'customerAlias' AS alias;
+SELECT * FROM marks;
+CREATE FUNCTION wrong_periods() RETURNS TABLE (customer text, wrong bigint, right_ones bigint) LANGUAGE sql AS $$
+    WITH asked AS (
+        SELECT 'customer ' || n AS customer, tstzrange(moment, till) AS period
+        FROM generate_series(1, 2) AS n, generate_series('2026-10-09 11:59:50Z'::timestamptz, '2026-10-09 12:02:10Z', '5 seconds') AS moment, generate_series(moment + interval '1 second', '2026-10-09 12:02:10Z', '5 seconds') AS till
+    ), answer AS (
+        SELECT customer, (SELECT calculate_usage_metric(id, ARRAY[asked.customer], period) ->> 'value' FROM usage_metrics WHERE name = 'common')::numeric
+            IS NOT DISTINCT FROM (SELECT coalesce(sum((event_properties ->> 'n')::numeric), 0) FROM usage_events WHERE customer_alias = asked.customer AND event_type = 'common' AND event_timestamp <@ period) AS is_right
+        FROM asked
+    )
+    SELECT customer, count(*) FILTER (WHERE NOT is_right), count(*) FILTER (WHERE is_right) FROM answer GROUP BY 1 ORDER BY 1
+$$;
+SELECT * FROM wrong_periods();
+SELECT refreshed();
+SELECT * FROM wrong_periods();
+-- with the seconds of a busy minute rolled up
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(4000 + n, 'customer 1', '2026-10-09T12:00:' || to_char(n % 60, 'FM00') || 'Z')))) FROM generate_series(0, 599) AS n;
+SELECT refreshed();
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(2000 + s, 'customer ' || n, '2026-10-09T12:0' || s / 60 || ':' || to_char(s % 60, 'FM00') || '.7Z')))) FROM generate_series(1, 5) AS n, generate_series(0, 110, 10) AS s;
+SELECT create_usage_event(message(3000, 'customer 1', '2026-10-09T12:00:59.9Z')) ->> 'customerAlias' AS alias;
+SELECT create_usage_event(message(3001, 'customer 1', '2026-10-09T12:01:00Z')) ->> 'customerAlias' AS alias;
+SELECT * FROM wrong_periods();
+SELECT refreshed();
+SELECT * FROM wrong_periods();
 SELECT delete_usage_metric(id) ->> 'name' AS deleted FROM usage_metrics WHERE name = 'common';
+DROP FUNCTION wrong_periods();
 DROP VIEW sums, marks;
 DROP FUNCTION refreshed(), message(integer, text, text);
