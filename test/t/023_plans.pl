@@ -106,10 +106,19 @@ foreach my $state ('without rollups', 'with rollups', 'with marks')
 }
 is_found('admin_one', 'SELECT usage_events.refresh_rollups()', 'a refresh of some minutes');
 is_found('read_one', q{SELECT list_usage_events(20), list_usage_events(20, customer_aliases => '{c-7}'), list_usage_events(20, event_type => 'call')}, 'lists');
+is_found('read_one', q{SELECT list_usage_events(20, unmapped_aliases_only => true), list_usage_events(20, event_id => 'e-3-7'),
+	list_usage_events(20, sort_by => 'eventTimestamp', event_timestamp_after => '2026-10-01Z', event_timestamp_before => '2026-10-01 00:05Z')}, 'more lists');
+is_found('read_one', q{SELECT list_usage_metrics(10), list_customer_aliases(10)}, 'lists of other things');
+is_found('read_one', q{SELECT count(*) FROM unmapped_customer_aliases}, 'aliases of no customer');
+is_found('read_one', "SELECT explain_usage_event($calls, id) FROM usage_events WHERE customer_event_id = 'e-3-7'", 'an explanation');
+is_found('read_one', "SELECT calculate_usage_metric($calls, '{c-7}', $period, now()), (SELECT count(*) FROM usage_metric_by_customer($calls, $period, now()))", 'as of a moment');
+is_found('read_one', "SELECT count(*) FROM usage_metric_changes($calls, '{c-7}', $period, now())", 'what has changed');
+is_found('admin_one', 'SELECT count(*) FROM usage_events.rollup_status', 'the state of rollups');
 is_found('read_one', q{SELECT get_usage_event_history(id) FROM usage_events WHERE customer_event_id = 'e-3-7'}, 'a history');
 is_found('read_one', q{SELECT * FROM usage_events WHERE customer_alias = 'c-7' AND event_timestamp >= '2026-10-01Z' AND event_timestamp < '2026-10-01 00:05Z'}, 'the view');
 is_found('ingest_one', q{SELECT create_usage_event('{"customerEventId": "e-3-7", "customerAlias": "c-7", "eventType": "call"}')}, 'a correction');
 is_found('ingest_one', q{SELECT create_usage_events('[{"customerEventId": "e-3-8", "customerAlias": "c-7", "eventType": "call"}, {"customerEventId": "new", "customerAlias": "c-7", "eventType": "call"}]')}, 'a batch');
+is_found('ingest_one', q{SELECT ingest_usage_events('[{"customerEventId": "e-3-8", "customerAlias": "c-7", "eventType": "call"}, {"customerEventId": "newer", "customerAlias": "c-7", "eventType": "call"}, {}]')}, 'a batch with a refused event');
 is_found('admin_one', q{SELECT usage_events.purge('2026-10-01 00:02Z')}, 'a purge');
 
 done_testing();
