@@ -268,14 +268,15 @@ static Statement note_refresh = {
 	.argument_types = {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
-/* Events of an alias, of any type: at most one more than a leaf has. */
-static Statement count_events = {
-	.sql = "SELECT pg_catalog.count(*) FROM (SELECT FROM usage_events.event"
+/* Events of an alias, of any type, but what they say only of one: at most one more than a leaf has. */
+static Statement read_few_events = {
+	.sql = "SELECT id, event_timestamp, CASE WHEN pg_catalog.texteq(event_type, $5) THEN event_properties END"
+		   " FROM usage_events.event"
 		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) $2"
 		   " AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4"
-		   " LIMIT $5) AS event",
-	.argument_count = 5,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID},
+		   " LIMIT $6",
+	.argument_count = 6,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT8OID},
 };
 
 /* Compared by a function, the type does not tempt the planner to an index that has all customers' events of it. */
@@ -318,11 +319,63 @@ row_text(uint64 row, int number)
 	return (EventText){VARDATA(value), VARSIZE(value) - VARHDRSZ};
 }
 
+/* Events of a bucket -------------------------------------------------------- */
+
+/* What a metric has to know of an event. */
+typedef struct BucketEvent
+{
+	pg_uuid_t id;
+	TimestampTz timestamp;
+	Jsonb *properties;
+} BucketEvent;
+
+typedef struct BucketTime
+{
+	TimestampTz start;
+	TimestampTz end;
+} BucketTime;
+
+/* The events of a type in a bucket that has few of any type. */
+typedef struct FewEvents
+{
+	BucketTime time;
+	bool are_few;
+	int count;
+	BucketEvent *items;
+	Size size; /* of the properties, in bytes */
+} FewEvents;
+
+/*
+ * What was read for one metric of an alias, for the others of the same type.  It is as
+ * good for them: it was read after the marks had been taken away.
+ */
+typedef struct EventCache
+{
+	HTAB *buckets;
+	MemoryContext context;
+	Size size;
+} EventCache;
+
+/* Bytes of properties; when there are so many, the next bucket is read for each metric. */
+#define CACHE_SIZE ((Size) 16 * 1024 * 1024)
+
+static EventCache *
+event_cache_make(void)
+{
+	EventCache *cache = palloc0(sizeof(EventCache));
+	HASHCTL control = {.keysize = sizeof(BucketTime), .entrysize = sizeof(FewEvents), .hcxt = CurrentMemoryContext};
+
+	cache->context = CurrentMemoryContext;
+	cache->buckets = hash_create("usage metric events", 128, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return cache;
+}
+
 /* One alias of one metric ---------------------------------------------------- */
 
 typedef struct AliasRefresh
 {
 	const Metric *metric;
+	EventCache *cache; /* NULL: there are no other metrics */
 	EventText alias;
 	const MetricMatcher *matcher;
 	RollupWriter *writer;
@@ -348,19 +401,67 @@ event_arguments(const AliasRefresh *refresh, TimestampTz start, TimestampTz end,
 	arguments[4] = text_datum(refresh->metric->event_type);
 }
 
-static bool
-has_many_events(const AliasRefresh *refresh, TimestampTz start, TimestampTz end)
+/* Reads the events of a bucket, if they are few, into the current memory context. */
+static void
+read_few(const AliasRefresh *refresh, BucketTime time, FewEvents *few)
 {
-	Datum arguments[5];
-	bool isnull;
-	int64 count;
+	MemoryContext context = CurrentMemoryContext;
+	Datum arguments[6];
 
-	event_arguments(refresh, start, end, arguments);
-	arguments[4] = Int64GetDatum(LEAF_EVENTS + 1);
-	statement_execute(&count_events, arguments, NULL);
-	count = DatumGetInt64(row_value(0, 1, &isnull));
+	few->count = 0;
+	few->items = NULL;
+	few->size = 0;
+	event_arguments(refresh, time.start, time.end, arguments);
+	arguments[5] = Int64GetDatum(LEAF_EVENTS + 1);
+	statement_execute(&read_few_events, arguments, NULL);
+	few->are_few = SPI_processed <= LEAF_EVENTS;
+	if (few->are_few)
+		few->items = MemoryContextAlloc(context, sizeof(BucketEvent) * Max(SPI_processed, 1));
+	for (uint64 row = 0; few->are_few && row < SPI_processed; row++)
+	{
+		bool isnull;
+		Datum properties = row_value(row, 3, &isnull);
+		BucketEvent *event = &few->items[few->count];
+
+		if (isnull)
+			continue;
+		event->id = *DatumGetUUIDP(row_value(row, 1, &isnull));
+		event->timestamp = DatumGetTimestampTz(row_value(row, 2, &isnull));
+		event->properties = DatumGetJsonbPCopy(properties);
+		few->size += sizeof(BucketEvent) + VARSIZE(event->properties);
+		few->count++;
+	}
 	SPI_freetuptable(SPI_tuptable);
-	return count > LEAF_EVENTS;
+}
+
+/* The same from the cache, where there is one that has room. */
+static FewEvents
+few_events(const AliasRefresh *refresh, BucketTime time)
+{
+	FewEvents few;
+	FewEvents *cached;
+	EventCache *cache = refresh->cache;
+	MemoryContext context;
+	bool found;
+
+	if (cache == NULL || cache->size >= CACHE_SIZE)
+	{
+		cached = cache == NULL ? NULL : hash_search(cache->buckets, &time, HASH_FIND, NULL);
+		if (cached != NULL)
+			return *cached;
+		read_few(refresh, time, &few);
+		return few;
+	}
+	cached = hash_search(cache->buckets, &time, HASH_ENTER, &found);
+	if (!found)
+	{
+		cached->are_few = false;
+		context = MemoryContextSwitchTo(cache->context);
+		read_few(refresh, time, cached);
+		MemoryContextSwitchTo(context);
+		cache->size += cached->size;
+	}
+	return *cached;
 }
 
 typedef struct EventsWork
@@ -371,27 +472,46 @@ typedef struct EventsWork
 } EventsWork;
 
 static void
-take_event(uint64 row, void *argument)
+add_event(EventsWork *work, const pg_uuid_t *id, TimestampTz timestamp, Jsonb *properties)
 {
-	EventsWork *work = argument;
 	MemoryContext context = MemoryContextSwitchTo(work->row_context);
-	bool isnull;
 
-	metric_total_add_event(work->total, work->refresh->matcher, DatumGetUUIDP(row_value(row, 1, &isnull)),
-						   DatumGetTimestampTz(row_value(row, 2, &isnull)), DatumGetJsonbP(row_value(row, 3, &isnull)));
+	metric_total_add_event(work->total, work->refresh->matcher, id, timestamp, properties);
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
 }
 
 static void
-add_events(const AliasRefresh *refresh, TimestampTz start, TimestampTz end, MetricTotal *total)
+take_event(uint64 row, void *argument)
+{
+	EventsWork *work = argument;
+	MemoryContext context = MemoryContextSwitchTo(work->row_context);
+	bool isnull;
+	Jsonb *properties = DatumGetJsonbP(row_value(row, 3, &isnull));
+
+	MemoryContextSwitchTo(context);
+	add_event(work, DatumGetUUIDP(row_value(row, 1, &isnull)), DatumGetTimestampTz(row_value(row, 2, &isnull)),
+			  properties);
+}
+
+/* Adds the bucket's events: the few, or where they are many, all that there are. */
+static void
+add_events(const AliasRefresh *refresh, BucketTime time, const FewEvents *few, MetricTotal *total)
 {
 	EventsWork work = {refresh, total,
 					   AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES)};
 	Datum arguments[5];
 
-	event_arguments(refresh, start, end, arguments);
-	statement_each_row(&read_events, arguments, take_event, &work);
+	if (few->are_few)
+	{
+		for (int i = 0; i < few->count; i++)
+			add_event(&work, &few->items[i].id, few->items[i].timestamp, few->items[i].properties);
+	}
+	else
+	{
+		event_arguments(refresh, time.start, time.end, arguments);
+		statement_each_row(&read_events, arguments, take_event, &work);
+	}
 	MemoryContextDelete(work.row_context);
 }
 
@@ -453,7 +573,7 @@ refresh_children(const AliasRefresh *refresh, BucketLevel level, TimestampTz buc
  * events: groups, or values, that hardly repeat.  It is read from the events then.
  */
 static bool
-has_many_cells(const AliasRefresh *refresh, TimestampTz start, TimestampTz end)
+has_many_cells(const AliasRefresh *refresh, BucketTime time, const FewEvents *few)
 {
 	const Metric *metric = refresh->metric;
 	MemoryContext work_context;
@@ -466,7 +586,7 @@ has_many_cells(const AliasRefresh *refresh, TimestampTz start, TimestampTz end)
 	work_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric cells", ALLOCSET_DEFAULT_SIZES);
 	context = MemoryContextSwitchTo(work_context);
 	metric_total_init(&total, metric, work_context);
-	add_events(refresh, start, end, &total);
+	add_events(refresh, time, few, &total);
 	result = metric_total_cell_count(&total) * 2 > metric_total_events(&total);
 	MemoryContextSwitchTo(context);
 	MemoryContextDelete(work_context);
@@ -482,7 +602,8 @@ write_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket,
 	bool is_empty = metric_total_events(total) == 0;
 	bool has_many_rows = metric->is_grouped || metric->aggregation == METRIC_UNIQUE;
 
-	if (before != ROLLUP_ABSENT && (is_empty || has_many_rows))
+	if (before != ROLLUP_ABSENT &&
+		(is_empty || (has_many_rows && !rollup_mark_stored(metric, refresh->alias, level, bucket, is_branch, total))))
 		rollup_delete_node(metric, refresh->alias, level, bucket);
 	if (!is_empty)
 		rollup_write(refresh->writer, level, bucket, is_branch, total);
@@ -499,16 +620,21 @@ refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucke
 	MemoryContext work_context =
 		AllocSetContextCreate(CurrentMemoryContext, "usage metric bucket", ALLOCSET_SMALL_SIZES);
 	MemoryContext context = MemoryContextSwitchTo(work_context);
-	TimestampTz end = bucket_end(bucket, level);
+	BucketTime time = {bucket, bucket_end(bucket, level)};
 	RollupNode before = changes.all ? ROLLUP_ABSENT : rollup_find(metric, refresh->alias, level, bucket);
-	bool is_branch = before == ROLLUP_BRANCH || (level < refresh->deepest && has_many_events(refresh, bucket, end) &&
-												 !has_many_cells(refresh, bucket, end));
+	bool is_branch = before == ROLLUP_BRANCH;
+	FewEvents few = {.are_few = false};
 	MetricTotal bucket_total;
 
 	CHECK_FOR_INTERRUPTS();
+	if (!is_branch)
+	{
+		few = few_events(refresh, time);
+		is_branch = !few.are_few && level < refresh->deepest && !has_many_cells(refresh, time, &few);
+	}
 	metric_total_init(&bucket_total, metric, work_context);
 	if (!is_branch)
-		add_events(refresh, bucket, end, &bucket_total);
+		add_events(refresh, time, &few, &bucket_total);
 	else if (before == ROLLUP_BRANCH)
 	{
 		refresh_children(refresh, level, bucket, changes, NULL);
@@ -532,10 +658,11 @@ refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucke
 
 /* Rolls up an alias: what is marked or, where there is nothing of it yet, all. */
 static void
-refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, int mark_count)
+refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, int mark_count, EventCache *cache)
 {
 	AliasRefresh refresh = {
 		.metric = metric,
+		.cache = cache,
 		.alias = alias,
 		.matcher = metric_matcher_make(metric),
 		.marks = marks,
@@ -686,6 +813,7 @@ refresh_marked_alias(const pg_uuid_t *account_id, EventText event_type, EventTex
 	TimestampTz *marks = take_marks_of(account_id, event_type, alias, &mark_count);
 	List *metrics;
 	ListCell *cell;
+	EventCache *cache;
 
 	if (mark_count == 0)
 		return;
@@ -693,8 +821,9 @@ refresh_marked_alias(const pg_uuid_t *account_id, EventText event_type, EventTex
 					  (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type), text_datum(alias)}, NULL);
 	metrics = read_metrics(account_id);
 	SPI_freetuptable(SPI_tuptable);
+	cache = list_length(metrics) > 1 ? event_cache_make() : NULL;
 	foreach(cell, metrics)
-		refresh_alias(lfirst(cell), alias, marks, mark_count);
+		refresh_alias(lfirst(cell), alias, marks, mark_count, cache);
 }
 
 /*
@@ -850,7 +979,7 @@ build_aliases(const Metric *metric, int64 max_steps)
 			SPI_freetuptable(SPI_tuptable);
 			if (try_lock_alias(&metric->account_id, metric->event_type, alias))
 			{
-				refresh_alias(metric, alias, NULL, 0);
+				refresh_alias(metric, alias, NULL, 0, NULL);
 				statement_execute(&set_progress, (Datum[]){account, version, text_datum(alias)}, NULL);
 				steps++;
 			}

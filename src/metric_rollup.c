@@ -109,6 +109,12 @@ static Statement find_node = {
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID},
 };
 
+static Statement read_node = {
+	.sql = "SELECT " ROLLUP_ROW_COLUMNS " FROM usage_events.metric_rollup AS r" OF_NODE,
+	.argument_count = 5,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID},
+};
+
 static Statement read_rows = {
 	.sql = "SELECT " ROLLUP_ROW_COLUMNS " FROM usage_events.metric_rollup AS r" OF_ALIAS
 		   " AND level OPERATOR(pg_catalog.=) $4"
@@ -255,6 +261,96 @@ rollup_add_children(const Metric *metric, EventText alias, BucketLevel level, Ti
 	arguments[5] = TimestampTzGetDatum(bucket_end(bucket, level));
 	statement_each_row(&read_rows, arguments, take_child, &work);
 	MemoryContextDelete(work.row_context);
+}
+
+/* What is there already ---------------------------------------------------- */
+
+static bool
+is_equal_text(EventText a, EventText b)
+{
+	return (a.data == NULL) == (b.data == NULL) && a.length == b.length &&
+		   (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
+}
+
+/* To the byte: numbers may be equal and of another scale. */
+static bool
+is_equal_number(Numeric a, Numeric b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return VARSIZE_ANY((Pointer) a) == VARSIZE_ANY((Pointer) b) && memcmp(a, b, VARSIZE_ANY((Pointer) a)) == 0;
+}
+
+/* Whether both would be the same row; their keys are equal. */
+static bool
+is_same_row(const Metric *metric, const MetricCell *a, const MetricCell *b)
+{
+	if (a->event_count != b->event_count || a->skipped_count != b->skipped_count ||
+		!is_equal_text(a->group_value, b->group_value) || !is_equal_number(a->value, b->value))
+		return false;
+	if (a->event_count > 0 && !(event_id_equal(&a->min_id, &b->min_id) && event_id_equal(&a->max_id, &b->max_id)))
+		return false;
+	if (a->event_count + a->skipped_count > 0 &&
+		!(event_id_equal(&a->oldest_id, &b->oldest_id) && event_id_equal(&a->newest_id, &b->newest_id)))
+		return false;
+	return metric->aggregation != METRIC_LATEST || a->value == NULL ||
+		   (a->latest_timestamp == b->latest_timestamp && event_id_equal(&a->latest_id, &b->latest_id));
+}
+
+typedef struct StoredWork
+{
+	const Metric *metric;
+	const MetricTotal *total;
+	bool is_branch;
+	bool has_others;
+	MemoryContext row_context;
+} StoredWork;
+
+static void
+take_stored(uint64 row, void *argument)
+{
+	StoredWork *work = argument;
+	MemoryContext context = MemoryContextSwitchTo(work->row_context);
+	RollupRow rollup;
+	MetricCell *cell;
+
+	rollup_row_read(row, 1, &rollup);
+	cell = metric_total_find_cell(work->total, rollup.cell.key);
+	if (cell == NULL)
+		work->has_others = true;
+	else
+		cell->is_stored = rollup.is_branch == work->is_branch && is_same_row(work->metric, &rollup.cell, cell);
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(work->row_context);
+}
+
+/*
+ * Marks the cells whose rows are in the bucket as they are, so that they are not
+ * written again: of many groups or values, few change at a time.  Returns false if
+ * the bucket has rows that the total has not; nothing is marked then.
+ */
+bool
+rollup_mark_stored(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket, bool is_branch,
+				   const MetricTotal *total)
+{
+	StoredWork work = {metric, total, is_branch, false,
+					   AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES)};
+	Datum arguments[5];
+	List *cells;
+	ListCell *item;
+
+	alias_arguments(metric, alias, arguments);
+	arguments[3] = Int16GetDatum((int16) level);
+	arguments[4] = TimestampTzGetDatum(bucket);
+	statement_each_row(&read_node, arguments, take_stored, &work);
+	MemoryContextDelete(work.row_context);
+	if (!work.has_others)
+		return true;
+	cells = metric_total_cells(total);
+	foreach(item, cells)
+		((MetricCell *) lfirst(item))->is_stored = false;
+	list_free(cells);
+	return false;
 }
 
 /* Deleting ---------------------------------------------------------------- */
@@ -417,7 +513,12 @@ rollup_write(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool i
 	if (cells == NIL)
 		write_cell(writer, level, bucket, is_branch, &empty);
 	foreach(item, cells)
-		write_cell(writer, level, bucket, is_branch, lfirst(item));
+	{
+		const MetricCell *cell = lfirst(item);
+
+		if (!cell->is_stored)
+			write_cell(writer, level, bucket, is_branch, cell);
+	}
 	list_free(cells);
 }
 

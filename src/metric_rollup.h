@@ -55,6 +55,8 @@ typedef struct RollupWriter RollupWriter;
 extern RollupWriter *rollup_writer_make(const Metric *metric, EventText alias);
 extern void rollup_write(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch,
 						 const MetricTotal *total);
+extern bool rollup_mark_stored(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket,
+							   bool is_branch, const MetricTotal *total);
 extern void rollup_write_flush(RollupWriter *writer);
 extern void rollup_write_end(RollupWriter *writer);
 extern void rollup_delete_node(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket);

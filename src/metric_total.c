@@ -146,6 +146,7 @@ find_cell(MetricTotal *total, EventText key, int group_key_length, EventText gro
 		cell->group_value = keep_group_value(total, (EventText){key.data, group_key_length}, group_value);
 		cell->event_count = cell->skipped_count = 0;
 		cell->value = NULL;
+		cell->is_stored = false;
 		MemoryContextSwitchTo(context);
 	}
 	return cell;
@@ -338,6 +339,13 @@ metric_total_cells(const MetricTotal *total)
 	while ((cell = metric_cells_iterate(total->cells, &iterator)) != NULL)
 		cells = lappend(cells, cell);
 	return cells;
+}
+
+/* The cell of the key, or NULL. */
+MetricCell *
+metric_total_find_cell(const MetricTotal *total, EventText key)
+{
+	return total->cells == NULL ? NULL : metric_cells_lookup(total->cells, key);
 }
 
 int64

@@ -22,6 +22,7 @@ typedef struct MetricCell
 	pg_uuid_t max_id;
 	pg_uuid_t oldest_id; /* of those that count or are skipped */
 	pg_uuid_t newest_id;
+	bool is_stored; /* the bucket's row is like this: see rollup_mark_stored() */
 	uint32 hash;
 	char status;
 } MetricCell;
@@ -66,6 +67,7 @@ extern void metric_total_add(MetricTotal *total, const MetricTotal *other);
 extern int64 metric_total_cell_count(const MetricTotal *total);
 extern int64 metric_total_events(const MetricTotal *total);
 extern List *metric_total_cells(const MetricTotal *total);
+extern MetricCell *metric_total_find_cell(const MetricTotal *total, EventText key);
 extern void metric_total_result(const MetricTotal *total, MetricResult *result);
 
 #endif /* USAGE_EVENTS_METRIC_TOTAL_H */
