@@ -342,7 +342,7 @@ typedef struct FewEvents
 	bool are_few;
 	int count;
 	BucketEvent *items;
-	Size size; /* of the properties, in bytes */
+	Size size; /* of all that in memory */
 } FewEvents;
 
 /*
@@ -356,7 +356,7 @@ typedef struct EventCache
 	Size size;
 } EventCache;
 
-/* Bytes of properties; when there are so many, the next bucket is read for each metric. */
+/* Bytes; when there are so many, the next bucket is read for each metric. */
 #define CACHE_SIZE ((Size) 16 * 1024 * 1024)
 
 static EventCache *
@@ -405,7 +405,6 @@ event_arguments(const AliasRefresh *refresh, TimestampTz start, TimestampTz end,
 static void
 read_few(const AliasRefresh *refresh, BucketTime time, FewEvents *few)
 {
-	MemoryContext context = CurrentMemoryContext;
 	Datum arguments[6];
 
 	few->count = 0;
@@ -416,7 +415,10 @@ read_few(const AliasRefresh *refresh, BucketTime time, FewEvents *few)
 	statement_execute(&read_few_events, arguments, NULL);
 	few->are_few = SPI_processed <= LEAF_EVENTS;
 	if (few->are_few)
-		few->items = MemoryContextAlloc(context, sizeof(BucketEvent) * Max(SPI_processed, 1));
+	{
+		few->items = palloc(sizeof(BucketEvent) * Max(SPI_processed, 1));
+		few->size = GetMemoryChunkSpace(few->items);
+	}
 	for (uint64 row = 0; few->are_few && row < SPI_processed; row++)
 	{
 		bool isnull;
@@ -428,7 +430,7 @@ read_few(const AliasRefresh *refresh, BucketTime time, FewEvents *few)
 		event->id = *DatumGetUUIDP(row_value(row, 1, &isnull));
 		event->timestamp = DatumGetTimestampTz(row_value(row, 2, &isnull));
 		event->properties = DatumGetJsonbPCopy(properties);
-		few->size += sizeof(BucketEvent) + VARSIZE(event->properties);
+		few->size += GetMemoryChunkSpace(event->properties);
 		few->count++;
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -726,6 +728,13 @@ compare_timestamps(const void *a, const void *b)
 	return (first > second) - (first < second);
 }
 
+/* Whether events can be there: roles that send events may also write a mark by hand, with anything in it. */
+static bool
+is_event_time(TimestampTz bucket)
+{
+	return bucket >= EVENT_TIME_START && bucket < EVENT_TIME_END;
+}
+
 /* Deletes marks of the alias, and returns them in order, each once. */
 static TimestampTz *
 take_marks_of(const pg_uuid_t *account_id, EventText event_type, EventText alias, int *count)
@@ -743,8 +752,7 @@ take_marks_of(const pg_uuid_t *account_id, EventText event_type, EventText alias
 		TimestampTz second = DatumGetTimestampTz(row_value(row, 1, &isnull));
 		int seconds = DatumGetInt16(row_value(row, 2, &isnull));
 
-		/* Roles that send events may also write a mark by hand, with anything in it. */
-		if (second < EVENT_TIME_START || second >= EVENT_TIME_END)
+		if (!is_event_time(second))
 			continue;
 		for (int i = 0; i < Min(seconds, SECS_PER_MINUTE); i++)
 			marks[mark_count++] = second + i * USECS_PER_SEC;
@@ -784,20 +792,22 @@ static void
 divide_common_marks(const pg_uuid_t *account_id, EventText event_type)
 {
 	Datum *buckets;
-	int count;
+	int count = 0;
 	int nest_level;
 
 	statement_execute(&take_common_marks, (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type)}, NULL);
-	count = (int) SPI_processed;
-	if (count == 0)
-		return;
-	buckets = palloc(sizeof(Datum) * count);
-	for (int row = 0; row < count; row++)
+	buckets = palloc_extended(sizeof(Datum) * Max(SPI_processed, 1), MCXT_ALLOC_HUGE);
+	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		bool isnull;
+		Datum bucket = row_value(row, 1, &isnull);
 
-		buckets[row] = row_value(row, 1, &isnull);
+		if (is_event_time(DatumGetTimestampTz(bucket)))
+			buckets[count++] = bucket;
 	}
+	SPI_freetuptable(SPI_tuptable);
+	if (count == 0)
+		return;
 	nest_level = statement_use_any_index();
 	statement_execute(&insert_marks_of_customers,
 					  (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type),

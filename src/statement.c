@@ -66,10 +66,14 @@ plan_statement(Statement *statement)
  * Runs the statement; the caller is connected to SPI and reads SPI_processed and
  * SPI_tuptable.  The plan is generic: each of our statements finds its rows by
  * key, and planning again for each value would cost more than running it.
+ *
+ * SPI leaves its own memory context behind, which lives until SPI_finish().  Whoever
+ * works in a shorter one goes on in that.
  */
 void
 statement_execute(Statement *statement, Datum *arguments, const char *nulls)
 {
+	MemoryContext context = CurrentMemoryContext;
 	volatile int result = 0;
 
 	if (statement->plan == NULL || (statement->running == 0 && is_outdated(statement)))
@@ -85,6 +89,7 @@ statement_execute(Statement *statement, Datum *arguments, const char *nulls)
 		statement->running--;
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(context);
 	if (result < 0)
 		elog(ERROR, "could not execute \"%s\": %s", statement->sql, SPI_result_code_string(result));
 	if (result != SPI_OK_SELECT)
@@ -98,11 +103,13 @@ statement_execute(Statement *statement, Datum *arguments, const char *nulls)
 void
 statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument), void *argument)
 {
+	MemoryContext context = CurrentMemoryContext;
 	Portal portal;
 
 	if (statement->plan == NULL || (statement->running == 0 && is_outdated(statement)))
 		plan_statement(statement);
 	portal = SPI_cursor_open(NULL, statement->plan, arguments, NULL, statement->read_only);
+	MemoryContextSwitchTo(context);
 	statement_fetch_rows(portal, take_row, argument);
 }
 
@@ -110,21 +117,24 @@ statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint
 void
 statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument), void *argument)
 {
-	for (;;)
+	MemoryContext context = CurrentMemoryContext;
+	uint64 count;
+
+	do
 	{
 		SPITupleTable *rows;
 
 		SPI_cursor_fetch(portal, true, ROWS_AT_A_TIME);
+		MemoryContextSwitchTo(context);
 		rows = SPI_tuptable;
-		for (uint64 row = 0; row < SPI_processed; row++)
+		count = SPI_processed;
+		for (uint64 row = 0; row < count; row++)
 		{
 			CHECK_FOR_INTERRUPTS();
 			take_row(row, argument);
 		}
-		if (SPI_processed < ROWS_AT_A_TIME)
-			break;
 		SPI_freetuptable(rows);
-	}
+	} while (count == ROWS_AT_A_TIME);
 	SPI_cursor_close(portal);
 }
 

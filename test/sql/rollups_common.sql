@@ -80,6 +80,11 @@ SELECT create_usage_event(message(3001, 'customer 1', '2026-10-09T12:01:00Z')) -
 SELECT * FROM wrong_periods();
 SELECT refreshed();
 SELECT * FROM wrong_periods();
+-- marks that somebody has written by hand, of times at which there are no events
+INSERT INTO usage_events.dirty_bucket SELECT usage_events.current_account_id(), 'common', '', bucket, now(), 60
+FROM unnest('{-infinity,4714-11-24 00:00:00Z BC,294276-12-31 23:59:59.999Z,infinity}'::timestamptz[]) AS bucket;
+SELECT refreshed();
+SELECT count(*) FROM marks;
 SELECT delete_usage_metric(id) ->> 'name' AS deleted FROM usage_metrics WHERE name = 'common';
 DROP FUNCTION wrong_periods();
 DROP VIEW sums, marks;

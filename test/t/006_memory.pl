@@ -83,4 +83,32 @@ check_transaction('20,000 retries and corrections', "create_usage_event($retry_o
 
 check_growth('20,000 single calls', single_calls(100001, 100667), single_calls(100668, 106667));
 
+# A refresh of many events of one customer: what is read is let go of, bucket by bucket.  Its peak is measured, with few shared
+# buffers, which count as well.
+SKIP:
+{
+	skip 'the peak of a process is not known here', 1 unless $process_is_measured && -w '/proc/self/clear_refs';
+	$node->append_conf('postgresql.conf', 'shared_buffers = 8MB');
+	$node->restart;
+	$node->safe_psql('postgres', q{
+		SELECT create_usage_metric('{"name": "n", "eventType": "refreshed", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}');
+		SELECT count(create_usage_events((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'acme', 'eventType', 'refreshed', 'eventTimestamp', to_json('2026-01-01Z'::timestamptz + (batch * 1000 + n) * interval '40 seconds'),
+			'eventProperties', jsonb_build_object('n', n, 'text', repeat('x', 500)))) FROM generate_series(1, 1000) AS n))) FROM generate_series(0, 59) AS batch});
+	my $session = $node->background_psql('postgres');
+	my $pid = $session->query_safe('SELECT pg_backend_pid()');
+	my $peak = sub { my ($kilobytes) = slurp_file("/proc/$pid/status") =~ /VmHWM:\s+(\d+)/; return $kilobytes * 1024; };
+	$session->query_safe('SELECT count(*) FROM usage_events.event');
+	open(my $clear, '>', "/proc/$pid/clear_refs") or die $!;
+	print $clear '5';
+	close $clear;
+	my $before = $peak->();
+	# With the steps of metrics that are built, and of marks.
+	$session->query_safe('DO $$ BEGIN WHILE usage_events.refresh_rollups() > 0 LOOP COMMIT; END LOOP; END $$');
+	$session->query_safe('INSERT INTO usage_events.dirty_bucket SELECT account_id, event_type, customer_alias, date_trunc($$minute$$, event_timestamp), now(), 60 FROM usage_events.event WHERE event_type = $$refreshed$$');
+	$session->query_safe('DO $$ BEGIN WHILE usage_events.refresh_rollups() > 0 LOOP COMMIT; END LOOP; END $$');
+	cmp_ok($peak->() - $before, '<', 40 * 1024 * 1024, 'a refresh of 60,000 events of one customer: the process');
+	note(sprintf 'from %d to %d MB', $before / 1048576, $peak->() / 1048576);
+	$session->quit;
+}
+
 done_testing();
