@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "import.h"
 #include "list_page.h"
+#include "memory_budget.h"
 #include "metric_worker.h"
 #include "purge.h"
 #include "statement.h"
@@ -29,6 +30,7 @@ void
 _PG_init(void)
 {
 	account_init();
+	memory_budget_init();
 	event_check_init();
 	statement_init();
 	event_store_init();
