@@ -59,11 +59,10 @@ memory_budget_begin(void)
 }
 
 static void
-refuse(Size size)
+refuse(void)
 {
 	ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("call needs more memory than it may take"),
-					errdetail("It needs %zu kB or more; usage_events.max_memory is %d kB.", size / 1024,
-							  max_memory_kilobytes),
+					errdetail("One call may take %d kB (usage_events.max_memory).", max_memory_kilobytes),
 					errhint("Ask for less, or send less, at a time, or have usage_events.max_memory raised.")));
 }
 
@@ -79,7 +78,7 @@ memory_budget_require(Size size)
 		taken_before = now;
 	grown_since_look = 0;
 	if (now + size > taken_before + memory_budget_limit())
-		refuse(now + size - taken_before);
+		refuse();
 }
 
 /* The same for many small pieces. */
