@@ -19,6 +19,7 @@
 
 #include "http_request.h"
 #include "lib/stringinfo.h"
+#include "memory_budget.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 
@@ -159,6 +160,7 @@ http_respond(PGFunction function, FunctionCallInfo fcinfo)
 	MemoryContext context = CurrentMemoryContext;
 	volatile Datum result = (Datum) 0;
 
+	memory_budget_begin();
 	PG_TRY();
 	{
 		result = function(fcinfo);
@@ -188,7 +190,10 @@ http_endpoint(PGFunction function, FunctionCallInfo fcinfo, const char *name, in
 	Datum result;
 
 	if (!http_request_is_for(name))
+	{
+		memory_budget_begin();
 		return function(fcinfo);
+	}
 
 	result = http_respond(function, fcinfo);
 	http_set_status(status);

@@ -18,6 +18,7 @@
 
 #include "json_build.h"
 
+#include "memory_budget.h"
 #include "utils/numeric.h"
 
 /* Where the next part goes. */
@@ -46,6 +47,9 @@ write_part(Writer *writer, JEntry kind, const char *data, int length)
 	writer->at = end;
 }
 
+/* Bytes; many small ones are for those to count who make them. */
+#define LARGE_CONTAINER (64 * 1024)
+
 /* A container with room for parts of that size, and a writer at its begin. */
 static Jsonb *
 begin_container(uint32 header, int entry_count, Size size, Writer *writer)
@@ -57,6 +61,8 @@ begin_container(uint32 header, int entry_count, Size size, Writer *writer)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("answer is too large for jsonb: %zu bytes of %u", size, (unsigned) JENTRY_OFFLENMASK)));
 
+	if (size > LARGE_CONTAINER)
+		memory_budget_require(entries_size + size);
 	json = palloc0(VARHDRSZ + entries_size + size);
 	json->root.header = header;
 	*writer = (Writer){.entry = json->root.children};
@@ -173,4 +179,16 @@ json_make_array(Jsonb *const *elements, int count)
 		write_part(&writer, JENTRY_ISCONTAINER, (const char *) &elements[i]->root, VARSIZE(elements[i]) - VARHDRSZ);
 	SET_VARSIZE(json, writer.at - (char *) json);
 	return json;
+}
+
+Jsonb *
+json_copy(const Jsonb *json)
+{
+	Jsonb *copy;
+
+	if (VARSIZE(json) > LARGE_CONTAINER)
+		memory_budget_require(VARSIZE(json));
+	copy = palloc(VARSIZE(json));
+	memcpy(copy, json, VARSIZE(json));
+	return copy;
 }

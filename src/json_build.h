@@ -34,5 +34,6 @@ extern void json_add_container(JsonObject *object, EventText key, EventText valu
 extern void json_add_json(JsonObject *object, EventText key, const Jsonb *value);
 extern Jsonb *json_make_object(const JsonObject *object);
 extern Jsonb *json_make_array(Jsonb *const *elements, int count);
+extern Jsonb *json_copy(const Jsonb *json);
 
 #endif /* USAGE_EVENTS_JSON_BUILD_H */

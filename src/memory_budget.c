@@ -23,7 +23,7 @@
 /* After so many bytes it is looked what there is: adding up all memory contexts takes some microseconds. */
 #define LOOK_AFTER ((Size) 512 * 1024)
 
-static int max_memory_kilobytes = 128 * 1024;
+static int max_memory_kilobytes = 192 * 1024;
 
 /* What the process had when the call began; 0: nobody has looked since. */
 static Size taken_before = 0;
@@ -34,7 +34,7 @@ memory_budget_init(void)
 {
 	DefineCustomIntVariable("usage_events.max_memory", "How much memory one call of the extension may take.",
 							"A call that would need more is refused, and a refresh leaves out what would.",
-							&max_memory_kilobytes, 128 * 1024, 4 * 1024, INT_MAX, PGC_SUSET, GUC_UNIT_KB, NULL, NULL,
+							&max_memory_kilobytes, 192 * 1024, 4 * 1024, INT_MAX, PGC_SUSET, GUC_UNIT_KB, NULL, NULL,
 							NULL);
 }
 

@@ -21,6 +21,7 @@
 #include "http_request.h"
 #include "http_response.h"
 #include "json_build.h"
+#include "memory_budget.h"
 #include "metric_bucket.h"
 #include "metric_custom.h"
 #include "metric_scan.h"
@@ -83,17 +84,51 @@ in_force(SqlQuery *query, const MetricQuestion *question, const char *table)
 					table, then, table, table, then);
 }
 
+/* Texts in memory that outlives SPI. */
+typedef struct TextList
+{
+	EventText *items;
+	int count;
+	int capacity;
+	MemoryContext context;
+} TextList;
+
+static EventText
+copied_column(uint64 row, int number, MemoryContext context)
+{
+	MemoryContext spi_context = MemoryContextSwitchTo(context);
+	bool isnull;
+	text *value = DatumGetTextPCopy(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, &isnull));
+
+	memory_budget_grow(VARSIZE(value));
+	MemoryContextSwitchTo(spi_context);
+	return (EventText){VARDATA(value), VARSIZE(value) - VARHDRSZ};
+}
+
+static void
+take_text(uint64 row, void *argument)
+{
+	TextList *list = argument;
+
+	if (list->count == list->capacity)
+	{
+		list->capacity *= 2;
+		memory_budget_grow(sizeof(EventText) * list->capacity);
+		list->items = repalloc_huge(list->items, sizeof(EventText) * list->capacity);
+	}
+	list->items[list->count++] = copied_column(row, 1, list->context);
+}
+
 /* Finds the aliases that these customers' events came with: each once, in the order of "C". */
 int
 metric_find_aliases(const MetricQuestion *question, const List *customers, EventText **aliases)
 {
-	MemoryContext context = CurrentMemoryContext;
+	TextList found = {.items = palloc(sizeof(EventText) * 16), .capacity = 16, .context = CurrentMemoryContext};
 	SqlQuery query;
 	const char *account;
 	const char *asked;
 	const char *mapped_in_force;
 	const char *other_in_force;
-	int count;
 
 	sql_query_init(&query);
 	account = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&question->metric.account_id));
@@ -113,20 +148,10 @@ metric_find_aliases(const MetricQuestion *question, const List *customers, Event
 		asked, asked, account, mapped_in_force, account, other_in_force);
 
 	SPI_connect();
-	sql_query_execute(&query);
-	count = (int) SPI_processed;
-	*aliases = MemoryContextAlloc(context, sizeof(EventText) * Max(count, 1));
-	for (int i = 0; i < count; i++)
-	{
-		MemoryContext spi_context = MemoryContextSwitchTo(context);
-		bool isnull;
-		text *alias = DatumGetTextPCopy(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
-
-		(*aliases)[i] = (EventText){VARDATA(alias), VARSIZE(alias) - VARHDRSZ};
-		MemoryContextSwitchTo(spi_context);
-	}
+	sql_query_each_row(&query, take_text, &found);
 	SPI_finish();
-	return count;
+	*aliases = found.items;
+	return found.count;
 }
 
 /* Custom metrics ----------------------------------------------------------- */
@@ -200,7 +225,8 @@ calculate_steps(const MetricQuestion *question, EventText *aliases, int alias_co
 						errdetail("It has %d steps, for %d aliases.", step_count, alias_count),
 						errhint("Ask for a shorter period, longer steps, or fewer customers at a time.")));
 
-	totals = palloc(sizeof(MetricTotal) * Max(step_count, 1));
+	memory_budget_require(sizeof(MetricTotal) * step_count + sizeof(MetricInterval) * alias_count * step_count);
+	totals = palloc_extended(sizeof(MetricTotal) * Max(step_count, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < step_count; i++)
 		metric_total_init(&totals[i], &question->metric, CurrentMemoryContext);
 	scan.intervals = palloc_extended(sizeof(MetricInterval) * Max(alias_count * step_count, 1), MCXT_ALLOC_HUGE);
@@ -228,6 +254,9 @@ add_number_or_null(JsonObject *object, EventText key, Numeric number)
 		json_add_null(object, key);
 }
 
+/* About what a group takes as JSON, without its text. */
+#define MEMORY_OF_GROUP 128
+
 static Jsonb *
 groups_to_json(const MetricResult *result)
 {
@@ -238,6 +267,7 @@ groups_to_json(const MetricResult *result)
 		const MetricGroup *group = &result->groups[i];
 		JsonObject object = {0};
 
+		memory_budget_grow(MEMORY_OF_GROUP + Max(group->value.length, 0));
 		json_add_text_or_null(&object, EVENT_TEXT("grouping"), group->value);
 		add_number_or_null(&object, EVENT_TEXT("value"), group->result);
 		json_add_integer(&object, EVENT_TEXT("eventCount"), group->event_count);
@@ -274,17 +304,27 @@ result_to_json(const Metric *metric, const MetricResult *result)
 	return json_make_object(&object);
 }
 
+/* The answer alone stays in memory: writing it out takes as much again, and more. */
 static Jsonb *
 calculate(const MetricQuestion *question, const List *customers, TimestampTz start, TimestampTz end)
 {
 	TimestampTz bounds[] = {Max(start, EVENT_TIME_START), Min(end, EVENT_TIME_END)};
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext work_context = AllocSetContextCreate(context, "usage metric answer", ALLOCSET_DEFAULT_SIZES);
 	EventText *aliases;
-	int alias_count = metric_find_aliases(question, customers, &aliases);
+	int alias_count;
 	MetricResult result;
+	Jsonb *answer;
 
+	MemoryContextSwitchTo(work_context);
+	alias_count = metric_find_aliases(question, customers, &aliases);
 	purge_check_period(&question->metric.account_id, bounds[0]);
 	calculate_steps(question, aliases, alias_count, bounds, 1, &result);
-	return result_to_json(&question->metric, &result);
+	answer = result_to_json(&question->metric, &result);
+	MemoryContextSwitchTo(context);
+	answer = json_copy(answer);
+	MemoryContextDelete(work_context);
+	return answer;
 }
 
 /* Values of a CUSTOM metric's parameters; other metrics have none. */
@@ -434,8 +474,10 @@ calculate_metric(PG_FUNCTION_ARGS)
 {
 	const pg_uuid_t *account_id = account_argument(fcinfo, 0);
 	int nest_level = account_enter(account_id);
-	Datum result = calculate_for(fcinfo, account_id, 1);
+	Datum result;
 
+	memory_budget_begin();
+	result = calculate_for(fcinfo, account_id, 1);
 	account_leave(nest_level);
 	return result;
 }
@@ -490,7 +532,10 @@ usage_metric_series(PG_FUNCTION_ARGS)
 	int alias_count;
 	int step_count;
 	MetricResult *results;
+	MemoryContext row_context;
+	MemoryContext context;
 
+	memory_budget_begin();
 	(void) ask(fcinfo, account_current(), 0, 5, &question);
 	customers = metric_customers_argument(fcinfo, 1);
 	metric_period_argument(fcinfo, 2, &start, &end);
@@ -502,17 +547,22 @@ usage_metric_series(PG_FUNCTION_ARGS)
 	purge_check_period(account_current(), start);
 	step_count = start < end ? series_bounds(step, zone, start, end, &bounds) : 0;
 	alias_count = metric_find_aliases(&question, customers, &aliases);
-	results = palloc(sizeof(MetricResult) * Max(step_count, 1));
+	memory_budget_require(sizeof(MetricResult) * step_count);
+	results = palloc_extended(sizeof(MetricResult) * Max(step_count, 1), MCXT_ALLOC_HUGE);
 	calculate_steps(&question, aliases, alias_count, bounds, step_count, results);
 
 	InitMaterializedSRF(fcinfo, 0);
+	row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
+	context = MemoryContextSwitchTo(row_context);
 	for (int i = 0; i < step_count; i++)
 	{
 		Datum values[6] = {TimestampTzGetDatum(bounds[i]), TimestampTzGetDatum(bounds[i + 1])};
 		bool nulls[6] = {0};
 
+		MemoryContextReset(row_context);
 		put_result((ReturnSetInfo *) fcinfo->resultinfo, values, nulls, 2, &question.metric, &results[i]);
 	}
+	MemoryContextSwitchTo(context);
 	return (Datum) 0;
 }
 
@@ -546,28 +596,38 @@ compare_by_customer(const void *a, const void *b)
 	return compare_texts(((const MappedAlias *) a)->customer, ((const MappedAlias *) b)->customer);
 }
 
-static EventText
-copied_column(uint64 row, int number, MemoryContext context)
+typedef struct MappedWork
 {
-	MemoryContext spi_context = MemoryContextSwitchTo(context);
-	bool isnull;
-	text *value = DatumGetTextPCopy(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, &isnull));
+	MappedAlias *mapped; /* sorted by alias */
+	int count;
+	MemoryContext context;
+} MappedWork;
 
-	MemoryContextSwitchTo(spi_context);
-	return (EventText){VARDATA(value), VARSIZE(value) - VARHDRSZ};
+static void
+take_mapped(uint64 row, void *argument)
+{
+	MappedWork *work = argument;
+	bool isnull;
+	text *alias = DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull));
+	MappedAlias wanted = {.alias = {VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)}};
+	MappedAlias *found = bsearch(&wanted, work->mapped, work->count, sizeof(MappedAlias), compare_by_alias);
+
+	if (found != NULL)
+		found->customer = copied_column(row, 2, work->context);
 }
 
 /* Names the customer of each alias: the alias itself where it is mapped to nobody. */
 static MappedAlias *
 map_aliases(const MetricQuestion *question, const EventText *aliases, int count)
 {
-	MemoryContext context = CurrentMemoryContext;
-	MappedAlias *mapped = palloc_extended(sizeof(MappedAlias) * Max(count, 1), MCXT_ALLOC_HUGE);
+	MappedWork work = {NULL, count, CurrentMemoryContext};
 	SqlQuery query;
 	const char *account;
 
+	memory_budget_require(sizeof(MappedAlias) * count);
+	work.mapped = palloc_extended(sizeof(MappedAlias) * Max(count, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < count; i++)
-		mapped[i] = (MappedAlias){aliases[i], aliases[i], NULL};
+		work.mapped[i] = (MappedAlias){aliases[i], aliases[i], NULL};
 
 	sql_query_init(&query);
 	account = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&question->metric.account_id));
@@ -576,17 +636,9 @@ map_aliases(const MetricQuestion *question, const EventText *aliases, int count)
 					 " WHERE mapped.account_id OPERATOR(pg_catalog.=) %s AND %s",
 					 account, in_force(&query, question, "mapped"));
 	SPI_connect();
-	sql_query_execute(&query);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		MappedAlias wanted = {.alias = copied_column(row, 1, context)};
-		MappedAlias *found = bsearch(&wanted, mapped, count, sizeof(MappedAlias), compare_by_alias);
-
-		if (found != NULL)
-			found->customer = copied_column(row, 2, context);
-	}
+	sql_query_each_row(&query, take_mapped, &work);
 	SPI_finish();
-	return mapped;
+	return work.mapped;
 }
 
 /* Gives each customer a total, which his aliases share; returns the number of customers. */
@@ -626,6 +678,7 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 	MemoryContext context;
 	int customer_count;
 
+	memory_budget_begin();
 	(void) ask(fcinfo, account_current(), 0, 2, &question);
 	metric_period_argument(fcinfo, 1, &start, &end);
 	if (question.metric.aggregation == METRIC_CUSTOM)
@@ -638,6 +691,7 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 	scan.as_of = question.has_as_of ? &question.as_of : NULL;
 	metric_scan_find_aliases(&scan, start, end);
 	mapped = map_aliases(&question, scan.aliases, scan.alias_count);
+	memory_budget_require((sizeof(MetricTotal) + sizeof(EventText) + sizeof(MetricInterval)) * scan.alias_count);
 	totals = palloc_extended(sizeof(MetricTotal) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
 	customers = palloc_extended(sizeof(EventText) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
 	customer_count = share_totals(&question.metric, mapped, scan.alias_count, totals, customers);
@@ -659,7 +713,7 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 		bool nulls[5] = {0};
 
 		MemoryContextReset(row_context);
-		if (metric_total_events(&totals[i]) == 0)
+		if (totals[i].event_count == 0)
 			continue;
 		values[0] = PointerGetDatum(cstring_to_text_with_len(customers[i].data, customers[i].length));
 		metric_total_result(&totals[i], &result);

@@ -16,6 +16,7 @@
 #include "http_request.h"
 #include "http_response.h"
 #include "json_build.h"
+#include "memory_budget.h"
 #include "metric_bucket.h"
 #include "metric_calculate.h"
 #include "metric_value.h"
@@ -418,6 +419,7 @@ usage_metric_changes(PG_FUNCTION_ARGS)
 	ChangesWork work;
 	SqlQuery query;
 
+	memory_budget_begin();
 	metric_period_argument(fcinfo, 2, &start, &end);
 	since = metric_as_of_argument(fcinfo, 3, &since_timestamp);
 	if (PG_ARGISNULL(3))

@@ -587,9 +587,10 @@ has_many_cells(const AliasRefresh *refresh, BucketTime time, const FewEvents *fe
 		return false;
 	work_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric cells", ALLOCSET_DEFAULT_SIZES);
 	context = MemoryContextSwitchTo(work_context);
-	metric_total_init(&total, metric, work_context);
+	metric_total_init_for_rows(&total, metric, work_context);
 	add_events(refresh, time, few, &total);
-	result = metric_total_cell_count(&total) * 2 > metric_total_events(&total);
+	/* One that is over had more cells than are left to be counted: its parts have fewer, unless they hardly repeat. */
+	result = Max(metric_total_cell_count(&total), total.is_over ? metric_total_max_rows() : 0) * 2 > total.event_count;
 	MemoryContextSwitchTo(context);
 	MemoryContextDelete(work_context);
 	return result;
@@ -598,14 +599,15 @@ has_many_cells(const AliasRefresh *refresh, BucketTime time, const FewEvents *fe
 /* Writes the bucket as its total is now. */
 static void
 write_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, RollupNode before, bool is_branch,
-			 const MetricTotal *total)
+			 MetricTotal *total)
 {
 	const Metric *metric = refresh->metric;
-	bool is_empty = metric_total_events(total) == 0;
+	bool is_empty = total->event_count == 0 && !total->is_over;
 	bool has_many_rows = metric->is_grouped || metric->aggregation == METRIC_UNIQUE;
 
 	if (before != ROLLUP_ABSENT &&
-		(is_empty || (has_many_rows && !rollup_mark_stored(metric, refresh->alias, level, bucket, is_branch, total))))
+		(is_empty || (has_many_rows && (total->is_over ||
+										!rollup_mark_stored(metric, refresh->alias, level, bucket, is_branch, total)))))
 		rollup_delete_node(metric, refresh->alias, level, bucket);
 	if (!is_empty)
 		rollup_write(refresh->writer, level, bucket, is_branch, total);
@@ -634,7 +636,7 @@ refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucke
 		few = few_events(refresh, time);
 		is_branch = !few.are_few && level < refresh->deepest && !has_many_cells(refresh, time, &few);
 	}
-	metric_total_init(&bucket_total, metric, work_context);
+	metric_total_init_for_rows(&bucket_total, metric, work_context);
 	if (!is_branch)
 		add_events(refresh, time, &few, &bucket_total);
 	else if (before == ROLLUP_BRANCH)
@@ -678,7 +680,7 @@ refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, i
 	{
 		rollup_delete_below(metric, alias, BUCKET_MONTH, EVENT_TIME_START, EVENT_TIME_END);
 		refresh_children(&refresh, BUCKET_ALL, DT_NOBEGIN, (Changes){.all = true}, NULL);
-		rollup_write(refresh.writer, BUCKET_ALL, DT_NOBEGIN, true, NULL);
+		rollup_write_open(refresh.writer, BUCKET_ALL, DT_NOBEGIN, true);
 	}
 	else
 		refresh_children(&refresh, BUCKET_ALL, DT_NOBEGIN, (Changes){.first = 0, .last = mark_count}, NULL);

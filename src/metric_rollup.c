@@ -4,7 +4,8 @@
  *
  * A bucket has a row for each cell of its total, and all say whether it is a
  * branch: whether the buckets of the next level inside it are there as well.  A
- * bucket without events has no row.
+ * bucket without events has no row.  One with too many cells is open: it has one row,
+ * without any events, which says only that what it has is to be read below.
  */
 #include "postgres.h"
 
@@ -199,6 +200,7 @@ rollup_row_read(uint64 row, int first_column, RollupRow *rollup)
 						group_value.length};
 	value = column(row, first_column + COLUMN_VALUE, &isnull);
 	cell->value = isnull ? NULL : DatumGetNumericCopy(value);
+	rollup->is_open = cell->event_count == 0 && cell->skipped_count == 0;
 }
 
 /* The parameters that name an alias of a metric. */
@@ -242,6 +244,8 @@ take_child(uint64 row, void *argument)
 	RollupRow rollup;
 
 	rollup_row_read(row, 1, &rollup);
+	if (rollup.is_open)
+		metric_total_set_over(work->total);
 	metric_total_add_cell(work->total, &rollup.cell);
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
@@ -300,7 +304,7 @@ is_same_row(const Metric *metric, const MetricCell *a, const MetricCell *b)
 typedef struct StoredWork
 {
 	const Metric *metric;
-	const MetricTotal *total;
+	MetricTotal *total;
 	bool is_branch;
 	bool has_others;
 	MemoryContext row_context;
@@ -312,14 +316,13 @@ take_stored(uint64 row, void *argument)
 	StoredWork *work = argument;
 	MemoryContext context = MemoryContextSwitchTo(work->row_context);
 	RollupRow rollup;
-	MetricCell *cell;
+	MetricCell cell;
 
 	rollup_row_read(row, 1, &rollup);
-	cell = metric_total_find_cell(work->total, rollup.cell.key);
-	if (cell == NULL)
+	if (rollup.is_open || !metric_total_find_cell(work->total, rollup.cell.key, &cell))
 		work->has_others = true;
-	else
-		cell->is_stored = rollup.is_branch == work->is_branch && is_same_row(work->metric, &rollup.cell, cell);
+	else if (rollup.is_branch == work->is_branch && is_same_row(work->metric, &rollup.cell, &cell))
+		metric_total_set_stored(work->total, rollup.cell.key, true);
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
 }
@@ -331,26 +334,20 @@ take_stored(uint64 row, void *argument)
  */
 bool
 rollup_mark_stored(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket, bool is_branch,
-				   const MetricTotal *total)
+				   MetricTotal *total)
 {
 	StoredWork work = {metric, total, is_branch, false,
 					   AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES)};
 	Datum arguments[5];
-	List *cells;
-	ListCell *item;
 
 	alias_arguments(metric, alias, arguments);
 	arguments[3] = Int16GetDatum((int16) level);
 	arguments[4] = TimestampTzGetDatum(bucket);
 	statement_each_row(&read_node, arguments, take_stored, &work);
 	MemoryContextDelete(work.row_context);
-	if (!work.has_others)
-		return true;
-	cells = metric_total_cells(total);
-	foreach(item, cells)
-		((MetricCell *) lfirst(item))->is_stored = false;
-	list_free(cells);
-	return false;
+	if (work.has_others)
+		metric_total_set_none_stored(total);
+	return !work.has_others;
 }
 
 /* Deleting ---------------------------------------------------------------- */
@@ -502,24 +499,33 @@ write_cell(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_
 	MemoryContextSwitchTo(context);
 }
 
-/* Writes a bucket: a row for each cell of the total, or one empty row where it has none. */
+/* Writes the one row of a bucket that has none of its own. */
+void
+rollup_write_open(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch)
+{
+	static const MetricCell empty = {.key = {"", 1}};
+
+	write_cell(writer, level, bucket, is_branch, &empty);
+}
+
+/* Writes a bucket: a row for each cell of the total, or one without events where there are too many. */
 void
 rollup_write(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch, const MetricTotal *total)
 {
-	static const MetricCell empty = {.key = {"", 1}};
-	List *cells = total != NULL ? metric_total_cells(total) : NIL;
-	ListCell *item;
+	MetricCellIterator iterator;
+	MetricCell cell;
 
-	if (cells == NIL)
-		write_cell(writer, level, bucket, is_branch, &empty);
-	foreach(item, cells)
+	if (total->is_over)
 	{
-		const MetricCell *cell = lfirst(item);
-
-		if (!cell->is_stored)
-			write_cell(writer, level, bucket, is_branch, cell);
+		rollup_write_open(writer, level, bucket, is_branch);
+		return;
 	}
-	list_free(cells);
+	metric_total_first_cell(total, &iterator);
+	while (metric_total_next_cell(&iterator, &cell))
+	{
+		if (!metric_total_is_stored(&iterator))
+			write_cell(writer, level, bucket, is_branch, &cell);
+	}
 }
 
 void

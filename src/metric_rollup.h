@@ -36,6 +36,7 @@ typedef struct RollupRow
 {
 	TimestampTz bucket;
 	bool is_branch;
+	bool is_open; /* the bucket has more than it has rows for: what it has is read below */
 	MetricCell cell;
 } RollupRow;
 
@@ -55,8 +56,9 @@ typedef struct RollupWriter RollupWriter;
 extern RollupWriter *rollup_writer_make(const Metric *metric, EventText alias);
 extern void rollup_write(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch,
 						 const MetricTotal *total);
+extern void rollup_write_open(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch);
 extern bool rollup_mark_stored(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket,
-							   bool is_branch, const MetricTotal *total);
+							   bool is_branch, MetricTotal *total);
 extern void rollup_write_flush(RollupWriter *writer);
 extern void rollup_write_end(RollupWriter *writer);
 extern void rollup_delete_node(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket);

@@ -17,6 +17,9 @@
  * On a Citus cluster statements share a snapshot only where the account's rows are.
  * Elsewhere one statement reads all from the events.
  *
+ * A bucket that is open, because it has too many groups or values for rows, is looked
+ * for one level below as well.
+ *
  * As of a past moment, a bucket holds if all its events are from until then, and
  * none of its seconds had an event that has been superseded since.  Those events
  * are added one by one, and their seconds treated as if they were marked.
@@ -30,6 +33,7 @@
 #include "distribution.h"
 #include "event_id.h"
 #include "executor/spi.h"
+#include "memory_budget.h"
 #include "metric_rollup.h"
 #include "miscadmin.h"
 #include "statement.h"
@@ -79,7 +83,8 @@ typedef struct ScanWork
 	bool is_one_snapshot;      /* all statements see the same */
 	Intervals raw;             /* to be read from the events */
 	bool *is_rolled_up;        /* of each alias */
-	bool reads_all;            /* aliases that are not rolled up are read all together */
+	int rolled_up_count;
+	bool reads_all; /* aliases that are not rolled up are read all together */
 
 	/* While a level is read. */
 	const Intervals *reading;
@@ -238,6 +243,7 @@ grow(void *items, int count, int *capacity, Size item_size)
 	if (items != NULL && count < *capacity)
 		return items;
 	*capacity = Max(16, 2 * *capacity);
+	memory_budget_grow(item_size * *capacity);
 	return items == NULL ? MemoryContextAllocHuge(CurrentMemoryContext, item_size * *capacity)
 						 : repalloc_huge(items, item_size * *capacity);
 }
@@ -276,9 +282,13 @@ add_raw(ScanWork *work, MetricInterval interval)
 static void
 interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *arguments)
 {
-	EventText *aliases = palloc(sizeof(EventText) * intervals->count);
-	Datum *values = palloc(sizeof(Datum) * intervals->count);
+	EventText *aliases;
+	Datum *values;
 
+	/* Both, and the three arrays that are made of them. */
+	memory_budget_require((Size) intervals->count * 2 * (sizeof(EventText) + 2 * sizeof(Datum)));
+	aliases = palloc_extended(sizeof(EventText) * intervals->count, MCXT_ALLOC_HUGE);
+	values = palloc_extended(sizeof(Datum) * intervals->count, MCXT_ALLOC_HUGE);
 	arguments[0] = UUIDPGetDatum(&work->scan->metric->account_id);
 	for (int i = 0; i < intervals->count; i++)
 		aliases[i] = work->scan->aliases[intervals->items[i].alias];
@@ -289,6 +299,8 @@ interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *argu
 	for (int i = 0; i < intervals->count; i++)
 		values[i] = TimestampTzGetDatum(intervals->items[i].end);
 	arguments[4] = statement_timestamp_array(values, intervals->count);
+	pfree(aliases);
+	pfree(values);
 }
 
 static Datum
@@ -434,20 +446,33 @@ skip_marks(const ScanWork *work, MarkPlace *place, TimestampTz moment)
 }
 
 static void
+take_common_mark(uint64 row, void *argument)
+{
+	ScanWork *work = argument;
+	bool isnull;
+
+	add_mark(&work->common_marks, 0, DatumGetTimestampTz(row_value(row, 1, &isnull)),
+			 DatumGetInt16(row_value(row, 2, &isnull)));
+}
+
+static void
 read_all_common_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 {
-	statement_execute(&read_common_marks,
-					  (Datum[]){UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work->scan->metric),
-								TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
-					  NULL);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		bool isnull;
+	statement_each_row(&read_common_marks,
+					   (Datum[]){UUIDPGetDatum(&work->scan->metric->account_id),
+								 event_type_argument(work->scan->metric),
+								 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
+					   take_common_mark, work);
+}
 
-		add_mark(&work->common_marks, 0, DatumGetTimestampTz(row_value(row, 1, &isnull)),
-				 DatumGetInt16(row_value(row, 2, &isnull)));
-	}
-	SPI_freetuptable(SPI_tuptable);
+static void
+take_mark(uint64 row, void *argument)
+{
+	ScanWork *work = argument;
+	bool isnull;
+
+	add_mark(&work->marks, row_place(row), DatumGetTimestampTz(row_value(row, 2, &isnull)),
+			 DatumGetInt16(row_value(row, 3, &isnull)));
 }
 
 static void
@@ -457,15 +482,7 @@ read_all_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 						 aliases_argument(work), TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)),
 						 TimestampTzGetDatum(end)};
 
-	statement_execute(&read_marks, arguments, NULL);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		bool isnull;
-
-		add_mark(&work->marks, row_place(row), DatumGetTimestampTz(row_value(row, 2, &isnull)),
-				 DatumGetInt16(row_value(row, 3, &isnull)));
-	}
-	SPI_freetuptable(SPI_tuptable);
+	statement_each_row(&read_marks, arguments, take_mark, work);
 }
 
 /* As of a past moment -------------------------------------------------------- */
@@ -544,8 +561,10 @@ static void
 add_superseded(ScanWork *work, TimestampTz start, TimestampTz end)
 {
 	const MetricScan *scan = work->scan;
-	SupersededWork superseded = {work, palloc(sizeof(AliasPlace) * Max(scan->alias_count, 1))};
+	SupersededWork superseded = {work, NULL};
 
+	memory_budget_require(sizeof(AliasPlace) * scan->alias_count);
+	superseded.places = palloc_extended(sizeof(AliasPlace) * Max(scan->alias_count, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < scan->alias_count; i++)
 		superseded.places[i] = (AliasPlace){scan->aliases[i], i};
 	qsort(superseded.places, scan->alias_count, sizeof(AliasPlace), compare_alias_places);
@@ -580,12 +599,20 @@ descend(ScanWork *work, MetricInterval interval, RollupNode node)
 	}
 }
 
+static void
+take_root(uint64 row, void *argument)
+{
+	ScanWork *work = argument;
+
+	work->is_rolled_up[row_place(row)] = true;
+	work->rolled_up_count++;
+}
+
 /* Which aliases are rolled up: the others are read from the events. */
 static Intervals
 find_rolled_up(ScanWork *work)
 {
 	const MetricScan *scan = work->scan;
-	int rolled_up_count = 0;
 	Intervals open = {0};
 
 	work->is_rolled_up = palloc0(sizeof(bool) * Max(scan->alias_count, 1));
@@ -596,16 +623,13 @@ find_rolled_up(ScanWork *work)
 		return open;
 	}
 
-	statement_execute(&find_roots,
-					  (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
-								aliases_argument(work)},
-					  NULL);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		work->is_rolled_up[row_place(row)] = true;
-	rolled_up_count = (int) SPI_processed;
-	SPI_freetuptable(SPI_tuptable);
+	statement_each_row(&find_roots,
+					   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
+								 aliases_argument(work)},
+					   take_root, work);
 
-	work->reads_all = scan->is_all && scan->alias_count - rolled_up_count > Max(rolled_up_count, FEW_ALIASES);
+	work->reads_all =
+		scan->is_all && scan->alias_count - work->rolled_up_count > Max(work->rolled_up_count, FEW_ALIASES);
 	for (int i = 0; i < scan->interval_count; i++)
 	{
 		if (work->is_rolled_up[scan->intervals[i].alias])
@@ -633,6 +657,8 @@ cut(const ScanWork *work, BucketLevel level, const MetricInterval *interval, Int
 		TimestampTz mark_start;
 		TimestampTz mark_end;
 
+		CHECK_FOR_INTERRUPTS();
+
 		/* The next bucket that is cut off by the interval, or marked. */
 		if (next_mark(work, &place, interval->end, &mark_start, &mark_end))
 			other = Min(other, bucket_start(mark_start, level));
@@ -657,23 +683,29 @@ cut(const ScanWork *work, BucketLevel level, const MetricInterval *interval, Int
 	}
 }
 
+/* The whole bucket is read below. */
+static void
+descend_row(ScanWork *work, const MetricInterval *interval, const RollupRow *row)
+{
+	descend(work, part(interval, row->bucket, bucket_end(row->bucket, work->level)),
+			row->is_branch ? ROLLUP_BRANCH : ROLLUP_LEAF);
+}
+
 /* All rows of a bucket are there: they are added, if they hold. */
 static void
 end_node(ScanWork *work)
 {
 	const MetricInterval *interval;
 	bool holds = true;
-	bool is_newer = work->scan->as_of != NULL;
+	bool is_newer = true;
 
 	if (work->node_count == 0)
 		return;
 	interval = &work->reading->items[work->node_place];
-	for (int i = 0; work->scan->as_of != NULL && i < work->node_count; i++)
+	for (int i = 0; i < work->node_count; i++)
 	{
 		const MetricCell *cell = &work->node[i].cell;
 
-		if (cell->event_count + cell->skipped_count == 0)
-			continue;
 		holds = holds && event_id_compare(&cell->newest_id, work->scan->as_of) < 0;
 		is_newer = is_newer && event_id_compare(&cell->oldest_id, work->scan->as_of) >= 0;
 	}
@@ -687,8 +719,7 @@ end_node(ScanWork *work)
 			metric_total_add_cell(interval->total, &work->node[i].cell);
 	}
 	else
-		descend(work, part(interval, work->node[0].bucket, bucket_end(work->node[0].bucket, work->level)),
-				work->node[0].is_branch ? ROLLUP_BRANCH : ROLLUP_LEAF);
+		descend_row(work, interval, &work->node[0]);
 	work->node_count = 0;
 	MemoryContextReset(work->row_context);
 }
@@ -709,13 +740,17 @@ take_bucket(uint64 row, void *argument)
 	rollup_row_read(row, 2, &rollup);
 	MemoryContextSwitchTo(context);
 
+	if (rollup.is_open)
+		descend_row(work, &work->reading->items[place], &rollup);
 	/* As of now every bucket holds: there may be many rows, with long groups, and none has to wait for the others. */
-	if (work->scan->as_of == NULL)
-	{
+	else if (work->scan->as_of == NULL)
 		metric_total_add_cell(work->reading->items[place].total, &rollup.cell);
+	if (rollup.is_open || work->scan->as_of == NULL)
+	{
 		MemoryContextReset(work->row_context);
 		return;
 	}
+	memory_budget_grow(sizeof(RollupRow) + rollup.cell.key.length + rollup.cell.group_value.length);
 	if (work->node_count == work->node_capacity)
 	{
 		work->node_capacity *= 2;
@@ -723,6 +758,25 @@ take_bucket(uint64 row, void *argument)
 	}
 	work->node_place = place;
 	work->node[work->node_count++] = rollup;
+}
+
+typedef struct FoundWork
+{
+	ScanWork *work;
+	const Intervals *buckets; /* as they are asked for: the parts of buckets */
+} FoundWork;
+
+static void
+take_found(uint64 row, void *argument)
+{
+	FoundWork *found = argument;
+	bool isnull;
+	bool is_branch = DatumGetBool(row_value(row, 2, &isnull));
+
+	descend(found->work, found->buckets->items[row_place(row)],
+			isnull      ? ROLLUP_ABSENT
+			: is_branch ? ROLLUP_BRANCH
+						: ROLLUP_LEAF);
 }
 
 /* Looks the intervals up on a level; returns what is to be looked up below. */
@@ -760,18 +814,7 @@ scan_level(ScanWork *work, BucketLevel level, const Intervals *open)
 			add_interval(&buckets, bucket);
 		}
 		interval_arguments(work, &buckets, arguments);
-		statement_execute(&find_buckets, arguments, NULL);
-		for (uint64 row = 0; row < SPI_processed; row++)
-		{
-			bool isnull;
-			bool is_branch = DatumGetBool(row_value(row, 2, &isnull));
-
-			descend(work, others.items[row_place(row)],
-					isnull      ? ROLLUP_ABSENT
-					: is_branch ? ROLLUP_BRANCH
-								: ROLLUP_LEAF);
-		}
-		SPI_freetuptable(SPI_tuptable);
+		statement_each_row(&find_buckets, arguments, take_found, &(FoundWork){work, &others});
 	}
 	return work->next;
 }
@@ -911,10 +954,28 @@ take_divided(uint64 row, void *argument)
 	bool isnull;
 	text *alias = DatumGetTextPCopy(row_value(row, 1, &isnull));
 
+	memory_budget_grow(VARSIZE(alias));
 	divided->items = grow(divided->items, divided->count, &divided->capacity, sizeof(DividedMark));
 	divided->items[divided->count++] =
 		(DividedMark){{VARDATA(alias), VARSIZE(alias) - VARHDRSZ}, DatumGetTimestampTz(row_value(row, 2, &isnull))};
 	MemoryContextSwitchTo(context);
+}
+
+typedef struct Minutes
+{
+	Datum *items;
+	int count;
+	int capacity;
+} Minutes;
+
+static void
+take_minute(uint64 row, void *argument)
+{
+	Minutes *minutes = argument;
+	bool isnull;
+
+	minutes->items = grow(minutes->items, minutes->count, &minutes->capacity, sizeof(Datum));
+	minutes->items[minutes->count++] = row_value(row, 1, &isnull);
 }
 
 /*
@@ -930,26 +991,17 @@ divide_common_marks(const Metric *metric, TimestampTz start, TimestampTz end, Di
 {
 	Datum account = UUIDPGetDatum(&metric->account_id);
 	Datum type = event_type_argument(metric);
-	Datum *minutes;
-	int count;
+	Minutes minutes = {0};
 	int nest_level = statement_use_any_index();
 
 	divided->is_known = true;
-	statement_execute(&read_common_minutes,
-					  (Datum[]){account, type, TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)),
-								TimestampTzGetDatum(end)},
-					  NULL);
-	count = (int) SPI_processed;
-	minutes = palloc_extended(sizeof(Datum) * Max(count, 1), MCXT_ALLOC_HUGE);
-	for (int row = 0; row < count; row++)
-	{
-		bool isnull;
-
-		minutes[row] = row_value(row, 1, &isnull);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	if (count > 0)
-		statement_each_row(&read_divided_marks, (Datum[]){account, type, statement_timestamp_array(minutes, count)},
+	statement_each_row(&read_common_minutes,
+					   (Datum[]){account, type, TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)),
+								 TimestampTzGetDatum(end)},
+					   take_minute, &minutes);
+	if (minutes.count > 0)
+		statement_each_row(&read_divided_marks,
+						   (Datum[]){account, type, statement_timestamp_array(minutes.items, minutes.count)},
 						   take_divided, divided);
 	statement_use_indexes_end(nest_level);
 }
@@ -1097,6 +1149,7 @@ take_alias(uint64 row, void *argument)
 	bool isnull;
 	text *alias = DatumGetTextPCopy(row_value(row, 1, &isnull));
 
+	memory_budget_grow(VARSIZE(alias));
 	add_alias(list, (EventText){VARDATA(alias), VARSIZE(alias) - VARHDRSZ});
 	MemoryContextSwitchTo(context);
 }

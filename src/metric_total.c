@@ -4,62 +4,305 @@
  *
  * A total is the same in whatever order its events come, and from whatever parts
  * it is added up: single events, rows of rollups, other totals.  That is what
- * makes rollups exact.  It has a cell for each group and, of a UNIQUE metric, for
- * each value.
+ * makes rollups exact.
+ *
+ * It has a cell for each group; a metric that is not grouped has one group, and no
+ * table of them.  Of a UNIQUE metric there is also a cell for each value: for an
+ * answer only its key, since it is just counted, and for the rows of rollups what
+ * such a row has.  Clients determine how many cells there are and how long their
+ * numbers, so all of it is bounded:
+ *
+ *	answers		usage_events.max_groups, usage_events.max_sum_digits, and the memory of a
+ *				call; what is over is refused
+ *	rollups		usage_events.max_rollup_rows, since all rows of a bucket are read for one
+ *				late event, and bytes; what is over is not rolled up, and read from shorter
+ *				buckets or from the events
  */
 #include "postgres.h"
 
 #include "metric_total.h"
+
+#include <limits.h>
 
 #include "common/cryptohash.h"
 #include "common/hashfn.h"
 #include "common/sha2.h"
 #include "event_id.h"
 #include "fmgr.h"
+#include "json_read.h"
+#include "memory_budget.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 /* Longer texts have a digest as their key: an index takes no key of any length. */
 #define MAX_KEY_TEXT 200
 
-#define SH_PREFIX metric_cells
-#define SH_ELEMENT_TYPE MetricCell
-#define SH_KEY_TYPE EventText
-#define SH_KEY key
-#define SH_HASH_KEY(table, key) hash_bytes((const unsigned char *) (key).data, (key).length)
-#define SH_EQUAL(table, a, b) ((a).length == (b).length && memcmp((a).data, (b).data, (a).length) == 0)
+/* Both keys, each with its kind, and the zero between. */
+#define MAX_KEY (2 * (1 + MAX_KEY_TEXT) + 1)
+
+/* A bucket of more bytes has no rows: a refresh holds a total of each level at the same time. */
+#define MAX_ROW_BYTES ((Size) 24 * 1024 * 1024)
+
+static int max_groups = 100000;
+static int max_sum_digits = 20000;
+static int max_rollup_rows = 50000;
+
+/* Cells ------------------------------------------------------------------- */
+
+typedef enum CellKind
+{
+	CELL_GROUP,
+	CELL_VALUE, /* of a total for rows */
+	CELL_KEY    /* a value of a total for an answer */
+} CellKind;
+
+/* What all kinds begin with; their keys follow at their ends. */
+struct KeptCell
+{
+	int key_length;
+	int group_key_length;
+	uint8 kind;
+	bool is_stored; /* the bucket's row is like this */
+};
+
+typedef struct KeptGroup
+{
+	KeptCell cell;
+	int64 event_count;
+	int64 skipped_count;
+	int64 value_count; /* different ones, of a UNIQUE metric's answer */
+	EventText group_value;
+	Numeric value;
+	TimestampTz latest_timestamp;
+	pg_uuid_t latest_id;
+	pg_uuid_t min_id;
+	pg_uuid_t max_id;
+	pg_uuid_t oldest_id;
+	pg_uuid_t newest_id;
+} KeptGroup;
+
+/* All of its events count: the first is also the oldest. */
+typedef struct KeptValue
+{
+	KeptCell cell;
+	int64 event_count;
+	pg_uuid_t min_id;
+	pg_uuid_t max_id;
+} KeptValue;
+
+static const Size kept_sizes[] = {
+	[CELL_GROUP] = sizeof(KeptGroup),
+	[CELL_VALUE] = sizeof(KeptValue),
+	[CELL_KEY] = sizeof(KeptCell),
+};
+
+static inline const char *
+kept_key(const KeptCell *cell)
+{
+	return (const char *) cell + kept_sizes[cell->kind];
+}
+
+/* A cell that is looked for: only its key. */
+typedef struct Probe
+{
+	KeptCell cell;
+	char key[MAX_KEY];
+} Probe;
+
+typedef struct CellEntry
+{
+	KeptCell *cell;
+	uint32 hash;
+	char status;
+} CellEntry;
+
+#define SH_PREFIX kept_cells
+#define SH_ELEMENT_TYPE CellEntry
+#define SH_KEY_TYPE KeptCell *
+#define SH_KEY cell
+#define SH_HASH_KEY(table, key) hash_bytes((const unsigned char *) kept_key(key), (key)->key_length)
+#define SH_EQUAL(table, a, b) \
+	((a)->key_length == (b)->key_length && memcmp(kept_key(a), kept_key(b), (a)->key_length) == 0)
 #define SH_STORE_HASH
-#define SH_GET_HASH(table, cell) (cell)->hash
+#define SH_GET_HASH(table, entry) (entry)->hash
 #define SH_SCOPE static inline
 #define SH_DECLARE
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* Most totals have one: of a customer, of a step, of a group. */
+/* Most totals have few: of a customer, of a step. */
 #define INITIAL_CELLS 1
 
 void
-metric_total_init(MetricTotal *total, const Metric *metric, MemoryContext context)
+metric_total_settings_init(void)
 {
-	total->metric = metric;
-	total->context = context;
-	total->cells = NULL;
-	total->long_groups = NULL;
+	DefineCustomIntVariable("usage_events.max_groups", "How many groups an answer of a GROUPED metric may have.",
+							"An answer that would have more is refused.", &max_groups, 100000, 1, INT_MAX, PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("usage_events.max_sum_digits",
+							"How many digits a sum or an average may have, before and after the point.",
+							"An answer that would have more is refused.", &max_sum_digits, 20000, 20, 150000, PGC_SUSET,
+							0, NULL, NULL, NULL);
 }
 
-/* Empties it; what it held is the context's to free. */
-void
-metric_total_reset(MetricTotal *total)
+int
+metric_total_max_rows(void)
 {
+	return max_rollup_rows;
+}
+
+/* A total for an answer. */
+void
+metric_total_init(MetricTotal *total, const Metric *metric, MemoryContext context)
+{
+	*total = (MetricTotal){.metric = metric, .context = context};
+}
+
+/* A total for the rows of rollups. */
+void
+metric_total_init_for_rows(MetricTotal *total, const Metric *metric, MemoryContext context)
+{
+	*total = (MetricTotal){.metric = metric, .context = context, .is_for_rows = true};
+}
+
+/* Memory ------------------------------------------------------------------ */
+
+/* Cells are small, and many: they lie side by side in blocks, of which each is twice as large as the one before. */
+struct MemoryBlock
+{
+	MemoryBlock *next;
+	Size size;
+	Size used;
+};
+
+#define FIRST_BLOCK ((Size) 256)
+#define LARGEST_BLOCK ((Size) 256 * 1024)
+
+static void
+add_block(MetricTotal *total, Size needed)
+{
+	Size size = total->blocks == NULL ? FIRST_BLOCK : Min(2 * total->blocks->size, LARGEST_BLOCK);
+	MemoryBlock *block;
+
+	size = Max(size, MAXALIGN(sizeof(MemoryBlock)) + needed);
+	memory_budget_grow(size);
+	block = MemoryContextAlloc(total->context, size);
+	*block = (MemoryBlock){total->blocks, size, MAXALIGN(sizeof(MemoryBlock))};
+	total->blocks = block;
+	total->size += size;
+}
+
+static void *
+allocate(MetricTotal *total, Size size)
+{
+	void *result;
+
+	size = MAXALIGN(size);
+	if (total->blocks == NULL || total->blocks->size - total->blocks->used < size)
+		add_block(total, size);
+	result = (char *) total->blocks + total->blocks->used;
+	total->blocks->used += size;
+	return result;
+}
+
+static EventText
+keep_text(MetricTotal *total, EventText text)
+{
+	char *copy;
+
+	if (text.data == NULL)
+		return text;
+	copy = allocate(total, Max(text.length, 1));
+	memcpy(copy, text.data, text.length);
+	return (EventText){copy, text.length};
+}
+
+static void
+forget_value(KeptCell *cell)
+{
+	if (cell->kind == CELL_GROUP && ((KeptGroup *) cell)->value != NULL)
+		pfree(((KeptGroup *) cell)->value);
+}
+
+/* The next cell from that place on, in no order; the group of all comes first. */
+static KeptCell *
+next_kept(const MetricTotal *total, uint64 *place)
+{
+	if (*place == 0)
+	{
+		(*place)++;
+		if (total->only != NULL)
+			return total->only;
+	}
+	while (total->cells != NULL && *place <= total->cells->size)
+	{
+		const CellEntry *entry = &total->cells->data[(*place)++ - 1];
+
+		if (entry->status == kept_cells_SH_IN_USE)
+			return entry->cell;
+	}
+	return NULL;
+}
+
+/* Frees all cells. */
+static void
+forget_cells(MetricTotal *total)
+{
+	uint64 place = 0;
+	KeptCell *cell;
+
+	while ((cell = next_kept(total, &place)) != NULL)
+		forget_value(cell);
+	if (total->cells != NULL)
+		kept_cells_destroy(total->cells);
 	total->cells = NULL;
-	total->long_groups = NULL;
+	total->only = NULL;
+	while (total->blocks != NULL)
+	{
+		MemoryBlock *block = total->blocks;
+
+		total->blocks = block->next;
+		pfree(block);
+	}
+	total->size = 0;
+}
+
+/* From now on it only counts events. */
+void
+metric_total_set_over(MetricTotal *total)
+{
+	Assert(total->is_for_rows);
+	if (total->is_over)
+		return;
+	total->is_over = true;
+	forget_cells(total);
+}
+
+/* Refuses an answer, and leaves a rollup without rows. */
+static void
+check_size(MetricTotal *total)
+{
+	if (total->is_for_rows)
+	{
+		if (metric_total_cell_count(total) > max_rollup_rows || total->size > MAX_ROW_BYTES)
+			metric_total_set_over(total);
+	}
+	else if (total->group_count > max_groups)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("usage metric has too many groups for one answer"),
+				 errdetail("An answer may have %d groups (usage_events.max_groups).", max_groups),
+				 errhint("Ask for a shorter period or fewer customers at a time, let the metric group by another "
+						 "property, or have usage_events.max_groups raised.")));
 }
 
 /* Keys -------------------------------------------------------------------- */
 
 static void
-append_digest(StringInfo key, EventText text)
+append_digest(Probe *probe, EventText text)
 {
+	static const char digits[] = "0123456789abcdef";
 	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
 	uint8 digest[PG_SHA256_DIGEST_LENGTH];
 
@@ -69,88 +312,144 @@ append_digest(StringInfo key, EventText text)
 		elog(ERROR, "could not compute a SHA-256");
 	pg_cryptohash_free(context);
 	for (size_t i = 0; i < sizeof(digest); i++)
-		appendStringInfo(key, "%02x", digest[i]);
+	{
+		probe->key[probe->cell.key_length++] = digits[digest[i] >> 4];
+		probe->key[probe->cell.key_length++] = digits[digest[i] & 0xf];
+	}
 }
 
 /* The kind of key comes first, so that no text can look like another kind's. */
 static void
-append_key(StringInfo key, EventText text)
+append_key(Probe *probe, EventText text)
 {
 	if (text.data == NULL)
-		appendStringInfoChar(key, 'n');
+		probe->key[probe->cell.key_length++] = 'n';
 	else if (text.length > MAX_KEY_TEXT)
 	{
-		appendStringInfoChar(key, 'h');
-		append_digest(key, text);
+		probe->key[probe->cell.key_length++] = 'h';
+		append_digest(probe, text);
 	}
 	else
 	{
-		appendStringInfoChar(key, 'v');
-		appendBinaryStringInfo(key, text.data, text.length);
+		probe->key[probe->cell.key_length++] = 'v';
+		memcpy(probe->key + probe->cell.key_length, text.data, text.length);
+		probe->cell.key_length += text.length;
 	}
 }
 
-/* Cells ------------------------------------------------------------------- */
-
-static EventText
-copy_text(EventText text)
+/* The key of an event's cell. */
+static void
+make_key(const Metric *metric, MetricVerdict verdict, const MetricValue *value, Probe *probe)
 {
-	char *copy;
-
-	if (text.data == NULL)
-		return text;
-	copy = palloc(Max(text.length, 1));
-	memcpy(copy, text.data, text.length);
-	return (EventText){copy, text.length};
+	probe->cell = (KeptCell){.kind = CELL_KEY};
+	if (metric->is_grouped)
+		append_key(probe, value->group);
+	probe->cell.group_key_length = probe->cell.key_length;
+	probe->key[probe->cell.key_length++] = '\0';
+	if (metric->aggregation == METRIC_UNIQUE && verdict == METRIC_COUNTS)
+		append_key(probe, value->unique);
 }
 
-/*
- * The value of a group, in the total's memory.  A UNIQUE metric has a cell for each
- * value in a group: those of a group with a long name share it.
- */
-static EventText
-keep_group_value(MetricTotal *total, EventText group_key, EventText value)
+static bool
+has_value_key(const MetricCell *cell)
 {
-	MetricCell *group;
-	bool found;
-
-	if (value.length <= MAX_KEY_TEXT || total->metric->aggregation != METRIC_UNIQUE)
-		return copy_text(value);
-	if (total->long_groups == NULL)
-		total->long_groups = metric_cells_create(total->context, INITIAL_CELLS, NULL);
-	group = metric_cells_insert(total->long_groups, group_key, &found);
-	if (!found)
-	{
-		group->key = copy_text(group_key);
-		group->group_value = copy_text(value);
-	}
-	return group->group_value;
+	return cell->key.length > cell->group_key_length + 1;
 }
 
-/* The cell of the key; a new one is empty. */
-static MetricCell *
-find_cell(MetricTotal *total, EventText key, int group_key_length, EventText group_value)
+/* Tables of cells ----------------------------------------------------------- */
+
+/* Makes a cell to be looked for of a part of a key: of any length, if somebody has written rows by hand. */
+static KeptCell *
+make_probe(const char *key, int length, int group_key_length, Probe *room)
 {
-	MetricCell *cell;
+	Probe *probe = room;
+
+	if (length > MAX_KEY)
+		probe = palloc(sizeof(KeptCell) + length);
+	probe->cell = (KeptCell){length, group_key_length, CELL_KEY, false};
+	memcpy((char *) probe + sizeof(KeptCell), key, length);
+	return &probe->cell;
+}
+
+/* A new cell of that kind and key, empty. */
+static KeptCell *
+keep_cell(MetricTotal *total, CellKind kind, const KeptCell *probe)
+{
+	KeptCell *cell = allocate(total, kept_sizes[kind] + probe->key_length);
+
+	memset(cell, 0, kept_sizes[kind]);
+	*cell = *probe;
+	cell->kind = kind;
+	memcpy((char *) cell + kept_sizes[kind], kept_key(probe), probe->key_length);
+	return cell;
+}
+
+static Size
+table_size(const MetricTotal *total)
+{
+	return total->cells == NULL ? 0 : sizeof(CellEntry) * total->cells->size;
+}
+
+/* The cell of the key; a new one is empty, and of that kind. */
+static KeptCell *
+find_or_keep(MetricTotal *total, CellKind kind, KeptCell *probe, bool *is_new)
+{
+	Size size_before = table_size(total);
+	CellEntry *entry;
 	bool found;
 
 	if (total->cells == NULL)
-		total->cells = metric_cells_create(total->context, INITIAL_CELLS, NULL);
-	cell = metric_cells_insert(total->cells, key, &found);
+		total->cells = kept_cells_create(total->context, INITIAL_CELLS, NULL);
+	else if (total->cells->members >= total->cells->grow_threshold)
+		memory_budget_require(2 * size_before);
+	entry = kept_cells_insert(total->cells, probe, &found);
+	total->size += table_size(total) - size_before;
 	if (!found)
-	{
-		MemoryContext context = MemoryContextSwitchTo(total->context);
-
-		cell->key = copy_text(key);
-		cell->group_key_length = group_key_length;
-		cell->group_value = keep_group_value(total, (EventText){key.data, group_key_length}, group_value);
-		cell->event_count = cell->skipped_count = 0;
-		cell->value = NULL;
-		cell->is_stored = false;
-		MemoryContextSwitchTo(context);
-	}
-	return cell;
+		entry->cell = keep_cell(total, kind, probe);
+	*is_new = !found;
+	return entry->cell;
 }
+
+static KeptGroup *
+find_group(const MetricTotal *total, const MetricCell *cell)
+{
+	Probe room;
+	CellEntry *entry;
+
+	if (!total->metric->is_grouped)
+		return (KeptGroup *) total->only;
+	if (total->cells == NULL)
+		return NULL;
+	entry = kept_cells_lookup(total->cells,
+							  make_probe(cell->key.data, cell->group_key_length + 1, cell->group_key_length, &room));
+	return entry == NULL ? NULL : (KeptGroup *) entry->cell;
+}
+
+/* The group of the cell, a new one where there is none. */
+static KeptGroup *
+keep_group(MetricTotal *total, const MetricCell *cell)
+{
+	Probe room;
+	KeptCell *probe = make_probe(cell->key.data, cell->group_key_length + 1, cell->group_key_length, &room);
+	KeptCell *kept;
+	bool is_new;
+
+	if (!total->metric->is_grouped)
+	{
+		if (total->only == NULL)
+			total->only = keep_cell(total, CELL_GROUP, probe);
+		return (KeptGroup *) total->only;
+	}
+	kept = find_or_keep(total, CELL_GROUP, probe, &is_new);
+	if (is_new)
+	{
+		total->group_count++;
+		((KeptGroup *) kept)->group_value = keep_text(total, cell->group_value);
+	}
+	return (KeptGroup *) kept;
+}
+
+/* Values ------------------------------------------------------------------ */
 
 static Numeric
 add_numbers(Numeric a, Numeric b)
@@ -173,87 +472,148 @@ compare_extremes(Numeric a, Numeric b)
 	return result != 0 ? result : scale_of(a) - scale_of(b);
 }
 
-static Numeric
-copy_number(Numeric number)
+static void
+set_value(MetricTotal *total, KeptGroup *group, Numeric value)
 {
-	Numeric copy = palloc(VARSIZE_ANY((Pointer) number));
+	Size size = VARSIZE_ANY((Pointer) value);
+	Numeric copy;
 
-	memcpy(copy, number, VARSIZE_ANY((Pointer) number));
-	return copy;
+	memory_budget_grow(size);
+	copy = MemoryContextAlloc(total->context, size);
+	memcpy(copy, value, size);
+	total->size += size;
+	if (group->value != NULL)
+	{
+		total->size -= VARSIZE_ANY((Pointer) group->value);
+		pfree(group->value);
+	}
+	group->value = copy;
 }
 
-static void
-set_value(MetricTotal *total, MetricCell *cell, Numeric value, bool is_ours)
+/* Whether a sum has more digits than it may. */
+static bool
+is_too_long(Numeric sum)
 {
-	MemoryContext context = MemoryContextSwitchTo(total->context);
+	int scale = scale_of(sum);
 
-	if (!is_ours)
-		value = copy_number(value);
-	if (cell->value != NULL)
-		pfree(cell->value);
-	cell->value = value;
-	MemoryContextSwitchTo(context);
+	return scale > max_sum_digits || json_number_has_digits(sum, max_sum_digits - scale + 1);
+}
+
+/* Long sums take time and memory in each step, however short their numbers are to send: 1e60000 and 1. */
+static void
+set_sum(MetricTotal *total, KeptGroup *group, Numeric sum)
+{
+	if (!is_too_long(sum))
+		set_value(total, group, sum);
+	else if (total->is_for_rows)
+		metric_total_set_over(total);
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("sum of the usage metric has too many digits"),
+				 errdetail("It may have %d digits (usage_events.max_sum_digits).", max_sum_digits),
+				 errhint("Correct the events that have such numbers, or have usage_events.max_sum_digits raised.")));
 }
 
 /* Takes a value in: one event's, or that of a cell. */
 static void
-combine_value(MetricTotal *total, MetricCell *cell, Numeric value, TimestampTz timestamp, const pg_uuid_t *id)
+combine_value(MetricTotal *total, KeptGroup *group, const MetricCell *other)
 {
-	MemoryContext context;
+	Numeric value = other->value;
 	Numeric sum;
 
 	switch (total->metric->aggregation)
 	{
 		case METRIC_SUM:
 		case METRIC_AVERAGE:
-			if (cell->value == NULL)
-				break;
-			context = MemoryContextSwitchTo(total->context);
-			sum = add_numbers(cell->value, value);
-			MemoryContextSwitchTo(context);
-			set_value(total, cell, sum, true);
+			sum = group->value == NULL ? value : add_numbers(group->value, value);
+			set_sum(total, group, sum);
+			if (sum != value)
+				pfree(sum);
 			return;
 		case METRIC_MAX:
-			if (cell->value != NULL && compare_extremes(cell->value, value) >= 0)
+			if (group->value != NULL && compare_extremes(group->value, value) >= 0)
 				return;
 			break;
 		case METRIC_MIN:
-			if (cell->value != NULL && compare_extremes(value, cell->value) >= 0)
+			if (group->value != NULL && compare_extremes(value, group->value) >= 0)
 				return;
 			break;
 		case METRIC_LATEST:
-			if (cell->value != NULL &&
-				(cell->latest_timestamp > timestamp ||
-				 (cell->latest_timestamp == timestamp && event_id_compare(&cell->latest_id, id) >= 0)))
+			if (group->value != NULL && (group->latest_timestamp > other->latest_timestamp ||
+										 (group->latest_timestamp == other->latest_timestamp &&
+										  event_id_compare(&group->latest_id, &other->latest_id) >= 0)))
 				return;
-			cell->latest_timestamp = timestamp;
-			cell->latest_id = *id;
+			group->latest_timestamp = other->latest_timestamp;
+			group->latest_id = other->latest_id;
 			break;
 		default:
 			return;
 	}
-	set_value(total, cell, value, false);
+	set_value(total, group, value);
 }
 
-/* Before they are counted. */
+/* Widens from min to max by others; is_first: there is nothing yet. */
 static void
-take_age(MetricCell *cell, const pg_uuid_t *oldest_id, const pg_uuid_t *newest_id)
+take_ids(bool is_first, pg_uuid_t *min_id, pg_uuid_t *max_id, const pg_uuid_t *other_min, const pg_uuid_t *other_max)
 {
-	bool is_first = cell->event_count + cell->skipped_count == 0;
-
-	if (is_first || event_id_compare(oldest_id, &cell->oldest_id) < 0)
-		cell->oldest_id = *oldest_id;
-	if (is_first || event_id_compare(newest_id, &cell->newest_id) > 0)
-		cell->newest_id = *newest_id;
+	if (is_first || event_id_compare(other_min, min_id) < 0)
+		*min_id = *other_min;
+	if (is_first || event_id_compare(other_max, max_id) > 0)
+		*max_id = *other_max;
 }
 
 static void
-take_ids(MetricCell *cell, const pg_uuid_t *min_id, const pg_uuid_t *max_id)
+combine(MetricTotal *total, KeptGroup *group, const MetricCell *other)
 {
-	if (cell->event_count == 0 || event_id_compare(min_id, &cell->min_id) < 0)
-		cell->min_id = *min_id;
-	if (cell->event_count == 0 || event_id_compare(max_id, &cell->max_id) > 0)
-		cell->max_id = *max_id;
+	take_ids(group->event_count + group->skipped_count == 0, &group->oldest_id, &group->newest_id, &other->oldest_id,
+			 &other->newest_id);
+	if (other->event_count > 0)
+		take_ids(group->event_count == 0, &group->min_id, &group->max_id, &other->min_id, &other->max_id);
+	group->event_count += other->event_count;
+	group->skipped_count += other->skipped_count;
+	if (other->value != NULL)
+		combine_value(total, group, other);
+}
+
+/* Adding up ----------------------------------------------------------------- */
+
+/* A value of a UNIQUE metric, and what it has. */
+static void
+add_value(MetricTotal *total, KeptGroup *group, const MetricCell *cell)
+{
+	Probe room;
+	KeptCell *probe = make_probe(cell->key.data, cell->key.length, cell->group_key_length, &room);
+	KeptValue *value;
+	bool is_new;
+
+	if (!total->is_for_rows)
+	{
+		(void) find_or_keep(total, CELL_KEY, probe, &is_new);
+		group->value_count += is_new;
+		combine(total, group, cell);
+		return;
+	}
+	value = (KeptValue *) find_or_keep(total, CELL_VALUE, probe, &is_new);
+	take_ids(is_new, &value->min_id, &value->max_id, &cell->min_id, &cell->max_id);
+	value->event_count += cell->event_count;
+}
+
+/* Adds a cell: an event's, another total's, or a rollup's; an empty one leaves no trace. */
+void
+metric_total_add_cell(MetricTotal *total, const MetricCell *cell)
+{
+	KeptGroup *group;
+
+	CHECK_FOR_INTERRUPTS();
+	total->event_count += cell->event_count + cell->skipped_count;
+	if (total->is_over || (cell->event_count == 0 && cell->skipped_count == 0))
+		return;
+	group = keep_group(total, cell);
+	if (has_value_key(cell))
+		add_value(total, group, cell);
+	else
+		combine(total, group, cell);
+	check_size(total);
 }
 
 /* Adds an event of the metric's type, if it counts or is skipped. */
@@ -262,175 +622,232 @@ metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const p
 					   Jsonb *properties)
 {
 	MetricValue value;
-	MetricVerdict verdict = metric_value_read(matcher, properties, false, &value);
-	MetricCell *cell;
-	StringInfoData key;
-	int group_key_length;
-	char key_buffer[2] = {0};
+	MetricVerdict verdict;
+	Probe probe;
 
+	if (total->is_over)
+	{
+		total->event_count++;
+		return;
+	}
+	verdict = metric_value_read(matcher, properties, false, &value);
 	if (verdict == METRIC_FILTERS)
 		return;
-
-	if (!total->metric->is_grouped && total->metric->aggregation != METRIC_UNIQUE)
-		cell = find_cell(total, (EventText){key_buffer, 1}, 0, (EventText){NULL, 0});
-	else
-	{
-		initStringInfo(&key);
-		if (total->metric->is_grouped)
-			append_key(&key, value.group);
-		group_key_length = key.len;
-		appendStringInfoChar(&key, '\0');
-		if (total->metric->aggregation == METRIC_UNIQUE && verdict == METRIC_COUNTS)
-			append_key(&key, value.unique);
-		cell = find_cell(total, (EventText){key.data, key.len}, group_key_length, value.group);
-		pfree(key.data);
-	}
-
-	take_age(cell, id, id);
-	if (verdict == METRIC_SKIPS)
-	{
-		cell->skipped_count++;
-		return;
-	}
-	take_ids(cell, id, id);
-	cell->event_count++;
-	if (value.number != NULL)
-		combine_value(total, cell, value.number, timestamp, id);
+	make_key(total->metric, verdict, &value, &probe);
+	metric_total_add_cell(total, &(MetricCell){
+									 .key = {probe.key, probe.cell.key_length},
+									 .group_key_length = probe.cell.group_key_length,
+									 .group_value = value.group,
+									 .event_count = verdict == METRIC_COUNTS,
+									 .skipped_count = verdict == METRIC_SKIPS,
+									 .value = verdict == METRIC_COUNTS ? value.number : NULL,
+									 .latest_timestamp = timestamp,
+									 .latest_id = *id,
+									 .min_id = *id,
+									 .max_id = *id,
+									 .oldest_id = *id,
+									 .newest_id = *id,
+								 });
 }
 
-/* Adds a cell of another total, perhaps from a rollup; an empty one leaves no trace. */
-void
-metric_total_add_cell(MetricTotal *total, const MetricCell *other)
-{
-	MetricCell *cell;
-
-	if (other->event_count == 0 && other->skipped_count == 0)
-		return;
-	cell = find_cell(total, other->key, other->group_key_length, other->group_value);
-	take_age(cell, &other->oldest_id, &other->newest_id);
-	if (other->event_count > 0)
-		take_ids(cell, &other->min_id, &other->max_id);
-	cell->event_count += other->event_count;
-	cell->skipped_count += other->skipped_count;
-	if (other->value != NULL)
-		combine_value(total, cell, other->value, other->latest_timestamp, &other->latest_id);
-}
-
+/* Adds another total, which is also one for rows. */
 void
 metric_total_add(MetricTotal *total, const MetricTotal *other)
 {
-	ListCell *item;
+	MetricCellIterator iterator;
+	MetricCell cell;
 
-	foreach(item, metric_total_cells(other))
-		metric_total_add_cell(total, lfirst(item));
+	if (other->is_over)
+	{
+		metric_total_set_over(total);
+		total->event_count += other->event_count;
+		return;
+	}
+	metric_total_first_cell(other, &iterator);
+	while (metric_total_next_cell(&iterator, &cell))
+		metric_total_add_cell(total, &cell);
 }
 
-/* The cells, in no order; they are the total's, and move when it grows. */
-List *
-metric_total_cells(const MetricTotal *total)
-{
-	List *cells = NIL;
-	metric_cells_iterator iterator;
-	MetricCell *cell;
+/* Cells as rows ------------------------------------------------------------- */
 
-	if (total->cells == NULL)
-		return NIL;
-	metric_cells_start_iterate(total->cells, &iterator);
-	while ((cell = metric_cells_iterate(total->cells, &iterator)) != NULL)
-		cells = lappend(cells, cell);
-	return cells;
-}
-
-/* The cell of the key, or NULL. */
-MetricCell *
-metric_total_find_cell(const MetricTotal *total, EventText key)
-{
-	return total->cells == NULL ? NULL : metric_cells_lookup(total->cells, key);
-}
-
+/* How many cells there are: groups, and values. */
 int64
 metric_total_cell_count(const MetricTotal *total)
 {
-	return list_length(metric_total_cells(total));
+	return (total->cells != NULL ? total->cells->members : 0) + (total->only != NULL ? 1 : 0);
 }
 
-/* How many events it has, skipped ones too. */
-int64
-metric_total_events(const MetricTotal *total)
+/* What a row of the cell has; false if it has none: the group of values that have rows themselves. */
+static bool
+read_cell(const MetricTotal *total, const KeptCell *kept, MetricCell *cell)
 {
-	int64 events = 0;
-	ListCell *item;
+	const KeptGroup *group;
 
-	foreach(item, metric_total_cells(total))
+	*cell = (MetricCell){.key = {kept_key(kept), kept->key_length}, .group_key_length = kept->group_key_length};
+	if (kept->kind == CELL_VALUE)
 	{
-		const MetricCell *cell = lfirst(item);
+		const KeptValue *value = (const KeptValue *) kept;
 
-		events += cell->event_count + cell->skipped_count;
+		group = find_group(total, cell);
+		cell->event_count = value->event_count;
+		cell->min_id = cell->oldest_id = value->min_id;
+		cell->max_id = cell->newest_id = value->max_id;
 	}
-	return events;
+	else
+	{
+		group = (const KeptGroup *) kept;
+		cell->event_count = group->event_count;
+		cell->skipped_count = group->skipped_count;
+		cell->value = group->value;
+		cell->latest_timestamp = group->latest_timestamp;
+		cell->latest_id = group->latest_id;
+		cell->min_id = group->min_id;
+		cell->max_id = group->max_id;
+		cell->oldest_id = group->oldest_id;
+		cell->newest_id = group->newest_id;
+	}
+	cell->group_value = group->group_value;
+	return cell->event_count + cell->skipped_count > 0;
+}
+
+void
+metric_total_first_cell(const MetricTotal *total, MetricCellIterator *iterator)
+{
+	Assert(total->is_for_rows);
+	*iterator = (MetricCellIterator){total, 0, NULL};
+}
+
+bool
+metric_total_next_cell(MetricCellIterator *iterator, MetricCell *cell)
+{
+	while ((iterator->kept = next_kept(iterator->total, &iterator->place)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (read_cell(iterator->total, iterator->kept, cell))
+			return true;
+	}
+	return false;
+}
+
+static KeptCell *
+find_kept(const MetricTotal *total, EventText key)
+{
+	Probe room;
+	CellEntry *entry = NULL;
+
+	if (total->only != NULL && key.length == 1)
+		return total->only;
+	if (total->cells != NULL)
+		entry = kept_cells_lookup(total->cells, make_probe(key.data, key.length, 0, &room));
+	return entry == NULL ? NULL : entry->cell;
+}
+
+/* Finds what a row of that key has; false if there is none. */
+bool
+metric_total_find_cell(const MetricTotal *total, EventText key, MetricCell *cell)
+{
+	KeptCell *kept = find_kept(total, key);
+
+	return kept != NULL && read_cell(total, kept, cell);
+}
+
+/* Notes whether the row of a cell is there as it should be. */
+void
+metric_total_set_stored(MetricTotal *total, EventText key, bool is_stored)
+{
+	KeptCell *kept = find_kept(total, key);
+
+	if (kept != NULL)
+		kept->is_stored = is_stored;
+}
+
+void
+metric_total_set_none_stored(MetricTotal *total)
+{
+	uint64 place = 0;
+	KeptCell *cell;
+
+	while ((cell = next_kept(total, &place)) != NULL)
+		cell->is_stored = false;
+}
+
+/* Of the cell that came last. */
+bool
+metric_total_is_stored(const MetricCellIterator *iterator)
+{
+	return iterator->kept->is_stored;
 }
 
 /* The result -------------------------------------------------------------- */
 
-static bool
-has_unique_value(const MetricCell *cell)
+typedef struct ValueEntry
 {
-	return cell->key.length > cell->group_key_length + 1;
-}
+	EventText key;
+	uint32 hash;
+	char status;
+} ValueEntry;
 
-/* The key that a cell has in the total over some cells: of all groups, or of its group. */
-static EventText
-key_without_group(const MetricCell *cell)
+#define SH_PREFIX values
+#define SH_ELEMENT_TYPE ValueEntry
+#define SH_KEY_TYPE EventText
+#define SH_KEY key
+#define SH_HASH_KEY(table, key) hash_bytes((const unsigned char *) (key).data, (key).length)
+#define SH_EQUAL(table, a, b) ((a).length == (b).length && memcmp((a).data, (b).data, (a).length) == 0)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) (entry)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* How many different values there are, in whatever groups. */
+static int64
+count_values(const MetricTotal *total)
 {
-	return (EventText){cell->key.data + cell->group_key_length, cell->key.length - cell->group_key_length};
-}
+	values_hash *values = values_create(CurrentMemoryContext, INITIAL_CELLS, NULL);
+	uint64 place = 0;
+	const KeptCell *cell;
+	int64 count;
 
-/* What is answered for these cells, which are of one group, or stripped of their groups. */
-static Numeric
-value_of_cells(const Metric *metric, const MetricTotal *total)
-{
-	int64 event_count = 0;
-	int64 unique_count = 0;
-	Numeric value = NULL;
-	ListCell *item;
-
-	foreach(item, metric_total_cells(total))
+	while ((cell = next_kept(total, &place)) != NULL)
 	{
-		const MetricCell *cell = lfirst(item);
+		bool found;
 
-		event_count += cell->event_count;
-		unique_count += has_unique_value(cell);
-		if (cell->value != NULL)
-			value = cell->value;
+		CHECK_FOR_INTERRUPTS();
+		if (cell->kind != CELL_KEY)
+			continue;
+		if (values->members >= values->grow_threshold)
+			memory_budget_require(2 * sizeof(ValueEntry) * values->size);
+		(void) values_insert(values,
+							 (EventText){kept_key(cell) + cell->group_key_length,
+										 cell->key_length - cell->group_key_length},
+							 &found);
 	}
-	switch (metric->aggregation)
+	count = values->members;
+	values_destroy(values);
+	return count;
+}
+
+/* What is answered for a group, or for all. */
+static Numeric
+value_of_group(MetricAggregation aggregation, const KeptGroup *group)
+{
+	switch (aggregation)
 	{
 		case METRIC_COUNT:
-			return int64_to_numeric(event_count);
+			return int64_to_numeric(group->event_count);
 		case METRIC_UNIQUE:
-			return int64_to_numeric(unique_count);
+			return int64_to_numeric(group->value_count);
 		case METRIC_SUM:
-			return value != NULL ? value : int64_to_numeric(0);
+			return group->value != NULL ? group->value : int64_to_numeric(0);
 		case METRIC_AVERAGE:
-			if (value == NULL)
+			if (group->value == NULL)
 				return NULL;
-			return DatumGetNumeric(DirectFunctionCall2(numeric_div, NumericGetDatum(value),
-													   NumericGetDatum(int64_to_numeric(event_count))));
+			return DatumGetNumeric(DirectFunctionCall2(numeric_div, NumericGetDatum(group->value),
+													   NumericGetDatum(int64_to_numeric(group->event_count))));
 		default:
-			return value;
+			return group->value;
 	}
-}
-
-/* Adds the cell to a total in which it has no group. */
-static void
-add_without_group(MetricTotal *total, const MetricCell *cell)
-{
-	MetricCell stripped = *cell;
-
-	stripped.key = key_without_group(cell);
-	stripped.group_key_length = 0;
-	stripped.group_value = (EventText){NULL, 0};
-	metric_total_add_cell(total, &stripped);
 }
 
 static int
@@ -446,95 +863,50 @@ compare_group_values(const void *a, const void *b)
 	return result != 0 ? result : first.length - second.length;
 }
 
-static int
-compare_cell_groups(const ListCell *a, const ListCell *b)
-{
-	const MetricCell *first = lfirst(a);
-	const MetricCell *second = lfirst(b);
-	int result = memcmp(first->key.data, second->key.data, Min(first->group_key_length, second->group_key_length));
-
-	return result != 0 ? result : first->group_key_length - second->group_key_length;
-}
-
-/* A group whose events are all skipped is none. */
+/* Adds up the groups, and makes the result of each; a group whose events are all skipped is none. */
 static void
-keep_counted_groups(MetricResult *result)
+add_groups(const MetricTotal *total, KeptGroup *whole, MetricResult *result)
 {
-	int kept = 0;
+	MetricTotal sum;
+	uint64 place = 0;
+	const KeptCell *kept;
+	MetricCell cell;
 
-	for (int i = 0; i < result->group_count; i++)
+	metric_total_init(&sum, total->metric, CurrentMemoryContext);
+	memory_budget_require(sizeof(MetricGroup) * total->group_count);
+	result->groups = palloc_extended(sizeof(MetricGroup) * Max(total->group_count, 1), MCXT_ALLOC_HUGE);
+	while ((kept = next_kept(total, &place)) != NULL)
 	{
-		if (result->groups[i].event_count > 0)
-			result->groups[kept++] = result->groups[i];
+		const KeptGroup *group = (const KeptGroup *) kept;
+
+		CHECK_FOR_INTERRUPTS();
+		if (kept->kind != CELL_GROUP || !read_cell(total, kept, &cell))
+			continue;
+		combine(&sum, whole, &cell);
+		if (group->event_count > 0)
+			result->groups[result->group_count++] = (MetricGroup){group->group_value, group->event_count,
+																  value_of_group(total->metric->aggregation, group)};
 	}
-	result->group_count = kept;
-}
-
-/* One group after the other, each from its cells. */
-static void
-make_groups(const MetricTotal *total, MetricResult *result)
-{
-	List *cells = metric_total_cells(total);
-	const MetricCell *previous = NULL;
-	MetricTotal group;
-	MetricGroup *current = NULL;
-	ListCell *item;
-
-	list_sort(cells, compare_cell_groups);
-	result->groups = palloc0(sizeof(MetricGroup) * Max(list_length(cells), 1));
-	foreach(item, cells)
-	{
-		const MetricCell *cell = lfirst(item);
-
-		if (previous == NULL || previous->group_key_length != cell->group_key_length ||
-			memcmp(previous->key.data, cell->key.data, cell->group_key_length) != 0)
-		{
-			if (current != NULL)
-				current->result = value_of_cells(total->metric, &group);
-			current = &result->groups[result->group_count++];
-			current->value = cell->group_value;
-			metric_total_init(&group, total->metric, CurrentMemoryContext);
-		}
-		current->event_count += cell->event_count;
-		add_without_group(&group, cell);
-		previous = cell;
-	}
-	if (current != NULL)
-		current->result = value_of_cells(total->metric, &group);
-	keep_counted_groups(result);
+	if (total->metric->aggregation == METRIC_UNIQUE)
+		whole->value_count = count_values(total);
 	qsort(result->groups, result->group_count, sizeof(MetricGroup), compare_group_values);
 }
 
-/* What the metric says of the events in the total. */
+/* What the metric says of the events in the total, which is one for an answer. */
 void
 metric_total_result(const MetricTotal *total, MetricResult *result)
 {
-	MetricTotal whole = *total;
-	ListCell *item;
+	KeptGroup whole = {0};
 
+	Assert(!total->is_for_rows);
 	memset(result, 0, sizeof(MetricResult));
 	if (total->metric->is_grouped)
-	{
-		metric_total_init(&whole, total->metric, CurrentMemoryContext);
-		foreach(item, metric_total_cells(total))
-			add_without_group(&whole, lfirst(item));
-	}
-	foreach(item, metric_total_cells(&whole))
-	{
-		const MetricCell *cell = lfirst(item);
-
-		if (cell->event_count > 0)
-		{
-			MetricCell ids = {.event_count = result->event_count, .min_id = result->min_id, .max_id = result->max_id};
-
-			take_ids(&ids, &cell->min_id, &cell->max_id);
-			result->min_id = ids.min_id;
-			result->max_id = ids.max_id;
-		}
-		result->event_count += cell->event_count;
-		result->skipped_count += cell->skipped_count;
-	}
-	result->value = value_of_cells(total->metric, &whole);
-	if (total->metric->is_grouped)
-		make_groups(total, result);
+		add_groups(total, &whole, result);
+	else if (total->only != NULL)
+		whole = *(const KeptGroup *) total->only;
+	result->event_count = whole.event_count;
+	result->skipped_count = whole.skipped_count;
+	result->min_id = whole.min_id;
+	result->max_id = whole.max_id;
+	result->value = value_of_group(total->metric->aggregation, &whole);
 }

@@ -7,7 +7,7 @@
 
 #include "metric_value.h"
 
-/* One group and, of a UNIQUE metric, one of its values. */
+/* What a row of a rollup says: of one group and, of a UNIQUE metric, of one of its values. */
 typedef struct MetricCell
 {
 	EventText key;         /* both keys, with a byte of zero between */
@@ -22,20 +22,25 @@ typedef struct MetricCell
 	pg_uuid_t max_id;
 	pg_uuid_t oldest_id; /* of those that count or are skipped */
 	pg_uuid_t newest_id;
-	bool is_stored; /* the bucket's row is like this: see rollup_mark_stored() */
-	uint32 hash;
-	char status;
 } MetricCell;
 
-struct metric_cells_hash;
+typedef struct KeptCell KeptCell;
+typedef struct MemoryBlock MemoryBlock;
+struct kept_cells_hash;
 
 /* Sums up; which events, only the caller knows. */
 typedef struct MetricTotal
 {
 	const Metric *metric;
 	MemoryContext context;
-	struct metric_cells_hash *cells;
-	struct metric_cells_hash *long_groups; /* cells share what these are called */
+	bool is_for_rows;  /* knows what each value of a UNIQUE metric has, for the rows of rollups */
+	bool is_over;      /* of those: it had too much, and says nothing but how many events it has */
+	int64 event_count; /* skipped ones too */
+	int64 group_count;
+	Size size;      /* of all that in memory */
+	KeptCell *only; /* the group of a metric that has no groups */
+	struct kept_cells_hash *cells;
+	MemoryBlock *blocks; /* where cells are */
 } MetricTotal;
 
 /* A group of the result. */
@@ -58,16 +63,30 @@ typedef struct MetricResult
 	int group_count;
 } MetricResult;
 
+/* Goes through the cells of a total, which must not change meanwhile. */
+typedef struct MetricCellIterator
+{
+	const MetricTotal *total;
+	uint64 place;
+	KeptCell *kept; /* the one that came last */
+} MetricCellIterator;
+
+extern void metric_total_settings_init(void);
+extern int metric_total_max_rows(void);
 extern void metric_total_init(MetricTotal *total, const Metric *metric, MemoryContext context);
-extern void metric_total_reset(MetricTotal *total);
+extern void metric_total_init_for_rows(MetricTotal *total, const Metric *metric, MemoryContext context);
 extern void metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const pg_uuid_t *id,
 								   TimestampTz timestamp, Jsonb *properties);
 extern void metric_total_add_cell(MetricTotal *total, const MetricCell *cell);
 extern void metric_total_add(MetricTotal *total, const MetricTotal *other);
+extern void metric_total_set_over(MetricTotal *total);
 extern int64 metric_total_cell_count(const MetricTotal *total);
-extern int64 metric_total_events(const MetricTotal *total);
-extern List *metric_total_cells(const MetricTotal *total);
-extern MetricCell *metric_total_find_cell(const MetricTotal *total, EventText key);
+extern void metric_total_first_cell(const MetricTotal *total, MetricCellIterator *iterator);
+extern bool metric_total_next_cell(MetricCellIterator *iterator, MetricCell *cell);
+extern bool metric_total_find_cell(const MetricTotal *total, EventText key, MetricCell *cell);
+extern void metric_total_set_stored(MetricTotal *total, EventText key, bool is_stored);
+extern void metric_total_set_none_stored(MetricTotal *total);
+extern bool metric_total_is_stored(const MetricCellIterator *iterator);
 extern void metric_total_result(const MetricTotal *total, MetricResult *result);
 
 #endif /* USAGE_EVENTS_METRIC_TOTAL_H */

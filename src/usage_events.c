@@ -15,6 +15,7 @@
 #include "import.h"
 #include "list_page.h"
 #include "memory_budget.h"
+#include "metric_total.h"
 #include "metric_worker.h"
 #include "purge.h"
 #include "statement.h"
@@ -31,6 +32,7 @@ _PG_init(void)
 {
 	account_init();
 	memory_budget_init();
+	metric_total_settings_init();
 	event_check_init();
 	statement_init();
 	event_store_init();

@@ -152,6 +152,8 @@ SELECT avg(n) FROM (SELECT 0.1 AS n FROM generate_series(1, 10)) AS e;
 SET usage_events.max_properties_bytes = '1MB';
 SELECT count(sent('m-' || n, jsonb_build_object('n', repeat('9', 100000)::numeric + n, 'text', repeat('8', 100000) || n, 'small', ('0.' || repeat('0', 16000) || n)::numeric), '{"eventType": "many digits"}')) FROM generate_series(1, 3) AS n;
 RESET usage_events.max_properties_bytes;
+SELECT said('{"eventType": "many digits", "aggregationType": "SUM"}');
+SET usage_events.max_sum_digits = 150000;
 SELECT property, aggregation, calculated(jsonb_build_object('eventType', 'many digits', 'aggregationType', aggregation, 'aggregationProperty', property)), calculated(jsonb_build_object('eventType', 'many digits', 'metricType', 'GROUPED', 'groupingProperty', property, 'aggregationType', aggregation, 'aggregationProperty', property))
 FROM unnest('{n,text,small}'::text[]) WITH ORDINALITY AS p(property, m), unnest('{SUM,MAX,UNIQUE,LATEST}'::text[]) WITH ORDINALITY AS a(aggregation, n) ORDER BY m, n;
 SELECT (said('{"eventType": "many digits", "aggregationType": "SUM"}') ->> 'value')::numeric = repeat('9', 100000)::numeric * 3 + 6 AS exact;
