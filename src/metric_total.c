@@ -145,6 +145,11 @@ metric_total_settings_init(void)
 							"How many digits a sum or an average may have, before and after the point.",
 							"An answer that would have more is refused.", &max_sum_digits, 20000, 20, 150000, PGC_SUSET,
 							0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"usage_events.max_rollup_rows", "How many rows the rollup of a bucket may have.",
+		"Each group and, of a UNIQUE metric, each value has a row. A bucket with more is not rolled "
+		"up as a whole, but read from shorter ones, or from its events.",
+		&max_rollup_rows, 50000, 1, 1000000, PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 int
