@@ -181,16 +181,22 @@ static Statement insert_marks_of_customers = {
 	" AND p.metric_version_id OPERATOR(pg_catalog.=) m.version_id" \
 	" WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.deleted_at IS NULL"
 
-/* Metrics that have rolled up this alias, or passed by its place. */
+/* Metrics that have rolled up this alias, or passed by its place: their ids, since the metrics themselves may be large. */
 static Statement metrics_of_alias = {
-	.sql = "SELECT " METRIC_ROW_COLUMNS " FROM (SELECT m.*" METRIC_JOIN " AND m.event_type OPERATOR(pg_catalog.=) $2"
+	.sql = "SELECT m.id, m.version_id" METRIC_JOIN " AND m.event_type OPERATOR(pg_catalog.=) $2"
 		   " AND (p.is_built OR p.customer_alias OPERATOR(pg_catalog.>=) $3"
 		   " OR EXISTS (SELECT FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND r.metric_version_id OPERATOR(pg_catalog.=) m.version_id"
-		   " AND r.level OPERATOR(pg_catalog.=) 0::smallint AND r.customer_alias OPERATOR(pg_catalog.=) $3))"
-		   ") AS metric",
+		   " AND r.level OPERATOR(pg_catalog.=) 0::smallint AND r.customer_alias OPERATOR(pg_catalog.=) $3))",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
+};
+
+static Statement read_version = {
+	.sql = "SELECT " METRIC_ROW_COLUMNS " FROM usage_events.metric WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND id OPERATOR(pg_catalog.=) $2 AND version_id OPERATOR(pg_catalog.=) $3 AND deleted_at IS NULL",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDOID, UUIDOID},
 };
 
 /* Metrics that have not rolled up all aliases. */
@@ -770,20 +776,29 @@ take_marks_of(const pg_uuid_t *account_id, EventText event_type, EventText alias
 	return marks;
 }
 
-/* The metrics in the rows of the last statement. */
-static List *
-read_metrics(const pg_uuid_t *account_id)
+typedef struct MetricVersion
 {
-	List *metrics = NIL;
+	pg_uuid_t id;
+	pg_uuid_t version_id;
+} MetricVersion;
+
+/* The versions in the rows of the last statement. */
+static List *
+read_versions(void)
+{
+	List *versions = NIL;
 
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		Metric *metric = palloc(sizeof(Metric));
+		MetricVersion *version = palloc(sizeof(MetricVersion));
+		bool isnull;
 
-		metric_read_row(row, account_id, metric, CurrentMemoryContext);
-		metrics = lappend(metrics, metric);
+		version->id = *DatumGetUUIDP(row_value(row, 1, &isnull));
+		version->version_id = *DatumGetUUIDP(row_value(row, 2, &isnull));
+		versions = lappend(versions, version);
 	}
-	return metrics;
+	SPI_freetuptable(SPI_tuptable);
+	return versions;
 }
 
 /*
@@ -818,12 +833,36 @@ divide_common_marks(const pg_uuid_t *account_id, EventText event_type)
 	statement_use_indexes_end(nest_level);
 }
 
+/* Refreshes an alias of a metric, unless it has another version by now. */
+static void
+refresh_version(const pg_uuid_t *account_id, const MetricVersion *version, EventText alias, const TimestampTz *marks,
+				int mark_count, EventCache *cache)
+{
+	MemoryContext work_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = MemoryContextSwitchTo(work_context);
+	Metric metric;
+	bool found;
+
+	statement_execute(&read_version,
+					  (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(&version->id),
+								UUIDPGetDatum(&version->version_id)},
+					  NULL);
+	found = SPI_processed > 0;
+	if (found)
+		metric_read_row(0, account_id, &metric, work_context);
+	SPI_freetuptable(SPI_tuptable);
+	if (found)
+		refresh_alias(&metric, alias, marks, mark_count, cache);
+	MemoryContextSwitchTo(context);
+	MemoryContextDelete(work_context);
+}
+
 static void
 refresh_marked_alias(const pg_uuid_t *account_id, EventText event_type, EventText alias)
 {
 	int mark_count;
 	TimestampTz *marks = take_marks_of(account_id, event_type, alias, &mark_count);
-	List *metrics;
+	List *versions;
 	ListCell *cell;
 	EventCache *cache;
 
@@ -831,11 +870,10 @@ refresh_marked_alias(const pg_uuid_t *account_id, EventText event_type, EventTex
 		return;
 	statement_execute(&metrics_of_alias,
 					  (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type), text_datum(alias)}, NULL);
-	metrics = read_metrics(account_id);
-	SPI_freetuptable(SPI_tuptable);
-	cache = list_length(metrics) > 1 ? event_cache_make() : NULL;
-	foreach(cell, metrics)
-		refresh_alias(lfirst(cell), alias, marks, mark_count, cache);
+	versions = read_versions();
+	cache = list_length(versions) > 1 ? event_cache_make() : NULL;
+	foreach(cell, versions)
+		refresh_version(account_id, lfirst(cell), alias, marks, mark_count, cache);
 }
 
 /*

@@ -19,8 +19,9 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* So many rows are written by one statement. */
+/* So many rows are written by one statement, and about so many bytes. */
 #define ROWS_AT_A_TIME 500
+#define BYTES_AT_A_TIME ((Size) 4 * 1024 * 1024)
 
 /* Numbers of ROLLUP_ROW_COLUMNS, from their first one on. */
 enum
@@ -390,6 +391,7 @@ struct RollupWriter
 	EventText alias;
 	MemoryContext context; /* of the rows that are gathered */
 	int count;
+	Size size; /* of those parts of them that may be long */
 	Datum levels[ROWS_AT_A_TIME];
 	Datum values[COLUMN_COUNT][ROWS_AT_A_TIME];
 	bool nulls[COLUMN_COUNT][ROWS_AT_A_TIME];
@@ -423,6 +425,7 @@ rollup_write_flush(RollupWriter *writer)
 		statement_execute(&write_rows, arguments, NULL);
 	}
 	writer->count = 0;
+	writer->size = 0;
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(writer->context);
 }
@@ -458,8 +461,9 @@ write_cell(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_
 	MemoryContext context;
 	int unique_key_at = cell->group_key_length + 1;
 
-	if (writer->count == ROWS_AT_A_TIME)
+	if (writer->count == ROWS_AT_A_TIME || writer->size >= BYTES_AT_A_TIME)
 		rollup_write_flush(writer);
+	writer->size += Max(cell->group_value.length, 0) + (cell->value == NULL ? 0 : VARSIZE_ANY((Pointer) cell->value));
 
 	context = MemoryContextSwitchTo(writer->context);
 	writer->levels[writer->count] = Int16GetDatum((int16) level);
