@@ -245,20 +245,22 @@ event_batch_outcomes(const EventBatch *batch)
 		[EVENT_REFUSED] = EVENT_TEXT("refused"),
 	};
 	int totals[lengthof(names)] = {0};
-	Jsonb **list = palloc(sizeof(Jsonb *) * Max(batch->count, 1));
+	JsonArray outcomes;
 	JsonObject object = {0};
 
+	json_array_begin(&outcomes);
 	for (int i = 0; i < batch->count; i++)
 	{
 		const BatchElement *element = &batch->elements[i];
 		EventOutcome outcome = element->put != NULL ? element->put->outcome : EVENT_REFUSED;
 
 		totals[outcome]++;
-		list[i] = outcome_to_json(i, element, names[outcome]);
+		json_array_next(&outcomes);
+		json_array_add(&outcomes, outcome_to_json(i, element, names[outcome]));
 	}
 
 	for (size_t i = 0; i < lengthof(names); i++)
 		json_add_integer(&object, names[i], totals[i]);
-	json_add_json(&object, EVENT_TEXT("outcomes"), json_make_array(list, batch->count));
+	json_add_json(&object, EVENT_TEXT("outcomes"), json_array_end(&outcomes));
 	return json_make_object(&object);
 }
