@@ -14,6 +14,7 @@
 #include "http_request.h"
 #include "json_build.h"
 #include "json_read.h"
+#include "memory_budget.h"
 #include "metric_check.h"
 #include "metric_custom.h"
 #include "metric_definition.h"
@@ -123,6 +124,7 @@ create_custom_metric(PG_FUNCTION_ARGS)
 	Metric metric = {.account_id = *account_current()};
 	Jsonb *body = body_argument(fcinfo, 0);
 
+	memory_budget_begin();
 	event_id_generate(&metric.id);
 	read_body(body, &metric);
 	metric_definition_insert(&metric);
@@ -137,6 +139,7 @@ update_custom_metric(PG_FUNCTION_ARGS)
 	Metric metric = {.account_id = *account_current()};
 	Jsonb *body = body_argument(fcinfo, 1);
 
+	memory_budget_begin();
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	metric.id = *PG_GETARG_UUID_P(0);

@@ -329,8 +329,7 @@ metric_check_unknown_fields(List *faults, Jsonb *body)
 	{
 		if (token != WJB_KEY || is_field(json_string(&key)))
 			continue;
-		faults =
-			fault_add(faults, pnstrdup(key.val.string.val, key.val.string.len), "is not a field of a usage metric");
+		faults = fault_add(faults, fault_field(json_string(&key)), "is not a field of a usage metric");
 		count++;
 	}
 	return faults;
