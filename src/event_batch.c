@@ -219,7 +219,7 @@ report_faults(const EventBatch *batch)
 		told++;
 	}
 	if (told < refused)
-		appendStringInfo(&detail, "\nAnd %d more events.", refused - told);
+		appendStringInfo(&detail, "\nAnd %d more event%s.", refused - told, refused - told == 1 ? "" : "s");
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid usage events: %d of %d", refused, batch->count),
 			 errdetail_internal("%s", detail.data), errhint(EVENT_HINT)));

@@ -433,7 +433,7 @@ event_conflicts_report(const EventPut *puts, int count, int64 first_index)
 		told++;
 	}
 	if (told < refused)
-		appendStringInfo(&detail, "\nAnd %d more events.", refused - told);
+		appendStringInfo(&detail, "\nAnd %d more event%s.", refused - told, refused - told == 1 ? "" : "s");
 	ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION), errmsg("usage event conflicts with a stored one"),
 					errdetail_internal("%s", detail.data),
 					errhint("Send the event with another \"customerEventId\", "

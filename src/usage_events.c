@@ -17,6 +17,7 @@
 #include "memory_budget.h"
 #include "metric_worker.h"
 #include "purge.h"
+#include "rejected_event.h"
 #include "statement.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -37,6 +38,7 @@ _PG_init(void)
 	dirty_bucket_init();
 	distribution_init();
 	purge_init();
+	rejected_event_init();
 	import_init();
 	list_page_init();
 	drop_guard_init();
