@@ -101,7 +101,10 @@ numeric_part(const char *number, int index)
 	return part;
 }
 
-/* Whether the number has so many digits, or more, before its point; for hundreds of them and more. */
+/*
+ * Whether the number has so many digits, or more, before its point, to within a group:
+ * it may have up to three fewer.  False for fewer than some hundreds.
+ */
 bool
 json_number_has_digits(Numeric number, int digits)
 {
