@@ -96,6 +96,7 @@ read_body(Jsonb *body, Metric *metric)
 	faults = check_expression(faults, body, metric);
 	faults = check_other_fields(faults, body);
 	faults = metric_check_unknown_fields(faults, body);
+	faults = metric_check_size(faults, metric);
 	metric_faults_report(faults, CUSTOM_METRIC_HINT);
 
 	metric->aggregation = METRIC_CUSTOM;

@@ -15,6 +15,8 @@
 #include "import.h"
 #include "list_page.h"
 #include "memory_budget.h"
+#include "metric_check.h"
+#include "metric_definition.h"
 #include "metric_worker.h"
 #include "purge.h"
 #include "rejected_event.h"
@@ -39,6 +41,8 @@ _PG_init(void)
 	distribution_init();
 	purge_init();
 	rejected_event_init();
+	metric_check_init();
+	metric_definition_init();
 	import_init();
 	list_page_init();
 	drop_guard_init();
