@@ -36,6 +36,22 @@ COMMENT ON COLUMN usage_events.rejected_event.faults IS 'Why it was refused: [{"
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.rejected_event', '');
 
+CREATE TABLE usage_events.rejected_overflow (
+    account_id uuid NOT NULL,
+    id uuid NOT NULL,
+    event_count bigint NOT NULL,
+    last_at timestamptz NOT NULL,
+    CONSTRAINT rejected_overflow_pkey PRIMARY KEY (account_id, id)
+);
+
+COMMENT ON TABLE usage_events.rejected_overflow IS 'How many refused events were not kept, because their account had as many as it may: a row for each transaction that there was at a time, to be added up';
+COMMENT ON COLUMN usage_events.rejected_overflow.account_id IS 'The account to which they were sent';
+COMMENT ON COLUMN usage_events.rejected_overflow.id IS 'Id of the row, a UUID of version 7';
+COMMENT ON COLUMN usage_events.rejected_overflow.event_count IS 'Refused events that were not kept, and counted here';
+COMMENT ON COLUMN usage_events.rejected_overflow.last_at IS 'When the last of them was refused';
+
+SELECT pg_catalog.pg_extension_config_dump('usage_events.rejected_overflow', '');
+
 CREATE TABLE usage_events.purge_horizon (
     account_id uuid NOT NULL,
     purged_before timestamptz NOT NULL,
@@ -319,6 +335,7 @@ ALTER TABLE usage_events.account ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECU
 ALTER TABLE usage_events.event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.superseded_event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.rejected_event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE usage_events.rejected_overflow ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.purge_horizon ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.customer_alias ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.api_key ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -328,6 +345,8 @@ ALTER TABLE usage_events.metric_rollup ENABLE ROW LEVEL SECURITY, FORCE ROW LEVE
 ALTER TABLE usage_events.metric_progress ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE usage_events.dirty_bucket ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_account ON usage_events.rejected_event
+    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
+CREATE POLICY own_account ON usage_events.rejected_overflow
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
 CREATE POLICY own_account ON usage_events.purge_horizon
     USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
@@ -774,8 +793,10 @@ SELECT account.account_id,
        (SELECT pg_catalog.count(*) FROM usage_events.rejected_event AS rejected
         WHERE rejected.account_id OPERATOR(pg_catalog.=) account.account_id
           AND rejected.id OPERATOR(pg_catalog.>=) minute.first_id) AS rejected_last_minute,
-       (SELECT pg_catalog.count(*) FROM usage_events.rejected_event AS rejected
-        WHERE rejected.account_id OPERATOR(pg_catalog.=) account.account_id) AS rejected_waiting,
+       rejected.waiting AS rejected_waiting,
+       rejected.bytes AS rejected_bytes,
+       overflow.event_count AS rejected_not_kept,
+       overflow.last_at AS rejected_not_kept_at,
        EXTRACT(epoch FROM pg_catalog.statement_timestamp() OPERATOR(pg_catalog.-) (
            SELECT @extschema@.uuid_v7_timestamp(event.id) FROM usage_events.event AS event
            WHERE event.account_id OPERATOR(pg_catalog.=) account.account_id
@@ -788,6 +809,17 @@ FROM usage_events.account AS account
 CROSS JOIN LATERAL (
     SELECT @extschema@.uuid_v7_floor(pg_catalog.statement_timestamp() OPERATOR(pg_catalog.-) '1 minute'::interval) AS first_id
 ) AS minute
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.count(*) AS waiting,
+           COALESCE(pg_catalog.sum(pg_catalog.octet_length(rejected.body) OPERATOR(pg_catalog.+) pg_catalog.pg_column_size(rejected.faults)), 0)::bigint AS bytes
+    FROM usage_events.rejected_event AS rejected
+    WHERE rejected.account_id OPERATOR(pg_catalog.=) account.account_id
+) AS rejected
+CROSS JOIN LATERAL (
+    SELECT COALESCE(pg_catalog.sum(overflow.event_count), 0)::bigint AS event_count, pg_catalog.max(overflow.last_at) AS last_at
+    FROM usage_events.rejected_overflow AS overflow
+    WHERE overflow.account_id OPERATOR(pg_catalog.=) account.account_id
+) AS overflow
 CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*) AS waiting, pg_catalog.min(dirty.marked_at) AS oldest
     FROM usage_events.dirty_bucket AS dirty
@@ -802,6 +834,9 @@ COMMENT ON COLUMN usage_events.account_status.stored_last_minute IS 'Versions of
 COMMENT ON COLUMN usage_events.account_status.superseded_last_minute IS 'Versions that were superseded in the last minute';
 COMMENT ON COLUMN usage_events.account_status.rejected_last_minute IS 'Events that were refused, and kept, in the last minute';
 COMMENT ON COLUMN usage_events.account_status.rejected_waiting IS 'Refused events that wait to be sent again';
+COMMENT ON COLUMN usage_events.account_status.rejected_bytes IS 'What these take, with their faults: see usage_events.max_rejected_bytes';
+COMMENT ON COLUMN usage_events.account_status.rejected_not_kept IS 'Refused events that were not kept, because the account had as many as it may, since ever';
+COMMENT ON COLUMN usage_events.account_status.rejected_not_kept_at IS 'When the last of them was refused; NULL where all were kept';
 COMMENT ON COLUMN usage_events.account_status.newest_event_age_seconds IS 'How long ago the newest current event was stored, in seconds; NULL where there is none';
 COMMENT ON COLUMN usage_events.account_status.marks_waiting IS 'Marks of changed events that the next refresh of rollups will take away';
 COMMENT ON COLUMN usage_events.account_status.refresh_lag_seconds IS 'Age of the oldest mark, in seconds; NULL where there is none';
@@ -860,7 +895,7 @@ BEGIN
         ALTER TABLE usage_events.dirty_bucket REPLICA IDENTITY FULL;
     END IF;
 
-    FOREACH relation IN ARRAY ARRAY['account', 'event', 'superseded_event', 'rejected_event', 'purge_horizon',
+    FOREACH relation IN ARRAY ARRAY['account', 'event', 'superseded_event', 'rejected_event', 'rejected_overflow', 'purge_horizon',
         'customer_alias', 'metric', 'superseded_metric', 'metric_rollup', 'metric_progress', 'dirty_bucket', 'api_key']
     LOOP
         relation = 'usage_events.' || relation;
@@ -1031,7 +1066,7 @@ BEGIN
     END IF;
 
     EXECUTE 'GRANT USAGE ON SCHEMA usage_events, @extschema@ TO ' || role;
-    EXECUTE 'GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.purge_horizon, usage_events.customer_alias, usage_events.unmapped_alias TO ' || role;
+    EXECUTE 'GRANT SELECT ON usage_events.account, usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.rejected_overflow, usage_events.purge_horizon, usage_events.customer_alias, usage_events.unmapped_alias TO ' || role;
     EXECUTE 'GRANT SELECT ON usage_events.metric, usage_events.superseded_metric, usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT SELECT ON @extschema@.usage_events, @extschema@.usage_event_history, @extschema@.rejected_usage_events, @extschema@.customer_aliases, @extschema@.unmapped_customer_aliases, @extschema@.usage_metrics TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.get_usage_event(uuid), @extschema@.get_usage_event_history(uuid), @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz), @extschema@.list_customer_aliases(integer, text, text, text) TO ' || role;
@@ -1042,8 +1077,9 @@ BEGIN
         RETURN;
     END IF;
 
-    EXECUTE 'GRANT INSERT ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, @extschema@.usage_event_import TO ' || role;
+    EXECUTE 'GRANT INSERT ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.rejected_overflow, usage_events.customer_alias, @extschema@.usage_event_import TO ' || role;
     EXECUTE 'GRANT DELETE ON usage_events.rejected_event TO ' || role;
+    EXECUTE 'GRANT UPDATE (event_count, last_at) ON usage_events.rejected_overflow TO ' || role;
     EXECUTE 'GRANT UPDATE (id, event_timestamp, customer_alias, event_type, event_properties) ON usage_events.event TO ' || role;
     EXECUTE 'GRANT UPDATE (label, deleted_at) ON usage_events.customer_alias TO ' || role;
     EXECUTE 'GRANT INSERT ON usage_events.superseded_metric, usage_events.dirty_bucket TO ' || role;

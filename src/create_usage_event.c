@@ -10,6 +10,8 @@
 #include "event_store.h"
 #include "fmgr.h"
 #include "http_response.h"
+#include "json_read.h"
+#include "memory_budget.h"
 #include "purge.h"
 
 /* Reads an event for the account of this call from the argument, or refuses it with all its faults. */
@@ -62,6 +64,7 @@ create_event(PG_FUNCTION_ARGS)
 	EventPut put;
 	int nest_level = account_enter(account_id);
 
+	memory_budget_begin();
 	read_argument(fcinfo, 1, &put.event);
 	event_store_put(account_id, &put);
 	account_leave(nest_level);
@@ -72,10 +75,13 @@ static Datum
 get(PG_FUNCTION_ARGS)
 {
 	UsageEvent event;
+	Jsonb *json;
 
 	if (!event_store_get(account_current(), PG_GETARG_UUID_P(0), &event))
 		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(event_json_write(&event));
+	json = event_json_write(&event);
+	json_answer_add(0, json);
+	PG_RETURN_JSONB_P(json);
 }
 
 /* get_usage_event(id uuid) */

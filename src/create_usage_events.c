@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "http_response.h"
 #include "json_build.h"
+#include "memory_budget.h"
 #include "rejected_event.h"
 #include "utils/array.h"
 
@@ -27,11 +28,15 @@ read_argument(FunctionCallInfo fcinfo, int number, EventBatch *batch)
 static Jsonb *
 answers(const EventBatch *batch)
 {
-	Jsonb **events = palloc(sizeof(Jsonb *) * Max(batch->count, 1));
+	JsonArray events;
 
+	json_array_begin(&events);
 	for (int i = 0; i < batch->count; i++)
-		events[i] = event_json_write(batch->elements[i].put->answer);
-	return json_make_array(events, batch->count);
+	{
+		json_array_next(&events);
+		json_array_add(&events, event_json_write(batch->elements[i].put->answer));
+	}
+	return json_array_end(&events);
 }
 
 static Datum
@@ -61,6 +66,7 @@ create_events(PG_FUNCTION_ARGS)
 	EventBatch batch;
 	int nest_level = account_enter(account_id);
 
+	memory_budget_begin();
 	read_argument(fcinfo, 1, &batch);
 	event_batch_store_all(account_id, &batch);
 	account_leave(nest_level);
@@ -94,6 +100,7 @@ ingest_events(PG_FUNCTION_ARGS)
 	EventBatch batch;
 	int nest_level = account_enter(account_id);
 
+	memory_budget_begin();
 	read_argument(fcinfo, 1, &batch);
 	event_batch_store(account_id, &batch);
 	account_leave(nest_level);

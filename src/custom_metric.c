@@ -14,6 +14,7 @@
 #include "http_request.h"
 #include "json_build.h"
 #include "json_read.h"
+#include "memory_budget.h"
 #include "metric_check.h"
 #include "metric_custom.h"
 #include "metric_definition.h"
@@ -95,6 +96,7 @@ read_body(Jsonb *body, Metric *metric)
 	faults = check_expression(faults, body, metric);
 	faults = check_other_fields(faults, body);
 	faults = metric_check_unknown_fields(faults, body);
+	faults = metric_check_size(faults, metric);
 	metric_faults_report(faults, CUSTOM_METRIC_HINT);
 
 	metric->aggregation = METRIC_CUSTOM;
@@ -123,6 +125,7 @@ create_custom_metric(PG_FUNCTION_ARGS)
 	Metric metric = {.account_id = *account_current()};
 	Jsonb *body = body_argument(fcinfo, 0);
 
+	memory_budget_begin();
 	event_id_generate(&metric.id);
 	read_body(body, &metric);
 	metric_definition_insert(&metric);
@@ -137,6 +140,7 @@ update_custom_metric(PG_FUNCTION_ARGS)
 	Metric metric = {.account_id = *account_current()};
 	Jsonb *body = body_argument(fcinfo, 1);
 
+	memory_budget_begin();
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	metric.id = *PG_GETARG_UUID_P(0);

@@ -14,7 +14,10 @@
 #include "event_id.h"
 #include "event_json.h"
 #include "fmgr.h"
+#include "json_build.h"
 #include "json_read.h"
+#include "mb/pg_wchar.h"
+#include "memory_budget.h"
 #include "miscadmin.h"
 #include "purge.h"
 #include "rejected_event.h"
@@ -31,6 +34,7 @@ event_batch_init(EventBatch *batch, int capacity)
 						errdetail("It has %d events; at most %d are possible.", capacity,
 								  (int) (MaxAllocSize / sizeof(EventPut)))));
 
+	memory_budget_require((sizeof(BatchElement) + sizeof(EventPut)) * capacity);
 	batch->elements = palloc0(sizeof(BatchElement) * Max(capacity, 1));
 	batch->puts = palloc0(sizeof(EventPut) * Max(capacity, 1));
 	batch->count = 0;
@@ -84,10 +88,34 @@ event_batch_from_json(Jsonb *array, EventBatch *batch)
 
 /* Texts ------------------------------------------------------------------- */
 
-static JsonbValue
-parse_body(text *body)
+static Jsonb *
+parse(const text *body)
 {
-	return json_document(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(body)))));
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(body))));
+}
+
+/* Of texts from this size on, what their parsing leaves behind is given back: it may be forty times as much. */
+#define MIN_TIDY_BYTES 256
+
+static JsonbValue
+parse_body(const text *body)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext parse_context;
+	Jsonb *json;
+
+	memory_budget_grow(VARSIZE_ANY(body));
+	if (VARSIZE_ANY(body) < MIN_TIDY_BYTES)
+		return json_document(parse(body));
+
+	/* Of the transaction: it goes as well where an error ends the subtransaction. */
+	parse_context = AllocSetContextCreate(CurTransactionContext, "usage event text", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(parse_context);
+	json = parse(body);
+	MemoryContextSwitchTo(context);
+	json = DatumGetJsonbPCopy(JsonbPGetDatum(json));
+	MemoryContextDelete(parse_context);
+	return json_document(json);
 }
 
 /* Adds a text, which must be an event's JSON; an error if it is not. */
@@ -132,12 +160,20 @@ parse_bodies(text **bodies, int count, JsonbValue *values)
 	return error;
 }
 
+/* How much of the server's detail is told, which repeats what it could not read, however long. */
+#define MAX_DETAIL_BYTES 200
+
 static List *
 not_json(const ErrorData *error)
 {
-	const char *detail = error->detail != NULL ? psprintf(" (%s)", error->detail) : "";
+	EventText detail = cstring_event_text(error->detail != NULL ? error->detail : "");
+	int length = pg_mbcliplen(detail.data, detail.length, MAX_DETAIL_BYTES);
 
-	return fault_add(NIL, NULL, psprintf("is not JSON: %s%s", error->message, detail));
+	if (length == 0)
+		return fault_add(NIL, NULL, psprintf("is not JSON: %s", error->message));
+	return fault_add(NIL, NULL,
+					 psprintf("is not JSON: %s (%.*s%s)", error->message, length, detail.data,
+							  length < detail.length ? "..." : ""));
 }
 
 /* Reads texts, each of which should be an event's JSON. */
@@ -168,14 +204,25 @@ event_batch_from_texts(text **bodies, int count, EventBatch *batch)
 static void
 report_faults(const EventBatch *batch)
 {
+	int refused = batch->count - batch->put_count;
+	int told = 0;
 	StringInfoData detail;
 
 	initStringInfo(&detail);
 	for (int i = 0; i < batch->count; i++)
+	{
+		if (batch->elements[i].faults == NIL)
+			continue;
+		if (!faults_are_told(&detail, told))
+			break;
 		event_faults_describe(&detail, i, batch->elements[i].faults);
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("invalid usage events: %d of %d", batch->count - batch->put_count, batch->count),
-					errdetail_internal("%s", detail.data), errhint(EVENT_HINT)));
+		told++;
+	}
+	if (told < refused)
+		appendStringInfo(&detail, "\nAnd %d more event%s.", refused - told, refused - told == 1 ? "" : "s");
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid usage events: %d of %d", refused, batch->count),
+			 errdetail_internal("%s", detail.data), errhint(EVENT_HINT)));
 }
 
 /* Stores all events of the batch, or none. */
@@ -245,20 +292,22 @@ event_batch_outcomes(const EventBatch *batch)
 		[EVENT_REFUSED] = EVENT_TEXT("refused"),
 	};
 	int totals[lengthof(names)] = {0};
-	Jsonb **list = palloc(sizeof(Jsonb *) * Max(batch->count, 1));
+	JsonArray outcomes;
 	JsonObject object = {0};
 
+	json_array_begin(&outcomes);
 	for (int i = 0; i < batch->count; i++)
 	{
 		const BatchElement *element = &batch->elements[i];
 		EventOutcome outcome = element->put != NULL ? element->put->outcome : EVENT_REFUSED;
 
 		totals[outcome]++;
-		list[i] = outcome_to_json(i, element, names[outcome]);
+		json_array_next(&outcomes);
+		json_array_add(&outcomes, outcome_to_json(i, element, names[outcome]));
 	}
 
 	for (size_t i = 0; i < lengthof(names); i++)
 		json_add_integer(&object, names[i], totals[i]);
-	json_add_json(&object, EVENT_TEXT("outcomes"), json_make_array(list, batch->count));
+	json_add_json(&object, EVENT_TEXT("outcomes"), json_array_end(&outcomes));
 	return json_make_object(&object);
 }

@@ -39,6 +39,12 @@ enum
 	COLUMN_SUPERSEDED_BY
 };
 
+typedef struct History
+{
+	const pg_uuid_t *account_id;
+	JsonArray versions;
+} History;
+
 /* The event's seven fields, and what became of it. */
 static Jsonb *
 version_to_json(uint64 row, const pg_uuid_t *account_id)
@@ -66,30 +72,31 @@ version_to_json(uint64 row, const pg_uuid_t *account_id)
 	return json_make_object(&object);
 }
 
+static void
+add_version(uint64 row, void *argument)
+{
+	History *history = argument;
+	MemoryContext caller = json_array_next(&history->versions);
+
+	json_array_add(&history->versions, version_to_json(row, history->account_id));
+	MemoryContextSwitchTo(caller);
+}
+
 /* {"items": [...]}, the oldest first, the current one last; NULL where no version has that id. */
 Jsonb *
 event_history_read(const pg_uuid_t *account_id, const pg_uuid_t *id)
 {
-	MemoryContext context = CurrentMemoryContext;
-	MemoryContext spi_context;
+	History history = {.account_id = account_id};
 	JsonObject answer = {0};
-	Jsonb **versions;
-	int count;
 
+	json_array_begin(&history.versions);
 	SPI_connect();
-	statement_execute(&read_versions, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id)}, NULL);
-	count = (int) SPI_processed;
-
-	spi_context = MemoryContextSwitchTo(context);
-	versions = palloc(sizeof(Jsonb *) * Max(count, 1));
-	for (int i = 0; i < count; i++)
-		versions[i] = version_to_json(i, account_id);
-	MemoryContextSwitchTo(spi_context);
+	statement_each_row(&read_versions, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id)}, add_version, &history);
 	SPI_finish();
 
-	if (count == 0)
+	if (history.versions.count == 0)
 		return NULL;
-	json_add_json(&answer, EVENT_TEXT("items"), json_make_array(versions, count));
+	json_add_json(&answer, EVENT_TEXT("items"), json_array_end(&history.versions));
 	return json_make_object(&answer);
 }
 

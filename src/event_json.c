@@ -11,7 +11,7 @@
 #include "json_build.h"
 #include "json_read.h"
 
-/* How many unknown fields are remembered, to be named in a refusal. */
+/* How many unknown fields are remembered, to be named in a refusal, where they are one. */
 #define MAX_UNKNOWN_FIELDS 20
 
 /* Which field the key names; FIELD_COUNT if none. */
@@ -48,8 +48,9 @@ read_fields(JsonbContainer *object, EventFields *fields)
 		(void) JsonbIteratorNext(&iterator, &value, true);
 
 		field = field_of_key(&key);
-		if (field == FIELD_COUNT && list_length(fields->unknown) < MAX_UNKNOWN_FIELDS)
-			fields->unknown = lappend(fields->unknown, pnstrdup(key.val.string.val, key.val.string.len));
+		if (field == FIELD_COUNT && event_check_rejects_unknown_fields() &&
+			list_length(fields->unknown) < MAX_UNKNOWN_FIELDS)
+			fields->unknown = lappend(fields->unknown, fault_field(json_string(&key)));
 		else if (field != FIELD_COUNT)
 		{
 			fields->given[field] = true;

@@ -41,6 +41,7 @@
 #include "distribution.h"
 #include "event_check.h"
 #include "event_id.h"
+#include "memory_budget.h"
 #include "miscadmin.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
@@ -314,6 +315,7 @@ event_store_read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event,
 	event->customer_alias = datum_text(PointerGetDatum(DatumGetTextPCopy(column(row, COLUMN_CUSTOMER_ALIAS))));
 	event->event_type = datum_text(PointerGetDatum(DatumGetTextPCopy(column(row, COLUMN_EVENT_TYPE))));
 	properties = DatumGetJsonbPCopy(column(row, COLUMN_PROPERTIES));
+	memory_budget_grow(sizeof(UsageEvent) + VARSIZE(properties));
 	event->properties = (EventText){(const char *) &properties->root, VARSIZE(properties) - VARHDRSZ};
 	event->has_account_id = event->has_id = event->has_timestamp = true;
 	MemoryContextSwitchTo(spi_context);
@@ -413,16 +415,25 @@ event_conflict_text(const EventPut *put)
 void
 event_conflicts_report(const EventPut *puts, int count, int64 first_index)
 {
+	int refused = 0;
+	int told = 0;
 	StringInfoData detail;
 
 	initStringInfo(&detail);
 	for (int i = 0; i < count; i++)
 	{
-		if (puts[i].outcome == EVENT_REFUSED)
-			event_faults_describe(&detail, first_index < 0 ? -1 : first_index + i,
-								  fault_add(NIL, event_field_names[FIELD_CUSTOMER_EVENT_ID].data,
-											event_conflict_text(&puts[i])));
+		if (puts[i].outcome != EVENT_REFUSED)
+			continue;
+		refused++;
+		if (!faults_are_told(&detail, told))
+			continue;
+		event_faults_describe(&detail, first_index < 0 ? -1 : first_index + i,
+							  fault_add(NIL, event_field_names[FIELD_CUSTOMER_EVENT_ID].data,
+										event_conflict_text(&puts[i])));
+		told++;
 	}
+	if (told < refused)
+		appendStringInfo(&detail, "\nAnd %d more event%s.", refused - told, refused - told == 1 ? "" : "s");
 	ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION), errmsg("usage event conflicts with a stored one"),
 					errdetail_internal("%s", detail.data),
 					errhint("Send the event with another \"customerEventId\", "
@@ -768,6 +779,7 @@ event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count)
 	account_require(account_id);
 	for (int i = 0; i < count; i++)
 	{
+		memory_budget_grow(sizeof(EventPut) + sizeof(EventGroup));
 		complete(&puts[i]);
 		puts[i].is_marked = false;
 		sorted[i] = &puts[i];

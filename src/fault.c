@@ -9,6 +9,7 @@
 
 #include "json_build.h"
 #include "mb/pg_wchar.h"
+#include "memory_budget.h"
 #include "utils/json.h"
 
 /* How much of a client's text a fault repeats, in bytes. */
@@ -17,15 +18,36 @@
 /* A query string may have a thousand; those of an event are few, and told all. */
 #define MAX_FAULTS_TOLD 20
 
+/* Of many things with faults, so many are told, or fewer where the text gets as long as this. */
+#define MAX_THINGS_TOLD 100
+#define MAX_TOLD_BYTES (64 * 1024)
+
 /* Adds a fault. */
 List *
 fault_add(List *faults, const char *field, const char *text)
 {
-	Fault *fault = palloc(sizeof(Fault));
+	Fault *fault;
 
+	memory_budget_grow(sizeof(Fault) + strlen(text));
+	fault = palloc(sizeof(Fault));
 	fault->field = field;
 	fault->text = text;
 	return lappend(faults, fault);
+}
+
+static int
+quoted_length(EventText text)
+{
+	return pg_mbcliplen(text.data, text.length, MAX_QUOTED_BYTES);
+}
+
+/* The client's name for a field, cut short. */
+char *
+fault_field(EventText name)
+{
+	int length = quoted_length(name);
+
+	return psprintf("%.*s%s", length, name.data, length < name.length ? "..." : "");
 }
 
 /* The client's text as a JSON string, cut short: fit for one line of an error. */
@@ -33,7 +55,7 @@ char *
 fault_quote(EventText text)
 {
 	StringInfoData buffer;
-	int length = pg_mbcliplen(text.data, text.length, MAX_QUOTED_BYTES);
+	int length = quoted_length(text);
 
 	initStringInfo(&buffer);
 	escape_json(&buffer, pnstrdup(text.data, length));
@@ -60,6 +82,13 @@ faults_describe(StringInfo detail, const char *prefix, const char *whole, const 
 		appendStringInfo(detail, "%s%s %s.", prefix,
 						 fault->field == NULL ? whole : fault_quote(cstring_event_text(fault->field)), fault->text);
 	}
+}
+
+/* Whether one more of many things shall be told of, after so many that have made this text. */
+bool
+faults_are_told(const StringInfoData *detail, int told)
+{
+	return told < MAX_THINGS_TOLD && detail->len < MAX_TOLD_BYTES;
 }
 
 /* Refuses what a request asks for, if there are faults. */

@@ -17,8 +17,10 @@ typedef struct Fault
 } Fault;
 
 extern List *fault_add(List *faults, const char *field, const char *text);
+extern char *fault_field(EventText name);
 extern char *fault_quote(EventText text);
 extern void faults_describe(StringInfo detail, const char *prefix, const char *whole, const List *faults);
+extern bool faults_are_told(const StringInfoData *detail, int told);
 extern void faults_report_request(const List *faults, const char *message);
 extern Jsonb *faults_to_json(const List *faults);
 

@@ -19,6 +19,7 @@
 #include "event_batch.h"
 #include "event_id.h"
 #include "fmgr.h"
+#include "memory_budget.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -97,6 +98,7 @@ import_begin(void)
 	import->on_error = import_on_error;
 	import->context = AllocSetContextCreate(CurTransactionContext, "usage event import", ALLOCSET_DEFAULT_SIZES);
 	current_import = import;
+	memory_budget_begin();
 }
 
 /* Stores what has been gathered, for the account that was the session's when it came. */
@@ -120,6 +122,7 @@ import_flush(Import *import)
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(import->context);
+	memory_budget_begin();
 	import->flushed += import->count;
 	import->count = 0;
 	import->bytes = 0;

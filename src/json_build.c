@@ -18,7 +18,10 @@
 
 #include "json_build.h"
 
+#include "json_read.h"
 #include "memory_budget.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 /* Where the next part goes. */
@@ -50,6 +53,13 @@ write_part(Writer *writer, JEntry kind, const char *data, int length)
 /* Bytes; many small ones are for those to count who make them. */
 #define LARGE_CONTAINER (64 * 1024)
 
+static void
+refuse_size(Size size)
+{
+	ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					errmsg("answer is too large for jsonb: %zu bytes of %u", size, (unsigned) JENTRY_OFFLENMASK)));
+}
+
 /* A container with room for parts of that size, and a writer at its begin. */
 static Jsonb *
 begin_container(uint32 header, int entry_count, Size size, Writer *writer)
@@ -58,8 +68,7 @@ begin_container(uint32 header, int entry_count, Size size, Writer *writer)
 	Jsonb *json;
 
 	if (size > JENTRY_OFFLENMASK)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("answer is too large for jsonb: %zu bytes of %u", size, (unsigned) JENTRY_OFFLENMASK)));
+		refuse_size(size);
 
 	if (size > LARGE_CONTAINER)
 		memory_budget_require(entries_size + size);
@@ -191,4 +200,83 @@ json_copy(const Jsonb *json)
 	copy = palloc(VARSIZE(json));
 	memcpy(copy, json, VARSIZE(json));
 	return copy;
+}
+
+/* Long answers ------------------------------------------------------------ */
+
+#define FIRST_CAPACITY 8192
+
+/* Begins an array of any length, in the memory that is current. */
+void
+json_array_begin(JsonArray *array)
+{
+	memset(array, 0, sizeof(JsonArray));
+	array->context = CurrentMemoryContext;
+	array->element_context = AllocSetContextCreate(CurrentMemoryContext, "usage events answer", ALLOCSET_DEFAULT_SIZES);
+	array->data_capacity = FIRST_CAPACITY;
+	array->data = palloc(array->data_capacity);
+	array->end_capacity = FIRST_CAPACITY / sizeof(uint32);
+	array->ends = palloc(array->end_capacity * sizeof(uint32));
+}
+
+/* Memory for the parts of the next element: it is free again when that has been added. */
+MemoryContext
+json_array_next(JsonArray *array)
+{
+	return MemoryContextSwitchTo(array->element_context);
+}
+
+static void *
+double_capacity(void *data, Size *capacity, Size element_size)
+{
+	*capacity *= 2;
+	memory_budget_require(*capacity * element_size);
+	return repalloc_huge(data, *capacity * element_size);
+}
+
+/* Adds an element, copied, and goes back to the memory in which the array began.  Refuses an answer that gets too long. */
+void
+json_array_add(JsonArray *array, const Jsonb *element)
+{
+	Size length = VARSIZE(element) - VARHDRSZ;
+	Size start = INTALIGN(array->length);
+
+	CHECK_FOR_INTERRUPTS();
+	array->written = json_answer_add(array->written, element);
+	MemoryContextSwitchTo(array->context);
+	while (start + length > array->data_capacity)
+		array->data = double_capacity(array->data, &array->data_capacity, 1);
+	if ((Size) array->count == array->end_capacity)
+		array->ends = double_capacity(array->ends, &array->end_capacity, sizeof(uint32));
+	memset(array->data + array->length, 0, start - array->length);
+	memcpy(array->data + start, &element->root, length);
+	array->length = start + length;
+	array->ends[array->count++] = (uint32) array->length;
+	MemoryContextReset(array->element_context);
+}
+
+/* The array; it takes the place of what has been gathered. */
+Jsonb *
+json_array_end(JsonArray *array)
+{
+	Size entries_size = sizeof(uint32) + array->count * sizeof(JEntry);
+	Size size = VARHDRSZ + entries_size + array->length;
+	uint32 end = 0;
+	Jsonb *json;
+
+	if (array->length > JENTRY_OFFLENMASK)
+		refuse_size(array->length);
+	json = repalloc_huge(array->data, Max(size, array->data_capacity));
+	memmove(VARDATA(json) + entries_size, json, array->length);
+	json->root.header = JB_FARRAY | array->count;
+	for (int i = 0; i < array->count; i++)
+	{
+		json->root.children[i] =
+			JENTRY_ISCONTAINER | (i % JB_OFFSET_STRIDE == 0 ? JENTRY_HAS_OFF | array->ends[i] : array->ends[i] - end);
+		end = array->ends[i];
+	}
+	SET_VARSIZE(json, size);
+	pfree(array->ends);
+	MemoryContextDelete(array->element_context);
+	return json;
 }

@@ -24,6 +24,27 @@ typedef struct JsonObject
 	int count;
 } JsonObject;
 
+/*
+ * An array that is an answer, of objects that are made one by one:
+ *
+ *	json_array_begin(&array);
+ *	json_array_next(&array);
+ *	json_array_add(&array, ...);	for each
+ *	json = json_array_end(&array);
+ */
+typedef struct JsonArray
+{
+	MemoryContext context;
+	MemoryContext element_context;
+	char *data; /* of the elements, as they lie in the array */
+	Size length;
+	Size data_capacity;
+	uint32 *ends; /* where each ends in it */
+	Size end_capacity;
+	int count;
+	Size written; /* as text, at most */
+} JsonArray;
+
 extern void json_add_text(JsonObject *object, EventText key, EventText value);
 extern void json_add_null(JsonObject *object, EventText key);
 extern void json_add_text_or_null(JsonObject *object, EventText key, EventText value);
@@ -35,5 +56,9 @@ extern void json_add_json(JsonObject *object, EventText key, const Jsonb *value)
 extern Jsonb *json_make_object(const JsonObject *object);
 extern Jsonb *json_make_array(Jsonb *const *elements, int count);
 extern Jsonb *json_copy(const Jsonb *json);
+extern void json_array_begin(JsonArray *array);
+extern MemoryContext json_array_next(JsonArray *array);
+extern void json_array_add(JsonArray *array, const Jsonb *element);
+extern Jsonb *json_array_end(JsonArray *array);
 
 #endif /* USAGE_EVENTS_JSON_BUILD_H */

@@ -6,9 +6,8 @@
 
 #include "json_read.h"
 
-#include "fmgr.h"
+#include "memory_budget.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 
 /* What kind of JSON value this is, with its article. */
 const char *
@@ -78,25 +77,129 @@ json_string(const JsonbValue *value)
 	return (EventText){value->val.string.val, value->val.string.len};
 }
 
-/*
- * A number of jsonb is a numeric, whose first two bytes tell whether it is of the
- * short form (see numeric.c): that one has a few hundred digits at most.
- */
-#define NUMERIC_IS_SHORT(number) ((*(const uint16 *) VARDATA_ANY(number) & 0x8000) != 0)
+/* Numbers ----------------------------------------------------------------- */
 
-/* The other form has, after those two bytes, how many groups of four digits are before the point, less one. */
+/*
+ * A number of jsonb is a numeric, as numeric.c lays it out.  Its first two bytes tell
+ * whether it is of the short form: then they also hold the digits after the point, and
+ * how many groups of four digits are before it, less one.  That one has a few hundred
+ * digits at most.  In the other form the groups have two bytes of their own.  The
+ * groups follow, without leading or trailing ones that are zero.
+ */
+#define NUMERIC_IS_SHORT(header) (((header) &0x8000) != 0)
+#define NUMERIC_IS_NEGATIVE(header) (((header) & (NUMERIC_IS_SHORT(header) ? 0x2000 : 0x4000)) != 0)
+#define NUMERIC_SCALE(header) (NUMERIC_IS_SHORT(header) ? ((header) &0x1F80) >> 7 : (header) &0x3FFF)
+#define NUMERIC_SHORT_WEIGHT(header) (((header) &0x40 ? ~0x3F : 0) | ((header) &0x3F))
 #define NUMERIC_GROUP_DIGITS 4
 
-/* Whether the number has so many digits, or more, before its point; for hundreds of them and more. */
+static uint16
+numeric_part(const char *number, int index)
+{
+	uint16 part;
+
+	memcpy(&part, VARDATA_ANY(number) + index * sizeof(part), sizeof(part));
+	return part;
+}
+
+/*
+ * Whether the number has so many digits, or more, before its point, to within a group:
+ * it may have up to three fewer.  False for fewer than some hundreds.
+ */
 bool
 json_number_has_digits(Numeric number, int digits)
 {
-	int16 weight;
-
-	if (NUMERIC_IS_SHORT(number))
+	if (NUMERIC_IS_SHORT(numeric_part((const char *) number, 0)))
 		return false;
-	memcpy(&weight, VARDATA_ANY(number) + sizeof(uint16), sizeof(weight));
-	return ((int) weight + 1) * NUMERIC_GROUP_DIGITS >= digits;
+	return ((int) (int16) numeric_part((const char *) number, 1) + 1) * NUMERIC_GROUP_DIGITS >= digits;
+}
+
+/* How long the number is as text: what numeric_out() would write, without writing it. */
+static int
+number_text_length(const char *number)
+{
+	uint16 header = numeric_part(number, 0);
+	int parts_before = NUMERIC_IS_SHORT(header) ? 1 : 2;
+	int weight = NUMERIC_IS_SHORT(header) ? NUMERIC_SHORT_WEIGHT(header) : (int16) numeric_part(number, 1);
+	int length = 1;
+
+	if (weight >= 0 && VARSIZE_ANY_EXHDR(number) > parts_before * sizeof(uint16))
+	{
+		int first = numeric_part(number, parts_before);
+
+		length = weight * NUMERIC_GROUP_DIGITS + (first >= 1000 ? 4 : first >= 100 ? 3 : first >= 10 ? 2 : 1);
+	}
+	if (NUMERIC_SCALE(header) > 0)
+		length += 1 + NUMERIC_SCALE(header);
+	return length + (NUMERIC_IS_NEGATIVE(header) ? 1 : 0);
+}
+
+/* How long the number is as text, whatever it is: JSON knows neither NaN nor infinity. */
+int
+json_number_length(Numeric number)
+{
+	return number_text_length((const char *) number);
+}
+
+/* Sizes ------------------------------------------------------------------- */
+
+/* What JSON's text has more of than the bytes that are stored: a control character is six. */
+static Size
+escapes_size(const char *text, int length)
+{
+	Size size = 0;
+
+	for (int i = 0; i < length; i++)
+	{
+		if ((unsigned char) text[i] < ' ')
+			size += strlen("\\u0000") - 1;
+		else if (text[i] == '"' || text[i] == '\\')
+			size++;
+	}
+	return size;
+}
+
+/* What a value takes more as text than it does as it is stored, `length` bytes and an entry of four. */
+static Size
+excess(JEntry entry, const char *value, int length, bool with_escapes)
+{
+	if (JBE_ISNUMERIC(entry))
+	{
+		int written = number_text_length(value);
+
+		return written > length ? written - length : 0;
+	}
+	if (!with_escapes)
+		return 0;
+	if (JBE_ISSTRING(entry))
+		return escapes_size(value, length);
+	return strlen("false, ") - sizeof(JEntry);
+}
+
+/* Adds up, over all that is in the container, what its text takes more.  Stops counting beyond the limit. */
+static Size
+add_excess(const JsonbContainer *container, Size size, Size limit, bool with_escapes)
+{
+	int count = JsonContainerSize(container) * (JsonContainerIsObject(container) ? 2 : 1);
+	const char *base = (const char *) (container->children + count);
+	uint32 end = 0;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	for (int i = 0; i < count && size <= limit; i++)
+	{
+		JEntry entry = container->children[i];
+		uint32 start = end;
+		bool is_padded = JBE_ISNUMERIC(entry) || JBE_ISCONTAINER(entry);
+
+		JBE_ADVANCE_OFFSET(end, entry);
+		if (is_padded)
+			start = INTALIGN(start);
+		if (JBE_ISCONTAINER(entry))
+			size = add_excess((const JsonbContainer *) (base + start), size, limit, with_escapes);
+		else
+			size += excess(entry, base + start, (int) (end - start), with_escapes);
+	}
+	return size;
 }
 
 /*
@@ -107,28 +210,42 @@ json_number_has_digits(Numeric number, int digits)
 Size
 json_written_size(const JsonbContainer *container, Size size, Size limit)
 {
-	int count = JsonContainerSize(container);
-	int first = JsonContainerIsObject(container) ? count : 0;
-	const char *values = (const char *) (container->children + first + count);
+	return add_excess(container, size, limit, false);
+}
 
-	check_stack_depth();
-	for (int i = first; i < first + count && size <= limit; i++)
-	{
-		JEntry entry = container->children[i];
-		const char *value;
+/* The same with all that makes a text longer: as many bytes as the text may have. */
+Size
+json_text_size(const JsonbContainer *container, Size size, Size limit)
+{
+	return add_excess(container, size, limit, true);
+}
 
-		if (!JBE_ISNUMERIC(entry) && !JBE_ISCONTAINER(entry))
-			continue;
-		value = values + INTALIGN(getJsonbOffset(container, i));
-		if (JBE_ISCONTAINER(entry))
-			size = json_written_size((const JsonbContainer *) value, size, limit);
-		else if (!NUMERIC_IS_SHORT(value))
-		{
-			char *text = DatumGetCString(DirectFunctionCall1(numeric_out, PointerGetDatum(value)));
+/* Answers ----------------------------------------------------------------- */
 
-			size += strlen(text);
-			pfree(text);
-		}
-	}
+/* An answer is sent as text, which the server writes, and copies, when a call has returned. */
+static Size
+answer_limit(void)
+{
+	return memory_budget_limit() / 4;
+}
+
+/* Refuses an answer of that size as text: more than a quarter of what a call may take. */
+void
+json_answer_require(Size size)
+{
+	if (size > answer_limit())
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("answer is too large"),
+						errdetail("An answer may have %zu kB as text, a quarter of usage_events.max_memory.",
+								  answer_limit() / 1024),
+						errhint("Ask for less, or send less, at a time, or have usage_events.max_memory raised.")));
+}
+
+/* The same for a part that is added to an answer of which there is so much text already; returns how much there is then. */
+Size
+json_answer_add(Size size, const Jsonb *part)
+{
+	size += VARSIZE(part);
+	size = json_text_size(&part->root, size, answer_limit());
+	json_answer_require(size);
 	return size;
 }

@@ -205,9 +205,16 @@ list_page_faults_report(const List *faults)
 void
 list_page_count(ListPage *page, SqlQuery *query)
 {
-	sql_query_append(query, " LIMIT %s", sql_query_argument(query, INT8OID, Int64GetDatum((int64) total_limit + 1)));
+	const char *rows = pstrdup(query->sql.data);
+	const char *limit = sql_query_argument(query, INT8OID, Int64GetDatum((int64) total_limit + 1));
+	bool isnull;
+	int64 total;
+
+	resetStringInfo(&query->sql);
+	sql_query_append(query, "SELECT pg_catalog.count(*) FROM (%s LIMIT %s) AS listed", rows, limit);
 	sql_query_execute(query);
-	page->total = SPI_processed <= (uint64) total_limit ? (int64) SPI_processed : TOTAL_UNKNOWN;
+	total = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	page->total = total <= total_limit ? total : TOTAL_UNKNOWN;
 }
 
 /* Ends the statement's conditions with the place from which the page goes on, the newest first. */
@@ -261,21 +268,23 @@ list_page_answer(const ListPage *page, const pg_uuid_t *account_id, ListItemRead
 	MemoryContext spi_context = MemoryContextSwitchTo(context);
 	bool has_more = SPI_processed > (uint64) page->limit;
 	int count = has_more ? page->limit : (int) SPI_processed;
-	Jsonb **items = palloc(sizeof(Jsonb *) * Max(count, 1));
+	JsonArray items;
 	ListKey *keys = palloc0(sizeof(ListKey) * Max(count, 1));
 	JsonObject answer = {0};
 	Jsonb *json;
 
-	for (int i = 0; i < count; i++)
+	json_array_begin(&items);
+	for (int place = 0; place < count; place++)
 	{
-		int place = page->backward ? count - 1 - i : i;
+		int row = page->backward ? count - 1 - place : place;
 
-		items[place] = read_item(i, account_id, &keys[place]);
+		json_array_next(&items);
+		json_array_add(&items, read_item(row, account_id, &keys[place]));
 		if (page->order != LIST_EVENTS_BY_TIMESTAMP)
 			keys[place].timestamp = 0;
 	}
 
-	json_add_json(&answer, EVENT_TEXT("items"), json_make_array(items, count));
+	json_add_json(&answer, EVENT_TEXT("items"), json_array_end(&items));
 	json_add_json(&answer, EVENT_TEXT("pagination"), pagination_to_json(page, keys, count, has_more));
 	json = json_make_object(&answer);
 	MemoryContextSwitchTo(spi_context);

@@ -254,26 +254,29 @@ add_number_or_null(JsonObject *object, EventText key, Numeric number)
 		json_add_null(object, key);
 }
 
-/* About what a group takes as JSON, without its text. */
-#define MEMORY_OF_GROUP 128
+static Jsonb *
+group_to_json(const MetricGroup *group)
+{
+	JsonObject object = {0};
+
+	json_add_text_or_null(&object, EVENT_TEXT("grouping"), group->value);
+	add_number_or_null(&object, EVENT_TEXT("value"), group->result);
+	json_add_integer(&object, EVENT_TEXT("eventCount"), group->event_count);
+	return json_make_object(&object);
+}
 
 static Jsonb *
 groups_to_json(const MetricResult *result)
 {
-	Jsonb **groups = palloc(sizeof(Jsonb *) * Max(result->group_count, 1));
+	JsonArray groups;
 
+	json_array_begin(&groups);
 	for (int i = 0; i < result->group_count; i++)
 	{
-		const MetricGroup *group = &result->groups[i];
-		JsonObject object = {0};
-
-		memory_budget_grow(MEMORY_OF_GROUP + Max(group->value.length, 0));
-		json_add_text_or_null(&object, EVENT_TEXT("grouping"), group->value);
-		add_number_or_null(&object, EVENT_TEXT("value"), group->result);
-		json_add_integer(&object, EVENT_TEXT("eventCount"), group->event_count);
-		groups[i] = json_make_object(&object);
+		json_array_next(&groups);
+		json_array_add(&groups, group_to_json(&result->groups[i]));
 	}
-	return json_make_array(groups, result->group_count);
+	return json_array_end(&groups);
 }
 
 static Jsonb *

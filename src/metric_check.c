@@ -10,17 +10,17 @@
 
 #include "metric_check.h"
 
+#include <limits.h>
+
 #include "event_check.h"
 #include "json_build.h"
 #include "json_read.h"
+#include "utils/guc.h"
 
 #define MAX_DESCRIPTION_CHARACTERS 1000
 
 #define MAX_FILTERS 100
 #define MAX_FILTER_VALUES 1000
-
-/* Of the filters with their numbers written out: a page of a list has up to 100 metrics. */
-#define MAX_FILTERS_BYTES (1024 * 1024)
 
 /* How many unknown fields are named in a refusal. */
 #define MAX_UNKNOWN_FIELDS 20
@@ -45,6 +45,22 @@ static const char *const field_names[] = {
 	"parameters",
 	"expression",
 };
+
+/* Of all filters together; and of all that a metric says: a page of a list has up to 100 metrics. */
+static int max_filter_values = 10000;
+static int max_metric_bytes = 64 * 1024;
+
+void
+metric_check_init(void)
+{
+	DefineCustomIntVariable("usage_events.max_filter_values",
+							"How many values the filters of a metric may have in all.", NULL, &max_filter_values, 10000,
+							1, INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("usage_events.max_metric_bytes",
+							"Largest size of a metric, as stored, and with its numbers written out.", NULL,
+							&max_metric_bytes, 64 * 1024, 1024, 128 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE, NULL, NULL,
+							NULL);
+}
 
 /* Finds the member of that key; false if there is none, or null. */
 static bool
@@ -216,6 +232,7 @@ check_filters(List *faults, JsonbContainer *filters)
 	JsonbIteratorToken token;
 	JsonbValue key;
 	JsonbValue value;
+	int64 value_count = 0;
 
 	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
 	{
@@ -223,7 +240,14 @@ check_filters(List *faults, JsonbContainer *filters)
 			continue;
 		(void) JsonbIteratorNext(&iterator, &value, true);
 		faults = check_filter(faults, json_string(&key), &value);
+		if (is_array(&value))
+			value_count += JsonContainerSize(value.val.binary.data);
 	}
+	if (value_count > max_filter_values)
+		faults =
+			fault_add(faults, "propertyFilters",
+					  psprintf("must have at most %d values in all (usage_events.max_filter_values), not " INT64_FORMAT,
+							   max_filter_values, value_count));
 	return faults;
 }
 
@@ -246,12 +270,32 @@ check_property_filters(List *faults, Jsonb *body, Metric *metric)
 	if (count > MAX_FILTERS)
 		return fault_add(faults, "propertyFilters",
 						 psprintf("must have at most %d properties, not %d", MAX_FILTERS, count));
-	if (json_written_size(value.val.binary.data, value.val.binary.len, MAX_FILTERS_BYTES) > MAX_FILTERS_BYTES)
-		return fault_add(faults, "propertyFilters",
-						 psprintf("must take at most %d bytes with its numbers written out", MAX_FILTERS_BYTES));
 
 	metric->property_filters = JsonbValueToJsonb(&value);
 	return check_filters(faults, value.val.binary.data);
+}
+
+static Size
+json_size(const Jsonb *json)
+{
+	return json != NULL ? json_written_size(&json->root, VARSIZE(json), max_metric_bytes) : 0;
+}
+
+/* Rule of the metric as a whole, as far as it could be read: not too large. */
+List *
+metric_check_size(List *faults, const Metric *metric)
+{
+	Size size = metric->name.length + metric->description.length + metric->event_type.length +
+				metric->aggregation_property.length + metric->grouping_property.length + metric->unit.length +
+				metric->expression.length + json_size(metric->property_filters) +
+				json_size(metric->properties_to_negate) + json_size(metric->parameters);
+
+	if (size <= (Size) max_metric_bytes)
+		return faults;
+	return fault_add(
+		faults, NULL,
+		psprintf("must take at most %d bytes (usage_events.max_metric_bytes), with its numbers written out",
+				 max_metric_bytes));
 }
 
 /* Rule of propertiesToNegate: absent, null, or names of properties that have a filter. */
@@ -329,8 +373,7 @@ metric_check_unknown_fields(List *faults, Jsonb *body)
 	{
 		if (token != WJB_KEY || is_field(json_string(&key)))
 			continue;
-		faults =
-			fault_add(faults, pnstrdup(key.val.string.val, key.val.string.len), "is not a field of a usage metric");
+		faults = fault_add(faults, fault_field(json_string(&key)), "is not a field of a usage metric");
 		count++;
 	}
 	return faults;
@@ -353,6 +396,7 @@ metric_check(Jsonb *body, Metric *metric)
 	faults = check_properties_to_negate(faults, body, metric);
 	faults = check_case_sensitive(faults, body, metric);
 	faults = metric_check_unknown_fields(faults, body);
+	faults = metric_check_size(faults, metric);
 	metric->parameters = json_make_array(NULL, 0);
 	return faults;
 }

@@ -14,6 +14,8 @@
 
 #include "metric_definition.h"
 
+#include <limits.h>
+
 #include "account.h"
 #include "catalog/pg_type.h"
 #include "dirty_bucket.h"
@@ -24,6 +26,7 @@
 #include "metric_check.h"
 #include "statement.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 /* What a version says, as the first parameters of the statements that write one. */
@@ -120,6 +123,70 @@ static Statement end_rollups = {
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
 };
+
+static Statement count_metrics = {
+	.sql = "SELECT pg_catalog.count(*) FROM (SELECT FROM usage_events.metric"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL LIMIT $2) AS metric",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, INT8OID},
+};
+
+static Statement count_versions = {
+	.sql = "SELECT pg_catalog.count(*) FROM ("
+		   "SELECT id FROM usage_events.metric WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " UNION ALL SELECT id FROM usage_events.superseded_metric WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " LIMIT $2) AS version",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, INT8OID},
+};
+
+/* Limits ------------------------------------------------------------------ */
+
+static int max_metrics = 1000;
+static int max_metric_versions = 10000;
+
+void
+metric_definition_init(void)
+{
+	DefineCustomIntVariable("usage_events.max_metrics", "How many metrics an account may have in force.", NULL,
+							&max_metrics, 1000, 0, INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("usage_events.max_metric_versions",
+							"How many versions of metrics an account may have, deleted metrics included.",
+							"Versions are kept for ever, for questions as of a past day.", &max_metric_versions, 10000,
+							0, INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
+static bool
+has_room(Statement *count, const pg_uuid_t *account_id, int limit)
+{
+	bool isnull;
+
+	statement_execute(count, (Datum[]){UUIDPGetDatum(account_id), Int64GetDatum(limit)}, NULL);
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)) < limit;
+}
+
+/* Those that are made at the same time do not see each other, and may all get the last place. */
+static void
+require_room_for_metric(const pg_uuid_t *account_id)
+{
+	if (!has_room(&count_metrics, account_id, max_metrics))
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("account has as many usage metrics as it may"),
+						errdetail("It may have %d in force (usage_events.max_metrics).", max_metrics),
+						errhint("Delete a metric, or have usage_events.max_metrics raised.")));
+}
+
+/* A deletion is always possible: there are no more than were made. */
+static void
+require_room_for_version(const pg_uuid_t *account_id)
+{
+	if (!has_room(&count_versions, account_id, max_metric_versions))
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("account has as many versions of usage metrics as it may"),
+						errdetail("Earlier versions are kept, also of deleted metrics; it may have %d in all "
+								  "(usage_events.max_metric_versions).",
+								  max_metric_versions),
+						errhint("Have usage_events.max_metric_versions raised.")));
+}
 
 /* JSON -------------------------------------------------------------------- */
 
@@ -282,12 +349,55 @@ metric_definition_insert(Metric *metric)
 	metric->created_at = GetCurrentTimestamp();
 
 	SPI_connect();
+	require_room_for_metric(&metric->account_id);
+	require_room_for_version(&metric->account_id);
 	write_version(metric->aggregation == METRIC_CUSTOM ? &insert_custom_metric : &insert_metric, metric, context);
 	write_progress(metric);
 	SPI_finish();
 }
 
-/* Stores it in place of the metric that has its id; false if there is none, or it was deleted. */
+static bool
+same_text(EventText a, EventText b)
+{
+	return (a.data == NULL) == (b.data == NULL) && a.length == b.length &&
+		   (a.data == NULL || memcmp(a.data, b.data, a.length) == 0);
+}
+
+static bool
+same_json(Jsonb *a, Jsonb *b)
+{
+	return (a == NULL) == (b == NULL) && (a == NULL || compareJsonbContainers(&a->root, &b->root) == 0);
+}
+
+/* Whether an update would change nothing; one by an administrator, who writes expressions, always counts. */
+static bool
+is_unchanged(const Metric *metric, const Metric *stored)
+{
+	return metric->aggregation != METRIC_CUSTOM && metric->aggregation == stored->aggregation &&
+		   metric->is_grouped == stored->is_grouped && metric->case_sensitive == stored->case_sensitive &&
+		   same_text(metric->name, stored->name) && same_text(metric->description, stored->description) &&
+		   same_text(metric->event_type, stored->event_type) &&
+		   same_text(metric->aggregation_property, stored->aggregation_property) &&
+		   same_text(metric->grouping_property, stored->grouping_property) && same_text(metric->unit, stored->unit) &&
+		   same_json(metric->property_filters, stored->property_filters) &&
+		   same_json(metric->properties_to_negate, stored->properties_to_negate);
+}
+
+/* Writes another version over one that is locked. */
+static void
+replace_version(Metric *metric, const Metric *stored, MemoryContext context)
+{
+	require_room_for_version(&metric->account_id);
+	archive(stored);
+	event_id_generate_after(&metric->version_id, &stored->version_id);
+	write_version(metric->aggregation == METRIC_CUSTOM ? &update_custom_metric : &update_metric, metric, context);
+	write_progress(metric);
+}
+
+/*
+ * Stores it in place of the metric that has its id, unless that says the same already;
+ * false if there is none, or it was deleted.
+ */
 bool
 metric_definition_replace(Metric *metric)
 {
@@ -300,10 +410,10 @@ metric_definition_replace(Metric *metric)
 	if (found)
 	{
 		require_same_kind(metric, &stored);
-		archive(&stored);
-		event_id_generate_after(&metric->version_id, &stored.version_id);
-		write_version(metric->aggregation == METRIC_CUSTOM ? &update_custom_metric : &update_metric, metric, context);
-		write_progress(metric);
+		if (is_unchanged(metric, &stored))
+			metric_read_row(0, &stored.account_id, metric, context);
+		else
+			replace_version(metric, &stored, context);
 	}
 	SPI_finish();
 	return found;

@@ -8,6 +8,7 @@
 #include "metric.h"
 
 /* NULL is the answer of those that take an id where no metric has it. */
+extern void metric_definition_init(void);
 extern Jsonb *metric_definition_create(const pg_uuid_t *account_id, Jsonb *body);
 extern Jsonb *metric_definition_get(const pg_uuid_t *account_id, const pg_uuid_t *id);
 extern Jsonb *metric_definition_update(const pg_uuid_t *account_id, const pg_uuid_t *id, Jsonb *body);

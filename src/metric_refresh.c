@@ -32,6 +32,7 @@
 #include "metric.h"
 #include "metric_rollup.h"
 #include "miscadmin.h"
+#include "rejected_event.h"
 #include "statement.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -1168,7 +1169,8 @@ note_refreshed(const pg_uuid_t *account_id, bool had_work)
 }
 
 /*
- * Brings the rollups of an account up to date, in at most so many steps.  Returns
+ * Brings the rollups of an account up to date, in at most so many steps, and
+ * deletes refused events that have been kept long enough.  Returns
  * how many it took: 0 when there is nothing left to do, or nothing that can be
  * done now.
  */
@@ -1214,5 +1216,5 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps)
 	statement_use_indexes_end(nest_level);
 	SPI_finish();
 	distribution_require_here(account_id);
-	return Max(steps, 0);
+	return Max(steps, 0) + (rejected_event_expire(account_id) > 0 ? 1 : 0);
 }

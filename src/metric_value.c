@@ -16,6 +16,8 @@
 #include "fault.h"
 #include "fmgr.h"
 #include "json_read.h"
+#include "mb/pg_wchar.h"
+#include "memory_budget.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 
@@ -31,9 +33,10 @@ typedef struct PropertyFilter
 {
 	EventText property;
 	bool is_negated;
-	bool has_null; /* holds for null, and for a property that is missing */
-	EventText *texts;
+	bool has_null;    /* holds for null, and for a property that is missing */
+	EventText *texts; /* sorted, so that many cost an event little more than one */
 	int text_count;
+	int max_length; /* of a text */
 } PropertyFilter;
 
 struct MetricMatcher
@@ -45,10 +48,15 @@ struct MetricMatcher
 
 /* Texts ------------------------------------------------------------------- */
 
-static bool
-text_equal(EventText a, EventText b)
+/* Shorter texts first: mostly the lengths tell. */
+static int
+compare_texts(const void *a, const void *b)
 {
-	return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
+	const EventText *text_a = a;
+	const EventText *text_b = b;
+
+	return text_a->length != text_b->length ? text_a->length - text_b->length
+											: memcmp(text_a->data, text_b->data, text_a->length);
 }
 
 /* The text of a value; no data where it is null. */
@@ -173,7 +181,9 @@ is_listed(const Jsonb *array, EventText text)
 	{
 		JsonbValue *element = getIthJsonbValueFromContainer(unconstify(JsonbContainer *, &array->root), i);
 
-		if (element->type == jbvString && text_equal(json_string(element), text))
+		EventText listed = element->type == jbvString ? json_string(element) : (EventText){NULL, -1};
+
+		if (compare_texts(&listed, &text) == 0)
 			return true;
 	}
 	return false;
@@ -204,11 +214,18 @@ make_filter(const Metric *metric, const JsonbValue *name, const JsonbValue *valu
 	{
 		EventText text = value_text(getIthJsonbValueFromContainer(array, i));
 
+		memory_budget_grow(sizeof(EventText) + text.length);
 		if (text.data == NULL)
+		{
 			filter->has_null = true;
-		else
-			filter->texts[filter->text_count++] = metric->case_sensitive ? text : fold_case(text);
+			continue;
+		}
+		if (!metric->case_sensitive)
+			text = fold_case(text);
+		filter->texts[filter->text_count++] = text;
+		filter->max_length = Max(filter->max_length, text.length);
 	}
+	qsort(filter->texts, filter->text_count, sizeof(EventText), compare_texts);
 }
 
 MetricMatcher *
@@ -236,16 +253,65 @@ metric_matcher_make(const Metric *metric)
 	return matcher;
 }
 
+/* json_number_has_digits() may count up to three too many, and one more is one more. */
+#define DIGITS_IN_DOUBT 4
+
+/*
+ * Whether the value is longer than all texts of the filter, which is known before it is
+ * written out or folded: it may have 131,072 digits, or be the whole of a large event.
+ * Folded, a text has as many characters as before, or more, of one byte at least.
+ */
+static bool
+is_longer(const PropertyFilter *filter, bool case_sensitive, const JsonbValue *value)
+{
+	if (value->type == jbvNumeric)
+		return json_number_has_digits(value->val.numeric, filter->max_length + DIGITS_IN_DOUBT);
+	if (value->type != jbvString)
+		return false;
+	return value->val.string.len / (case_sensitive ? 1 : pg_database_encoding_max_length()) > filter->max_length;
+}
+
+static bool
+has_text(const PropertyFilter *filter, EventText text)
+{
+	int low = 0;
+	int high = filter->text_count;
+
+	while (low < high)
+	{
+		int middle = (low + high) / 2;
+		int result = compare_texts(&text, &filter->texts[middle]);
+
+		if (result == 0)
+			return true;
+		if (result < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return false;
+}
+
+static bool
+has_value(const PropertyFilter *filter, bool case_sensitive, const JsonbValue *value)
+{
+	EventText text;
+
+	if (value->type == jbvNull)
+		return filter->has_null;
+	if (is_longer(filter, case_sensitive, value))
+		return false;
+	text = value_text(value);
+	return has_text(filter, case_sensitive ? text : fold_case(text));
+}
+
 static bool
 filter_holds(const PropertyFilter *filter, bool case_sensitive, Jsonb *properties)
 {
-	EventText text = property_text(properties, filter->property);
-	bool matches = text.data == NULL && filter->has_null;
+	JsonbValue value;
+	bool matches =
+		property(properties, filter->property, &value) ? has_value(filter, case_sensitive, &value) : filter->has_null;
 
-	if (text.data != NULL && !case_sensitive)
-		text = fold_case(text);
-	for (int i = 0; text.data != NULL && !matches && i < filter->text_count; i++)
-		matches = text_equal(text, filter->texts[i]);
 	return matches != filter->is_negated;
 }
 

@@ -28,7 +28,9 @@
 #include "event_timestamp.h"
 #include "fault.h"
 #include "fmgr.h"
+#include "memory_budget.h"
 #include "metric_bucket.h"
+#include "rejected_event.h"
 #include "statement.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -113,16 +115,6 @@ static Statement delete_old_rollups = {
 	.argument_count = 7,
 	.argument_types = {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
 					   INT8OID},
-};
-
-static Statement delete_old_rejected = {
-	.sql = "WITH old AS MATERIALIZED (SELECT id FROM usage_events.rejected_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.<) $2"
-		   " LIMIT $3 FOR UPDATE SKIP LOCKED)"
-		   " DELETE FROM usage_events.rejected_event AS r USING old"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1 AND r.id OPERATOR(pg_catalog.=) old.id",
-	.argument_count = 3,
-	.argument_types = {UUIDOID, UUIDOID, INT8OID},
 };
 
 /* The horizon --------------------------------------------------------------- */
@@ -283,18 +275,6 @@ purge_rollups(const pg_uuid_t *account_id, TimestampTz horizon, int64 max_rows)
 	return SPI_processed;
 }
 
-/* Events that were refused before the horizon; their own time may be unreadable. */
-static uint64
-purge_rejected(const pg_uuid_t *account_id, TimestampTz horizon, int64 max_rows)
-{
-	pg_uuid_t first_kept;
-
-	event_id_after(&first_kept, horizon - 1);
-	statement_execute(&delete_old_rejected,
-					  (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(&first_kept), Int64GetDatum(max_rows)}, NULL);
-	return SPI_processed;
-}
-
 static uint64
 purge_account(const pg_uuid_t *account_id, TimestampTz horizon, uint64 max_rows)
 {
@@ -310,7 +290,7 @@ purge_account(const pg_uuid_t *account_id, TimestampTz horizon, uint64 max_rows)
 	if (rows < max_rows)
 		rows += purge_rollups(account_id, horizon, (int64) (max_rows - rows));
 	if (rows < max_rows)
-		rows += purge_rejected(account_id, horizon, (int64) (max_rows - rows));
+		rows += rejected_event_delete_before(account_id, horizon, (int64) (max_rows - rows));
 	SPI_finish();
 	return rows;
 }
@@ -343,6 +323,7 @@ purge(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be between 1 and %d", MAX_ROWS)));
 
+	memory_budget_begin();
 	nest_level = account_enter(&account_id);
 	rows = purge_account(&account_id, horizon, PG_GETARG_INT32(2));
 	account_leave(nest_level);

@@ -1,18 +1,30 @@
 /*
  * rejected_event.c
- *		Events that were refused, kept to be looked at and sent again.
+ *		Events that were refused, kept to be looked at and sent again: so many of an
+ *		account, so much, and so long.
  */
 #include "postgres.h"
 
 #include "rejected_event.h"
 
+#include <limits.h>
+
+#include "access/xact.h"
 #include "account.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "event_id.h"
 #include "event_json.h"
 #include "json_read.h"
+#include "memory_budget.h"
+#include "miscadmin.h"
 #include "statement.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 static Statement insert_rejected = {
 	.sql = "INSERT INTO usage_events.rejected_event (account_id, id, body, faults)"
@@ -31,66 +43,324 @@ static Statement take_rejected = {
 	.argument_types = {UUIDOID, UUIDARRAYOID},
 };
 
+/* What the account has; not more than it may. */
+static Statement measure_rejected = {
+	.sql = "SELECT pg_catalog.count(*), CAST(pg_catalog.sum(pg_catalog.octet_length(body)"
+		   " OPERATOR(pg_catalog.+) pg_catalog.pg_column_size(faults)) AS pg_catalog.int8)"
+		   " FROM (SELECT body, faults FROM usage_events.rejected_event"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 LIMIT $2) AS rejected",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, INT8OID},
+};
+
+static Statement delete_before = {
+	.sql = "WITH old AS MATERIALIZED (SELECT id FROM usage_events.rejected_event"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.<) $2"
+		   " LIMIT $3 FOR UPDATE SKIP LOCKED)"
+		   " DELETE FROM usage_events.rejected_event AS r USING old"
+		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1 AND r.id OPERATOR(pg_catalog.=) old.id",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDOID, INT8OID},
+};
+
+/*
+ * Counting those that are not kept.  Nobody waits, and no two can wait for each
+ * other: a transaction counts in a row that is free, or in one of its own, so an
+ * account has as many rows as there were ever transactions of its at a time.
+ */
+static Statement lock_counter = {
+	.sql = "SELECT id FROM usage_events.rejected_overflow WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " LIMIT 1 FOR UPDATE SKIP LOCKED",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
+static Statement add_to_counter = {
+	.sql = "UPDATE usage_events.rejected_overflow"
+		   " SET event_count = event_count OPERATOR(pg_catalog.+) $3, last_at = $4"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
+	.argument_count = 4,
+	.argument_types = {UUIDOID, UUIDOID, INT8OID, TIMESTAMPTZOID},
+};
+
+static Statement insert_counter = {
+	.sql = "INSERT INTO usage_events.rejected_overflow (account_id, id, event_count, last_at) VALUES ($1, $2, $3, $4)",
+	.argument_count = 4,
+	.argument_types = {UUIDOID, UUIDOID, INT8OID, TIMESTAMPTZOID},
+};
+
 /* Larger bodies are not kept: nobody sends such an event, and it may be one in a million. */
 #define MAX_BODY_BYTES (1024 * 1024)
 
+/* So much is written by a statement, and in memory at a time. */
+#define PORTION_ROWS 1000
+#define PORTION_BYTES (1024 * 1024)
+
+/* Rows that a refresh deletes at a time. */
+#define EXPIRE_ROWS 1000
+
+static int max_rejected_events = 10000;
+static int max_rejected_kilobytes = 64 * 1024;
+static int retention_minutes = 90 * 24 * 60;
+
+void
+rejected_event_init(void)
+{
+	DefineCustomIntVariable("usage_events.max_rejected_events", "How many refused events of an account are kept.",
+							"More are refused as well, and counted, but not kept.", &max_rejected_events, 10000, 0,
+							INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("usage_events.max_rejected_bytes",
+							"How much the refused events of an account that are kept may take, with their faults.",
+							"More are refused as well, and counted, but not kept.", &max_rejected_kilobytes, 64 * 1024,
+							0, INT_MAX, PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("usage_events.rejected_retention", "How long refused events are kept; 0: for ever.",
+							"A refresh of rollups deletes older ones.", &retention_minutes, 90 * 24 * 60, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
+}
+
+/* Keeping ------------------------------------------------------------------ */
+
+/* Rows on their way into the table, and how many more the account may have. */
+typedef struct Keeping
+{
+	const pg_uuid_t *account_id;
+	int64 events_left;
+	int64 bytes_left;
+	MemoryContext context; /* of the portion */
+	Datum ids[PORTION_ROWS];
+	EventText bodies[PORTION_ROWS];
+	EventText faults[PORTION_ROWS];
+	int count;
+	Size bytes;
+} Keeping;
+
+static void
+keeping_begin(Keeping *keeping, const pg_uuid_t *account_id)
+{
+	bool isnull;
+	HeapTuple row;
+	int64 bytes;
+
+	keeping->account_id = account_id;
+	keeping->context = AllocSetContextCreate(CurrentMemoryContext, "rejected usage events", ALLOCSET_DEFAULT_SIZES);
+	keeping->count = 0;
+	keeping->bytes = 0;
+	statement_execute(&measure_rejected, (Datum[]){UUIDPGetDatum(account_id), Int64GetDatum(max_rejected_events)},
+					  NULL);
+	row = SPI_tuptable->vals[0];
+	keeping->events_left = max_rejected_events - DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+	bytes = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+	keeping->bytes_left = (int64) max_rejected_kilobytes * 1024 - (isnull ? 0 : bytes);
+}
+
+static void
+keeping_write(Keeping *keeping)
+{
+	MemoryContext caller;
+
+	if (keeping->count == 0)
+		return;
+	caller = MemoryContextSwitchTo(keeping->context);
+	statement_execute(&insert_rejected,
+					  (Datum[]){UUIDPGetDatum(keeping->account_id), statement_uuid_array(keeping->ids, keeping->count),
+								statement_varlena_array(keeping->bodies, keeping->count, TEXTOID),
+								statement_varlena_array(keeping->faults, keeping->count, JSONBOID)},
+					  NULL);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(keeping->context);
+	keeping->count = 0;
+	keeping->bytes = 0;
+}
+
+static JsonbContainer *
+json_container(const JsonbValue *value, int *length)
+{
+	Jsonb *json;
+
+	if (value->type == jbvBinary)
+	{
+		*length = value->val.binary.len;
+		return value->val.binary.data;
+	}
+	json = JsonbValueToJsonb(unconstify(JsonbValue *, value));
+	*length = VARSIZE(json) - VARHDRSZ;
+	return &json->root;
+}
+
+/* How much the event takes as text, at most. */
+static Size
+body_size(const BatchElement *element)
+{
+	JsonbContainer *container;
+	int length;
+
+	if (element->body != NULL)
+		return VARSIZE_ANY_EXHDR(element->body);
+	container = json_container(&element->json, &length);
+	return json_text_size(container, length, MAX_BODY_BYTES);
+}
+
+/* The event as it came. */
 static EventText
 body_text(const BatchElement *element)
 {
-	Jsonb *json;
-	char *text;
-	EventText copy;
+	JsonbContainer *container;
+	int length;
 
 	if (element->body != NULL)
 		return (EventText){VARDATA_ANY(element->body), VARSIZE_ANY_EXHDR(element->body)};
-
-	json = JsonbValueToJsonb(unconstify(JsonbValue *, &element->json));
-	if (json_written_size(&json->root, VARSIZE(json), MAX_BODY_BYTES) > MAX_BODY_BYTES)
-		return EVENT_TEXT("\"too large to be kept\"");
-	text = JsonbToCString(NULL, &json->root, VARSIZE(json));
-	copy.length = (int) strlen(text);
-	copy.data = pnstrdup(text, copy.length);
-	pfree(text);
-	pfree(json);
-	return copy;
+	container = json_container(&element->json, &length);
+	return cstring_event_text(JsonbToCString(NULL, container, length));
 }
 
-/* Keeps the refused events of a batch. */
+/* Why another refused event is not kept, worded to follow it; NULL if it is. */
+static const char *
+limit_reached(const Keeping *keeping, Size size)
+{
+	if (keeping->events_left <= 0)
+		return psprintf("was not kept: its account has %d refused events, as many as it may "
+						"(usage_events.max_rejected_events)",
+						max_rejected_events);
+	if ((int64) size >= keeping->bytes_left)
+		return psprintf("was not kept: the refused events of its account would take more than %d kB "
+						"(usage_events.max_rejected_bytes)",
+						max_rejected_kilobytes);
+	return NULL;
+}
+
+static void
+keep(Keeping *keeping, const BatchElement *element, bool is_too_large)
+{
+	MemoryContext caller = MemoryContextSwitchTo(keeping->context);
+	EventText body = is_too_large ? EVENT_TEXT("\"too large to be kept\"") : body_text(element);
+	Jsonb *faults = faults_to_json(element->faults);
+	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+	Size size = body.length + VARSIZE(faults);
+
+	event_id_generate(id);
+	MemoryContextSwitchTo(caller);
+	keeping->ids[keeping->count] = UUIDPGetDatum(id);
+	keeping->bodies[keeping->count] = body;
+	keeping->faults[keeping->count] = (EventText){(const char *) &faults->root, VARSIZE(faults) - VARHDRSZ};
+	keeping->count++;
+	keeping->bytes += size;
+	keeping->events_left--;
+	keeping->bytes_left -= size;
+	if (keeping->count == PORTION_ROWS || keeping->bytes >= PORTION_BYTES)
+		keeping_write(keeping);
+}
+
+/* Keeps a refused event, or adds to its faults that it is not kept; returns whether it is.  Looks before it writes. */
+static bool
+keep_within_limits(Keeping *keeping, BatchElement *element)
+{
+	Size size;
+	bool is_too_large;
+	const char *limit;
+
+	CHECK_FOR_INTERRUPTS();
+	size = body_size(element);
+	is_too_large = size > MAX_BODY_BYTES;
+	limit = limit_reached(keeping, is_too_large ? 0 : size);
+	if (limit != NULL)
+		element->faults = fault_add(element->faults, NULL, limit);
+	else
+		keep(keeping, element, is_too_large);
+	return limit == NULL;
+}
+
+/* In a transaction of one snapshot a counter that others have used since is an error to touch: there it is not counted. */
+static void
+count_not_kept(const pg_uuid_t *account_id, int64 count)
+{
+	Datum arguments[] = {UUIDPGetDatum(account_id), (Datum) 0, Int64GetDatum(count),
+						 TimestampTzGetDatum(GetCurrentTimestamp())};
+	pg_uuid_t id;
+	bool isnull;
+
+	if (count == 0 || IsolationUsesXactSnapshot())
+		return;
+	statement_execute(&lock_counter, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	if (SPI_processed > 0)
+		arguments[1] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	else
+	{
+		event_id_generate(&id);
+		arguments[1] = UUIDPGetDatum(&id);
+	}
+	statement_execute(SPI_processed > 0 ? &add_to_counter : &insert_counter, arguments, NULL);
+}
+
+/*
+ * Keeps the refused events of a batch, as far as the account may have them; those
+ * that are not kept have that as another fault.  Those of calls that run at the same
+ * time do not see each other: each may fill up what is left.
+ */
 void
 rejected_event_store(const pg_uuid_t *account_id, EventBatch *batch)
 {
-	Datum *ids = palloc(sizeof(Datum) * Max(batch->count, 1));
-	EventText *bodies = palloc(sizeof(EventText) * Max(batch->count, 1));
-	EventText *faults = palloc(sizeof(EventText) * Max(batch->count, 1));
-	int count = 0;
+	MemoryContext context = CurrentMemoryContext;
+	Keeping *keeping;
+	int64 not_kept = 0;
+	int i = 0;
 
-	for (int i = 0; i < batch->count; i++)
-	{
-		pg_uuid_t *id;
-		Jsonb *json;
-
-		if (batch->elements[i].faults == NIL)
-			continue;
-		id = palloc(sizeof(pg_uuid_t));
-		event_id_generate(id);
-		ids[count] = UUIDPGetDatum(id);
-		bodies[count] = body_text(&batch->elements[i]);
-		json = faults_to_json(batch->elements[i].faults);
-		faults[count] = (EventText){(const char *) &json->root, VARSIZE(json) - VARHDRSZ};
-		count++;
-	}
-	if (count == 0)
+	for (; i < batch->count && batch->elements[i].faults == NIL; i++)
+		;
+	if (i == batch->count)
 		return;
 
 	account_require(account_id);
 	SPI_connect();
-	statement_execute(&insert_rejected,
-					  (Datum[]){UUIDPGetDatum(account_id), statement_uuid_array(ids, count),
-								statement_varlena_array(bodies, count, TEXTOID),
-								statement_varlena_array(faults, count, JSONBOID)},
-					  NULL);
+	keeping = palloc(sizeof(Keeping));
+	keeping_begin(keeping, account_id);
+	MemoryContextSwitchTo(context);
+	for (; i < batch->count; i++)
+	{
+		if (batch->elements[i].faults != NIL && !keep_within_limits(keeping, &batch->elements[i]))
+			not_kept++;
+	}
+	keeping_write(keeping);
+	count_not_kept(account_id, not_kept);
 	SPI_finish();
 }
+
+/* Deleting ----------------------------------------------------------------- */
+
+/* Deletes at most so many of the account's that were refused before the moment; returns how many. */
+uint64
+rejected_event_delete_before(const pg_uuid_t *account_id, TimestampTz moment, int64 max_rows)
+{
+	pg_uuid_t first_kept;
+	uint64 rows;
+
+	event_id_after(&first_kept, moment - 1);
+	SPI_connect();
+	statement_execute(&delete_before,
+					  (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(&first_kept), Int64GetDatum(max_rows)}, NULL);
+	rows = SPI_processed;
+	SPI_finish();
+	return rows;
+}
+
+static bool
+may_delete(void)
+{
+	Oid table = get_relname_relid("rejected_event", get_namespace_oid("usage_events", false));
+
+	return OidIsValid(table) && pg_class_aclcheck(table, GetUserId(), ACL_DELETE) == ACLCHECK_OK;
+}
+
+/* Deletes some that are older than usage_events.rejected_retention, where the role may; returns how many. */
+uint64
+rejected_event_expire(const pg_uuid_t *account_id)
+{
+	if (retention_minutes == 0 || !may_delete())
+		return 0;
+	return rejected_event_delete_before(account_id, GetCurrentTimestamp() - retention_minutes * USECS_PER_MINUTE,
+										EXPIRE_ROWS);
+}
+
+/* Taking ------------------------------------------------------------------- */
 
 /* Takes the account's rejected events out of the table, all or those of the ids, as they came. */
 text **
@@ -112,6 +382,7 @@ rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, int *count)
 		bool isnull;
 
 		bodies[i] = DatumGetTextPCopy(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		memory_budget_grow(VARSIZE(bodies[i]));
 	}
 	MemoryContextSwitchTo(spi_context);
 	SPI_finish();

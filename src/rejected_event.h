@@ -8,7 +8,10 @@
 #include "event_batch.h"
 #include "utils/array.h"
 
+extern void rejected_event_init(void);
 extern void rejected_event_store(const pg_uuid_t *account_id, EventBatch *batch);
 extern text **rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, int *count);
+extern uint64 rejected_event_delete_before(const pg_uuid_t *account_id, TimestampTz moment, int64 max_rows);
+extern uint64 rejected_event_expire(const pg_uuid_t *account_id);
 
 #endif /* USAGE_EVENTS_REJECTED_EVENT_H */

@@ -9,6 +9,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "distribution.h"
+#include "memory_budget.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pathnodes.h"
@@ -261,6 +262,7 @@ statement_varlena_array(const EventText *contents, int count, Oid type)
 		size += INTALIGN(VARHDRSZ + contents[i].length);
 	if (!AllocSizeIsValid(size))
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("batch of usage events is too large")));
+	memory_budget_grow(size);
 
 	array = palloc(size);
 	SET_VARSIZE(array, size);

@@ -16,8 +16,11 @@
 #include "list_page.h"
 #include "memory_budget.h"
 #include "metric_total.h"
+#include "metric_check.h"
+#include "metric_definition.h"
 #include "metric_worker.h"
 #include "purge.h"
+#include "rejected_event.h"
 #include "statement.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -39,6 +42,9 @@ _PG_init(void)
 	dirty_bucket_init();
 	distribution_init();
 	purge_init();
+	rejected_event_init();
+	metric_check_init();
+	metric_definition_init();
 	import_init();
 	list_page_init();
 	drop_guard_init();

@@ -43,8 +43,12 @@ SELECT shown(create_usage_metric(body('{"description": null, "aggregationPropert
 SELECT (create_usage_metric(:'messages') - 'id' - 'createdAt') = (:'messages'::jsonb - 'id' - 'createdAt') AS sent_back;
 SELECT aggregation, shown(create_usage_metric(body(jsonb_build_object('name', aggregation, 'aggregationType', aggregation, 'aggregationProperty', 'p')))) ->> 'aggregationType'
 FROM unnest('{COUNT,UNIQUE,SUM,MAX,MIN,AVERAGE,LATEST}'::text[]) WITH ORDINALITY AS a(aggregation, n) ORDER BY n;
+SET usage_events.max_filter_values = 100000;
+SET usage_events.max_metric_bytes = '1MB';
 SELECT create_usage_metric(body(jsonb_build_object('name', repeat('ü', 255), 'description', repeat('ü', 1000), 'eventType', repeat('ü', 255), 'unit', repeat('ü', 255), 'aggregationType', 'SUM', 'aggregationProperty', repeat('ü', 255), 'metricType', 'GROUPED', 'groupingProperty', repeat('ü', 255),
     'propertyFilters', (SELECT jsonb_object_agg(n || repeat('ü', 252), (SELECT jsonb_agg(v % 2 = 0) FROM generate_series(1, 1000) AS v)) FROM generate_series(1, 100) AS n)))) IS NOT NULL AS largest;
+RESET usage_events.max_filter_values;
+RESET usage_events.max_metric_bytes;
 SELECT count(*), bool_and(id <> version_id), count(DISTINCT version_id), count(*) FILTER (WHERE version_id IN (SELECT metric_version_id FROM usage_events.metric_progress)), count(expression), bool_and(parameters = '[]') FROM usage_events.metric;
 SELECT event_type, horizon, customer_alias, is_built, now() - started_at < '1 minute' AS just_now, refreshed_at FROM usage_events.metric_progress WHERE event_type = 'message';
 DELETE FROM usage_events.metric WHERE name NOT IN ('calls', 'Messages "sent"');
@@ -163,8 +167,65 @@ SELECT create_usage_metric(body());
 RESET usage_events.account_id;
 SELECT count(*) FROM usage_events.superseded_metric;
 
+-- limits of a metric: one that is larger already is calculated as before, and not updated to what is larger as well
+CREATE FUNCTION filters(count int, size int DEFAULT 1) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('propertyFilters', jsonb_object_agg(p, (SELECT jsonb_agg(repeat(chr(96 + p), size) ORDER BY n) FROM generate_series(1, least(1000, count - 1000 * (p - 1))) AS n)))
+    FROM generate_series(1, (count + 999) / 1000) AS p $$;
+SET usage_events.max_metric_bytes = '1MB';
+SELECT create_usage_metric(body(filters(10000))) IS NOT NULL AS accepted;
+SELECT refused(filters(10001));
+RESET usage_events.max_metric_bytes;
+SELECT create_usage_metric(body(filters(1, 65000))) ->> 'id' AS large \gset
+SELECT refused(filters(1, 65600));
+SELECT refused('{"propertyFilters": {"a": [1e65530]}}');
+SELECT refused('{"propertyFilters": {"a": [1e65400]}}');
+SET usage_events.max_metric_bytes = '16kB';
+SELECT create_usage_event(jsonb_build_object('customerAlias', 'acme', 'eventType', 'call', 'eventProperties', jsonb_build_object('1', repeat('a', size)))) IS NOT NULL AS stored FROM generate_series(64999, 65001) AS size;
+SELECT calculate_usage_metric(:'large', '{acme}', tstzrange(now() - interval '1 day', now() + interval '1 day')) ->> 'eventCount' AS events;
+SELECT faults(format('update_usage_metric(%L, %L)', :'large', body(filters(1, 20000))));
+SELECT update_usage_metric(:'large', body(filters(1, 2))) -> 'propertyFilters' AS smaller;
+RESET usage_events.max_metric_bytes;
+TRUNCATE usage_events.event;
+
+-- an update that changes nothing makes no version; the order of keys is nothing
+SELECT create_usage_metric(body('{"propertyFilters": {"a": [1, "x"], "b": [true]}, "propertiesToNegate": ["a"], "unit": "calls"}')) ->> 'id' AS same \gset
+SELECT version_id AS version FROM usage_events.metric WHERE id = :'same' \gset
+SELECT update_usage_metric(:'same', get_usage_metric(:'same')) = get_usage_metric(:'same') AS same_answer;
+SELECT count(update_usage_metric(:'same', body('{"unit": "calls", "propertiesToNegate": ["a"], "propertyFilters": {"b": [true], "a": [1.0, "x"]}}'))) FROM generate_series(1, 3);
+SELECT version_id = :'version' AS same_version FROM usage_events.metric WHERE id = :'same';
+SELECT count(*) FROM usage_events.superseded_metric WHERE id = :'same';
+-- each change does
+SELECT count(update_usage_metric(:'same', body(fields))) FROM unnest(ARRAY['{"name": "b"}', '{"description": "d"}', '{"description": ""}', '{"eventType": "e"}', '{"unit": "u"}', '{"aggregationProperty": "p"}',
+    '{"aggregationType": "SUM", "aggregationProperty": "p"}', '{"metricType": "GROUPED", "groupingProperty": "g"}', '{"metricType": "GROUPED", "groupingProperty": "h"}', '{"propertyFilters": {"a": [1]}}',
+    '{"propertyFilters": {"a": [2]}}', '{"propertyFilters": {"a": [2]}, "propertiesToNegate": ["a"]}', '{"propertyFilters": {"a": [2]}, "propertiesToNegate": []}', '{"propertyFilters": {"a": [2]}, "caseSensitive": false}']::jsonb[]) AS fields;
+SELECT count(*) FROM usage_events.superseded_metric WHERE id = :'same';
+
+-- limits of an account: metrics in force, and versions, of which deleted metrics are some
+TRUNCATE usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;
+SET usage_events.max_metrics = 2;
+SELECT create_usage_metric(body()) ->> 'id' AS first, create_usage_metric(body()) IS NOT NULL AS second \gset
+SELECT create_usage_metric(body());
+\echo :LAST_ERROR_SQLSTATE
+SELECT usage_events.create_custom_metric('{"name": "n", "eventType": "call", "expression": "count(*)"}');
+SELECT update_usage_metric(:'first', body('{"name": "renamed"}')) ->> 'name' AS name;
+SELECT delete_usage_metric(:'first') IS NOT NULL AS deleted, create_usage_metric(body()) ->> 'id' AS first \gset
+SET usage_events.account_id = :'other';
+SELECT create_usage_metric(body()) IS NOT NULL AS others_are_others;
+RESET usage_events.account_id;
+RESET usage_events.max_metrics;
+SELECT count(*) FROM (SELECT FROM usage_events.metric WHERE account_id = usage_events.current_account_id() UNION ALL SELECT FROM usage_events.superseded_metric) AS version;
+SET usage_events.max_metric_versions = 6;
+SELECT update_usage_metric(:'first', body('{"name": "again"}')) ->> 'name' AS name;
+SELECT update_usage_metric(:'first', body('{"name": "and again"}'));
+\echo :LAST_ERROR_SQLSTATE
+SELECT create_usage_metric(body());
+SELECT update_usage_metric(:'first', body('{"name": "again"}')) ->> 'name' AS unchanged;
+SELECT delete_usage_metric(:'first') ->> 'deletedAt' IS NOT NULL AS deleted;
+RESET usage_events.max_metric_versions;
+
 \pset format aligned
 \pset tuples_only off
+DROP FUNCTION filters(int, int);
 DROP FUNCTION refused(jsonb), faults(text), listed(jsonb), body(jsonb), shown(jsonb);
 TRUNCATE usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;
 DELETE FROM usage_events.account WHERE account_id = :'other';
