@@ -353,6 +353,8 @@ is_same_contribution(const Metric *metric, const Contribution *a, const Contribu
 	return !a->counts ||
 		   (is_same_number(a->value.number, b->value.number) && is_same_text(a->value.unique, b->value.unique) &&
 			is_same_text(a->value.group, b->value.group) &&
+			is_same_number(a->value.long_unique, b->value.long_unique) &&
+			is_same_number(a->value.long_group, b->value.long_group) &&
 			(metric->aggregation != METRIC_LATEST || a->timestamp == b->timestamp));
 }
 

@@ -325,9 +325,14 @@ append_digest(Probe *probe, EventText text)
 
 /* The kind of key comes first, so that no text can look like another kind's. */
 static void
-append_key(Probe *probe, EventText text)
+append_key(Probe *probe, EventText text, Numeric long_number)
 {
-	if (text.data == NULL)
+	if (long_number != NULL)
+	{
+		probe->key[probe->cell.key_length++] = 'd';
+		append_digest(probe, (EventText){VARDATA_ANY(long_number), VARSIZE_ANY_EXHDR(long_number)});
+	}
+	else if (text.data == NULL)
 		probe->key[probe->cell.key_length++] = 'n';
 	else if (text.length > MAX_KEY_TEXT)
 	{
@@ -348,11 +353,11 @@ make_key(const Metric *metric, MetricVerdict verdict, const MetricValue *value, 
 {
 	probe->cell = (KeptCell){.kind = CELL_KEY};
 	if (metric->is_grouped)
-		append_key(probe, value->group);
+		append_key(probe, value->group, value->long_group);
 	probe->cell.group_key_length = probe->cell.key_length;
 	probe->key[probe->cell.key_length++] = '\0';
 	if (metric->aggregation == METRIC_UNIQUE && verdict == METRIC_COUNTS)
-		append_key(probe, value->unique);
+		append_key(probe, value->unique, value->long_unique);
 }
 
 static bool
@@ -415,6 +420,7 @@ find_or_keep(MetricTotal *total, CellKind kind, KeptCell *probe, bool *is_new)
 	return entry->cell;
 }
 
+/* The group of the cell, or NULL. */
 static KeptGroup *
 find_group(const MetricTotal *total, const MetricCell *cell)
 {
@@ -628,6 +634,7 @@ metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const p
 {
 	MetricValue value;
 	MetricVerdict verdict;
+	MetricCell cell;
 	Probe probe;
 
 	if (total->is_over)
@@ -639,20 +646,23 @@ metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const p
 	if (verdict == METRIC_FILTERS)
 		return;
 	make_key(total->metric, verdict, &value, &probe);
-	metric_total_add_cell(total, &(MetricCell){
-									 .key = {probe.key, probe.cell.key_length},
-									 .group_key_length = probe.cell.group_key_length,
-									 .group_value = value.group,
-									 .event_count = verdict == METRIC_COUNTS,
-									 .skipped_count = verdict == METRIC_SKIPS,
-									 .value = verdict == METRIC_COUNTS ? value.number : NULL,
-									 .latest_timestamp = timestamp,
-									 .latest_id = *id,
-									 .min_id = *id,
-									 .max_id = *id,
-									 .oldest_id = *id,
-									 .newest_id = *id,
-								 });
+	cell = (MetricCell){
+		.key = {probe.key, probe.cell.key_length},
+		.group_key_length = probe.cell.group_key_length,
+		.group_value = value.group,
+		.event_count = verdict == METRIC_COUNTS,
+		.skipped_count = verdict == METRIC_SKIPS,
+		.value = verdict == METRIC_COUNTS ? value.number : NULL,
+		.latest_timestamp = timestamp,
+		.latest_id = *id,
+		.min_id = *id,
+		.max_id = *id,
+		.oldest_id = *id,
+		.newest_id = *id,
+	};
+	if (value.long_group != NULL && find_group(total, &cell) == NULL)
+		cell.group_value = metric_number_text(value.long_group);
+	metric_total_add_cell(total, &cell);
 }
 
 /* Adds another total, which is also one for rows. */

@@ -6,7 +6,8 @@
  * Every door comes through metric_value_read(): calculations from raw events,
  * rollups, and explanations.  A property is a key of eventProperties, taken
  * literally.  Values are compared by their text: strings as they are, numbers in
- * plain decimals without trailing zeros, so that 1.50 equals 1.5.
+ * plain decimals without trailing zeros, so that 1.50 equals 1.5.  Only numbers of a
+ * thousand digits and more are no text's equal.
  */
 #include "postgres.h"
 
@@ -59,6 +60,13 @@ compare_texts(const void *a, const void *b)
 											: memcmp(text_a->data, text_b->data, text_a->length);
 }
 
+/* In plain decimals. */
+EventText
+metric_number_text(Numeric number)
+{
+	return cstring_event_text(numeric_normalize(number));
+}
+
 /* The text of a value; no data where it is null. */
 static EventText
 value_text(const JsonbValue *value)
@@ -70,7 +78,7 @@ value_text(const JsonbValue *value)
 		case jbvString:
 			return json_string(value);
 		case jbvNumeric:
-			return cstring_event_text(numeric_normalize(value->val.numeric));
+			return metric_number_text(value->val.numeric);
 		case jbvBool:
 			return value->val.boolean ? EVENT_TEXT("true") : EVENT_TEXT("false");
 		case jbvBinary:
@@ -88,12 +96,17 @@ property(Jsonb *properties, EventText name, JsonbValue *value)
 		   getKeyJsonValueFromContainer(&properties->root, name.data, name.length, value) != NULL;
 }
 
-static EventText
-property_text(Jsonb *properties, EventText name)
-{
-	JsonbValue value;
+/* A number of 12 bytes may have 131,072 digits: of so many on, numbers are told apart without being written out. */
+#define LONG_NUMBER_DIGITS 1000
 
-	return property(properties, name, &value) ? value_text(&value) : (EventText){NULL, 0};
+/* Reads a value by which events are grouped or counted: as its text or, unless for people to read, a long number. */
+static void
+read_value(const JsonbValue *value, bool explain, EventText *text, Numeric *long_number)
+{
+	if (!explain && value->type == jbvNumeric && json_number_has_digits(value->val.numeric, LONG_NUMBER_DIGITS))
+		*long_number = DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(value->val.numeric)));
+	else
+		*text = value_text(value);
 }
 
 static EventText
@@ -340,7 +353,7 @@ read_aggregated(const Metric *metric, Jsonb *properties, bool explain, MetricVal
 		return skip(value, explain, "has null as its property %s", name);
 	if (metric->aggregation == METRIC_UNIQUE)
 	{
-		value->unique = value_text(&found);
+		read_value(&found, explain, &value->unique, &value->long_unique);
 		return METRIC_COUNTS;
 	}
 	if (found.type == jbvNumeric)
@@ -360,6 +373,7 @@ MetricVerdict
 metric_value_read(const MetricMatcher *matcher, Jsonb *properties, bool explain, MetricValue *value)
 {
 	const Metric *metric = matcher->metric;
+	JsonbValue group;
 
 	memset(value, 0, sizeof(MetricValue));
 	for (int i = 0; i < matcher->filter_count; i++)
@@ -372,7 +386,7 @@ metric_value_read(const MetricMatcher *matcher, Jsonb *properties, bool explain,
 			value->reason = psprintf("does not pass the filter of property %s", fault_quote(filter->property));
 		return METRIC_FILTERS;
 	}
-	if (metric->is_grouped)
-		value->group = property_text(properties, metric->grouping_property);
+	if (metric->is_grouped && property(properties, metric->grouping_property, &group))
+		read_value(&group, explain, &value->group, &value->long_group);
 	return read_aggregated(metric, properties, explain, value);
 }
