@@ -23,9 +23,8 @@ my @clients = split ' ', $ENV{CLIENTS} || '12';
 my $duration = $ENV{DURATION} || 30;
 my $events_at_once = $ENV{EVENTS} || 30_000;
 
-# The largest statement stores 20,000 events: as jsonb, as the answer, and of each its row, its key and what it marks.
-# Beside it a month of 200 customers is little.  How it is shared out over time is nobody's business: see 006_memory.pl
-# for what must not grow.
+# The largest statement stores 20,000 events, at 2 kB each (docs/operations.md), and beside it a month of all customers is
+# little: twice as much is a bound on either.  When it comes is the dice's affair; 006_memory.pl tells what must not grow.
 use constant MOST_MEMORY => 20_000 * 4096 + 48 * 1024 * 1024;
 
 my $directory = PostgreSQL::Test::Utils::tempdir;
