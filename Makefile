@@ -64,7 +64,7 @@ serve:
 	@examples/demo/run serve
 
 test:
-	@test/packages
+	@test/packages tests
 	@test/run
 
 # Status 77: PostgREST or nginx is missing, as it says.

@@ -329,12 +329,14 @@ sub cases_credentials
 	check($list, 401, as => 'old', what => 'with a key that was rotated');
 	check($list, 200, as => 'new', what => 'with the key that took its place');
 	($key{newer}) = $transport->sql(
-		"SELECT client_id || ':' || client_secret FROM usage_events.rotate_api_key('@{[ client_id($key{new}) ]}', '1 second')");
+		"SELECT client_id || ':' || client_secret FROM usage_events.rotate_api_key('@{[ client_id($key{new}) ]}', '1 hour')");
 	check($list, 200, as => 'newer', what => 'with a key that took the place of one with grace');
 	check($list, 200, as => 'new', what => 'with a rotated key in its grace');
-	sleep 1.1;
-	check($list, 401, as => 'new', what => 'with a rotated key after its grace');
-	check($list, 200, as => 'newer', what => 'with the key that took its place');
+	($key{newest}) = $transport->sql(
+		"SELECT client_id || ':' || client_secret FROM usage_events.rotate_api_key('@{[ client_id($key{newer}) ]}', '0.1 seconds')");
+	sleep 0.2;
+	check($list, 401, as => 'newer', what => 'with a rotated key after its grace');
+	check($list, 200, as => 'newest', what => 'with the key that took its place');
 
 	make_account('gone');
 	check($list, 200, as => 'gone', what => 'with a key of an account that is about to go');
@@ -1308,13 +1310,26 @@ sub cases_calculate
 sub with_setting
 {
 	my ($name, $value, $requests) = @_;
-	$transport->sql("ALTER SYSTEM SET $name = '$value'");
-	$transport->sql('SELECT pg_reload_conf()');
-	sleep 0.3;
+	reload("ALTER SYSTEM SET $name = '$value'");
 	$requests->();
-	$transport->sql("ALTER SYSTEM RESET $name");
+	reload("ALTER SYSTEM RESET $name");
+}
+
+# The server tells its sessions to read their settings again before it takes up another one: a new session that has
+# the new settings is a sign that all others were told.
+sub reload
+{
+	my ($change) = @_;
+	my $read_at = sub { return $transport->new_session->query('SELECT extract(epoch FROM pg_conf_load_time())')->[0][0] };
+	my $before = $read_at->();
+	$transport->sql($change);
 	$transport->sql('SELECT pg_reload_conf()');
-	sleep 0.3;
+	foreach (1 .. 10 * PostgREST::Session->PATIENCE)
+	{
+		return if $read_at->() ne $before;
+		sleep 0.1;
+	}
+	die 'the server does not read its settings again';
 }
 
 sub cases_settings
@@ -1383,14 +1398,21 @@ sub cases_settings
 	# A deadlock: the other session has b, and wants a when the batch has a and wants b.
 	my ($a, $b) = map { { %event, customerEventId => "deadlock $_" } } qw(a b);
 	send_events('acme', $b);
-	$locker->query("SET deadlock_timeout = '20s'; BEGIN;
+	# The batch alone looks for a deadlock, and late enough for the other session to be waiting by then.
+	$locker->query("SET deadlock_timeout = '1h'; BEGIN;
 		UPDATE usage_events.event SET event_type = 'x' WHERE account_id = '$account_id{acme}' AND customer_event_id = 'deadlock b'");
-	$locker->start("SELECT pg_sleep(0.4);
+	$locker->start("DO \$\$ BEGIN
+			WHILE NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))) LOOP
+				PERFORM pg_sleep(0.01);
+			END LOOP;
+		END \$\$;
 		INSERT INTO usage_events.event SELECT account_id, $schema.uuid_v7(), event_timestamp, 'deadlock a', customer_alias,
 		  event_type, event_properties
 		FROM usage_events.event WHERE account_id = '$account_id{acme}' AND customer_event_id = 'deadlock b'");
 	my @batch = (body => [ $a, { %$b, eventType => 'z' } ]);
-	check('POST /usage-events/batch', 500, @batch, error => { code => '40P01' }, what => 'in a deadlock');
+	with_setting('deadlock_timeout', '5s', sub {
+		check('POST /usage-events/batch', 500, @batch, error => { code => '40P01' }, what => 'in a deadlock');
+	});
 	$locker->wait_ready;
 	$locker->query('ROLLBACK');
 	check('POST /usage-events/batch', 200, @batch, json => has(created => 1, superseded => 1), what => 'after it');

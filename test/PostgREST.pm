@@ -25,7 +25,7 @@ use IO::Socket::UNIX;
 
 use constant PROTOCOL_VERSION => 196608;    # 3.0
 use constant BYTEA => 17;
-use constant PATIENCE => 120;    # seconds for an answer
+use constant PATIENCE => $ENV{PG_TEST_TIMEOUT_DEFAULT} || 180;    # seconds for an answer
 
 sub new
 {

@@ -17,15 +17,21 @@ PG_CONFIG=${PG_CONFIG:-pg_config}
 # Whatever the caller's environment says of servers is about another one.
 unset stage $(env | sed -n 's/^\(PG[A-Z]*\)=.*/\1/p')
 
+# PGXS cannot install below a path with a space; the name of a Unix socket has room for about 100 bytes; and the
+# server's user must get there: root's own temporary folder may be closed to others.
+is_temporary_place() {
+	case $1 in *" "*) return 1 ;; esac
+	[ ${#1} -le 60 ] && stage=$1 bindir=$1 as_server test -w "$1"
+}
+
 server_make() {
-	# PGXS cannot install below a path with a space.
-	case ${TMPDIR:=/tmp} in *" "*) TMPDIR=/tmp ;; esac
-	stage=$(mktemp -d "$TMPDIR/usage_events.XXXXXX")
 	server_user=$(id -un)
 	if [ "$(id -u)" = 0 ]; then
 		server_user=postgres
 		id postgres >/dev/null 2>&1 || server_user=nobody
 	fi
+	is_temporary_place "${TMPDIR:=/tmp}" || TMPDIR=/tmp
+	stage=$(mktemp -d "$TMPDIR/usage_events.XXXXXX")
 
 	make --no-print-directory -s install DESTDIR="$stage/root" PG_CONFIG="$PG_CONFIG" >"$stage/install.log" 2>&1 ||
 		{ cat "$stage/install.log" >&2; return 1; }

@@ -2,7 +2,8 @@
 #
 # Many calls in one transaction, and many in a session; a tenth of them is to warm
 # up.  Measured is what the server has given out, and, where there is /proc, what
-# the process has: some of the library's memory is not of the server's contexts.
+# the process has asked for: some of the library's memory is not of the server's
+# contexts.  (What is resident may leap whenever the kernel makes huge pages of it.)
 use strict;
 use warnings FATAL => 'all';
 
@@ -10,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# The server's account of its memory is exact; what the process has may leap by a huge page, of 2 MB.
+# The server's account of its memory is exact; the process asks for somewhat more at a time.
 my $contexts_may_grow = 1024 * 1024;
 my $process_may_grow = 2.5 * $contexts_may_grow;
 
@@ -26,7 +27,7 @@ my $account = $node->safe_psql('postgres', q{SELECT usage_events.create_account(
 
 my $measure = q{
 	SELECT sum(total_bytes), 1024 * coalesce((regexp_match(
-		pg_read_file('/proc/self/status', 0, 10000, true), 'RssAnon:\s+(\d+)'))[1], '0')::bigint
+		pg_read_file('/proc/self/status', 0, 10000, true), 'VmData:\s+(\d+)'))[1], '0')::bigint
 	FROM pg_backend_memory_contexts};
 
 # Event number n, as JSON; another quantity makes it another version.

@@ -363,18 +363,33 @@ $node->safe_psql('postgres', q{ROLLBACK PREPARED 'holder'});
 
 # Batches side by side ------------------------------------------------------
 
-# One client writes 100 new events, then supersedes them; the other reads.
-$node->safe_psql('postgres', "$remove_all; CREATE TABLE seen (events bigint, superseded bigint)");
+# One client writes 100 new events, then supersedes them; the other reads.  After each 20 steps one waits for the other:
+# neither is done before the other has begun.
+$node->safe_psql('postgres', qq{
+	$remove_all;
+	CREATE TABLE seen (events bigint, superseded bigint);
+	CREATE TABLE arrived (client integer, step integer);
+	CREATE PROCEDURE meet(client integer, at_step integer) LANGUAGE plpgsql AS \$\$
+	BEGIN
+		INSERT INTO arrived VALUES (client, at_step);
+		COMMIT;
+		WHILE (SELECT count(*) FROM arrived WHERE step = at_step) < 2 LOOP
+			PERFORM pg_sleep(0.001);
+		END LOOP;
+	END \$\$});
 $node->pgbench('-n -c 2 -j 2 -t 200 -D step=0', 0, [qr/processed: 400\/400/], [qr/^$/], 'one writes batches, one reads',
 	{ '007_read' => q{
+\if :step % 20 = 0
+CALL meet(:client_id, :step);
+\endif
 \if :client_id = 0
 \sleep 2 ms
 INSERT INTO seen SELECT (SELECT count(*) FROM usage_events), (SELECT count(*) FROM usage_event_history);
 \else
 SELECT create_usage_events(jsonb_agg(jsonb_build_object('customerEventId', (:step / 2 * 100 + n)::text, 'customerAlias', :step::text,
 	'eventType', 'call'))) FROM generate_series(1, 100) AS n;
-\set step :step + 1
 \endif
+\set step :step + 1
 } });
 cmp_ok($node->safe_psql('postgres', 'SELECT count(DISTINCT (events, superseded)) FROM seen'), '>', 2,
 	'batches came between the reads');

@@ -65,7 +65,7 @@ sub start_server
 	# Of a server whose postmaster was killed each backend has to end its statement first.
 	foreach my $attempt (1 .. 1200)
 	{
-		if (pg_ctl('-t 60 start')) { $node->_update_pid(1); return; }
+		if (pg_ctl("-t $PostgreSQL::Test::Utils::timeout_default start")) { $node->_update_pid(1); return; }
 		sleep 0.5;
 	}
 	BAIL_OUT('the server does not start');
@@ -326,9 +326,18 @@ sub pids_of
 	return $is_done ? split /\n/, $output : ();
 }
 
+# A process that is gone for its postmaster, too, which then lets nobody in before it has recovered.
+sub kill_process
+{
+	my ($process) = @_;
+	my $killed = kill 'KILL', $process // return 0;
+	sleep 0.01 while kill 0, $process;
+	return $killed;
+}
+
 my %ways_to_kill = (
-	'kill -9 of a backend' => sub { kill 'KILL', pids_of("backend_type = 'client backend' AND usename = 'sender'") },
-	'kill -9 of a background process' => sub { kill 'KILL', pids_of("backend_type <> 'client backend' AND backend_type <> 'walsender'") },
+	'kill -9 of a backend' => sub { kill_process(pids_of("backend_type = 'client backend' AND usename = 'sender'")) },
+	'kill -9 of a background process' => sub { kill_process(pids_of("backend_type <> 'client backend' AND backend_type <> 'walsender'")) },
 	'kill -9 of the postmaster' => sub { kill 'KILL', postmaster(); start_server(); 1 },
 	'immediate stop' => sub { pg_ctl('-m immediate stop'); start_server(); 1 },
 	'full disk' => sub {
@@ -344,7 +353,8 @@ my %ways_to_kill = (
 # The server may have given up, such as where its disk was full while it recovered.
 sub ensure_it_runs
 {
-	foreach my $attempt (1 .. 100)
+	my $until = time() + $PostgreSQL::Test::Utils::timeout_default;
+	while (time() < $until)
 	{
 		return if try_sql('SELECT 1');
 		my $postmaster = postmaster();
@@ -368,7 +378,7 @@ while ($deaths < $kills)
 }
 
 # Enough events, however few deaths there were to be.
-while ($node->safe_psql('postgres', 'SELECT count(*) + (SELECT count(*) FROM usage_events.superseded_event) FROM usage_events.event') < $events_wanted)
+while (((try_sql('SELECT count(*) + (SELECT count(*) FROM usage_events.superseded_event) FROM usage_events.event'))[1] // 0) < $events_wanted)
 {
 	sleep 1;
 }

@@ -68,16 +68,18 @@ my $other = $event =~ s/"n": 1/"n": 2/r;
 my $metric = q({"name": "n", "eventType": "call", "metricType": "GROUPED", "groupingProperty": "kind", "aggregationType": "SUM", "aggregationProperty": "n"});
 my $period = '[2026-10-01 00:00:00+00, 2026-11-01 00:00:00+00)';
 
+my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
+
 sub calls
 {
 	my ($role, $statement, $name) = @_;
-	my ($result, $output, $error) = $node->psql('trapped', "SET ROLE $role; $as $statement");
+	my ($result, $output, $error) = $node->psql('trapped', qq(SET ROLE "$role"; $as $statement));
 	is($error =~ s/^NOTICE.*\n//mgr, '', $name || $statement =~ s/\(.*//sr);
 	return $output;
 }
 
-calls('postgres', "SELECT usage_events.grant_access('app', 'ingest'), usage_events.grant_access('administrator', 'admin'), usage_events.grant_access('web', 'http')");
-calls('postgres', 'SELECT usage_events.renew_access()');
+calls($superuser, "SELECT usage_events.grant_access('app', 'ingest'), usage_events.grant_access('administrator', 'admin'), usage_events.grant_access('web', 'http')");
+calls($superuser, 'SELECT usage_events.renew_access()');
 calls('app', "SELECT public.create_usage_event('$event')", 'a new event');
 calls('app', "SELECT public.create_usage_event('$event')", 'a retry');
 calls('app', "SELECT public.create_usage_event('$other')", 'a correction');
@@ -120,10 +122,10 @@ calls('administrator', "SELECT usage_events.revoke_api_key('$client')");
 calls('app', "SELECT public.delete_usage_metric('$metric_id')");
 calls('app', "SELECT public.delete_customer_alias('$alias')");
 calls('app', "SELECT '$event'::public.usage_event");
-calls('postgres', 'TABLE usage_events.account_status');
-calls('postgres', 'TABLE usage_events.rollup_status');
+calls($superuser, 'TABLE usage_events.account_status');
+calls($superuser, 'TABLE usage_events.rollup_status');
 calls('administrator', "SELECT usage_events.purge('2026-10-02 00:00:00+00')");
-calls('postgres', "SELECT usage_events.revoke_access('web')");
+calls($superuser, "SELECT usage_events.revoke_access('web')");
 
 # No function has more rights than its caller, no view more than its reader.
 is($node->safe_psql('trapped', q{

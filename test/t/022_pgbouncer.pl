@@ -54,7 +54,7 @@ END { my $status = $?; if ($directory && -f "$directory/pid") { kill 'INT', slur
 sub client
 {
 	my ($user, $prepare) = @_;
-	foreach my $attempt (1 .. 50)
+	foreach my $attempt (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	{
 		my $database = eval { DBI->connect("dbi:Pg:dbname=postgres;host=$directory;port=$port", $user, '', { RaiseError => 1, PrintError => 0, pg_server_prepare => $prepare // 0 }) };
 		return $database if $database;
