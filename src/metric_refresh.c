@@ -577,47 +577,60 @@ refresh_children(const AliasRefresh *refresh, BucketLevel level, TimestampTz buc
 	}
 }
 
-/*
- * Whether the parts of a bucket would have nearly as many rows as there are
- * events: groups, or values, that hardly repeat.  It is read from the events then.
- */
+/* A metric whose buckets have a row for each group, or value. */
 static bool
-has_many_cells(const AliasRefresh *refresh, BucketTime time, const FewEvents *few)
+has_cells(const Metric *metric)
 {
-	const Metric *metric = refresh->metric;
-	MemoryContext work_context;
-	MemoryContext context;
-	MetricTotal total;
-	bool result;
-
-	if (!metric->is_grouped && metric->aggregation != METRIC_UNIQUE)
-		return false;
-	work_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric cells", ALLOCSET_DEFAULT_SIZES);
-	context = MemoryContextSwitchTo(work_context);
-	metric_total_init_for_rows(&total, metric, work_context);
-	add_events(refresh, time, few, &total);
-	/* One that is over had more cells than are left to be counted: its parts have fewer, unless they hardly repeat. */
-	result = Max(metric_total_cell_count(&total), total.is_over ? metric_total_max_rows() : 0) * 2 > total.event_count;
-	MemoryContextSwitchTo(context);
-	MemoryContextDelete(work_context);
-	return result;
+	return metric->is_grouped || metric->aggregation == METRIC_UNIQUE;
 }
 
-/* Writes the bucket as its total is now. */
+/* Whether there are nearly as many groups, or values, as events: rows of them would save nobody anything. */
+static bool
+hardly_repeats(const MetricTotal *total)
+{
+	int64 cells = total->is_over ? metric_total_max_rows() : metric_total_cell_count(total);
+
+	return cells > LEAF_EVENTS && cells * 2 > total->event_count;
+}
+
+/*
+ * Writes the bucket as its total is now.  It is left open where the total is too large
+ * for rows, and where the events themselves are as good.
+ */
 static void
 write_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, RollupNode before, bool is_branch,
 			 MetricTotal *total)
 {
 	const Metric *metric = refresh->metric;
 	bool is_empty = total->event_count == 0 && !total->is_over;
-	bool has_many_rows = metric->is_grouped || metric->aggregation == METRIC_UNIQUE;
+	bool is_open = total->is_over || (!is_branch && has_cells(metric) && hardly_repeats(total));
 
 	if (before != ROLLUP_ABSENT &&
-		(is_empty || (has_many_rows && (total->is_over ||
-										!rollup_mark_stored(metric, refresh->alias, level, bucket, is_branch, total)))))
+		(is_empty || (has_cells(metric) &&
+					  (is_open || !rollup_mark_stored(metric, refresh->alias, level, bucket, is_branch, total)))))
 		rollup_delete_node(metric, refresh->alias, level, bucket);
-	if (!is_empty)
+	if (is_open)
+		rollup_write_open(refresh->writer, level, bucket, is_branch);
+	else if (!is_empty)
 		rollup_write(refresh->writer, level, bucket, is_branch, total);
+}
+
+/* Adds up what the buckets inside of a branch have: their rows, and the events of those without. */
+static void
+add_children(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, MetricTotal *total)
+{
+	BucketLevel below = (BucketLevel) (level + 1);
+	List *open_leaves = rollup_add_children(refresh->metric, refresh->alias, level, bucket, total);
+	ListCell *cell;
+
+	foreach(cell, open_leaves)
+	{
+		TimestampTz start = *(TimestampTz *) lfirst(cell);
+
+		if (total->is_over)
+			break;
+		add_events(refresh, (BucketTime){start, bucket_end(start, below)}, &(FewEvents){.are_few = false}, total);
+	}
 }
 
 /*
@@ -634,30 +647,35 @@ refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucke
 	BucketTime time = {bucket, bucket_end(bucket, level)};
 	RollupNode before = changes.all ? ROLLUP_ABSENT : rollup_find(metric, refresh->alias, level, bucket);
 	bool is_branch = before == ROLLUP_BRANCH;
-	FewEvents few = {.are_few = false};
 	MetricTotal bucket_total;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!is_branch)
-	{
-		few = few_events(refresh, time);
-		is_branch = !few.are_few && level < refresh->deepest && !has_many_cells(refresh, time, &few);
-	}
 	metric_total_init_for_rows(&bucket_total, metric, work_context);
 	if (!is_branch)
-		add_events(refresh, time, &few, &bucket_total);
-	else if (before == ROLLUP_BRANCH)
 	{
-		refresh_children(refresh, level, bucket, changes, NULL);
-		rollup_write_flush(refresh->writer);
-		rollup_add_children(metric, refresh->alias, level, bucket, &bucket_total);
+		FewEvents few = few_events(refresh, time);
+
+		is_branch = !few.are_few && level < refresh->deepest;
+		if (!is_branch || has_cells(metric))
+			add_events(refresh, time, &few, &bucket_total);
+		is_branch = is_branch && !(has_cells(metric) && hardly_repeats(&bucket_total));
 	}
-	else
+	if (is_branch)
 	{
-		/* What was a leaf may have events in all of its parts; what was not there, only where there are marks. */
-		if (before == ROLLUP_LEAF)
-			changes.all = true;
-		refresh_children(refresh, level, bucket, changes, &bucket_total);
+		metric_total_clear(&bucket_total);
+		if (before == ROLLUP_BRANCH)
+		{
+			refresh_children(refresh, level, bucket, changes, NULL);
+			rollup_write_flush(refresh->writer);
+			add_children(refresh, level, bucket, &bucket_total);
+		}
+		else
+		{
+			/* What was a leaf may have events in all of its parts; what was not there, only where there are marks. */
+			if (before == ROLLUP_LEAF)
+				changes.all = true;
+			refresh_children(refresh, level, bucket, changes, &bucket_total);
+		}
 	}
 	write_bucket(refresh, level, bucket, before, is_branch, &bucket_total);
 

@@ -234,8 +234,25 @@ rollup_find(const Metric *metric, EventText alias, BucketLevel level, TimestampT
 typedef struct ChildrenWork
 {
 	MetricTotal *total;
+	List *open_leaves; /* of TimestampTz * */
 	MemoryContext row_context;
 } ChildrenWork;
+
+static void
+take_open_child(ChildrenWork *work, const RollupRow *rollup)
+{
+	TimestampTz *bucket;
+
+	/* What is below such a child is no less than what was too much for it. */
+	if (rollup->is_branch)
+	{
+		metric_total_set_over(work->total);
+		return;
+	}
+	bucket = palloc(sizeof(TimestampTz));
+	*bucket = rollup->bucket;
+	work->open_leaves = lappend(work->open_leaves, bucket);
+}
 
 static void
 take_child(uint64 row, void *argument)
@@ -245,18 +262,21 @@ take_child(uint64 row, void *argument)
 	RollupRow rollup;
 
 	rollup_row_read(row, 1, &rollup);
-	if (rollup.is_open)
-		metric_total_set_over(work->total);
 	metric_total_add_cell(work->total, &rollup.cell);
 	MemoryContextSwitchTo(context);
+	if (rollup.is_open)
+		take_open_child(work, &rollup);
 	MemoryContextReset(work->row_context);
 }
 
-/* Adds to the total what the buckets of the next level inside this one have. */
-void
+/*
+ * Adds to the total what the buckets of the next level inside this one have.  Returns
+ * the begins of those whose events have to be added by the caller.
+ */
+List *
 rollup_add_children(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket, MetricTotal *total)
 {
-	ChildrenWork work = {total,
+	ChildrenWork work = {total, NIL,
 						 AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES)};
 	Datum arguments[6];
 
@@ -266,6 +286,7 @@ rollup_add_children(const Metric *metric, EventText alias, BucketLevel level, Ti
 	arguments[5] = TimestampTzGetDatum(bucket_end(bucket, level));
 	statement_each_row(&read_rows, arguments, take_child, &work);
 	MemoryContextDelete(work.row_context);
+	return work.open_leaves;
 }
 
 /* What is there already ---------------------------------------------------- */
@@ -512,18 +533,13 @@ rollup_write_open(RollupWriter *writer, BucketLevel level, TimestampTz bucket, b
 	write_cell(writer, level, bucket, is_branch, &empty);
 }
 
-/* Writes a bucket: a row for each cell of the total, or one without events where there are too many. */
+/* Writes a bucket: a row for each cell of the total. */
 void
 rollup_write(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch, const MetricTotal *total)
 {
 	MetricCellIterator iterator;
 	MetricCell cell;
 
-	if (total->is_over)
-	{
-		rollup_write_open(writer, level, bucket, is_branch);
-		return;
-	}
 	metric_total_first_cell(total, &iterator);
 	while (metric_total_next_cell(&iterator, &cell))
 	{

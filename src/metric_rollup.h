@@ -65,7 +65,7 @@ extern void rollup_delete_node(const Metric *metric, EventText alias, BucketLeve
 extern void rollup_delete_below(const Metric *metric, EventText alias, BucketLevel level, TimestampTz start,
 								TimestampTz end);
 extern RollupNode rollup_find(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket);
-extern void rollup_add_children(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket,
-								MetricTotal *total);
+extern List *rollup_add_children(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket,
+								 MetricTotal *total);
 
 #endif /* USAGE_EVENTS_METRIC_ROLLUP_H */

@@ -274,6 +274,17 @@ forget_cells(MetricTotal *total)
 	total->size = 0;
 }
 
+/* Empties it. */
+void
+metric_total_clear(MetricTotal *total)
+{
+	bool is_for_rows = total->is_for_rows;
+
+	forget_cells(total);
+	metric_total_init(total, total->metric, total->context);
+	total->is_for_rows = is_for_rows;
+}
+
 /* From now on it only counts events. */
 void
 metric_total_set_over(MetricTotal *total)
