@@ -13,6 +13,7 @@
 #include "json_read.h"
 #include "statement.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 static Statement insert_rejected = {
 	.sql = "INSERT INTO usage_events.rejected_event (account_id, id, body, faults)"
@@ -21,14 +22,27 @@ static Statement insert_rejected = {
 	.argument_types = {UUIDOID, UUIDARRAYOID, TEXTARRAYOID, JSONBARRAYOID},
 };
 
-/* Oldest first: sent again, they come in the order in which they came. */
+/*
+ * Oldest first: sent again, they come in the order in which they came.  Whoever sends
+ * may not delete, or he could lock the table against all accounts: a refresh does.
+ */
 static Statement take_rejected = {
-	.sql = "WITH taken AS (DELETE FROM usage_events.rejected_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND ($2 IS NULL OR id OPERATOR(pg_catalog.=) ANY ($2))"
+	.sql = "WITH taken AS (UPDATE usage_events.rejected_event SET taken_at = $3"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND taken_at IS NULL"
+		   " AND ($2 IS NULL OR id OPERATOR(pg_catalog.=) ANY ($2))"
 		   " RETURNING id, body)"
 		   " SELECT body FROM taken ORDER BY id",
-	.argument_count = 2,
-	.argument_types = {UUIDOID, UUIDARRAYOID},
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDARRAYOID, TIMESTAMPTZOID},
+};
+
+static Statement delete_taken = {
+	.sql = "DELETE FROM usage_events.rejected_event WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM usage_events.rejected_event"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND taken_at IS NOT NULL"
+		   " LIMIT 1000 FOR UPDATE SKIP LOCKED))",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
 };
 
 /* Larger bodies are not kept: nobody sends such an event, and it may be one in a million. */
@@ -92,7 +106,7 @@ rejected_event_store(const pg_uuid_t *account_id, EventBatch *batch)
 	SPI_finish();
 }
 
-/* Takes the account's rejected events out of the table, all or those of the ids, as they came. */
+/* Takes the account's rejected events, all or those of the ids, as they came: from now on they count as gone. */
 text **
 rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, int *count)
 {
@@ -101,8 +115,10 @@ rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, int *count)
 	text **bodies;
 
 	SPI_connect();
-	statement_execute(&take_rejected, (Datum[]){UUIDPGetDatum(account_id), PointerGetDatum(ids)},
-					  ids == NULL ? " n" : NULL);
+	statement_execute(&take_rejected,
+					  (Datum[]){UUIDPGetDatum(account_id), PointerGetDatum(ids),
+								TimestampTzGetDatum(GetCurrentTimestamp())},
+					  ids == NULL ? " n " : NULL);
 	*count = (int) SPI_processed;
 
 	spi_context = MemoryContextSwitchTo(context);
@@ -116,4 +132,12 @@ rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, int *count)
 	MemoryContextSwitchTo(spi_context);
 	SPI_finish();
 	return bodies;
+}
+
+/* Deletes some of those that were taken; the caller is connected to SPI.  Returns how many steps that was: 1, or 0. */
+int
+rejected_event_delete_taken(const pg_uuid_t *account_id)
+{
+	statement_execute(&delete_taken, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	return SPI_processed > 0 ? 1 : 0;
 }

@@ -9,6 +9,7 @@
 #include "utils/array.h"
 
 extern void rejected_event_store(const pg_uuid_t *account_id, EventBatch *batch);
+extern int rejected_event_delete_taken(const pg_uuid_t *account_id);
 extern text **rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, int *count);
 
 #endif /* USAGE_EVENTS_REJECTED_EVENT_H */
