@@ -38,7 +38,7 @@ COMMENT ON COLUMN usage_events.rejected_event.account_id IS 'The account to whic
 COMMENT ON COLUMN usage_events.rejected_event.id IS 'Id of the rejection, a UUID of version 7; the time inside it is when it was rejected';
 COMMENT ON COLUMN usage_events.rejected_event.body IS 'The event as it came';
 COMMENT ON COLUMN usage_events.rejected_event.faults IS 'Why it was refused: [{"field", "fault"}], without field where the event as a whole is meant';
-COMMENT ON COLUMN usage_events.rejected_event.taken_at IS 'When it was sent again: the next refreshes or purges delete the row; NULL: it waits';
+COMMENT ON COLUMN usage_events.rejected_event.taken_at IS 'When it was sent again: the next refresh deletes the row; NULL: it waits';
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.rejected_event', 'WHERE taken_at IS NULL');
 

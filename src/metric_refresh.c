@@ -740,7 +740,7 @@ compare_timestamps(const void *a, const void *b)
 	return (first > second) - (first < second);
 }
 
-/* Whether events can be there: roles that send events may also write a mark by hand, with anything in it. */
+/* Whether events can be there: a mark may have been written by hand, with anything in it. */
 static bool
 is_event_time(TimestampTz bucket)
 {

@@ -30,7 +30,7 @@ SELECT c.relname, c.relrowsecurity AS isolated, c.oid = ANY (e.extconfig) AS dum
         FROM pg_index WHERE indrelid = c.oid AND indisunique) AS keys_start_with_account,
        (SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid) AS triggers,
        (SELECT count(*) FROM pg_attribute WHERE attrelid = c.oid AND attidentity <> '') AS identities,
-       (SELECT string_agg(polname || polcmd, ' ' ORDER BY polname) FROM pg_policy WHERE polrelid = c.oid) AS policies
+       (SELECT string_agg(polname, ' ' ORDER BY polname) FROM pg_policy WHERE polrelid = c.oid) AS policies
 FROM pg_class AS c, pg_extension AS e
 WHERE e.extname = 'usage_events' AND c.relnamespace = 'usage_events'::regnamespace AND c.relkind = 'r'
 ORDER BY c.relname COLLATE "C";
