@@ -11,6 +11,9 @@ AS 'MODULE_PATHNAME', 'uuid_v7_floor';
 COMMENT ON FUNCTION @extschema@.uuid_v7_floor(timestamptz) IS
 'The lowest UUID of version 7 (RFC 9562) of that moment: what was ingested from then on has an id that is not below it. Error: 22023 for a moment that no such id can have';
 
+COMMENT ON FUNCTION @extschema@.uuid_v7() IS
+'A new UUID of version 7 (RFC 9562), above every one that this function made in this backend before';
+
 -- Events -------------------------------------------------------------------
 
 DROP INDEX usage_events.event_customer_idx;
@@ -25,16 +28,19 @@ CREATE TABLE usage_events.rejected_event (
     id uuid NOT NULL,
     body text NOT NULL,
     faults jsonb NOT NULL,
+    taken_at timestamptz,
     CONSTRAINT rejected_event_pkey PRIMARY KEY (account_id, id)
 );
+CREATE INDEX rejected_event_taken_idx ON usage_events.rejected_event (account_id) WHERE taken_at IS NOT NULL;
 
 COMMENT ON TABLE usage_events.rejected_event IS 'Events that were refused on their way in, kept to be looked at and sent again';
 COMMENT ON COLUMN usage_events.rejected_event.account_id IS 'The account to which it was sent';
 COMMENT ON COLUMN usage_events.rejected_event.id IS 'Id of the rejection, a UUID of version 7; the time inside it is when it was rejected';
 COMMENT ON COLUMN usage_events.rejected_event.body IS 'The event as it came';
 COMMENT ON COLUMN usage_events.rejected_event.faults IS 'Why it was refused: [{"field", "fault"}], without field where the event as a whole is meant';
+COMMENT ON COLUMN usage_events.rejected_event.taken_at IS 'When it was sent again: the next refresh deletes the row; NULL: it waits';
 
-SELECT pg_catalog.pg_extension_config_dump('usage_events.rejected_event', '');
+SELECT pg_catalog.pg_extension_config_dump('usage_events.rejected_event', 'WHERE taken_at IS NULL');
 
 CREATE TABLE usage_events.rejected_overflow (
     account_id uuid NOT NULL,
@@ -328,42 +334,88 @@ COMMENT ON FUNCTION usage_events.list_api_keys(uuid) IS
 
 -- Isolation ----------------------------------------------------------------
 
--- One text for every table: a row belongs to the account of the session.  A plain
--- comparison, without sub-select, so that it can serve on Citus as well.  Forced,
--- it holds for the tables' owner too, unless that is a superuser.
-ALTER TABLE usage_events.account ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.superseded_event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.rejected_event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.rejected_overflow ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.purge_horizon ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.customer_alias ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.api_key ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.metric ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.superseded_metric ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.metric_rollup ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.metric_progress ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE usage_events.dirty_bucket ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-CREATE POLICY own_account ON usage_events.rejected_event
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.rejected_overflow
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.purge_horizon
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.customer_alias
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.api_key
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.metric
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.superseded_metric
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.metric_rollup
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.metric_progress
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
-CREATE POLICY own_account ON usage_events.dirty_bucket
-    USING (account_id OPERATOR(pg_catalog.=) usage_events.current_account_id());
+CREATE FUNCTION usage_events.written_by_extension() RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'written_by_extension';
+
+COMMENT ON FUNCTION usage_events.written_by_extension() IS
+'True while a statement of the extension''s own functions is executed, and where the tables are distributed. Error: 42501 for any other statement, which writes without a trace';
+
+-- One text for every table: a row belongs to the account of the session.  Plain
+-- comparisons, without sub-select, so that they can serve on Citus as well.  Forced,
+-- they hold for the tables' owner too, unless that is a superuser.
+--
+-- Of writing the rights that a role has are only half: rows are written by our own
+-- functions, which keep what they replace.
+DROP POLICY own_account ON usage_events.account;
+DROP POLICY own_account ON usage_events.event;
+DROP POLICY own_account ON usage_events.superseded_event;
+
+DO $$
+DECLARE
+    relation pg_catalog.regclass;
+    own CONSTANT text = 'account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()';
+    written CONSTANT text = 'account_id OPERATOR(pg_catalog.=) usage_events.current_account_id() AND usage_events.written_by_extension()';
+BEGIN
+    FOR relation IN
+        SELECT class.oid::pg_catalog.regclass
+        FROM pg_catalog.pg_class AS class
+        JOIN pg_catalog.pg_depend AS depend
+            ON depend.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+           AND depend.objid OPERATOR(pg_catalog.=) class.oid AND depend.deptype OPERATOR(pg_catalog.=) 'e'
+        WHERE class.relnamespace OPERATOR(pg_catalog.=) 'usage_events'::pg_catalog.regnamespace
+          AND class.relkind OPERATOR(pg_catalog.=) 'r'
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', relation);
+        EXECUTE pg_catalog.format('CREATE POLICY own_read ON %s FOR SELECT USING (%s)', relation, own);
+        EXECUTE pg_catalog.format('CREATE POLICY own_insert ON %s FOR INSERT WITH CHECK (%s)', relation, written);
+        EXECUTE pg_catalog.format('CREATE POLICY own_update ON %s FOR UPDATE USING (%s)', relation, written);
+        EXECUTE pg_catalog.format('CREATE POLICY own_delete ON %s FOR DELETE USING (%s)', relation, written);
+    END LOOP;
+END
+$$;
+
+-- The planner uses statistics in spite of row-level security, and EXPLAIN would tell of all
+-- accounts which values there are, and how often.
+CREATE FUNCTION usage_events.hide_statistics() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    relation regclass;
+    columns text;
+BEGIN
+    FOR relation IN
+        SELECT class.oid
+        FROM pg_class AS class
+        JOIN pg_depend AS depend ON depend.classid = 'pg_class'::regclass AND depend.objid = class.oid AND depend.deptype = 'e'
+        WHERE class.relnamespace = 'usage_events'::regnamespace AND class.relkind = 'r'
+    LOOP
+        SELECT string_agg(format('ALTER COLUMN %I SET STATISTICS 0', attname), ', ' ORDER BY attnum) INTO columns
+        FROM pg_attribute
+        WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped;
+        EXECUTE format('ALTER TABLE %s %s', relation, columns);
+
+        -- What was collected before would stay.  Instead the planner is told, of every database the same, that an
+        -- account has a tenth of the rows, and a type a twentieth of those: it would reckon with a two hundredth of each.
+        DELETE FROM pg_statistic WHERE starelid = relation;
+        INSERT INTO pg_statistic (starelid, staattnum, stainherit, stanullfrac, stawidth, stadistinct,
+            stakind1, stakind2, stakind3, stakind4, stakind5, staop1, staop2, staop3, staop4, staop5,
+            stacoll1, stacoll2, stacoll3, stacoll4, stacoll5)
+        SELECT attrelid, attnum, false, 0, 16, CASE attname WHEN 'account_id' THEN 10 ELSE 20 END,
+               0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+        FROM pg_attribute
+        WHERE attrelid = relation AND attname IN ('account_id', 'event_type');
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION usage_events.hide_statistics() IS
+'Has no statistics of the tables'' columns collected, deletes those that were, and gives the planner constants instead: they must not tell one account of another''s values. Made by the extension; to be called again, by a superuser, after pg_upgrade to a version below 18, which loses them. Error: 42501';
+
+REVOKE EXECUTE ON FUNCTION usage_events.hide_statistics() FROM PUBLIC;
+
+SELECT usage_events.hide_statistics();
 
 -- Writing and reading events -----------------------------------------------
 
@@ -441,7 +493,8 @@ SELECT id,
        faults,
        account_id,
        @extschema@.uuid_v7_timestamp(id) AS rejected_at
-FROM usage_events.rejected_event;
+FROM usage_events.rejected_event
+WHERE taken_at IS NULL;
 
 COMMENT ON VIEW @extschema@.rejected_usage_events IS 'Events that were refused on their way in; retry_rejected_usage_events() sends them again';
 COMMENT ON COLUMN @extschema@.rejected_usage_events.id IS 'Id of the rejection';
@@ -813,7 +866,7 @@ CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*) AS waiting,
            COALESCE(pg_catalog.sum(pg_catalog.octet_length(rejected.body) OPERATOR(pg_catalog.+) pg_catalog.pg_column_size(rejected.faults)), 0)::bigint AS bytes
     FROM usage_events.rejected_event AS rejected
-    WHERE rejected.account_id OPERATOR(pg_catalog.=) account.account_id
+    WHERE rejected.account_id OPERATOR(pg_catalog.=) account.account_id AND rejected.taken_at IS NULL
 ) AS rejected
 CROSS JOIN LATERAL (
     SELECT COALESCE(pg_catalog.sum(overflow.event_count), 0)::bigint AS event_count, pg_catalog.max(overflow.last_at) AS last_at
@@ -1077,14 +1130,15 @@ BEGIN
         RETURN;
     END IF;
 
-    EXECUTE 'GRANT INSERT ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.rejected_overflow, usage_events.customer_alias, @extschema@.usage_event_import TO ' || role;
-    EXECUTE 'GRANT DELETE ON usage_events.rejected_event TO ' || role;
-    EXECUTE 'GRANT UPDATE (event_count, last_at) ON usage_events.rejected_overflow TO ' || role;
+    -- Nothing here lets a role lock a table against others: that takes DELETE, or UPDATE of all columns.
+    EXECUTE 'GRANT INSERT ON usage_events.event, usage_events.superseded_event, @extschema@.usage_event_import TO ' || role;
+    EXECUTE 'GRANT INSERT (account_id, id, body, faults), UPDATE (id, faults, taken_at) ON usage_events.rejected_event TO ' || role;
+    EXECUTE 'GRANT INSERT (account_id, id, customer_id, value, label, created_at) ON usage_events.customer_alias TO ' || role;
+    EXECUTE 'GRANT INSERT, UPDATE (event_count, last_at) ON usage_events.rejected_overflow TO ' || role;
     EXECUTE 'GRANT UPDATE (id, event_timestamp, customer_alias, event_type, event_properties) ON usage_events.event TO ' || role;
     EXECUTE 'GRANT UPDATE (label, deleted_at) ON usage_events.customer_alias TO ' || role;
     EXECUTE 'GRANT INSERT ON usage_events.superseded_metric, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT INSERT (account_id, metric_version_id, event_type, started_at) ON usage_events.metric_progress TO ' || role;
-    EXECUTE 'GRANT DELETE ON usage_events.metric_progress TO ' || role;
     -- An expression is SQL that others will run: only administrators put one in force.
     EXECUTE 'GRANT INSERT (account_id, id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, created_at) ON usage_events.metric TO ' || role;
     EXECUTE 'GRANT UPDATE (version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, deleted_at) ON usage_events.metric TO ' || role;
@@ -1101,9 +1155,9 @@ BEGIN
     END IF;
 
     EXECUTE 'GRANT INSERT ON usage_events.account TO ' || role;
-    EXECUTE 'GRANT INSERT, UPDATE ON usage_events.metric, usage_events.purge_horizon TO ' || role;
-    EXECUTE 'GRANT DELETE ON usage_events.event, usage_events.superseded_event TO ' || role;
-    EXECUTE 'GRANT UPDATE ON usage_events.rejected_event TO ' || role;
+    EXECUTE 'GRANT INSERT (expression, parameters), UPDATE (expression, parameters) ON usage_events.metric TO ' || role;
+    EXECUTE 'GRANT INSERT, UPDATE (purged_before) ON usage_events.purge_horizon TO ' || role;
+    EXECUTE 'GRANT DELETE ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event TO ' || role;
     EXECUTE 'GRANT SELECT ON usage_events.storage_status TO ' || role;
     EXECUTE 'GRANT INSERT, UPDATE, DELETE ON usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT SELECT (account_id, client_id, label, created_at, expires_at), INSERT (account_id, client_id, secret_hash, label, created_at), UPDATE (expires_at) ON usage_events.api_key TO ' || role;
@@ -1206,6 +1260,9 @@ CREATE EVENT TRIGGER usage_events_guard_drop ON ddl_command_start
                  'DROP FUNCTION', 'DROP PROCEDURE', 'DROP ROUTINE', 'DROP AGGREGATE', 'DROP OPERATOR',
                  'DROP OPERATOR CLASS', 'DROP OPERATOR FAMILY', 'DROP COLLATION', 'DROP ACCESS METHOD')
     EXECUTE FUNCTION usage_events.guard_drop();
+
+-- Also for who has turned triggers off by session_replication_role.
+ALTER EVENT TRIGGER usage_events_guard_drop ENABLE ALWAYS;
 
 COMMENT ON EVENT TRIGGER usage_events_guard_drop IS 'Keeps DROP EXTENSION usage_events from taking usage events along';
 

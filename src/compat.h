@@ -62,6 +62,15 @@ DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_param
 #define log_transactional_message(prefix, message, size) LogLogicalMessage((prefix), (message), (size), true)
 #endif
 
+/* 18 took a parameter from ExecutorRun. */
+#if PG_VERSION_NUM >= 180000
+#define EXECUTOR_RUN_PARAMETER
+#define EXECUTOR_RUN_ARGUMENT
+#else
+#define EXECUTOR_RUN_PARAMETER , bool execute_once
+#define EXECUTOR_RUN_ARGUMENT , execute_once
+#endif
+
 /* 18 lets a module carry its name and version (pg_get_loaded_modules). */
 #ifdef PG_MODULE_MAGIC_EXT
 #define MODULE_MAGIC(module_name, module_version) \

@@ -112,11 +112,14 @@ retry(PG_FUNCTION_ARGS)
 {
 	ArrayType *ids = PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0);
 	text **bodies;
+	pg_uuid_t *row_ids;
 	int count;
 	EventBatch batch;
 
-	bodies = rejected_event_take(account_current(), ids, &count);
+	count = rejected_event_take(account_current(), ids, &bodies, &row_ids);
 	event_batch_from_texts(bodies, count, &batch);
+	for (int i = 0; i < count; i++)
+		batch.elements[i].rejected_id = &row_ids[i];
 	event_batch_store(account_current(), &batch);
 	PG_RETURN_JSONB_P(event_batch_outcomes(&batch));
 }

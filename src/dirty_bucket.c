@@ -210,11 +210,13 @@ is_marked(const pg_uuid_t *account_id, EventText event_type)
 
 /* Marks ------------------------------------------------------------------- */
 
-/* The second that the event is in. */
+/* The second that the event is in; a row written by hand may have a time that no bucket has. */
 TimestampTz
 dirty_bucket_of(const UsageEvent *event)
 {
-	return bucket_start(event->timestamp, BUCKET_SECOND);
+	TimestampTz timestamp = Min(Max(event->timestamp, EVENT_TIME_START), EVENT_TIME_END - 1);
+
+	return bucket_start(timestamp, BUCKET_SECOND);
 }
 
 static Mark

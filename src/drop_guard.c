@@ -51,7 +51,10 @@ is_event_table(Oid relation)
 static bool
 has_rows(Oid relation)
 {
-	char *sql = psprintf("SELECT FROM usage_events.%s LIMIT 1", get_rel_name(relation));
+	const char *name = get_rel_name(relation);
+	/* Events that were sent again are none any more. */
+	char *sql = psprintf("SELECT FROM usage_events.%s%s LIMIT 1", name,
+						 strcmp(name, "rejected_event") == 0 ? " WHERE taken_at IS NULL" : "");
 	Oid user;
 	int security_context;
 	bool found;

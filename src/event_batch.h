@@ -11,10 +11,11 @@
 /* An event of a batch, as it came. */
 typedef struct BatchElement
 {
-	text *body;      /* its text, NULL while nobody needs it */
-	JsonbValue json; /* not read if it is no JSON */
-	List *faults;    /* why it is refused, NIL if it is not */
-	EventPut *put;   /* on its way to the store, NULL if it is refused */
+	text *body;                   /* its text, NULL while nobody needs it */
+	JsonbValue json;              /* not read if it is no JSON */
+	List *faults;                 /* why it is refused, NIL if it is not */
+	const pg_uuid_t *rejected_id; /* its row among the rejected, if it was taken from there */
+	EventPut *put;                /* on its way to the store, NULL if it is refused */
 } BatchElement;
 
 typedef struct EventBatch

@@ -1,7 +1,7 @@
 /*
  * event_id.c
  *		Ids of events: UUID version 7 (RFC 9562), strictly ascending within a
- *		backend.
+ *		backend, and within the versions of an event.
  *
  * Layout (RFC 9562, section 5.7, with the fraction of section 6.2, method 3):
  *
@@ -79,19 +79,19 @@ next_random_bytes(void)
 	return block + RANDOM_BYTES * used++;
 }
 
-/* Makes the next id of this backend. */
-void
-event_id_generate(pg_uuid_t *id)
+/* The time of the next id of this backend. */
+static int64
+next_nanoseconds(void)
 {
-	int64 nanoseconds = clock_nanoseconds();
-	int64 milliseconds;
-	int fraction;
+	last_nanoseconds = Max(clock_nanoseconds(), last_nanoseconds + LEAST_STEP);
+	return last_nanoseconds;
+}
 
-	if (nanoseconds < last_nanoseconds + LEAST_STEP)
-		nanoseconds = last_nanoseconds + LEAST_STEP;
-
-	milliseconds = nanoseconds / NANOSECONDS_PER_MILLISECOND;
-	fraction =
+static void
+make_id(pg_uuid_t *id, int64 nanoseconds)
+{
+	int64 milliseconds = nanoseconds / NANOSECONDS_PER_MILLISECOND;
+	int fraction =
 		(int) ((nanoseconds % NANOSECONDS_PER_MILLISECOND) * FRACTIONS_PER_MILLISECOND / NANOSECONDS_PER_MILLISECOND);
 
 	memcpy(id->data + UUID_LEN - RANDOM_BYTES, next_random_bytes(), RANDOM_BYTES);
@@ -100,8 +100,13 @@ event_id_generate(pg_uuid_t *id)
 	id->data[6] = (uint8) (0x70 | (fraction >> 8));
 	id->data[7] = (uint8) fraction;
 	id->data[8] = (uint8) (0x80 | (id->data[8] & 0x3f));
+}
 
-	last_nanoseconds = nanoseconds;
+/* Makes the next id of this backend. */
+void
+event_id_generate(pg_uuid_t *id)
+{
+	make_id(id, next_nanoseconds());
 }
 
 static bool
@@ -121,15 +126,17 @@ unix_milliseconds(const pg_uuid_t *id)
 }
 
 /*
- * Makes the next id of this backend, and above `earlier`, which may be another
- * backend's: versions of an event ascend in the order in which they were made.
+ * Makes an id above `earlier`, which may be another backend's: versions of an event
+ * ascend in the order in which they were made.  Where that is later than this backend's
+ * clock, it is so for this id alone: the next event, maybe another account's, is of now.
  *
- * An id from a clock that was a day or more ahead is left where it is, or it
- * would drag every later id of this backend along.
+ * An id from a clock that was a day or more ahead is not passed: it would keep all
+ * later versions of its event in the future.
  */
 void
 event_id_generate_after(pg_uuid_t *id, const pg_uuid_t *earlier)
 {
+	int64 nanoseconds = next_nanoseconds();
 	int64 milliseconds = unix_milliseconds(earlier);
 	int64 limit = clock_nanoseconds() / NANOSECONDS_PER_MILLISECOND + MILLISECONDS_PER_DAY;
 
@@ -140,9 +147,9 @@ event_id_generate_after(pg_uuid_t *id, const pg_uuid_t *earlier)
 								fraction * NANOSECONDS_PER_MILLISECOND / FRACTIONS_PER_MILLISECOND;
 
 		/* The division may have come out one nanosecond low. */
-		last_nanoseconds = Max(last_nanoseconds, time_of_earlier + 1);
+		nanoseconds = Max(nanoseconds, time_of_earlier + 1 + LEAST_STEP);
 	}
-	event_id_generate(id);
+	make_id(id, nanoseconds);
 }
 
 /* The moment inside an id, to the millisecond; false if the id is not of version 7. */

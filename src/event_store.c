@@ -520,9 +520,13 @@ insert_groups(const pg_uuid_t *account_id, EventGroup **groups, int count)
 static void
 assign_ids_above_stored(EventGroup *group)
 {
-	event_id_generate_after(&group->puts[0]->event.id, &group->stored->id);
-	for (int i = 1; i < group->count; i++)
-		event_id_generate(&group->puts[i]->event.id);
+	const pg_uuid_t *earlier = &group->stored->id;
+
+	for (int i = 0; i < group->count; i++)
+	{
+		event_id_generate_after(&group->puts[i]->event.id, earlier);
+		earlier = &group->puts[i]->event.id;
+	}
 }
 
 /* Writes all that was superseded to the history. */

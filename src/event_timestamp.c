@@ -242,6 +242,10 @@ event_timestamp_or_date_from_text(EventText text, TimestampTz *timestamp, bool *
 /*
  * Writes a timestamp in UTC in its shortest form: a fraction only where there is
  * one.  Returns the length.
+ *
+ * Only in a row that was written by hand is there a time that no event can have: it is
+ * written as the server does ("infinity", "… BC"), which is not ISO 8601, so that an
+ * account can still read and correct such an event.
  */
 int
 event_timestamp_to_text(TimestampTz timestamp, char text[EVENT_TIMESTAMP_TEXT_SIZE])
@@ -254,7 +258,7 @@ event_timestamp_to_text(TimestampTz timestamp, char text[EVENT_TIMESTAMP_TEXT_SI
 	JsonEncodeDateTime(text, TimestampTzGetDatum(timestamp), TIMESTAMPTZOID, &utc);
 	end = text + strlen(text) - strlen(utc_offset);
 	if (end < text || strcmp(end, utc_offset) != 0)
-		elog(ERROR, "event timestamp is out of range: %s", text);
+		return (int) strlen(text);
 
 	*end++ = 'Z';
 	*end = '\0';

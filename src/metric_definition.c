@@ -117,13 +117,6 @@ static Statement begin_rollups = {
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID, TIMESTAMPTZOID},
 };
 
-static Statement end_rollups = {
-	.sql = "DELETE FROM usage_events.metric_progress"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND metric_version_id OPERATOR(pg_catalog.=) $2",
-	.argument_count = 2,
-	.argument_types = {UUIDOID, UUIDOID},
-};
-
 static Statement count_metrics = {
 	.sql = "SELECT pg_catalog.count(*) FROM (SELECT FROM usage_events.metric"
 		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL LIMIT $2) AS metric",
@@ -313,14 +306,11 @@ lock(const pg_uuid_t *account_id, const pg_uuid_t *id, Metric *metric)
 	return true;
 }
 
-/* Moves a version that is locked to those of the past. */
+/* Moves a version that is locked to those of the past.  Its rollups are no more used, and are for the refresh to delete. */
 static void
 archive(const Metric *metric)
 {
 	statement_execute(&archive_metric, (Datum[]){UUIDPGetDatum(&metric->account_id), UUIDPGetDatum(&metric->id)}, NULL);
-	statement_execute(&end_rollups, (Datum[]){UUIDPGetDatum(&metric->account_id), UUIDPGetDatum(&metric->version_id)},
-					  NULL);
-	dirty_bucket_types_changed();
 }
 
 /* An expression is written by administrators: a metric that has one stays theirs, and others get none. */

@@ -114,6 +114,17 @@ static Statement insert_missing_progress = {
 	.argument_types = {UUIDOID, TIMESTAMPTZOID},
 };
 
+/* What an update or deletion of a metric leaves behind: its rollups are orphans then. */
+static Statement delete_past_progress = {
+	.sql = "DELETE FROM usage_events.metric_progress WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND metric_version_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.metric_version_id"
+		   " FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND NOT p.metric_version_id OPERATOR(pg_catalog.=) ANY (SELECT m.version_id FROM usage_events.metric AS m"
+		   " WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.deleted_at IS NULL) FOR UPDATE SKIP LOCKED))",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
 /* From version to version in the index: the first that is no metric's any more. */
 static Statement find_orphan = {
 	.sql = "WITH RECURSIVE version (id) AS ("
@@ -755,7 +766,7 @@ compare_timestamps(const void *a, const void *b)
 	return (first > second) - (first < second);
 }
 
-/* Whether events can be there: roles that send events may also write a mark by hand, with anything in it. */
+/* Whether events can be there: a mark may have been written by hand, with anything in it. */
 static bool
 is_event_time(TimestampTz bucket)
 {
@@ -1110,6 +1121,13 @@ restart_where_needed(const pg_uuid_t *account_id)
 	List *versions = NIL;
 	ListCell *cell;
 
+	statement_execute(&delete_past_progress, (Datum[]){account}, NULL);
+	if (SPI_processed > 0)
+	{
+		dirty_bucket_types_changed();
+		steps++;
+	}
+
 	/* Progress of metrics that came by a dump. */
 	statement_execute(&insert_missing_progress, (Datum[]){account, now}, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -1231,6 +1249,8 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps)
 			steps += delete_orphans(account_id);
 		note_refreshed(account_id, steps > 0);
 	}
+	if (steps >= 0 && steps < max_steps)
+		steps += rejected_event_delete_taken(account_id);
 	statement_use_indexes_end(nest_level);
 	SPI_finish();
 	distribution_require_here(account_id);

@@ -140,9 +140,20 @@ static Statement read_superseded = {
 };
 
 /*
- * Aliases that are rolled up.  The conditions at the end are false after somebody
- * has truncated one of the tables, and where nothing is marked: rollups do not hold then.
+ * Whether the rollups of version $2 of the metric of that id hold: not after somebody has
+ * truncated one of the tables, where nothing is marked, and once another version is in
+ * force: a refresh brings only that one up to date.
  */
+#define ROLLUPS_HOLD(metric_id) \
+	"EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1" \
+	" AND p.metric_version_id OPERATOR(pg_catalog.=) $2)" \
+	" AND EXISTS (SELECT FROM usage_events.metric AS m WHERE m.account_id OPERATOR(pg_catalog.=) $1" \
+	" AND m.id OPERATOR(pg_catalog.=) " metric_id \
+	" AND m.version_id OPERATOR(pg_catalog.=) $2 AND m.deleted_at IS NULL)" \
+	" AND EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id OPERATOR(pg_catalog.=) $1" \
+	" AND d.event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text) AND NOT " EVENTS_ARE_SUBSCRIBED
+
+/* Aliases that are rolled up. */
 static Statement find_roots = {
 	.sql = "SELECT i.place"
 		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
@@ -150,13 +161,10 @@ static Statement find_roots = {
 		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) 0::smallint"
 		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias OFFSET 0) AS r"
-		   " WHERE EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND p.metric_version_id OPERATOR(pg_catalog.=) $2)"
-		   " AND EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND d.event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text) AND NOT " EVENTS_ARE_SUBSCRIBED,
+		   " WHERE " ROLLUPS_HOLD("$4"),
 	.read_only = true,
-	.argument_count = 3,
-	.argument_types = {UUIDOID, UUIDOID, TEXTARRAYOID},
+	.argument_count = 4,
+	.argument_types = {UUIDOID, UUIDOID, TEXTARRAYOID, UUIDOID},
 };
 
 /* Buckets inside of intervals, and their rows. */
@@ -625,7 +633,7 @@ find_rolled_up(ScanWork *work)
 
 	statement_each_row(&find_roots,
 					   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
-								 aliases_argument(work)},
+								 aliases_argument(work), UUIDPGetDatum(&scan->metric->id)},
 					   take_root, work);
 
 	work->reads_all =
@@ -1082,13 +1090,10 @@ metric_scan(const MetricScan *scan)
 static Statement is_complete = {
 	.sql = "SELECT true FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
 		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) (-1)::smallint"
-		   " AND EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND p.metric_version_id OPERATOR(pg_catalog.=) $2)"
-		   " AND EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND d.event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text) AND NOT " EVENTS_ARE_SUBSCRIBED,
+		   " AND " ROLLUPS_HOLD("$3"),
 	.read_only = true,
-	.argument_count = 2,
-	.argument_types = {UUIDOID, UUIDOID},
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDOID, UUIDOID},
 };
 
 static Statement find_rolled_up_aliases = {
@@ -1172,7 +1177,7 @@ metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end)
 	complete = distribution_is_here(&metric->account_id);
 	if (complete)
 	{
-		statement_execute(&is_complete, (Datum[]){account, version}, NULL);
+		statement_execute(&is_complete, (Datum[]){account, version, UUIDPGetDatum(&metric->id)}, NULL);
 		complete = SPI_processed > 0;
 	}
 	if (complete)

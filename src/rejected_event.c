@@ -33,14 +33,37 @@ static Statement insert_rejected = {
 	.argument_types = {UUIDOID, UUIDARRAYOID, TEXTARRAYOID, JSONBARRAYOID},
 };
 
-/* Oldest first: sent again, they come in the order in which they came. */
+/*
+ * Oldest first: sent again, they come in the order in which they came.  Whoever sends
+ * may not delete, or he could lock the table against all accounts: a refresh does.
+ */
 static Statement take_rejected = {
-	.sql = "WITH taken AS (DELETE FROM usage_events.rejected_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND ($2 IS NULL OR id OPERATOR(pg_catalog.=) ANY ($2))"
+	.sql = "WITH taken AS (UPDATE usage_events.rejected_event SET taken_at = $3"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND taken_at IS NULL"
+		   " AND ($2 IS NULL OR id OPERATOR(pg_catalog.=) ANY ($2))"
 		   " RETURNING id, body)"
-		   " SELECT body FROM taken ORDER BY id",
-	.argument_count = 2,
-	.argument_types = {UUIDOID, UUIDARRAYOID},
+		   " SELECT body, id FROM taken ORDER BY id",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDARRAYOID, TIMESTAMPTZOID},
+};
+
+static Statement delete_taken = {
+	.sql = "DELETE FROM usage_events.rejected_event WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM usage_events.rejected_event"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND taken_at IS NOT NULL"
+		   " LIMIT 1000 FOR UPDATE SKIP LOCKED))",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
+/* Those that were taken, and refused again. */
+static Statement put_back = {
+	.sql =
+		"UPDATE usage_events.rejected_event AS r SET id = b.new_id, faults = b.faults, taken_at = NULL"
+		" FROM (SELECT pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) AS b (id, new_id, faults)"
+		" WHERE r.account_id OPERATOR(pg_catalog.=) $1 AND r.id OPERATOR(pg_catalog.=) b.id",
+	.argument_count = 4,
+	.argument_types = {UUIDOID, UUIDARRAYOID, UUIDARRAYOID, JSONBARRAYOID},
 };
 
 /* What the account has; not more than it may. */
@@ -48,7 +71,7 @@ static Statement measure_rejected = {
 	.sql = "SELECT pg_catalog.count(*), CAST(pg_catalog.sum(pg_catalog.octet_length(body)"
 		   " OPERATOR(pg_catalog.+) pg_catalog.pg_column_size(faults)) AS pg_catalog.int8)"
 		   " FROM (SELECT body, faults FROM usage_events.rejected_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 LIMIT $2) AS rejected",
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND taken_at IS NULL LIMIT $2) AS rejected",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, INT8OID},
 };
@@ -132,6 +155,10 @@ typedef struct Keeping
 	EventText faults[PORTION_ROWS];
 	int count;
 	Size bytes;
+	Datum taken_ids[PORTION_ROWS]; /* rows that are put back, under ids of their own, and why */
+	Datum new_ids[PORTION_ROWS];
+	EventText new_faults[PORTION_ROWS];
+	int taken_count;
 } Keeping;
 
 static void
@@ -145,6 +172,7 @@ keeping_begin(Keeping *keeping, const pg_uuid_t *account_id)
 	keeping->context = AllocSetContextCreate(CurrentMemoryContext, "rejected usage events", ALLOCSET_DEFAULT_SIZES);
 	keeping->count = 0;
 	keeping->bytes = 0;
+	keeping->taken_count = 0;
 	statement_execute(&measure_rejected, (Datum[]){UUIDPGetDatum(account_id), Int64GetDatum(max_rejected_events)},
 					  NULL);
 	row = SPI_tuptable->vals[0];
@@ -154,22 +182,41 @@ keeping_begin(Keeping *keeping, const pg_uuid_t *account_id)
 }
 
 static void
-keeping_write(Keeping *keeping)
+insert_gathered(Keeping *keeping)
 {
-	MemoryContext caller;
-
-	if (keeping->count == 0)
-		return;
-	caller = MemoryContextSwitchTo(keeping->context);
 	statement_execute(&insert_rejected,
 					  (Datum[]){UUIDPGetDatum(keeping->account_id), statement_uuid_array(keeping->ids, keeping->count),
 								statement_varlena_array(keeping->bodies, keeping->count, TEXTOID),
 								statement_varlena_array(keeping->faults, keeping->count, JSONBOID)},
 					  NULL);
+}
+
+static void
+put_back_gathered(Keeping *keeping)
+{
+	int count = keeping->taken_count;
+
+	statement_execute(&put_back,
+					  (Datum[]){UUIDPGetDatum(keeping->account_id), statement_uuid_array(keeping->taken_ids, count),
+								statement_uuid_array(keeping->new_ids, count),
+								statement_varlena_array(keeping->new_faults, count, JSONBOID)},
+					  NULL);
+}
+
+static void
+keeping_write(Keeping *keeping)
+{
+	MemoryContext caller = MemoryContextSwitchTo(keeping->context);
+
+	if (keeping->count > 0)
+		insert_gathered(keeping);
+	if (keeping->taken_count > 0)
+		put_back_gathered(keeping);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(keeping->context);
 	keeping->count = 0;
 	keeping->bytes = 0;
+	keeping->taken_count = 0;
 }
 
 static JsonbContainer *
@@ -228,26 +275,53 @@ limit_reached(const Keeping *keeping, Size size)
 	return NULL;
 }
 
+static EventText
+faults_bytes(const List *faults)
+{
+	Jsonb *json = faults_to_json(faults);
+
+	return (EventText){(const char *) &json->root, VARSIZE(json) - VARHDRSZ};
+}
+
+static Datum
+make_id(void)
+{
+	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+
+	event_id_generate(id);
+	return UUIDPGetDatum(id);
+}
+
+/* Another one. */
 static void
 keep(Keeping *keeping, const BatchElement *element, bool is_too_large)
 {
 	MemoryContext caller = MemoryContextSwitchTo(keeping->context);
-	EventText body = is_too_large ? EVENT_TEXT("\"too large to be kept\"") : body_text(element);
-	Jsonb *faults = faults_to_json(element->faults);
-	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
-	Size size = body.length + VARSIZE(faults);
+	int place = keeping->count++;
+	Size size;
 
-	event_id_generate(id);
+	keeping->ids[place] = make_id();
+	keeping->bodies[place] = is_too_large ? EVENT_TEXT("\"too large to be kept\"") : body_text(element);
+	keeping->faults[place] = faults_bytes(element->faults);
 	MemoryContextSwitchTo(caller);
-	keeping->ids[keeping->count] = UUIDPGetDatum(id);
-	keeping->bodies[keeping->count] = body;
-	keeping->faults[keeping->count] = (EventText){(const char *) &faults->root, VARSIZE(faults) - VARHDRSZ};
-	keeping->count++;
+	size = keeping->bodies[place].length + keeping->faults[place].length;
 	keeping->bytes += size;
 	keeping->events_left--;
 	keeping->bytes_left -= size;
-	if (keeping->count == PORTION_ROWS || keeping->bytes >= PORTION_BYTES)
-		keeping_write(keeping);
+}
+
+/* One that was taken: its row is there, and within the limits. */
+static void
+keep_again(Keeping *keeping, const BatchElement *element)
+{
+	MemoryContext caller = MemoryContextSwitchTo(keeping->context);
+	int place = keeping->taken_count++;
+
+	keeping->taken_ids[place] = UUIDPGetDatum(element->rejected_id);
+	keeping->new_ids[place] = make_id();
+	keeping->new_faults[place] = faults_bytes(element->faults);
+	keeping->bytes += keeping->new_faults[place].length;
+	MemoryContextSwitchTo(caller);
 }
 
 /* Keeps a refused event, or adds to its faults that it is not kept; returns whether it is.  Looks before it writes. */
@@ -259,6 +333,13 @@ keep_within_limits(Keeping *keeping, BatchElement *element)
 	const char *limit;
 
 	CHECK_FOR_INTERRUPTS();
+	if (keeping->count == PORTION_ROWS || keeping->taken_count == PORTION_ROWS || keeping->bytes >= PORTION_BYTES)
+		keeping_write(keeping);
+	if (element->rejected_id != NULL)
+	{
+		keep_again(keeping, element);
+		return true;
+	}
 	size = body_size(element);
 	is_too_large = size > MAX_BODY_BYTES;
 	limit = limit_reached(keeping, is_too_large ? 0 : size);
@@ -362,29 +443,42 @@ rejected_event_expire(const pg_uuid_t *account_id)
 
 /* Taking ------------------------------------------------------------------- */
 
-/* Takes the account's rejected events out of the table, all or those of the ids, as they came. */
-text **
-rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, int *count)
+/* Takes the account's rejected events, all or those of the ids, as they came: from now on they count as gone.  Returns how many. */
+int
+rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, text ***bodies, pg_uuid_t **row_ids)
 {
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext spi_context;
-	text **bodies;
+	int count;
 
 	SPI_connect();
-	statement_execute(&take_rejected, (Datum[]){UUIDPGetDatum(account_id), PointerGetDatum(ids)},
-					  ids == NULL ? " n" : NULL);
-	*count = (int) SPI_processed;
+	statement_execute(&take_rejected,
+					  (Datum[]){UUIDPGetDatum(account_id), PointerGetDatum(ids),
+								TimestampTzGetDatum(GetCurrentTimestamp())},
+					  ids == NULL ? " n " : NULL);
+	count = (int) SPI_processed;
 
 	spi_context = MemoryContextSwitchTo(context);
-	bodies = palloc(sizeof(text *) * Max(*count, 1));
-	for (int i = 0; i < *count; i++)
+	*bodies = palloc(sizeof(text *) * Max(count, 1));
+	*row_ids = palloc(sizeof(pg_uuid_t) * Max(count, 1));
+	for (int i = 0; i < count; i++)
 	{
+		HeapTuple row = SPI_tuptable->vals[i];
 		bool isnull;
 
-		bodies[i] = DatumGetTextPCopy(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
-		memory_budget_grow(VARSIZE(bodies[i]));
+		(*bodies)[i] = DatumGetTextPCopy(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		(*row_ids)[i] = *DatumGetUUIDP(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+		memory_budget_grow(VARSIZE((*bodies)[i]));
 	}
 	MemoryContextSwitchTo(spi_context);
 	SPI_finish();
-	return bodies;
+	return count;
+}
+
+/* Deletes some of those that were taken; the caller is connected to SPI.  Returns how many steps that was: 1, or 0. */
+int
+rejected_event_delete_taken(const pg_uuid_t *account_id)
+{
+	statement_execute(&delete_taken, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	return SPI_processed > 0 ? 1 : 0;
 }

@@ -10,7 +10,8 @@
 
 extern void rejected_event_init(void);
 extern void rejected_event_store(const pg_uuid_t *account_id, EventBatch *batch);
-extern text **rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, int *count);
+extern int rejected_event_delete_taken(const pg_uuid_t *account_id);
+extern int rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, text ***bodies, pg_uuid_t **row_ids);
 extern uint64 rejected_event_delete_before(const pg_uuid_t *account_id, TimestampTz moment, int64 max_rows);
 extern uint64 rejected_event_expire(const pg_uuid_t *account_id);
 

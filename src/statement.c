@@ -8,7 +8,9 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "distribution.h"
+#include "executor/executor.h"
 #include "memory_budget.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -18,8 +20,57 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
+
+/* Who writes ----------------------------------------------------------------- */
+
+/*
+ * Policies let rows be written only while the executor is in one of our own statements:
+ * whoever has the rights that our functions need shall write by them alone.
+ *
+ * A statement of ours is known by the very string that its plan has as its text.  What a
+ * trigger or its condition, or any other function runs inside of it has another.
+ */
+static const char *own_text = NULL;
+static bool is_own = false;
+static ExecutorRun_hook_type next_executor_run = NULL;
+
+static void
+run(QueryDesc *query, ScanDirection direction, uint64 count EXECUTOR_RUN_PARAMETER)
+{
+	bool was_own = is_own;
+
+	is_own = own_text != NULL && query->sourceText == own_text;
+	PG_TRY();
+	{
+		if (next_executor_run != NULL)
+			next_executor_run(query, direction, count EXECUTOR_RUN_ARGUMENT);
+		else
+			standard_ExecutorRun(query, direction, count EXECUTOR_RUN_ARGUMENT);
+	}
+	PG_FINALLY();
+	{
+		is_own = was_own;
+	}
+	PG_END_TRY();
+}
+
+/* usage_events.written_by_extension() */
+PG_FUNCTION_INFO_V1(written_by_extension);
+Datum
+written_by_extension(PG_FUNCTION_ARGS pg_attribute_unused())
+{
+	/* A shard's node gets the statement from another, and cannot tell whose it is. */
+	if (!is_own && !distribution_is_on())
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("rows of usage_events are not written by hand"),
+						errdetail("They change only by the functions of the extension, which leave a trace."),
+						errhint("Call a function such as create_usage_event().")));
+	PG_RETURN_BOOL(true);
+}
+
+/* Plans ---------------------------------------------------------------------- */
 
 /* How long a plan is kept. */
 #define PLAN_LIFETIME_MICROSECONDS (60 * USECS_PER_SEC)
@@ -75,18 +126,21 @@ void
 statement_execute(Statement *statement, Datum *arguments, const char *nulls)
 {
 	MemoryContext context = CurrentMemoryContext;
+	const char *outer_text = own_text;
 	volatile int result = 0;
 
 	if (statement->plan == NULL || (statement->running == 0 && is_outdated(statement)))
 		plan_statement(statement);
 
 	statement->running++;
+	own_text = linitial_node(CachedPlanSource, SPI_plan_get_plan_sources(statement->plan))->query_string;
 	PG_TRY();
 	{
 		result = SPI_execute_plan(statement->plan, arguments, nulls, statement->read_only, 0);
 	}
 	PG_FINALLY();
 	{
+		own_text = outer_text;
 		statement->running--;
 	}
 	PG_END_TRY();
@@ -181,6 +235,8 @@ statement_init(void)
 							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, NULL, NULL);
 	next_get_relation_info = get_relation_info_hook;
 	get_relation_info_hook = keep_customer_index;
+	next_executor_run = ExecutorRun_hook;
+	ExecutorRun_hook = run;
 }
 
 static void

@@ -77,6 +77,12 @@ SELECT body FROM rejected_usage_events ORDER BY id;
 UPDATE usage_events.rejected_event SET body = '{"customerAlias": ' WHERE body = '5';
 SELECT * FROM shown_outcomes(retry_rejected_usage_events());
 SELECT * FROM shown_outcomes(retry_rejected_usage_events('{}'));
+-- what was sent again counts for nothing, and a refresh deletes it
+SELECT count(*) AS kept, count(*) FILTER (WHERE taken_at IS NULL) AS waiting, (SELECT rejected_waiting FROM usage_events.account_status WHERE account_id = usage_events.current_account_id()) AS told,
+    (SELECT count(*) FROM rejected_usage_events) AS shown FROM usage_events.rejected_event;
+SELECT retry_rejected_usage_events(ARRAY(SELECT id FROM usage_events.rejected_event WHERE taken_at IS NOT NULL)) -> 'outcomes' AS again;
+SELECT usage_events.refresh_rollups() > 0 AS refreshed;
+SELECT count(*) AS kept, count(*) FILTER (WHERE taken_at IS NULL) AS waiting FROM usage_events.rejected_event;
 
 -- usage_events.on_conflict
 SET usage_events.on_conflict = 'ignore';

@@ -34,6 +34,21 @@ DROP EXTENSION usage_events;
 RESET ROLE;
 UPDATE pg_extension SET extowner = current_user::regrole WHERE extname = 'usage_events';
 DROP ROLE regress_usage_events_owner;
+-- nor does it help to turn triggers off
+SET session_replication_role = replica;
+DROP EXTENSION usage_events;
+DROP SCHEMA usage_events CASCADE;
+RESET session_replication_role;
+-- events that were refused are guarded until they have been sent again
+TRUNCATE usage_events.superseded_event;
+SELECT api.ingest_usage_events('[{}]') -> 'refused' AS refused;
+DROP EXTENSION usage_events;
+SELECT api.retry_rejected_usage_events() -> 'refused' AS refused_again;
+UPDATE usage_events.rejected_event SET taken_at = now();
+BEGIN;
+DROP EXTENSION usage_events;
+ROLLBACK;
+SELECT api.create_usage_event('{"customerAlias": "a", "eventType": "t", "customerEventId": "e"}') IS NOT NULL AS created;
 -- other things are dropped as ever
 CREATE SCHEMA elsewhere CREATE TABLE event ();
 DROP SCHEMA elsewhere CASCADE;

@@ -19,3 +19,21 @@ FROM (SELECT id, lag(id) OVER (ORDER BY n) AS previous
       FROM (SELECT n, (create_usage_event(jsonb_build_object('customerAlias', 'a', 'eventType', 't', 'customerEventId', CASE WHEN n % 2 = 0 THEN 'same' END,
                                           'eventProperties', jsonb_build_object('n', n))) ->> 'id')::uuid AS id
             FROM generate_series(1, 1000) AS n OFFSET 0) AS made) AS pairs;
+
+-- a version above one whose id is of later than now, as another backend's clock may make it: that event alone is of later
+SELECT create_usage_event('{"customerAlias": "a", "eventType": "t", "customerEventId": "later", "eventProperties": {"n": 1}}') IS NOT NULL AS created;
+UPDATE usage_events.event SET id = uuid_v7_floor(now() + interval '23 hours 59 minutes') WHERE customer_event_id = 'later';
+SELECT uuid_v7() AS before \gset
+SELECT create_usage_event('{"customerAlias": "a", "eventType": "t", "customerEventId": "later", "eventProperties": {"n": 2}}') IS NOT NULL AS corrected;
+SELECT count(create_usage_events('[{"customerAlias": "a", "eventType": "t", "customerEventId": "later", "eventProperties": {"n": 3}}, {"customerAlias": "a", "eventType": "t", "customerEventId": "now"},
+    {"customerAlias": "a", "eventType": "t", "customerEventId": "later", "eventProperties": {"n": 4}}, {"customerAlias": "a", "eventType": "t", "customerEventId": "later", "eventProperties": {"n": 5}}]')) AS batches;
+SELECT item #> '{eventProperties,n}' AS n, (item ->> 'id')::uuid > uuid_v7_floor(now() + interval '23 hours') AS later
+FROM usage_events, jsonb_array_elements(get_usage_event_history(id) -> 'items') AS item WHERE customer_event_id = 'later' ORDER BY item ->> 'id';
+SELECT id > :'before' AS ascends, ingested_at < now() + interval '1 hour' AS of_now FROM usage_events WHERE customer_event_id = 'now';
+SELECT uuid_v7() > :'before' AS ascends, uuid_v7_timestamp(uuid_v7()) < now() + interval '1 hour' AS of_now;
+-- the same with versions of a metric
+SELECT create_usage_metric('{"name": "1", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}') ->> 'id' AS metric \gset
+UPDATE usage_events.metric SET version_id = uuid_v7_floor(now() + interval '23 hours 59 minutes') WHERE id = :'metric';
+SELECT update_usage_metric(:'metric', '{"name": "2", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}') ->> 'name' AS name;
+SELECT m.version_id > s.version_id AS ascends, uuid_v7_timestamp(uuid_v7()) < now() + interval '1 hour' AS of_now FROM usage_events.metric AS m JOIN usage_events.superseded_metric AS s USING (id) WHERE id = :'metric';
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;

@@ -85,7 +85,7 @@ SELECT delete_usage_metric(:'id') AS deleted \gset
 SELECT :'deleted'::jsonb - 'deletedAt' = :'calls'::jsonb - 'deletedAt' AS same_metric, now() - (:'deleted'::jsonb ->> 'deletedAt')::timestamptz BETWEEN '0' AND '1 minute' AS just_now, get_usage_metric(:'id') = :'deleted' AS still_read;
 SELECT delete_usage_metric(:'id') IS NULL AS twice, update_usage_metric(:'id', body()) IS NULL AS updated, delete_usage_metric(uuid_v7()) IS NULL, delete_usage_metric(NULL) IS NULL;
 SELECT count(*), max(version_id::text) = :'last' AS last_archived, count(deleted_at) FROM usage_events.superseded_metric WHERE id = :'id';
-SELECT version_id > :'last' AS ascends, deleted_at IS NOT NULL AS deleted, EXISTS (SELECT FROM usage_events.metric_progress WHERE metric_version_id IN (version_id, :'last')) AS rolled_up FROM usage_events.metric WHERE id = :'id';
+SELECT version_id > :'last' AS ascends, deleted_at IS NOT NULL AS deleted FROM usage_events.metric WHERE id = :'id';
 
 -- one with an expression is an administrator's
 INSERT INTO usage_events.metric (account_id, id, version_id, name, metric_type, event_type, aggregation_type, property_filters, case_sensitive, expression, parameters, created_at)

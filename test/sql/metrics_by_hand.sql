@@ -1,4 +1,4 @@
--- Rows that were written by hand, as roles that send events can: metrics refuse them or pass them by, and read nothing that is not there.
+-- Rows that were written by hand, as a superuser can: metrics refuse them or pass them by, and read nothing that is not there.
 \pset format unaligned
 \pset tuples_only on
 \set VERBOSITY terse

@@ -30,7 +30,19 @@ SELECT c.relname, c.relrowsecurity AS isolated, c.oid = ANY (e.extconfig) AS dum
         FROM pg_index WHERE indrelid = c.oid AND indisunique) AS keys_start_with_account,
        (SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid) AS triggers,
        (SELECT count(*) FROM pg_attribute WHERE attrelid = c.oid AND attidentity <> '') AS identities,
-       (SELECT string_agg(pg_get_expr(polqual, polrelid), '; ') FROM pg_policy WHERE polrelid = c.oid) AS policy
+       (SELECT string_agg(polname, ' ' ORDER BY polname) FROM pg_policy WHERE polrelid = c.oid) AS policies
 FROM pg_class AS c, pg_extension AS e
 WHERE e.extname = 'usage_events' AND c.relnamespace = 'usage_events'::regnamespace AND c.relkind = 'r'
 ORDER BY c.relname COLLATE "C";
+
+-- the same policies for all tables: rows are written by the extension's own statements
+SELECT polname, polcmd, polpermissive AS permissive, polroles AS roles, pg_get_expr(polqual, polrelid) AS using, pg_get_expr(polwithcheck, polrelid) AS check, count(*)
+FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid WHERE relnamespace = 'usage_events'::regnamespace
+GROUP BY polname, polcmd, polpermissive, polroles, 5, 6 ORDER BY polname;
+
+-- columns of which the planner may know what values all accounts have: none
+SELECT attrelid::regclass AS table, attname AS column FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped AND attstattarget IS DISTINCT FROM 0;
+
+-- the guard on dropping is there also where triggers are turned off
+SELECT evtname, evtenabled FROM pg_event_trigger WHERE evtname LIKE 'usage_events%';

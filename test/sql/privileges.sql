@@ -116,6 +116,7 @@ SELECT usage_events.create_account('mine');
 
 SET ROLE regress_usage_events_admin;
 SELECT create_usage_metric('{"name": "n", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}') ->> 'name' AS name;
+-- nobody writes rows by hand
 UPDATE usage_events.metric SET expression = 'sum(1)', parameters = '[]' WHERE name = 'n';
 UPDATE usage_events.metric_rollup SET value = 0;
 DELETE FROM usage_events.metric_rollup;

@@ -29,10 +29,10 @@ SELECT adrelid::regclass, pg_get_expr(adbin, adrelid) FROM pg_attrdef JOIN accou
 WHERE pg_get_expr(adbin, adrelid) ~ '\(';
 SELECT relation.oid::regclass FROM pg_class AS relation JOIN pg_namespace AS schema ON schema.oid = relation.relnamespace
 WHERE relation.relkind = 'S' AND schema.nspname = 'usage_events';
--- one policy, a plain comparison without sub-select
-SELECT polrelid::regclass, polname, pg_get_expr(polqual, polrelid) FROM pg_policy JOIN account_table ON polrelid = account_table.oid
-WHERE pg_get_expr(polqual, polrelid) IS DISTINCT FROM '(account_id = usage_events.current_account_id())'
-   OR polwithcheck IS NOT NULL;
+-- policies are plain comparisons without sub-select
+SELECT polrelid::regclass, polname, pg_get_expr(coalesce(polqual, polwithcheck), polrelid) FROM pg_policy JOIN account_table ON polrelid = account_table.oid
+WHERE pg_get_expr(coalesce(polqual, polwithcheck), polrelid) NOT IN ('(account_id = usage_events.current_account_id())',
+    '((account_id = usage_events.current_account_id()) AND usage_events.written_by_extension())');
 -- no function takes or returns a row of a table
 SELECT function.oid::regprocedure FROM pg_proc AS function JOIN pg_type AS type ON type.oid = ANY (function.proargtypes || function.prorettype)
 JOIN account_table ON account_table.oid = type.typrelid;

@@ -88,13 +88,13 @@ my $see_customers = join ' UNION ALL ', map { "(SELECT string_agg($_->[0], ' ' O
 	[ 'value', 'usage_events.customer_alias' ],
 	[ 'customer_alias', 'unmapped_customer_aliases' ],
 	[ 'body', 'rejected_usage_events' ],
-	[ 'body', 'usage_events.rejected_event' ],
+	[ 'body', '(SELECT body FROM usage_events.rejected_event WHERE taken_at IS NULL) AS r' ],
 	[ q{"customerAlias"}, q{jsonb_to_recordset(list_usage_events() -> 'items') AS i("customerAlias" text)} ],
 	[ 'value', q{jsonb_to_recordset(list_customer_aliases() -> 'items') AS i(value text)} ],
 	[ 'name', 'usage_metrics' ],
 	[ 'name', 'usage_events.metric' ],
 	[ 'name', 'usage_events.superseded_metric' ],
-	[ 'event_type', 'usage_events.metric_progress' ],
+	[ 'event_type', '(SELECT DISTINCT event_type FROM usage_events.metric_progress) AS p' ],
 	[ 'name', q{jsonb_to_recordset(list_usage_metrics() -> 'items') AS i(name text)} ]);
 
 # What a session of the role prints, or the error that ends it.
@@ -136,6 +136,7 @@ my $denied = qr/^ERROR: permission denied for (function|table|view) /;
 my $denied_table = 'ERROR: permission denied for table event';
 my $denied_schema = 'ERROR: permission denied for schema usage_events';
 my $denied_setting = 'ERROR: permission denied to set parameter "usage_events.account_id"';
+my $by_hand = "ERROR: rows of usage_events are not written by hand\nDETAIL:  They change only by the functions of the extension, which leave a trace.";
 my $wrong_account = 'ERROR: new row violates row-level security policy for table "event"';
 
 my $set_other = "SET usage_events.account_id = '$other'";
@@ -315,7 +316,7 @@ check(@$_) foreach (
 	[ 'ingester', "SELECT update_usage_metric('$metric{$other}', $new_metric) IS NULL", 't' ],
 	[ 'ingester', "UPDATE usage_events.metric SET deleted_at = NULL WHERE id = '$metric{$other}' RETURNING 'updated'", '' ],
 	[ 'ingester', "UPDATE usage_events.metric SET expression = 'sum(1)'", $denied ],
-	[ 'ingester', "DELETE FROM usage_events.metric_progress WHERE account_id = '$other' RETURNING 'deleted'", '' ],
+	[ 'ingester', "DELETE FROM usage_events.metric_progress WHERE account_id = '$other' RETURNING 'deleted'", $denied ],
 	[ 'ingester', "INSERT INTO usage_events.dirty_bucket VALUES ('$other', 'call', 'carol', now(), now())",
 		'ERROR: new row violates row-level security policy for table "dirty_bucket"' ],
 	[ 'reader', 'TABLE usage_events.unmapped_alias', 'bob 2' ],
@@ -351,8 +352,9 @@ check(@$_) foreach (
 	(map { [ 'ingester', "UPDATE usage_events.customer_alias SET $_", $denied ] } "account_id = '$other'", q{value = 'x'}, q{customer_id = 'x'}, 'created_at = now()'),
 	[ 'ingester', 'DELETE FROM usage_events.customer_alias', $denied ],
 	[ 'ingester', 'SELECT retry_rejected_usage_events() -> \'refused\'', '1' ],
-	[ 'ingester', "DELETE FROM usage_events.rejected_event WHERE account_id = '$other' RETURNING 1", '' ],
-	[ 'ingester', "INSERT INTO usage_events.rejected_event VALUES ('$other', uuid_v7(), '', '[]')", qr/^ERROR: new row violates row-level security policy/ ],
+	[ 'ingester', "DELETE FROM usage_events.rejected_event WHERE account_id = '$other' RETURNING 1", $denied ],
+	[ 'ingester', "UPDATE usage_events.rejected_event SET taken_at = NULL WHERE account_id = '$other' RETURNING 1", '' ],
+	[ 'ingester', "INSERT INTO usage_events.rejected_event (account_id, id, body, faults) VALUES ('$other', uuid_v7(), '', '[]')", qr/^ERROR: new row violates row-level security policy/ ],
 	[ 'ingester', "INSERT INTO usage_events.superseded_event SELECT '$other', id, event_timestamp, now(), id, customer_event_id, customer_alias, event_type, event_properties FROM usage_events",
 		qr/^ERROR: new row violates row-level security policy/ ]);
 
@@ -425,7 +427,7 @@ check(@$_) foreach (
 		sprintf($insert_key, $default, $client_id) . q{ ON CONFLICT (account_id, client_id) DO UPDATE SET secret_hash = ''}),
 	[ 'administrator', "UPDATE usage_events.api_key SET expires_at = NULL WHERE account_id = '$other' RETURNING client_id", '' ],
 	[ 'administrator', sprintf($insert_key, $other, $other_client_id) . ' ON CONFLICT (account_id, client_id) DO UPDATE SET expires_at = NULL', qr/^ERROR: new row violates row-level security policy for table "api_key"$/ ],
-	[ 'administrator', sprintf($insert_key, $default, $client_id), 'ERROR: duplicate key value violates unique constraint "api_key_pkey"' ],
+	[ 'administrator', sprintf($insert_key, $default, $client_id), $by_hand ],
 	[ 'administrator', "SELECT usage_events.revoke_access('reader')", $denied ]);
 
 # Ways around row-level security -------------------------------------------------
@@ -465,9 +467,10 @@ check(@$_) foreach (
 
 	# COPY, of every table
 	(map { [ 'reader', "COPY usage_events.$_->[0] ($_->[1]) TO STDOUT", $_->[2] ] } [ 'account', 'name', 'default' ], [ 'superseded_event', 'customer_alias', 'bob' ],
-		[ 'rejected_event', 'body', '"al"' ], [ 'customer_alias', 'customer_id', 'alice' ]),
+		[ 'rejected_event', 'body', qq("al"\n"al") ], [ 'customer_alias', 'customer_id', 'alice' ]),
 	[ 'reader', 'COPY usage_events.api_key (client_id) TO STDOUT', $denied ],
-	(map { [ 'ingester', "COPY usage_events.$_ FROM STDIN;\n\\.\n", qr/^ERROR: COPY FROM not supported with row-level security/ ] } qw(superseded_event rejected_event customer_alias)),
+	(map { [ 'ingester', "COPY usage_events.$_ FROM STDIN;\n\\.\n", qr/^ERROR: COPY FROM not supported with row-level security/ ] } 'superseded_event', 'rejected_event (account_id, id, body, faults)',
+		'customer_alias (account_id, id, customer_id, value, label, created_at)'),
 	[ 'ingester', "COPY usage_events.account FROM STDIN;\n\\.\n", $denied ],
 	[ 'reader', "COPY usage_event_import FROM STDIN;\n\\.\n", $denied ],
 	[ 'web', as_client($other, qq(COPY usage_event_import FROM STDIN;\n{"customerAlias": "carol 2", "eventType": "call", "customerEventId": "1"}\n\\.\n)), '' ],
@@ -479,16 +482,16 @@ check(@$_) foreach (
 	[ 'ingester', "$other_row ON CONFLICT DO NOTHING", $wrong_account ],
 	[ 'ingester', sprintf($merge, $other, '1', 'DO NOTHING'), '' ],
 	[ 'ingester', sprintf($merge, $other, '1', "INSERT VALUES ('$other', uuid_v7(), now(), '1', 'm', 'm', '{}')"), $wrong_account ],
-	[ 'ingester', sprintf($merge, $default, '2', 'DO NOTHING') . q{; SELECT customer_event_id FROM usage_events WHERE event_type = 'merged'}, 2 ],
-	[ 'ingester', 'SELECT customer_alias FROM usage_events.event ORDER BY 1 FOR UPDATE', "alice\nbob 2" ],
+	[ 'ingester', sprintf($merge, $default, '2', 'DO NOTHING'), $by_hand ],
+	[ 'ingester', 'SELECT customer_alias FROM usage_events.event ORDER BY 1 FOR UPDATE', $by_hand ],
 	[ 'reader', 'SELECT FROM usage_events.event FOR SHARE', $denied ],
 	[ 'ingester', 'BEGIN; LOCK TABLE usage_events.event IN ACCESS EXCLUSIVE MODE', $denied ],
 
-	# an error says nothing of a row that is there
-	[ 'ingester', $own_row, 'ERROR: duplicate key value violates unique constraint "event_pkey"' ],
-	[ 'ingester', insert_alias($default, 'al'), 'ERROR: duplicate key value violates unique constraint "customer_alias_value_key"' ],
-	[ 'ingester', "UPDATE usage_events.event SET id = '$id'", 'ERROR: duplicate key value violates unique constraint "event_id_key"' ],
-	[ 'ingester', 'UPDATE usage_events.event SET event_type = NULL', 'ERROR: null value in column "event_type" of relation "event" violates not-null constraint' ],
+	# nor are rows of one's own account written by hand; and an error says nothing of a row that is there
+	[ 'ingester', $own_row, $by_hand ],
+	[ 'ingester', insert_alias($default, 'al'), $by_hand ],
+	[ 'ingester', "UPDATE usage_events.event SET id = '$id'", $by_hand ],
+	[ 'ingester', 'UPDATE usage_events.event SET event_type = NULL', $by_hand ],
 
 	# what one role planned
 	[ 'superuser', qq{
@@ -509,7 +512,7 @@ check(@$_) foreach (
 	(map { [ 'owner', "SELECT count(*) FROM usage_events.$_ WHERE account_id <> '$default'", 0 ] } @tables),
 	[ 'owner', q{SELECT string_agg(customer_alias, ' ' ORDER BY customer_alias) FROM usage_events.event}, 'alice bob 2' ],
 	[ 'owner', 'SELECT client_id FROM usage_events.api_key', $client_id ],
-	[ 'owner', 'DELETE FROM usage_events.api_key WHERE true; SELECT count(*) FROM usage_events.api_key', 0 ],
+	[ 'owner', 'DELETE FROM usage_events.api_key WHERE true', $by_hand ],
 	[ 'owner', insert_alias($other, 'x'), $wrong_account_of_alias ],
 	[ 'owner', 'SET row_security = off; TABLE usage_events.api_key', qr/^ERROR: query would be affected by row-level security/ ]);
 is($node->safe_psql('postgres', $all_of_other), $before, 'nor by the owner');
