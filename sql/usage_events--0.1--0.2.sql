@@ -374,7 +374,7 @@ AS 'MODULE_PATHNAME', 'create_usage_events';
 
 COMMENT ON FUNCTION @extschema@.create_usage_events(jsonb) IS
 'Create usage events, all or none
-Takes an array of events as create_usage_event() takes one, stores them as if sent one by one, and returns an array of what is stored, in the same order. Errors: 22023 naming each faulty event by its index (from 0) with every fault; otherwise as create_usage_event()';
+Takes an array of events as create_usage_event() takes one, stores them as if sent one by one, and returns an array of what is stored, in the same order. Errors: 22023 naming the faulty events, of many the first, by their index (from 0) with their faults; 54000 for more than usage_events.max_memory can take, or an answer of more than a quarter of it as text; otherwise as create_usage_event()';
 
 CREATE FUNCTION usage_events.create_events(account_id uuid, events jsonb) RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -389,7 +389,7 @@ AS 'MODULE_PATHNAME', 'ingest_usage_events';
 
 COMMENT ON FUNCTION @extschema@.ingest_usage_events(jsonb) IS
 'Create usage events, each that can be
-Takes an array of events, stores those that pass, keeps the others in rejected_usage_events, and returns {"created", "superseded", "unchanged", "refused", "outcomes"}: four totals, and for each event in order {"index", "outcome", "id"} or {"index", "outcome": "refused", "faults": [{"field", "fault"}]}. Errors: 22023 for what is no array, 22004 for NULL';
+Takes an array of events, stores those that pass, keeps the others in rejected_usage_events (as far as usage_events.max_rejected_events and max_rejected_bytes allow: a fault says if not), and returns {"created", "superseded", "unchanged", "refused", "outcomes"}: four totals, and for each event in order {"index", "outcome", "id"} or {"index", "outcome": "refused", "faults": [{"field", "fault"}]}. Errors: 22023 for what is no array, 22004 for NULL';
 
 CREATE FUNCTION usage_events.ingest_events(account_id uuid, events jsonb) RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE
