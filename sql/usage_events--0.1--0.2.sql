@@ -412,7 +412,7 @@ AS 'MODULE_PATHNAME', 'get_usage_event_history';
 
 COMMENT ON FUNCTION @extschema@.get_usage_event_history(uuid) IS
 'Get all versions of a usage event
-Takes the id of any version and returns {"items"}: all of them, the oldest first, each with "supersededAt" and "supersededBy", which are null in the current one. NULL where the session''s account has none';
+Takes the id of any version and returns {"items"}: all of them, the oldest first, each with "supersededAt" and "supersededBy", which are null in the current one. NULL where the session''s account has none. Error: 54000 for an answer of more text than a quarter of usage_events.max_memory: the view usage_event_history has the versions, too';
 
 CREATE FUNCTION @extschema@.list_usage_events(
     page_limit integer DEFAULT 20,
@@ -557,7 +557,7 @@ AS 'MODULE_PATHNAME', 'create_usage_metric';
 
 COMMENT ON FUNCTION @extschema@.create_usage_metric(jsonb) IS
 'Create a usage metric
-Takes {"name", "description", "metricType", "eventType", "aggregationType", "aggregationProperty", "groupingProperty", "unit", "propertyFilters", "propertiesToNegate", "caseSensitive"}: name, metricType (SIMPLE, GROUPED), eventType and aggregationType (COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST) are required, aggregationProperty is for all but COUNT, groupingProperty where GROUPED; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL';
+Takes {"name", "description", "metricType", "eventType", "aggregationType", "aggregationProperty", "groupingProperty", "unit", "propertyFilters", "propertiesToNegate", "caseSensitive"}: name, metricType (SIMPLE, GROUPED), eventType and aggregationType (COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST) are required, aggregationProperty is for all but COUNT, groupingProperty where GROUPED; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL, 54000 where the account has as many as usage_events.max_metrics or max_metric_versions allow';
 
 CREATE FUNCTION @extschema@.get_usage_metric(id uuid) RETURNS jsonb
 LANGUAGE c STABLE STRICT PARALLEL SAFE
@@ -573,7 +573,7 @@ AS 'MODULE_PATHNAME', 'update_usage_metric';
 
 COMMENT ON FUNCTION @extschema@.update_usage_metric(uuid, jsonb) IS
 'Update a usage metric
-Takes all of the metric as create_usage_metric() does, and returns what is stored; what was before stays known. NULL where the session''s account has none of that id, or it was deleted. Errors: 22023 naming every fault, 22004 for NULL as the metric';
+Takes all of the metric as create_usage_metric() does, and returns what is stored; what was before stays known, and what changes nothing is no update. NULL where the session''s account has none of that id, or it was deleted. Errors: 22023 naming every fault, 22004 for NULL as the metric, 54000 where the account has as many versions as usage_events.max_metric_versions allows';
 
 CREATE FUNCTION @extschema@.delete_usage_metric(id uuid) RETURNS jsonb
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE

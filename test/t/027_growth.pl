@@ -171,8 +171,8 @@ sub check_request
 check_request('refused elements of long numbers', 'POST', '/usage-events/batch', '[' . join(',', ($hostile) x 15000) . ']', 200, qr/"refused": ?15000/);
 check_request('a metric of long numbers', 'POST', '/usage-metrics',
 	'{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "COUNT", "propertyFilters": {"a": [1e131071]}}', 400, qr/usage_events\.max_metric_bytes/);
-value('ALTER SYSTEM SET usage_events.max_metrics = 0');
-value('SELECT pg_reload_conf()');
+$node->append_conf('postgresql.conf', 'usage_events.max_metrics = 0');
+$node->reload;
 check_request('a metric too many', 'POST', '/usage-metrics', '{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "COUNT"}', 400,
 	qr/"code": ?"54000", ?"message": ?"account has as many usage metrics as it may"/);
 
