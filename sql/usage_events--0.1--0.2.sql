@@ -426,7 +426,7 @@ AS 'MODULE_PATHNAME', 'create_usage_events';
 
 COMMENT ON FUNCTION @extschema@.create_usage_events(jsonb) IS
 'Create usage events, all or none
-Takes an array of events as create_usage_event() takes one, stores them as if sent one by one, and returns an array of what is stored, in the same order. Errors: 22023 naming each faulty event by its index (from 0) with every fault; otherwise as create_usage_event()';
+Takes an array of events as create_usage_event() takes one, stores them as if sent one by one, and returns an array of what is stored, in the same order. Errors: 22023 naming the faulty events, of many the first, by their index (from 0) with their faults; 54000 for more than usage_events.max_memory can take, or an answer of more than a quarter of it as text; otherwise as create_usage_event()';
 
 CREATE FUNCTION usage_events.create_events(account_id uuid, events jsonb) RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -441,7 +441,7 @@ AS 'MODULE_PATHNAME', 'ingest_usage_events';
 
 COMMENT ON FUNCTION @extschema@.ingest_usage_events(jsonb) IS
 'Create usage events, each that can be
-Takes an array of events, stores those that pass, keeps the others in rejected_usage_events, and returns {"created", "superseded", "unchanged", "refused", "outcomes"}: four totals, and for each event in order {"index", "outcome", "id"} or {"index", "outcome": "refused", "faults": [{"field", "fault"}]}. Errors: 22023 for what is no array, 22004 for NULL';
+Takes an array of events, stores those that pass, keeps the others in rejected_usage_events (as far as usage_events.max_rejected_events and max_rejected_bytes allow: a fault says if not), and returns {"created", "superseded", "unchanged", "refused", "outcomes"}: four totals, and for each event in order {"index", "outcome", "id"} or {"index", "outcome": "refused", "faults": [{"field", "fault"}]}. Errors: 22023 for what is no array, 22004 for NULL';
 
 CREATE FUNCTION usage_events.ingest_events(account_id uuid, events jsonb) RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -464,7 +464,7 @@ AS 'MODULE_PATHNAME', 'get_usage_event_history';
 
 COMMENT ON FUNCTION @extschema@.get_usage_event_history(uuid) IS
 'Get all versions of a usage event
-Takes the id of any version and returns {"items"}: all of them, the oldest first, each with "supersededAt" and "supersededBy", which are null in the current one. NULL where the session''s account has none';
+Takes the id of any version and returns {"items"}: all of them, the oldest first, each with "supersededAt" and "supersededBy", which are null in the current one. NULL where the session''s account has none. Error: 54000 for an answer of more text than a quarter of usage_events.max_memory: the view usage_event_history has the versions, too';
 
 CREATE FUNCTION @extschema@.list_usage_events(
     page_limit integer DEFAULT 20,
@@ -610,7 +610,7 @@ AS 'MODULE_PATHNAME', 'create_usage_metric';
 
 COMMENT ON FUNCTION @extschema@.create_usage_metric(jsonb) IS
 'Create a usage metric
-Takes {"name", "description", "metricType", "eventType", "aggregationType", "aggregationProperty", "groupingProperty", "unit", "propertyFilters", "propertiesToNegate", "caseSensitive"}: name, metricType (SIMPLE, GROUPED), eventType and aggregationType (COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST) are required, aggregationProperty is for all but COUNT, groupingProperty where GROUPED; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL';
+Takes {"name", "description", "metricType", "eventType", "aggregationType", "aggregationProperty", "groupingProperty", "unit", "propertyFilters", "propertiesToNegate", "caseSensitive"}: name, metricType (SIMPLE, GROUPED), eventType and aggregationType (COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST) are required, aggregationProperty is for all but COUNT, groupingProperty where GROUPED; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL, 54000 where the account has as many as usage_events.max_metrics or max_metric_versions allow';
 
 CREATE FUNCTION @extschema@.get_usage_metric(id uuid) RETURNS jsonb
 LANGUAGE c STABLE STRICT PARALLEL SAFE
@@ -626,7 +626,7 @@ AS 'MODULE_PATHNAME', 'update_usage_metric';
 
 COMMENT ON FUNCTION @extschema@.update_usage_metric(uuid, jsonb) IS
 'Update a usage metric
-Takes all of the metric as create_usage_metric() does, and returns what is stored; what was before stays known. NULL where the session''s account has none of that id, or it was deleted. Errors: 22023 naming every fault, 22004 for NULL as the metric';
+Takes all of the metric as create_usage_metric() does, and returns what is stored; what was before stays known, and what changes nothing is no update. NULL where the session''s account has none of that id, or it was deleted. Errors: 22023 naming every fault, 22004 for NULL as the metric, 54000 where the account has as many versions as usage_events.max_metric_versions allows';
 
 CREATE FUNCTION @extschema@.delete_usage_metric(id uuid) RETURNS jsonb
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE

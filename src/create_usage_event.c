@@ -80,7 +80,7 @@ get(PG_FUNCTION_ARGS)
 	if (!event_store_get(account_current(), PG_GETARG_UUID_P(0), &event))
 		PG_RETURN_NULL();
 	json = event_json_write(&event);
-	json_answer_add(0, json);
+	json_answer_check(json, json_answer_add(0, json));
 	PG_RETURN_JSONB_P(json);
 }
 

@@ -276,6 +276,7 @@ json_array_end(JsonArray *array)
 		end = array->ends[i];
 	}
 	SET_VARSIZE(json, size);
+	json_answer_check(json, array->written);
 	pfree(array->ends);
 	MemoryContextDelete(array->element_context);
 	return json;

@@ -42,7 +42,7 @@ typedef struct JsonArray
 	uint32 *ends; /* where each ends in it */
 	Size end_capacity;
 	int count;
-	Size written; /* as text, at most */
+	Size written; /* with numbers written out */
 } JsonArray;
 
 extern void json_add_text(JsonObject *object, EventText key, EventText value);

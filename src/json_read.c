@@ -142,7 +142,10 @@ json_number_length(Numeric number)
 
 /* Sizes ------------------------------------------------------------------- */
 
-/* What JSON's text has more of than the bytes that are stored: a control character is six. */
+/* A control character is six: no text is longer, by what is stored, and numbers written out. */
+#define MAX_TEXT_FACTOR 6
+
+/* What JSON's text has more of than the bytes that are stored. */
 static Size
 escapes_size(const char *text, int length)
 {
@@ -234,18 +237,31 @@ void
 json_answer_require(Size size)
 {
 	if (size > answer_limit())
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("answer is too large"),
-						errdetail("An answer may have %zu kB as text, a quarter of usage_events.max_memory.",
-								  answer_limit() / 1024),
-						errhint("Ask for less, or send less, at a time, or have usage_events.max_memory raised.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("answer is too large"),
+			 errdetail("An answer may have %zu kB as text, a quarter of usage_events.max_memory.",
+					   answer_limit() / 1024),
+			 errhint(
+				 "Ask for less, or send less, at a time: fewer items of a page, a shorter period, fewer events; versions of an event are also in the view usage_event_history. Or have usage_events.max_memory raised.")));
 }
 
-/* The same for a part that is added to an answer of which there is so much text already; returns how much there is then. */
+/*
+ * The same for a part that is added to an answer of which there is so much already, as
+ * json_written_size() tells; returns how much there is then.
+ */
 Size
 json_answer_add(Size size, const Jsonb *part)
 {
-	size += VARSIZE(part);
-	size = json_text_size(&part->root, size, answer_limit());
+	size = json_written_size(&part->root, size + VARSIZE(part), answer_limit());
 	json_answer_require(size);
 	return size;
+}
+
+/* The same for all that makes an answer of that written size longer as text, which is looked at only where it may matter. */
+void
+json_answer_check(const Jsonb *answer, Size written_size)
+{
+	if (written_size * MAX_TEXT_FACTOR > answer_limit())
+		json_answer_require(json_text_size(&answer->root, VARSIZE(answer), answer_limit()));
 }

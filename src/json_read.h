@@ -20,5 +20,6 @@ extern Size json_written_size(const JsonbContainer *container, Size size, Size l
 extern Size json_text_size(const JsonbContainer *container, Size size, Size limit);
 extern void json_answer_require(Size size);
 extern Size json_answer_add(Size size, const Jsonb *part);
+extern void json_answer_check(const Jsonb *answer, Size written_size);
 
 #endif /* USAGE_EVENTS_JSON_READ_H */

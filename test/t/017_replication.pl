@@ -38,7 +38,7 @@ $publisher->safe_psql('postgres', $refresh);
 # As the documentation says: all tables but those of rollups, and without the default account, which is there already.
 $publisher->safe_psql('postgres', q{
 	CREATE PUBLICATION usage FOR TABLE usage_events.event, usage_events.superseded_event, usage_events.rejected_event,
-		usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.api_key, usage_events.purge_horizon,
+		usage_events.rejected_overflow, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.api_key, usage_events.purge_horizon,
 		usage_events.account WHERE (account_id <> '00000000-0000-8000-8000-000000000001')});
 my $connection = $publisher->connstr . ' dbname=postgres';
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION usage CONNECTION '$connection' PUBLICATION usage");
