@@ -312,6 +312,9 @@ COMMENT ON FUNCTION usage_events.list_api_keys(uuid) IS
 
 -- Isolation ----------------------------------------------------------------
 
+COMMENT ON FUNCTION usage_events.current_account_id() IS
+'The account whose events are written and read: the setting usage_events.account_id, or else the default account. Errors: PT401 in a request over HTTP for which no account was chosen, by an API key or by whoever set it; 28000 where the setting is the nil UUID, which means none';
+
 -- One text for every table: a row belongs to the account of the session.  A plain
 -- comparison, without sub-select, so that it can serve on Citus as well.  Forced,
 -- it holds for the tables' owner too, unless that is a superuser.
