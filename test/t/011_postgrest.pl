@@ -183,7 +183,7 @@ $ENV{$_->[0]} = $_->[1] foreach [ PGHOST => $node->host ], [ PGPORT => $node->po
 my $folder = PostgreSQL::Test::Utils::tempdir() . '/http';
 command_like([ "$FindBin::RealBin/../../examples/postgrest/setup", 'postgres', $folder ], qr/^client secret: /m, 'setup');
 is(slurp_file("$folder/usage_events_keys.conf"), $node->safe_psql('postgres',
-	q{SELECT string_agg(substr(client_id, 38) || E' 1;\n', '' ORDER BY substr(client_id, 38) COLLATE "C") FROM usage_events.api_key WHERE coalesce(expires_at > now(), true)}) . "\n",
+	q{SELECT string_agg(substr(client_id, 38) || E' 1;\n', '' ORDER BY substr(client_id, 38) COLLATE "C") FROM usage_events.api_key WHERE coalesce(expires_at > now(), true)}),
 	'and a list of all keys for nginx, of nothing but the last part of their ids');
 my @made = (user => 'usage_events_authenticator', role => 'usage_events_web');
 my ($list) = map { $_->transaction({ method => 'POST', path => '/rpc/list_usage_events', headers => {} }, call_of('list_usage_events'), [], []) }
