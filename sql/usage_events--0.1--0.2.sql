@@ -334,6 +334,9 @@ COMMENT ON FUNCTION usage_events.list_api_keys(uuid) IS
 
 -- Isolation ----------------------------------------------------------------
 
+COMMENT ON FUNCTION usage_events.current_account_id() IS
+'The account whose events are written and read: the setting usage_events.account_id, or else the default account. Errors: PT401 in a request over HTTP for which no account was chosen, by an API key or by whoever set it; 28000 where the setting is the nil UUID, which means none';
+
 CREATE FUNCTION usage_events.written_by_extension() RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'written_by_extension';
@@ -485,7 +488,7 @@ AS 'MODULE_PATHNAME', 'list_usage_events';
 
 COMMENT ON FUNCTION @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz) IS
 'List usage events
-A page of the session''s account''s events, {"items", "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), page_offset of them skipped, from a cursor of an earlier page on (after or before), sorted by createdAt or eventTimestamp, ASC or DESC; of any of the aliases, of aliases that are mapped to no customer, of a type, with an id (the event''s or the sender''s), before a moment (exclusive) and after one (inclusive). The pages after the first show the list as it was then, but for transactions that were still open. totalResultSize is exact, and null where more than usage_events.list_total_limit events would have to be looked at. Errors: 22023 naming each faulty argument by its name in the HTTP API';
+A page of the session''s account''s events, {"items", "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), page_offset of them skipped, from a cursor of an earlier page on (after or before), sorted by createdAt or eventTimestamp, ASC or DESC; of any of the aliases, of aliases that are mapped to no customer, of a type, with an id (the event''s or the sender''s), before a moment (exclusive) and after one (inclusive). The pages after the first show the list as it was then, but for transactions that were still open. totalResultSize is exact, and null where more than usage_events.list_total_limit events would have to be looked at. Errors: 22023 naming each faulty argument by its name in the HTTP API, 54000 where more than usage_events.list_lookup_limit corrections since the first page, or aliases, would have to be looked through';
 
 CREATE VIEW @extschema@.rejected_usage_events WITH (security_invoker = true) AS
 SELECT id,

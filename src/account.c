@@ -7,6 +7,10 @@
  * not set.  Row-level security compares every row with current_account_id(), and
  * so does every statement of event_store, which passes the account as a
  * parameter.
+ *
+ * A request over HTTP never falls back to the default account.  PostgREST without
+ * its pre-request would serve it to everybody, so there the account has to have
+ * been chosen: by an API key, or by whoever set it for the session or its role.
  */
 #include "postgres.h"
 
@@ -19,6 +23,8 @@
 #include "event_id.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "http_authenticate.h"
+#include "http_request.h"
 #include "statement.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -32,8 +38,26 @@
  */
 static const pg_uuid_t default_account_id = {{0, 0, 0, 0, 0, 0, 0x80, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}};
 
+/* The nil id: none.  Whatever needs an account is refused. */
+static const pg_uuid_t no_account_id = {{0}};
+
+/* Where the account comes from. */
+typedef enum AccountOrigin
+{
+	ACCOUNT_NOBODY_CHOSE, /* the default account's, or what all of a database or server has */
+	ACCOUNT_CHOSEN,       /* by the session, or for its role */
+	ACCOUNT_NONE
+} AccountOrigin;
+
+/* What the setting says. */
+typedef struct AccountSetting
+{
+	pg_uuid_t account_id;
+	AccountOrigin origin;
+} AccountSetting;
+
 static char *account_setting = NULL;
-static pg_uuid_t current_account_id_value;
+static AccountSetting current;
 
 /*
  * The account last seen in the table.  Forgotten when a transaction or
@@ -56,32 +80,41 @@ static Statement insert_account = {
 	.argument_types = {UUIDOID, TEXTOID},
 };
 
+static AccountOrigin
+origin_of(const pg_uuid_t *account_id, GucSource source)
+{
+	if (event_id_equal(account_id, &no_account_id))
+		return ACCOUNT_NONE;
+	return source >= PGC_S_USER ? ACCOUNT_CHOSEN : ACCOUNT_NOBODY_CHOSE;
+}
+
 /* check hook: a UUID, or empty for the default account */
 static bool
-check_account_setting(char **value, void **extra, GucSource source pg_attribute_unused())
+check_account_setting(char **value, void **extra, GucSource source)
 {
-	pg_uuid_t account_id = default_account_id;
+	AccountSetting setting = {default_account_id, ACCOUNT_NOBODY_CHOSE};
 
 	if (*value != NULL && **value != '\0')
 	{
-		if (!event_id_from_text(cstring_event_text(*value), &account_id))
+		if (!event_id_from_text(cstring_event_text(*value), &setting.account_id))
 		{
 			GUC_check_errdetail("An account is named by its UUID, such as \"0184421e-a9cc-711b-af93-bf0511d4d833\".");
 			return false;
 		}
+		setting.origin = origin_of(&setting.account_id, source);
 	}
 
-	*extra = guc_malloc(LOG, sizeof(pg_uuid_t));
+	*extra = guc_malloc(LOG, sizeof(AccountSetting));
 	if (*extra == NULL)
 		return false;
-	memcpy(*extra, &account_id, sizeof(pg_uuid_t));
+	memcpy(*extra, &setting, sizeof(AccountSetting));
 	return true;
 }
 
 static void
 assign_account_setting(const char *value pg_attribute_unused(), void *extra)
 {
-	memcpy(&current_account_id_value, extra, sizeof(pg_uuid_t));
+	memcpy(&current, extra, sizeof(AccountSetting));
 }
 
 static void
@@ -108,20 +141,62 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId child pg_attribute_un
 void
 account_init(void)
 {
-	DefineCustomStringVariable(ACCOUNT_SETTING, "The account whose usage events are written and read.",
-							   "Empty means the default account.  "
-							   "Only a superuser, or a role that was granted SET on it, may change it.",
-							   &account_setting, "", PGC_SUSET, 0, check_account_setting, assign_account_setting, NULL);
+	DefineCustomStringVariable(
+		ACCOUNT_SETTING, "The account whose usage events are written and read.",
+		"Empty means the default account, and none where a request over HTTP is served.  The nil UUID means none.  "
+		"Only a superuser, or a role that was granted SET on it, may change it.",
+		&account_setting, "", PGC_SUSET, 0, check_account_setting, assign_account_setting, NULL);
 
 	RegisterXactCallback(at_transaction_end, NULL);
 	RegisterSubXactCallback(at_subtransaction_end, NULL);
+}
+
+/*
+ * Whether the transaction serves a request over HTTP.  Row-level security asks for
+ * each row: that there is none is remembered for the rest of the client's
+ * statement.  PostgREST says that there is one in a statement of its own, the first
+ * of the transaction.
+ */
+static bool
+serves_request(void)
+{
+	static LocalTransactionId none_in = InvalidLocalTransactionId;
+	static TimestampTz none_at = 0;
+	LocalTransactionId transaction = current_local_transaction_id();
+	TimestampTz statement = GetCurrentStatementStartTimestamp();
+
+	if (none_in == transaction && none_at == statement)
+		return false;
+	if (http_request_is_there())
+		return true;
+	none_in = transaction;
+	none_at = statement;
+	return false;
+}
+
+static bool
+has_account(void)
+{
+	return current.origin == ACCOUNT_CHOSEN || (current.origin == ACCOUNT_NOBODY_CHOSE && !serves_request());
+}
+
+static void
+refuse_without_account(void)
+{
+	if (http_request_is_there())
+		http_refuse_unauthenticated();
+	ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("session has no account"),
+					errdetail("The setting usage_events.account_id is the nil UUID, which means none."),
+					errhint("Name an account there, or show an API key to usage_events.authenticate_request().")));
 }
 
 /* The account of this call. */
 const pg_uuid_t *
 account_current(void)
 {
-	return &current_account_id_value;
+	if (!has_account())
+		refuse_without_account();
+	return &current.account_id;
 }
 
 /* The account that a function was given as an argument. */
@@ -193,7 +268,7 @@ account_enter(const pg_uuid_t *account_id)
 {
 	int nest_level = NewGUCNestLevel();
 
-	if (!event_id_equal(account_id, account_current()))
+	if (!has_account() || !event_id_equal(account_id, &current.account_id))
 		change_setting(account_id, GUC_ACTION_SAVE);
 	return nest_level;
 }

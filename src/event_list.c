@@ -7,6 +7,10 @@
  * been superseded since, the version that was current.  So nobody who pages
  * through a list that is being written to misses an event or sees one twice.
  *
+ * What the cursor says of "then" may have been made up.  So whether the events of
+ * the list are few is found out again, and the versions superseded since are
+ * looked through only up to a limit.
+ *
  * "Then" is an id, and ids are given before transactions commit.  A correction that
  * was under way just when the first page was read can have an id from before and
  * show only after; its event may be missed, or seen in both versions.
@@ -26,12 +30,16 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "http_response.h"
+#include "miscadmin.h"
 #include "sql_query.h"
 #include "statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
+
+/* So many bytes of aliases: statements have several copies of them. */
+#define MAX_ALIAS_BYTES (8 * 1024 * 1024)
 
 /* Tells lists of different filters apart. */
 static uint32
@@ -119,15 +127,26 @@ execute(SqlQuery *query, const EventList *list)
 	AtEOXact_GUC(true, nest_level);
 }
 
-/* The view usage_events.unmapped_alias with the account as a parameter: Citus needs to know it to find the shard. */
-#define UNMAPPED_ALIASES \
-	"WITH RECURSIVE alias (value) AS (" \
-	"(SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) %s" \
-	" ORDER BY customer_alias LIMIT 1)" \
-	" UNION ALL SELECT (SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) %s" \
-	" AND customer_alias OPERATOR(pg_catalog.>) alias.value ORDER BY customer_alias LIMIT 1)" \
-	" FROM alias WHERE alias.value IS NOT NULL)" \
-	" SELECT value FROM (SELECT value FROM alias WHERE value OPERATOR(pg_catalog.<>) '" VOID_ALIAS "'" \
+/* Refuses a list that would have to look through too much. */
+static void
+refuse_lookup(const char *message, const char *what, const char *hint)
+{
+	ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg_internal("%s", message),
+					errdetail("%s: more than %d, the limit of usage_events.list_lookup_limit.", what,
+							  list_page_lookup_limit()),
+					errhint("%s", hint)));
+}
+
+static void
+refuse_aliases(void)
+{
+	refuse_lookup("too many aliases to look for those of no customer", "The account has events of many aliases",
+				  "Name aliases in \"customerAlias\".");
+}
+
+/* Whether an alias belongs to no customer, as in the view usage_events.unmapped_alias. */
+#define IS_UNMAPPED \
+	"alias.value OPERATOR(pg_catalog.<>) '" VOID_ALIAS "'" \
 	" AND (SELECT mapped.value FROM usage_events.customer_alias AS mapped" \
 	" WHERE mapped.account_id OPERATOR(pg_catalog.=) %s" \
 	" AND mapped.deleted_at IS NULL AND mapped.value OPERATOR(pg_catalog.>=) alias.value" \
@@ -138,45 +157,112 @@ execute(SqlQuery *query, const EventList *list)
 	" ORDER BY mapped.customer_id LIMIT 1) IS DISTINCT FROM alias.value"
 
 /*
- * Aliases that belong to no customer, of those asked for: from now on the list is
- * of these.  On later pages also those whose events have been superseded since.
+ * Aliases with events, from one to the next in the index, with their numbers: one
+ * more than may be looked at shows that there are too many.  The account is a
+ * parameter: Citus needs to know it to find the shard.
  */
+#define ALIASES_WITH_EVENTS \
+	"WITH RECURSIVE alias (value, number) AS (" \
+	"(SELECT customer_alias, 1 FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) %s" \
+	" ORDER BY customer_alias LIMIT 1)" \
+	" UNION ALL SELECT (SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) %s" \
+	" AND customer_alias OPERATOR(pg_catalog.>) alias.value ORDER BY customer_alias LIMIT 1)," \
+	" alias.number OPERATOR(pg_catalog.+) 1" \
+	" FROM alias WHERE alias.value IS NOT NULL AND alias.number OPERATOR(pg_catalog.<=) %s)"
+
+/* Adds what aliases have events, and on later pages had some when the first page was read. */
+static void
+append_unmapped_with_events(SqlQuery *query, const char *account, const ListPage *page)
+{
+	const char *limit = sql_query_argument(query, INT4OID, Int32GetDatum(list_page_lookup_limit()));
+
+	sql_query_append(query,
+					 ALIASES_WITH_EVENTS
+					 " SELECT value, number OPERATOR(pg_catalog.>) %s FROM alias"
+					 " WHERE value IS NOT NULL AND (number OPERATOR(pg_catalog.>) %s OR " IS_UNMAPPED ")",
+					 account, account, limit, limit, limit, account, account);
+	if (page->has_key)
+		sql_query_append(query,
+						 " UNION SELECT value, false FROM (SELECT DISTINCT customer_alias AS value"
+						 " FROM usage_events.superseded_event WHERE account_id OPERATOR(pg_catalog.=) %s"
+						 " AND superseded_by OPERATOR(pg_catalog.>) %s) AS alias WHERE " IS_UNMAPPED,
+						 account, sql_query_argument(query, UUIDOID, UUIDPGetDatum(&page->newest)), account, account);
+}
+
+/* Adds those of the aliases that were asked for. */
+static void
+append_unmapped_of(SqlQuery *query, const char *account, List *aliases)
+{
+	sql_query_append(query,
+					 "SELECT value, false FROM (SELECT DISTINCT value FROM pg_catalog.unnest(%s) AS named (value))"
+					 " AS alias WHERE " IS_UNMAPPED,
+					 sql_query_argument(query, TEXTARRAYOID, statement_text_array(aliases)), account, account);
+}
+
+/* The aliases in the rows of the last statement, in that context. */
+static List *
+read_aliases(MemoryContext context)
+{
+	List *aliases = NIL;
+	Size size = 0;
+	MemoryContext spi_context = MemoryContextSwitchTo(context);
+
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull)))
+			refuse_aliases();
+		aliases = lappend(aliases, SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1));
+		size += strlen(llast(aliases));
+		if (size > MAX_ALIAS_BYTES)
+			refuse_aliases();
+	}
+	MemoryContextSwitchTo(spi_context);
+	return aliases;
+}
+
+/* Aliases that belong to no customer, of those asked for: from now on the list is of these. */
 static void
 resolve_unmapped(const pg_uuid_t *account_id, EventList *list, MemoryContext context)
 {
 	SqlQuery query;
-	MemoryContext spi_context;
-	List *aliases = NIL;
 	const char *account;
 
 	sql_query_init(&query);
 	account = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(account_id));
-	sql_query_append(&query, UNMAPPED_ALIASES, account, account, account, account);
-	if (list->page.has_key)
-		sql_query_append(
-			&query,
-			" UNION SELECT customer_alias FROM usage_events.superseded_event AS event"
-			" WHERE account_id OPERATOR(pg_catalog.=) %s AND superseded_by OPERATOR(pg_catalog.>) %s"
-			" AND customer_alias OPERATOR(pg_catalog.<>) '" VOID_ALIAS "'"
-			" AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS mapped"
-			" WHERE mapped.account_id OPERATOR(pg_catalog.=) event.account_id AND mapped.deleted_at IS NULL"
-			" AND mapped.value OPERATOR(pg_catalog.=) event.customer_alias)"
-			" AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS mapped"
-			" WHERE mapped.account_id OPERATOR(pg_catalog.=) event.account_id AND mapped.deleted_at IS NULL"
-			" AND mapped.customer_id OPERATOR(pg_catalog.=) event.customer_alias)",
-			account, sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&list->page.newest)));
-	sql_query_append(&query, ") AS alias");
 	if (list->has_customer_aliases)
-		sql_query_append(&query, " WHERE value OPERATOR(pg_catalog.=) ANY (%s)",
-						 sql_query_argument(&query, TEXTARRAYOID, statement_text_array(list->customer_aliases)));
+		append_unmapped_of(&query, account, list->customer_aliases);
+	else
+		append_unmapped_with_events(&query, account, &list->page);
 	execute(&query, list);
 
-	spi_context = MemoryContextSwitchTo(context);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		aliases = lappend(aliases, SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1));
-	MemoryContextSwitchTo(spi_context);
-	list->customer_aliases = aliases;
+	list->customer_aliases = read_aliases(context);
 	list->has_customer_aliases = true;
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * Refuses to go on in a list from which too much has been corrected since: each of
+ * its pages would look through all of that.
+ */
+static void
+require_few_corrections(const pg_uuid_t *account_id, const ListPage *page)
+{
+	SqlQuery query;
+
+	sql_query_init(&query);
+	sql_query_append(&query,
+					 "SELECT FROM usage_events.superseded_event WHERE account_id OPERATOR(pg_catalog.=) %s"
+					 " AND superseded_by OPERATOR(pg_catalog.>) %s ORDER BY superseded_by OFFSET %s LIMIT 1",
+					 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(account_id)),
+					 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&page->newest)),
+					 sql_query_argument(&query, INT8OID, Int64GetDatum(list_page_lookup_limit())));
+	sql_query_execute(&query);
+	if (SPI_processed > 0)
+		refuse_lookup("cursor is too old", "Events were corrected since the first page of its list",
+					  "Begin again with the first page.");
 }
 
 /* The newest id of the account: what comes later is not of this list. */
@@ -200,8 +286,8 @@ read_newest(const pg_uuid_t *account_id, ListPage *page)
  * Counts the list, unless too many events would have to be looked at: an answer
  * that makes the page slow is none, and an estimate would not be true.
  */
-static void
-count_total(const pg_uuid_t *account_id, EventList *list)
+static int64
+count_listed(const pg_uuid_t *account_id, EventList *list)
 {
 	SqlQuery query;
 	const char *picked;
@@ -215,24 +301,35 @@ count_total(const pg_uuid_t *account_id, EventList *list)
 					 picked, sql_query_argument(&query, INT8OID, Int64GetDatum((int64) list_page_total_limit() + 1)));
 	execute(&query, list);
 	total = DatumGetInt64(first_value(&isnull));
-	if (total <= list_page_total_limit())
-		list->page.total = total;
+	return total <= list_page_total_limit() ? total : TOTAL_UNKNOWN;
 }
 
 /*
- * Whether all events of the list are looked at and sorted.
- * Where they are known to be few that is safe, and walking along the order until
- * enough of them have passed by is not: they may all be at its far end.  Indexes
- * have the events of one alias by timestamp, and those of a type by id.
+ * Whether no index has the events of the list in its order.  Indexes have those of
+ * one alias by timestamp, and those of a type by id.
  */
 static bool
-gathers(const EventList *list)
+is_out_of_order(const EventList *list)
 {
-	if (list->page.total == TOTAL_UNKNOWN)
-		return false;
 	if (list->page.order == LIST_EVENTS_BY_TIMESTAMP)
 		return list_length(list->customer_aliases) != 1 && (list->has_customer_aliases || list->event_type != NULL);
 	return list->has_customer_aliases || list->has_timestamp_before || list->has_timestamp_after;
+}
+
+/*
+ * Decides whether all events of the list are looked at and sorted.
+ * Where they are known to be few that is safe, and walking along the order until
+ * enough of them have passed by is not: they may all be at its far end.  They are
+ * counted on later pages as well, because a cursor's total may be made up.
+ */
+static void
+decide_gathering(const pg_uuid_t *account_id, EventList *list)
+{
+	int64 total = list->page.total;
+
+	if (list->page.has_key && total != TOTAL_UNKNOWN && is_out_of_order(list))
+		total = count_listed(account_id, list);
+	list->gathers = total != TOTAL_UNKNOWN && is_out_of_order(list);
 }
 
 /* The place in the list from which the page goes on. */
@@ -279,7 +376,7 @@ read_page(const pg_uuid_t *account_id, EventList *list)
 	/* OFFSET 0 has a statement planned by itself. */
 	sql_query_append(&query,
 					 "SELECT " EVENT_ROW_COLUMNS " FROM ((SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event");
-	if (gathers(list))
+	if (list->gathers)
 		sql_query_append(
 			&query,
 			" WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) ANY (ARRAY("
@@ -322,13 +419,16 @@ event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults)
 	list_page_faults_report(list_page_check(faults, page));
 
 	SPI_connect();
+	if (page->has_key)
+		require_few_corrections(account_id, page);
 	if (list->unmapped_aliases_only)
 		resolve_unmapped(account_id, list, context);
 	if (!page->has_key)
 	{
 		read_newest(account_id, page);
-		count_total(account_id, list);
+		page->total = count_listed(account_id, list);
 	}
+	decide_gathering(account_id, list);
 	read_page(account_id, list);
 	json = list_page_answer(page, account_id, read_item, context);
 	SPI_finish();

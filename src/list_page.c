@@ -9,7 +9,10 @@
  *
  * To clients it is opaque: base64 of the bytes below, with a checksum, so that a
  * damaged one is refused and does not lead astray.  It gives no access: whoever
- * holds one sees only rows of the own account with it.
+ * holds one sees only rows of the own account with it.  And it is not believed:
+ * whoever makes one up gets a page of another list of his own, and no more work is
+ * done for it than for a true one.  (Functions run as their callers, so there is no
+ * secret with which cursors could be signed and which a caller could not read.)
  */
 #include "postgres.h"
 
@@ -31,6 +34,7 @@
 #define CURSOR_SIZE (1 + 1 + 4 + 8 + UUID_LEN + UUID_LEN + 8 + 4)
 
 static int total_limit = 50000;
+static int lookup_limit = 200000;
 
 void
 list_page_init(void)
@@ -39,12 +43,22 @@ list_page_init(void)
 							"How many rows a list looks at to find its total; beyond, the total is null.",
 							"The total is never an estimate.  Only the first page of a list counts.", &total_limit,
 							50000, 0, INT_MAX / 2, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("usage_events.list_lookup_limit",
+							"How many corrections or aliases a list looks through beside its events.",
+							"A list that would have to look through more is refused.", &lookup_limit, 200000, 0,
+							INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 int
 list_page_total_limit(void)
 {
 	return total_limit;
+}
+
+int
+list_page_lookup_limit(void)
+{
+	return lookup_limit;
 }
 
 /* Cursors ----------------------------------------------------------------- */
@@ -142,7 +156,7 @@ cursor_from_text(const char *text, ListPage *page)
 	memcpy(page->newest.data, take(&at, UUID_LEN), UUID_LEN);
 	page->total = take_int64(&at);
 	page->has_key = true;
-	return NULL;
+	return page->total < TOTAL_UNKNOWN ? "is not a cursor of this list" : NULL;
 }
 
 /* What is asked ----------------------------------------------------------- */

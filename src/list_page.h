@@ -60,6 +60,7 @@ typedef Jsonb *(*ListItemReader)(uint64 row, const pg_uuid_t *account_id, ListKe
 
 extern void list_page_init(void);
 extern int list_page_total_limit(void);
+extern int list_page_lookup_limit(void);
 extern List *list_page_set_order(List *faults, ListPage *page, const char *sort_by);
 extern List *list_page_set_direction(List *faults, ListPage *page, const char *sort_order);
 extern List *list_page_check(List *faults, ListPage *page);

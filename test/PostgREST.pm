@@ -6,6 +6,7 @@
 #
 #	my $api = PostgREST->new(host => $socket_directory, port => $port, database => 'postgres', user => 'authenticator',
 #		administrator => 'postgres', schema => 'api', role => 'web');	# behind a pooler, pooler => { host => ..., port => ... }
+#		# pre_request => another db-pre-request than ours, or '' where it was forgotten
 #	my $answer = $api->request('POST', '/usage-events', [ Authorization => 'Basic ...' ], $body);
 #	print "$answer->{status} $answer->{headers}{'sequence-version'} $answer->{body}\n";
 #
@@ -188,6 +189,7 @@ sub new
 	my ($class, %to) = @_;
 	my %where = (host => $to{host}, port => $to{port}, database => $to{database});
 	my $self = bless {
+		pre_request => 'usage_events.authenticate_request',
 		%to,
 		kind => 'replay',
 		where => \%where,
@@ -483,11 +485,12 @@ sub transaction
 		push @calls, 'set_config(' . ($is_own ? '$' . (@parameters - 1) : "'$name'") . ', $' . @parameters . ', true)';
 	}
 
+	my @pre_request = map { 'select ' . join('.', map { qq("$_") } split /\./) . '()' } grep { length } $self->{pre_request};
 	my $answer;
 	foreach my $step (
 		[ 'BEGIN ISOLATION LEVEL READ COMMITTED READ ' . ($request->{read_only} || $self->{read_only} ? 'ONLY' : 'WRITE'), [], [] ],
 		[ 'select ' . join(', ', @calls), [ map { UNKNOWN } @parameters ], \@parameters ],
-		[ 'select "usage_events"."authenticate_request"()', [], [] ],
+		(map { [ $_, [], [] ] } @pre_request),
 		[ $statement, $types, $values ],
 		[ 'COMMIT', [], [] ])
 	{
@@ -518,8 +521,8 @@ sub left_behind
 	my ($self) = @_;
 	my $rows = $self->{session}->query(q{
 		SELECT name || ' is ' || current_setting(name, true)
-		FROM unnest('{usage_events.account_id,response.status,response.headers,request.headers,request.path}'::text[]) AS name
-		WHERE current_setting(name, true) <> ''
+		FROM unnest('{usage_events.account_id,response.status,response.headers,request.headers,request.path}'::text[]) AS left_behind (name)
+		WHERE current_setting(name, true) <> coalesce((SELECT reset_val FROM pg_settings AS setting WHERE setting.name = left_behind.name), '')
 		UNION ALL SELECT 'the role is ' || current_user WHERE current_user <> session_user
 		UNION ALL SELECT 'there is a cursor: ' || name FROM pg_cursors WHERE name <> ''
 		UNION ALL SELECT 'there is an advisory lock' FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'});

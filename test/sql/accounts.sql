@@ -46,6 +46,15 @@ EXCEPTION WHEN invalid_parameter_value THEN RAISE NOTICE 'refused'; END $$;
 SELECT usage_events.create_event(:'gone', '{"customerAlias": "a", "eventType": "t"}');
 \set VERBOSITY default
 
+-- the nil UUID means none: whatever needs an account is refused, and another can still be named
+SET usage_events.account_id = '00000000-0000-0000-0000-000000000000';
+SELECT create_usage_event('{"customerAlias": "a", "eventType": "t"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT list_usage_events();
+SELECT usage_events.create_event(:'acme', '{"customerAlias": "a3", "eventType": "t"}') ->> 'sequenceAccountId' = :'acme' AS other;
+SELECT usage_events.current_account_id();
+RESET usage_events.account_id;
+
 -- names
 SELECT usage_events.create_account(NULL);
 \echo :LAST_ERROR_SQLSTATE

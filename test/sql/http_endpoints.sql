@@ -26,6 +26,21 @@ END $$;
 \pset format unaligned
 \pset tuples_only on
 
+-- Without an API key no request falls back to the default account, whoever runs it, and whatever it was looked for.
+SELECT serve('/rpc/create_usage_event', $$create_usage_event('{"customerAlias": "a", "eventType": "t"}')$$);
+SELECT serve('/rpc/list_usage_events', 'list_usage_events()');
+SELECT serve('/usage_events', 'usage_events.current_account_id()');
+BEGIN;
+SELECT usage_events.current_account_id();
+SELECT set_config('request.path', '/', true);
+SELECT usage_events.current_account_id();
+ROLLBACK;
+SET usage_events.account_id = '';
+SELECT serve('/usage_events', 'usage_events.current_account_id()');
+SELECT count(*) FROM usage_events;
+-- An account that is named stands for itself.
+SET usage_events.account_id = '00000000-0000-8000-8000-000000000001';
+
 -- its own path: the status of the endpoint
 SELECT serve('/rpc/create_usage_event', $$create_usage_event('{"customerEventId": "e-1", "customerAlias": "a", "eventType": "t"}')$$);
 SELECT serve('/rpc/create_usage_events', $$create_usage_events('[{"customerEventId": "e-1", "customerAlias": "b", "eventType": "t"}]')$$);

@@ -175,6 +175,24 @@ SELECT list_customer_aliases(2, :'after');
 SELECT count(*) FILTER (WHERE faults(format('2, %L', overlay(:'after' PLACING CASE substr(:'after', n, 1) WHEN 'A' THEN 'Q' ELSE 'A' END FROM n))) !~ '^22023 invalid parameters of a list: "after" is ') AS accepted
 FROM generate_series(1, length(:'after')) AS n;
 
+-- A list looks through so many corrections since its first page, and no more; and through so many aliases for those of nobody.
+SELECT count(DISTINCT superseded_by) AS corrections FROM usage_event_history WHERE superseded_by IS NOT NULL;
+SET usage_events.list_lookup_limit = 2;
+SELECT shown(list_usage_events(2, :'after'));
+SET usage_events.list_lookup_limit = 1;
+SELECT shown(list_usage_events(2, :'after'));
+\echo :LAST_ERROR_SQLSTATE
+SELECT shown(list_usage_events(2, page #>> '{pagination,after}')) FROM list_usage_events(2) AS page;
+SELECT count(DISTINCT customer_alias) AS aliases FROM usage_events \gset
+SET usage_events.list_lookup_limit = :aliases;
+SELECT shown(list_usage_events(2, unmapped_aliases_only => true));
+SELECT :aliases - 1 AS fewer \gset
+SET usage_events.list_lookup_limit = :fewer;
+SELECT list_usage_events(2, unmapped_aliases_only => true);
+\echo :LAST_ERROR_SQLSTATE
+SELECT shown(list_usage_events(2, unmapped_aliases_only => true, customer_aliases => '{newer,alice,VOID,newer,nobody}'));
+RESET usage_events.list_lookup_limit;
+
 \pset format aligned
 \pset tuples_only off
 DROP FUNCTION faults(text), walk(integer, text, text, text[], boolean), shown(jsonb);

@@ -2,7 +2,11 @@
 use strict;
 use warnings FATAL => 'all';
 
+use FindBin;
+use lib "$FindBin::RealBin/..";
+use HttpCases;
 use IPC::Run;
+use MIME::Base64;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -142,5 +146,49 @@ is( $node->safe_psql('postgres', qq{
 		RESET ROLE;
 		SELECT $read - :before < 100;
 		COMMIT}) =~ s/.*\n(20\n)/$1/sr, "20\nt", 'a page of one customer by time reads little more than the page');
+
+# A cursor that somebody made up lets a list do no more than a true one does.
+my %fields = (key => 4, newest => 5, total => 6);
+
+sub forged
+{
+	my ($cursor, %with) = @_;
+	my @fields = unpack 'CCa4a8a16a16q>', decode_base64($cursor =~ tr{-_}{+/}r . '==');
+	$fields[ $fields{$_} ] = $with{$_} foreach keys %with;
+	my $bytes = pack 'CCa4a8a16a16q>', @fields;
+	return encode_base64($bytes . pack('N', HttpCases::crc32c($bytes)), '') =~ tr{+/}{-_}r =~ s/=//gr;
+}
+
+$node->safe_psql('postgres', q{
+	CREATE ROLE lister LOGIN;
+	SELECT usage_events.grant_access('lister', 'read');
+	ALTER ROLE lister SET usage_events.list_total_limit = 100;
+	INSERT INTO usage_events.superseded_event (account_id, id, event_timestamp, superseded_at, superseded_by, customer_event_id, customer_alias, event_type, event_properties)
+	SELECT account_id, uuid_v7(), event_timestamp, now(), id, customer_event_id, customer_alias, event_type, '{}' FROM usage_events.event;
+	ANALYZE usage_events.superseded_event});
+my @as_lister = (extra_params => [ '-U', 'lister' ]);
+my $read_in_all = q{(SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables WHERE schemaname = 'usage_events')};
+
+foreach my $filters (q{event_timestamp_after => '2026-01-01Z'}, q{event_type => 't', sort_by => 'eventTimestamp'}, q{customer_aliases => '{old,c1}'})
+{
+	my $after = $node->safe_psql('postgres', "SELECT list_usage_events(20, $filters) #>> '{pagination,after}'", @as_lister);
+	my $few = forged($after, total => 1);
+	is($node->safe_psql('postgres', "BEGIN; SELECT list_usage_events(20, after => '$few', $filters) #>> '{pagination,totalResultSize}'; SELECT $read_in_all < 1000", @as_lister),
+		"1\nt", "events are not gathered because a cursor says that they are few: $filters");
+	my $old = forged($after, newest => "\0" x 16);
+	$node->safe_psql('postgres', 'ALTER ROLE lister SET usage_events.list_lookup_limit = 1000');
+	my (undef, undef, $error) = $node->psql('postgres', "SELECT list_usage_events(20, after => '$old', $filters)", @as_lister);
+	like($error, qr/cursor is too old/, "the history is not looked through because a cursor says that it is old: $filters");
+	$node->safe_psql('postgres', 'ALTER ROLE lister RESET usage_events.list_lookup_limit');
+}
+my $after = $node->safe_psql('postgres', q{SELECT list_usage_events(20) #>> '{pagination,after}'}, @as_lister);
+fails_like("SELECT list_usage_events(20, after => '@{[ forged($after, total => -2) ]}')", qr/"after" is not a cursor of this list/, 'no list has fewer events than none');
+
+# Aliases of no customer are kept while their list is read: so many bytes of them, and no more.
+$node->safe_psql('postgres', q{
+	TRUNCATE usage_events.event, usage_events.superseded_event;
+	INSERT INTO usage_events.event (account_id, id, event_timestamp, customer_event_id, customer_alias, event_type, event_properties)
+	SELECT usage_events.current_account_id(), uuid_v7(), timestamptz '2026-01-01Z', n, n || repeat('x', 1000), 't', '{}' FROM generate_series(1, 8500) AS n});
+fails_like('SELECT list_usage_events(20, unmapped_aliases_only => true)', qr/too many aliases/, 'aliases of 8.5 MB are too many');
 
 done_testing();
