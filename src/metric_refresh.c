@@ -30,11 +30,11 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "metric.h"
+#include "metric_lock.h"
 #include "metric_rollup.h"
 #include "miscadmin.h"
 #include "statement.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
@@ -43,8 +43,6 @@
 #define LEAF_EVENTS 256
 
 /* Locks of aliases are these many, so that a refresh of many aliases needs no more. */
-#define ALIAS_LOCK_CLASS 0x75736765 /* "usge" */
-#define TYPE_LOCK_CLASS (ALIAS_LOCK_CLASS + 1)
 #define LOCK_COUNT 512
 
 /* So many marks, or rows of a metric that is gone, in one step. */
@@ -685,22 +683,23 @@ refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, i
 	rollup_write_end(refresh.writer);
 }
 
-static int32
+/* Locks --------------------------------------------------------------------- */
+
+static uint32
 lock_key(const pg_uuid_t *account_id, EventText event_type, EventText alias)
 {
 	uint32 hash = hash_combine(hash_bytes(account_id->data, UUID_LEN),
 							   hash_combine(hash_bytes((const unsigned char *) event_type.data, event_type.length),
 											hash_bytes((const unsigned char *) alias.data, alias.length)));
 
-	return (int32) (hash % LOCK_COUNT);
+	return hash % LOCK_COUNT;
 }
 
 /* Only one refresh at a time takes an alias; the lock is kept until its transaction ends. */
 static bool
 try_lock_alias(const pg_uuid_t *account_id, EventText event_type, EventText alias)
 {
-	return DatumGetBool(DirectFunctionCall2(pg_try_advisory_xact_lock_int4, Int32GetDatum(ALIAS_LOCK_CLASS),
-											Int32GetDatum(lock_key(account_id, event_type, alias))));
+	return metric_lock_try(METRIC_LOCK_ALIAS, lock_key(account_id, event_type, alias));
 }
 
 /*
@@ -711,10 +710,9 @@ try_lock_alias(const pg_uuid_t *account_id, EventText event_type, EventText alia
 static bool
 try_lock_type(const pg_uuid_t *account_id, EventText event_type, bool to_build)
 {
-	return DatumGetBool(
-		DirectFunctionCall2(to_build ? pg_try_advisory_xact_lock_int4 : pg_try_advisory_xact_lock_shared_int4,
-							Int32GetDatum(TYPE_LOCK_CLASS),
-							Int32GetDatum(lock_key(account_id, event_type, EVENT_TEXT("")))));
+	uint32 key = lock_key(account_id, event_type, EVENT_TEXT(""));
+
+	return to_build ? metric_lock_try(METRIC_LOCK_TYPE, key) : metric_lock_try_shared(METRIC_LOCK_TYPE, key);
 }
 
 /* Marked aliases ------------------------------------------------------------ */
