@@ -10,6 +10,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "metric_refresh.h"
+#include "refresh_rights.h"
 #include "statement.h"
 #include "subtransaction.h"
 #include "utils/timestamp.h"
@@ -99,26 +100,14 @@ try_account(const pg_uuid_t *account_id, int64 max_steps)
 	return 0;
 }
 
-/* usage_events.refresh_rollups(account_id uuid, max_steps integer) */
-PG_FUNCTION_INFO_V1(refresh_rollups);
-Datum
-refresh_rollups(PG_FUNCTION_ARGS)
+/* From another account on each time: one that always has work must not keep the others from theirs. */
+static int64
+refresh_accounts(int64 max_steps)
 {
-	int64 max_steps;
+	AccountList accounts = visible_accounts();
+	uint32 first = accounts.count > 1 ? (uint32) GetCurrentTimestamp() % accounts.count : 0;
 	int64 steps = 0;
-	AccountList accounts;
-	uint32 first;
 
-	if (PG_ARGISNULL(1) || PG_GETARG_INT32(1) < 1)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_steps must be 1 or more")));
-	max_steps = PG_GETARG_INT32(1);
-
-	if (!PG_ARGISNULL(0))
-		PG_RETURN_INT64(refresh_account(PG_GETARG_UUID_P(0), max_steps));
-
-	/* From another account on each time: one that always has work must not keep the others from theirs. */
-	accounts = visible_accounts();
-	first = accounts.count > 1 ? (uint32) GetCurrentTimestamp() % accounts.count : 0;
 	for (int i = 0; i < accounts.count && steps < max_steps; i++)
 	{
 		const pg_uuid_t *account_id = &accounts.ids[(first + i) % accounts.count];
@@ -126,5 +115,24 @@ refresh_rollups(PG_FUNCTION_ARGS)
 		steps +=
 			accounts.count == 1 ? refresh_account(account_id, max_steps) : try_account(account_id, max_steps - steps);
 	}
+	return steps;
+}
+
+/* usage_events.refresh_rollups(account_id uuid, max_steps integer) */
+PG_FUNCTION_INFO_V1(refresh_rollups);
+Datum
+refresh_rollups(PG_FUNCTION_ARGS)
+{
+	RefreshRights before;
+	int64 max_steps;
+	int64 steps;
+
+	if (PG_ARGISNULL(1) || PG_GETARG_INT32(1) < 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_steps must be 1 or more")));
+	max_steps = PG_GETARG_INT32(1);
+
+	before = refresh_rights_take();
+	steps = PG_ARGISNULL(0) ? refresh_accounts(max_steps) : refresh_account(PG_GETARG_UUID_P(0), max_steps);
+	refresh_rights_give_back(before);
 	PG_RETURN_INT64(steps);
 }
