@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "import.h"
 #include "list_page.h"
+#include "metric_refresh.h"
 #include "metric_worker.h"
 #include "purge.h"
 #include "statement.h"
@@ -38,6 +39,7 @@ _PG_init(void)
 	import_init();
 	list_page_init();
 	drop_guard_init();
+	metric_refresh_init();
 	metric_worker_init();
 	MarkGUCPrefixReserved("usage_events");
 }
