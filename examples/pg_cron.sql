@@ -7,7 +7,8 @@
 -- Rollups never change an answer: without a refresh, answers are only slower.
 --
 -- Run it in the database of the events, with pg_cron in it, as a superuser: the job
--- runs as who made it, and an ordinary role refreshes its own account alone.
+-- runs as who made it, and an ordinary role refreshes its own account alone.  Nobody
+-- else's code runs with a superuser's rights by that: see docs/operations.md.
 -- Where pg_cron is in another database, cron.schedule_in_database() takes this
 -- one's name as its fourth argument.
 

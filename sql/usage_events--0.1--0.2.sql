@@ -240,6 +240,9 @@ CREATE TABLE usage_events.metric_progress (
     is_built boolean NOT NULL DEFAULT false,
     started_at timestamptz NOT NULL,
     refreshed_at timestamptz,
+    turn_at timestamptz,
+    turn_event_type text COLLATE "C",
+    turn_customer_alias text COLLATE "C",
     CONSTRAINT metric_progress_pkey PRIMARY KEY (account_id, metric_version_id)
 );
 CREATE INDEX metric_progress_type_idx ON usage_events.metric_progress (account_id, event_type);
@@ -253,6 +256,9 @@ COMMENT ON COLUMN usage_events.metric_progress.customer_alias IS 'Up to this ali
 COMMENT ON COLUMN usage_events.metric_progress.is_built IS 'Whether those of all aliases are';
 COMMENT ON COLUMN usage_events.metric_progress.started_at IS 'Since when rollups are kept for this version';
 COMMENT ON COLUMN usage_events.metric_progress.refreshed_at IS 'When they were last brought up to date';
+COMMENT ON COLUMN usage_events.metric_progress.turn_at IS 'When the account last had its turn of a refresh, also one that failed: the next is the account''s that has waited longest';
+COMMENT ON COLUMN usage_events.metric_progress.turn_event_type IS 'Where that turn ended among the marks of the account: type of the events; empty where it came to the end of them';
+COMMENT ON COLUMN usage_events.metric_progress.turn_customer_alias IS 'And the alias';
 
 CREATE TABLE usage_events.dirty_bucket (
     account_id uuid NOT NULL,
@@ -787,7 +793,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'refresh_rollups';
 
 COMMENT ON FUNCTION usage_events.refresh_rollups(uuid, integer) IS
-'Brings the rollups of an account up to date, or of all accounts that the caller may see: in steps of an alias, at most so many. Returns how many it took; 0 when nothing is left that can be done now. Never changes an answer and never makes a writer wait; several may run side by side. Errors: 25001 under another isolation level than READ COMMITTED, 22023 for fewer steps than 1';
+'Brings the rollups of an account up to date, or of all accounts that the caller may see: in steps of an alias, at most so many. Returns how many it took; 0 when nothing is left that can be done now. Of several accounts each has a turn of usage_events.refresh_account_time, first the one that has waited longest. Never changes an answer and never makes a writer wait; several may run side by side. No triggers fire, and a superuser refreshes with the rights of the tables'' owner. Errors: 42501 where these have different owners, 25001 under another isolation level than READ COMMITTED, 22023 for fewer steps than 1';
 
 CREATE VIEW usage_events.rollup_status WITH (security_invoker = true) AS
 SELECT progress.account_id,

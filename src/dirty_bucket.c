@@ -30,8 +30,8 @@
 #include "distribution.h"
 #include "event_id.h"
 #include "metric_bucket.h"
+#include "metric_lock.h"
 #include "statement.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -102,10 +102,15 @@ find_types_table(void)
 	return get_relname_relid("metric_progress", get_namespace_oid("usage_events", false));
 }
 
-/* To be called by a transaction that changes usage_events.metric_progress. */
+/*
+ * To be called by a transaction that changes usage_events.metric_progress.  It has a share of
+ * a lock until the message has gone out: the table's own lock is also that of
+ * refreshes, which write to it all the time.
+ */
 void
 dirty_bucket_types_changed(void)
 {
+	metric_lock_share(METRIC_LOCK_MARKED_TYPES, 0);
 	CacheInvalidateRelcacheByRelid(find_types_table());
 	types_changed_by = current_local_transaction_id();
 }
@@ -118,12 +123,7 @@ dirty_bucket_types_changed(void)
 bool
 dirty_bucket_types_are_told(void)
 {
-	Oid table = find_types_table();
-
-	if (types_changed_by == current_local_transaction_id() || !ConditionalLockRelationOid(table, ShareLock))
-		return false;
-	UnlockRelationOid(table, ShareLock);
-	return true;
+	return types_changed_by != current_local_transaction_id() && metric_lock_is_free(METRIC_LOCK_MARKED_TYPES, 0);
 }
 
 static void

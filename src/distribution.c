@@ -3,7 +3,7 @@
  *		Whether the tables are distributed over the nodes of a Citus cluster.
  *
  * All rows of an account are on one node.  SQL finds them from every node, but some
- * things are a node's own: what backends tell each other, transaction ids, advisory locks,
+ * things are a node's own: what backends tell each other, transaction ids, locks of refreshes,
  * and a snapshot that several statements share.  What rests on these asks here
  * whether it runs where the account's rows are, and does without if not.
  *

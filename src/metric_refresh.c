@@ -14,28 +14,36 @@
  * must be over that may have written events without knowing of the metric, and
  * so without marks.  Whoever writes has a transaction id before it looks whether
  * the type is one to be marked.  So those are transactions below the next id of a
- * moment at which all backends had been told: the metric's horizon.
+ * moment at which all backends had been told: the metric's horizon.  Refreshes in the
+ * background write no events, and are not waited for: one may take long.
  */
 #include "postgres.h"
 
 #include "metric_refresh.h"
 
+#include <limits.h>
+#include <math.h>
+
 #include "access/xact.h"
 #include "account.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "compat.h"
 #include "dirty_bucket.h"
 #include "distribution.h"
 #include "event_id.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "metric.h"
+#include "metric_lock.h"
 #include "metric_rollup.h"
 #include "miscadmin.h"
+#include "portability/instr_time.h"
 #include "rejected_event.h"
 #include "statement.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
@@ -44,8 +52,6 @@
 #define LEAF_EVENTS 256
 
 /* Locks of aliases are these many, so that a refresh of many aliases needs no more. */
-#define ALIAS_LOCK_CLASS 0x75736765 /* "usge" */
-#define TYPE_LOCK_CLASS (ALIAS_LOCK_CLASS + 1)
 #define LOCK_COUNT 512
 
 /* So many marks, or rows of a metric that is gone, in one step. */
@@ -160,6 +166,13 @@ static Statement find_dirty_alias = {
 	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
 };
 
+static Statement read_last_place = {
+	.sql = "SELECT COALESCE(turn_event_type, ''), COALESCE(turn_customer_alias, '') FROM usage_events.metric_progress"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND turn_at IS NOT NULL ORDER BY turn_at DESC LIMIT 1",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
 static Statement take_marks = {
 	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
 		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT ctid FROM usage_events.dirty_bucket"
@@ -232,8 +245,11 @@ static Statement restart_truncated = {
 	.argument_types = {UUIDOID},
 };
 
-static Statement read_oldest_transaction = {
-	.sql = "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())",
+/* Those that run, but for this one, in ascending order; and the id below which all others are over. */
+static Statement read_transactions = {
+	.sql = "SELECT running, pg_catalog.pg_snapshot_xmax(snapshot)"
+		   " FROM pg_catalog.pg_current_snapshot() AS snapshot"
+		   " LEFT JOIN LATERAL pg_catalog.pg_snapshot_xip(snapshot) AS running ON true ORDER BY running",
 };
 
 static Statement set_horizon = {
@@ -277,11 +293,21 @@ static Statement insert_complete_row = {
 	.argument_types = {UUIDOID, UUIDOID},
 };
 
+#define OF_TURN_BEFORE \
+	" WHERE account_id OPERATOR(pg_catalog.=) $1" \
+	" AND metric_version_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT metric_version_id" \
+	" FROM usage_events.metric_progress WHERE account_id OPERATOR(pg_catalog.=) $1" \
+	" AND (turn_at IS NULL OR turn_at OPERATOR(pg_catalog.<) $3) FOR UPDATE SKIP LOCKED))"
+
 static Statement note_refresh = {
-	.sql = "UPDATE usage_events.metric_progress SET refreshed_at = $2 WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND metric_version_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT metric_version_id"
-		   " FROM usage_events.metric_progress WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND (refreshed_at IS NULL OR refreshed_at OPERATOR(pg_catalog.<) $3) FOR UPDATE SKIP LOCKED))",
+	.sql = "UPDATE usage_events.metric_progress"
+		   " SET refreshed_at = $2, turn_at = $2, turn_event_type = $4, turn_customer_alias = $5" OF_TURN_BEFORE,
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID},
+};
+
+static Statement note_failure = {
+	.sql = "UPDATE usage_events.metric_progress SET turn_at = $2" OF_TURN_BEFORE,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
@@ -723,22 +749,23 @@ refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, i
 	rollup_write_end(refresh.writer);
 }
 
-static int32
+/* Locks --------------------------------------------------------------------- */
+
+static uint32
 lock_key(const pg_uuid_t *account_id, EventText event_type, EventText alias)
 {
 	uint32 hash = hash_combine(hash_bytes(account_id->data, UUID_LEN),
 							   hash_combine(hash_bytes((const unsigned char *) event_type.data, event_type.length),
 											hash_bytes((const unsigned char *) alias.data, alias.length)));
 
-	return (int32) (hash % LOCK_COUNT);
+	return hash % LOCK_COUNT;
 }
 
 /* Only one refresh at a time takes an alias; the lock is kept until its transaction ends. */
 static bool
 try_lock_alias(const pg_uuid_t *account_id, EventText event_type, EventText alias)
 {
-	return DatumGetBool(DirectFunctionCall2(pg_try_advisory_xact_lock_int4, Int32GetDatum(ALIAS_LOCK_CLASS),
-											Int32GetDatum(lock_key(account_id, event_type, alias))));
+	return metric_lock_try(METRIC_LOCK_ALIAS, lock_key(account_id, event_type, alias));
 }
 
 /*
@@ -749,10 +776,97 @@ try_lock_alias(const pg_uuid_t *account_id, EventText event_type, EventText alia
 static bool
 try_lock_type(const pg_uuid_t *account_id, EventText event_type, bool to_build)
 {
-	return DatumGetBool(
-		DirectFunctionCall2(to_build ? pg_try_advisory_xact_lock_int4 : pg_try_advisory_xact_lock_shared_int4,
-							Int32GetDatum(TYPE_LOCK_CLASS),
-							Int32GetDatum(lock_key(account_id, event_type, EVENT_TEXT("")))));
+	uint32 key = lock_key(account_id, event_type, EVENT_TEXT(""));
+
+	return to_build ? metric_lock_try(METRIC_LOCK_TYPE, key) : metric_lock_try_shared(METRIC_LOCK_TYPE, key);
+}
+
+/* Tries to take an account for this transaction: for refreshes that leave it to each other. */
+bool
+metric_refresh_lock_account(const pg_uuid_t *account_id)
+{
+	return metric_lock_try(METRIC_LOCK_ACCOUNT, hash_bytes(account_id->data, UUID_LEN));
+}
+
+/* Transactions that write no events ------------------------------------------ */
+
+static bool is_background = false;
+static LocalTransactionId told_by = InvalidLocalTransactionId;
+
+/* Tells that this process does nothing but refresh. */
+void
+metric_refresh_in_background(void)
+{
+	is_background = true;
+}
+
+/* What the lock is of: transactions that run at the same time differ in it. */
+static uint32
+transaction_key(uint64 transaction)
+{
+	return (uint32) transaction;
+}
+
+/* Before a step, which may take long: shows the others that this transaction need not be waited for. */
+static void
+tell_of_step(void)
+{
+	if (!is_background || told_by == current_local_transaction_id())
+		return;
+	(void) metric_lock_try(METRIC_LOCK_TRANSACTION,
+						   transaction_key(U64FromFullTransactionId(GetTopFullTransactionId())));
+	told_by = current_local_transaction_id();
+}
+
+/* How long a turn is -------------------------------------------------------- */
+
+/* Milliseconds. */
+static int account_time = 1000;
+
+void
+metric_refresh_init(void)
+{
+	DefineCustomIntVariable("usage_events.refresh_account_time",
+							"How long rollups of an account are refreshed before the next account has its turn.",
+							"A step that has begun is finished.", &account_time, 1000, 1, INT_MAX, PGC_SUSET,
+							GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+/* What is left of a turn.  The clock is one that nobody sets back. */
+typedef struct RefreshBudget
+{
+	int64 steps;
+	double ends_at;
+} RefreshBudget;
+
+static double
+milliseconds_now(void)
+{
+	instr_time now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
+static RefreshBudget
+budget_make(int64 max_steps, bool is_turn)
+{
+	return (RefreshBudget){max_steps, is_turn ? milliseconds_now() + account_time : HUGE_VAL};
+}
+
+/* The first half of a budget: what comes after it shall have its share. */
+static RefreshBudget
+budget_half(const RefreshBudget *budget)
+{
+	double now = milliseconds_now();
+
+	return (RefreshBudget){(budget->steps + 1) / 2, now + (budget->ends_at - now) / 2};
+}
+
+static bool
+is_time_over(const RefreshBudget *budget)
+{
+	return milliseconds_now() >= budget->ends_at;
 }
 
 /* Marked aliases ------------------------------------------------------------ */
@@ -906,73 +1020,110 @@ refresh_marked_alias(const pg_uuid_t *account_id, EventText event_type, EventTex
 		refresh_version(account_id, lfirst(cell), alias, marks, mark_count, cache);
 }
 
+/* Where a turn ended among the marks of an account; empty where it came to the end of them. */
+typedef struct MarkPlace
+{
+	StringInfoData event_type;
+	StringInfoData alias;
+} MarkPlace;
+
+static void
+place_set(MarkPlace *place, EventText event_type, EventText alias)
+{
+	resetStringInfo(&place->event_type);
+	resetStringInfo(&place->alias);
+	appendBinaryStringInfo(&place->event_type, event_type.data, event_type.length);
+	appendBinaryStringInfo(&place->alias, alias.data, alias.length);
+}
+
+static bool
+place_is_begin(const MarkPlace *place)
+{
+	return place->event_type.len == 0 && place->alias.len == 0;
+}
+
+/* In the current memory context. */
+static void
+read_place(const pg_uuid_t *account_id, MarkPlace *place)
+{
+	initStringInfo(&place->event_type);
+	initStringInfo(&place->alias);
+	statement_execute(&read_last_place, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	if (SPI_processed > 0)
+		place_set(place, row_text(0, 1), row_text(0, 2));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* Goes on to the next alias that has marks; false if there is none. */
+static bool
+next_dirty_alias(const pg_uuid_t *account_id, MarkPlace *place)
+{
+	bool found;
+
+	statement_execute(&find_dirty_alias,
+					  (Datum[]){UUIDPGetDatum(account_id),
+								text_datum((EventText){place->event_type.data, place->event_type.len}),
+								text_datum((EventText){place->alias.data, place->alias.len})},
+					  NULL);
+	found = SPI_processed > 0;
+	if (found)
+		place_set(place, row_text(0, 1), row_text(0, 2));
+	else
+		place_set(place, EVENT_TEXT(""), EVENT_TEXT(""));
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+/* Refreshes the alias, unless another refresh is at it. */
+static bool
+take_dirty_alias(const pg_uuid_t *account_id, const MarkPlace *place)
+{
+	EventText event_type = {place->event_type.data, place->event_type.len};
+	EventText alias = {place->alias.data, place->alias.len};
+
+	if (!try_lock_type(account_id, event_type, false) || !try_lock_alias(account_id, event_type, alias))
+		return false;
+	tell_of_step();
+	if (alias.length == 0)
+		divide_common_marks(account_id, event_type);
+	else
+		refresh_marked_alias(account_id, event_type, alias);
+	return true;
+}
+
 /*
  * Refreshes aliases that have marks. Returns how many.
  *
- * It begins where the call before in this process ended, and goes around once:
- * whoever calls for few steps at a time would otherwise see the first aliases
- * marked anew each time, and never come to the last ones.
+ * It begins where the turn before ended, and goes around once: whoever has short
+ * turns would otherwise see the first aliases marked anew each time, and never come
+ * to the last ones.
  */
 static int64
-refresh_marked(const pg_uuid_t *account_id, int64 max_steps)
+refresh_marked(const pg_uuid_t *account_id, RefreshBudget budget, MarkPlace *place)
 {
-	static StringInfoData last_type;
-	static StringInfoData last_alias;
 	MemoryContext step_context =
 		AllocSetContextCreate(CurrentMemoryContext, "usage metric refresh", ALLOCSET_DEFAULT_SIZES);
-	bool is_around;
+	bool is_around = place_is_begin(place);
+	bool is_over = budget.steps <= 0;
 	int64 steps = 0;
 
-	if (last_alias.data == NULL)
-	{
-		MemoryContext context = MemoryContextSwitchTo(TopMemoryContext);
-
-		initStringInfo(&last_type);
-		initStringInfo(&last_alias);
-		MemoryContextSwitchTo(context);
-	}
-	is_around = last_type.len == 0 && last_alias.len == 0;
-	while (steps < max_steps)
+	while (!is_over)
 	{
 		MemoryContext context = MemoryContextSwitchTo(step_context);
-		EventText event_type;
-		EventText alias;
-		bool found;
 
 		CHECK_FOR_INTERRUPTS();
-		statement_execute(&find_dirty_alias,
-						  (Datum[]){UUIDPGetDatum(account_id), text_datum((EventText){last_type.data, last_type.len}),
-									text_datum((EventText){last_alias.data, last_alias.len})},
-						  NULL);
-		found = SPI_processed > 0;
-		if (found)
+		if (next_dirty_alias(account_id, place))
 		{
-			event_type = row_text(0, 1);
-			alias = row_text(0, 2);
-			resetStringInfo(&last_type);
-			resetStringInfo(&last_alias);
-			appendBinaryStringInfo(&last_type, event_type.data, event_type.length);
-			appendBinaryStringInfo(&last_alias, alias.data, alias.length);
+			steps += take_dirty_alias(account_id, place) ? 1 : 0;
+			is_over = steps >= budget.steps || is_time_over(&budget);
 		}
-		SPI_freetuptable(SPI_tuptable);
-		if (found && try_lock_type(account_id, event_type, false) && try_lock_alias(account_id, event_type, alias))
+		else
 		{
-			if (alias.length == 0)
-				divide_common_marks(account_id, event_type);
-			else
-				refresh_marked_alias(account_id, event_type, alias);
-			steps++;
+			is_over = is_around;
+			is_around = true;
 		}
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(step_context);
-		if (!found)
-		{
-			resetStringInfo(&last_type);
-			resetStringInfo(&last_alias);
-			if (is_around)
-				break;
-			is_around = true;
-		}
 	}
 	MemoryContextDelete(step_context);
 	return steps;
@@ -980,22 +1131,48 @@ refresh_marked(const pg_uuid_t *account_id, int64 max_steps)
 
 /* New metrics --------------------------------------------------------------- */
 
-/* Ids of transactions: all below `oldest` are over, and none has had `next` yet when that was read. */
+/* Ids of transactions: all below `oldest` that may write events are over, and none has had `next` yet when that was read. */
 typedef struct Transactions
 {
 	uint64 next;
 	uint64 oldest;
 } Transactions;
 
+static uint64
+transaction_id(uint64 row, int number, bool *isnull)
+{
+	Datum value = row_value(row, number, isnull);
+
+	return *isnull ? 0 : U64FromFullTransactionId(DatumGetFullTransactionId(value));
+}
+
+/* The oldest of the transactions that were read which may write events. */
+static uint64
+oldest_writer(void)
+{
+	uint64 own = U64FromFullTransactionId(GetTopFullTransactionIdIfAny());
+	uint64 oldest = 0;
+	bool isnull;
+
+	for (uint64 row = 0; oldest == 0 && row < SPI_processed; row++)
+	{
+		uint64 running = transaction_id(row, 1, &isnull);
+
+		if (!isnull && metric_lock_is_free(METRIC_LOCK_TRANSACTION, transaction_key(running)))
+			oldest = running;
+	}
+	if (oldest == 0)
+		oldest = transaction_id(0, 2, &isnull);
+	return own == 0 ? oldest : Min(own, oldest);
+}
+
 /* In this order: where both are the same, all that had begun to write is over. */
 static void
 read_running_transactions(Transactions *transactions)
 {
-	bool isnull;
-
 	transactions->next = U64FromFullTransactionId(ReadNextFullTransactionId());
-	statement_execute(&read_oldest_transaction, NULL, NULL);
-	transactions->oldest = U64FromFullTransactionId(DatumGetFullTransactionId(row_value(0, 1, &isnull)));
+	statement_execute(&read_transactions, NULL, NULL);
+	transactions->oldest = oldest_writer();
 	SPI_freetuptable(SPI_tuptable);
 }
 
@@ -1030,7 +1207,7 @@ read_new_metrics(const pg_uuid_t *account_id)
 
 /* Rolls up the next aliases of a metric; returns how many. */
 static int64
-build_aliases(const Metric *metric, int64 max_steps)
+build_aliases(const Metric *metric, RefreshBudget budget)
 {
 	MemoryContext step_context =
 		AllocSetContextCreate(CurrentMemoryContext, "usage metric refresh", ALLOCSET_DEFAULT_SIZES);
@@ -1039,7 +1216,7 @@ build_aliases(const Metric *metric, int64 max_steps)
 	bool is_done = !try_lock_type(&metric->account_id, metric->event_type, true);
 	int64 steps = 0;
 
-	while (!is_done && steps < max_steps)
+	while (!is_done)
 	{
 		MemoryContext context = MemoryContextSwitchTo(step_context);
 
@@ -1059,6 +1236,7 @@ build_aliases(const Metric *metric, int64 max_steps)
 			SPI_freetuptable(SPI_tuptable);
 			if (try_lock_alias(&metric->account_id, metric->event_type, alias))
 			{
+				tell_of_step();
 				refresh_alias(metric, alias, NULL, 0, NULL);
 				statement_execute(&set_progress, (Datum[]){account, version, text_datum(alias)}, NULL);
 				steps++;
@@ -1066,6 +1244,7 @@ build_aliases(const Metric *metric, int64 max_steps)
 			else
 				is_done = true; /* another refresh is at it */
 		}
+		is_done = is_done || steps >= budget.steps || is_time_over(&budget);
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(step_context);
 	}
@@ -1083,8 +1262,10 @@ is_of_other_node(const NewMetric *new, const Transactions *transactions)
 	return new->horizon > transactions->next;
 }
 
+/* Takes one step at least. */
 static int64
-build_new_metrics(const pg_uuid_t *account_id, const List *metrics, const Transactions *transactions, int64 max_steps)
+build_new_metrics(const pg_uuid_t *account_id, const List *metrics, const Transactions *transactions,
+				  RefreshBudget budget)
 {
 	int64 steps = 0;
 	ListCell *cell;
@@ -1092,8 +1273,9 @@ build_new_metrics(const pg_uuid_t *account_id, const List *metrics, const Transa
 	foreach(cell, metrics)
 	{
 		NewMetric *new = lfirst(cell);
+		int64 taken = 0;
 
-		if (steps >= max_steps)
+		if (budget.steps <= 0 || (steps > 0 && is_time_over(&budget)))
 			break;
 		if (!new->has_horizon && transactions->oldest < transactions->next)
 		{
@@ -1101,10 +1283,12 @@ build_new_metrics(const pg_uuid_t *account_id, const List *metrics, const Transa
 							  (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(&new->metric.version_id),
 										FullTransactionIdGetDatum(FullTransactionIdFromU64(transactions->next))},
 							  NULL);
-			steps++;
+			taken = 1;
 		}
 		else if (!new->has_horizon || transactions->oldest >= new->horizon || is_of_other_node(new, transactions))
-			steps += build_aliases(&new->metric, max_steps - steps);
+			taken = build_aliases(&new->metric, budget);
+		steps += taken;
+		budget.steps -= taken;
 	}
 	return steps;
 }
@@ -1192,27 +1376,74 @@ has_metrics(const pg_uuid_t *account_id)
 	return SPI_processed > 0;
 }
 
-/* Notes when; a refresh that found nothing to do writes it once a minute. */
+/* Notes when, and how far it came; a refresh that found nothing to do writes it once a minute. */
 static void
-note_refreshed(const pg_uuid_t *account_id, bool had_work)
+note_refreshed(const pg_uuid_t *account_id, bool had_work, const MarkPlace *place)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	statement_execute(&note_refresh,
 					  (Datum[]){UUIDPGetDatum(account_id), TimestampTzGetDatum(now),
-								TimestampTzGetDatum(had_work ? now : now - USECS_PER_MINUTE)},
+								TimestampTzGetDatum(had_work ? now : now - USECS_PER_MINUTE),
+								text_datum((EventText){place->event_type.data, place->event_type.len}),
+								text_datum((EventText){place->alias.data, place->alias.len})},
 					  NULL);
 }
 
+/* Notes a turn that has failed, and was taken back: the next one comes after those of others. */
+void
+metric_refresh_note_failure(const pg_uuid_t *account_id)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	SPI_connect();
+	statement_execute(&note_failure,
+					  (Datum[]){UUIDPGetDatum(account_id), TimestampTzGetDatum(now), TimestampTzGetDatum(now)}, NULL);
+	SPI_finish();
+}
+
+/* Does what there is to do of an account; -1 if another refresh has to go first. */
+static int64
+refresh_rollups_of(const pg_uuid_t *account_id, const List *new_metrics, const Transactions *transactions,
+				   RefreshBudget budget, bool is_turn)
+{
+	MarkPlace place;
+	int64 steps = restart_where_needed(account_id);
+	int64 taken;
+
+	if (steps < 0)
+		return steps;
+	read_place(account_id, &place);
+	/* Others have to be told of what has begun anew: the sooner this transaction ends, the better. */
+	if (is_turn && steps > 0)
+	{
+		note_refreshed(account_id, true, &place);
+		return steps;
+	}
+	budget.steps -= steps;
+	/* Where there are new metrics, marks leave them a share. */
+	taken = refresh_marked(account_id, new_metrics == NIL ? budget : budget_half(&budget), &place);
+	steps += taken;
+	budget.steps -= taken;
+	taken = build_new_metrics(account_id, new_metrics, transactions, budget);
+	steps += taken;
+	budget.steps -= taken;
+	if (budget.steps > 0)
+		steps += delete_orphans(account_id);
+	note_refreshed(account_id, steps > 0, &place);
+	return steps;
+}
+
 /*
- * Brings the rollups of an account up to date, in at most so many steps, and
- * deletes refused events that have been kept long enough.  Returns
- * how many it took: 0 when there is nothing left to do, or nothing that can be
- * done now.
+ * Brings the rollups of an account up to date, in at most so many steps and, where it is
+ * one of many, in the time of a turn; and deletes refused events that have been kept long
+ * enough, or were sent again.  Returns how many steps it took: 0 when there is nothing
+ * left to do, or nothing that can be done now.
  */
 int64
-metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps)
+metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_turn)
 {
+	RefreshBudget budget = budget_make(max_steps, is_turn);
 	Transactions transactions;
 	List *new_metrics;
 	int64 steps = 0;
@@ -1240,15 +1471,8 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps)
 	if (!dirty_bucket_types_are_told())
 		new_metrics = NIL;
 	read_running_transactions(&transactions);
-	if (has_metrics(account_id) && (steps = restart_where_needed(account_id)) >= 0)
-	{
-		/* Where there are new metrics, marks leave them a share of the steps. */
-		steps += refresh_marked(account_id, new_metrics == NIL ? max_steps - steps : (max_steps - steps + 1) / 2);
-		steps += build_new_metrics(account_id, new_metrics, &transactions, max_steps - steps);
-		if (steps < max_steps)
-			steps += delete_orphans(account_id);
-		note_refreshed(account_id, steps > 0);
-	}
+	if (has_metrics(account_id))
+		steps = refresh_rollups_of(account_id, new_metrics, &transactions, budget, is_turn);
 	if (steps >= 0 && steps < max_steps)
 		steps += rejected_event_delete_taken(account_id);
 	statement_use_indexes_end(nest_level);

@@ -1,8 +1,15 @@
 /*
  * refresh_rollups.c
- *		Refreshing rollups: the function that people, and the background worker, call.
+ *		Refreshing rollups of many accounts, in turns: the function that people call, and
+ *		what the background process does of it.
+ *
+ * Each account has a turn, of some time.  When it was is kept in its rows of metric_progress, and
+ * who has waited longest is first: so turns go round the accounts, whoever refreshes, and
+ * wherever the one before had to stop.
  */
 #include "postgres.h"
+
+#include "refresh_rollups.h"
 
 #include "account.h"
 #include "catalog/pg_type.h"
@@ -10,24 +17,21 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "metric_refresh.h"
+#include "refresh_rights.h"
 #include "statement.h"
 #include "subtransaction.h"
-#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 /* Row-level security shows ordinary roles their own account alone. */
 static Statement list_accounts = {
-	.sql = "SELECT account_id FROM usage_events.account ORDER BY account_id",
+	.sql = "SELECT a.account_id FROM usage_events.account AS a LEFT JOIN usage_events.metric_progress AS p"
+		   " ON p.account_id OPERATOR(pg_catalog.=) a.account_id GROUP BY a.account_id"
+		   " ORDER BY pg_catalog.max(p.turn_at) NULLS FIRST, a.account_id",
 };
 
-typedef struct AccountList
-{
-	pg_uuid_t *ids;
-	int count;
-} AccountList;
-
-static AccountList
-visible_accounts(void)
+/* In the order of their turns. */
+AccountList
+refresh_rollups_accounts(void)
 {
 	MemoryContext context = CurrentMemoryContext;
 	AccountList accounts;
@@ -46,15 +50,37 @@ visible_accounts(void)
 	return accounts;
 }
 
-static int64
-refresh_account(const pg_uuid_t *account_id, int64 max_steps)
+int64
+refresh_rollups_of_account(const pg_uuid_t *account_id, int64 max_steps, bool is_turn)
 {
 	int nest_level = account_enter(account_id);
-	int64 steps = metric_refresh_account(account_id, max_steps);
+	int64 steps = metric_refresh_account(account_id, max_steps, is_turn);
 
 	account_leave(nest_level);
 	return steps;
 }
+
+/* After a turn that has failed. */
+void
+refresh_rollups_note_failure(const pg_uuid_t *account_id)
+{
+	int nest_level = account_enter(account_id);
+
+	metric_refresh_note_failure(account_id);
+	account_leave(nest_level);
+}
+
+/* Whether an error ends the refresh of all accounts: somebody has ended it, or the server is in trouble. */
+bool
+refresh_rollups_must_end(int sqlerrcode)
+{
+	int category = ERRCODE_TO_CATEGORY(sqlerrcode);
+
+	return category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES ||
+		   sqlerrcode == ERRCODE_ACTIVE_SQL_TRANSACTION || sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE;
+}
+
+/* By hand ------------------------------------------------------------------- */
 
 typedef struct RefreshWork
 {
@@ -68,17 +94,7 @@ refresh_work(void *argument)
 {
 	RefreshWork *work = argument;
 
-	work->steps = refresh_account(work->account_id, work->max_steps);
-}
-
-/* Whether the error ends the whole call: somebody has ended it, or the server is in trouble. */
-static bool
-is_of_the_call(const ErrorData *error)
-{
-	int category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
-
-	return category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES ||
-		   error->sqlerrcode == ERRCODE_ACTIVE_SQL_TRANSACTION || error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE;
+	work->steps = refresh_rollups_of_account(work->account_id, work->max_steps, true);
 }
 
 /* An account's error is a warning, and the others' refreshes go on. */
@@ -91,12 +107,26 @@ try_account(const pg_uuid_t *account_id, int64 max_steps)
 
 	if (error == NULL)
 		return work.steps;
-	if (is_of_the_call(error))
+	if (refresh_rollups_must_end(error->sqlerrcode))
 		ReThrowError(error);
 	event_id_to_text(account_id, id);
 	ereport(WARNING, (errcode(error->sqlerrcode), errmsg("could not refresh the rollups of account \"%s\"", id),
 					  errdetail_internal("%s", error->message)));
+	refresh_rollups_note_failure(account_id);
 	return 0;
+}
+
+static int64
+refresh_in_turns(int64 max_steps)
+{
+	AccountList accounts = refresh_rollups_accounts();
+	int64 steps = 0;
+
+	if (accounts.count == 1)
+		return refresh_rollups_of_account(&accounts.ids[0], max_steps, false);
+	for (int i = 0; i < accounts.count && steps < max_steps; i++)
+		steps += try_account(&accounts.ids[i], max_steps - steps);
+	return steps;
 }
 
 /* usage_events.refresh_rollups(account_id uuid, max_steps integer) */
@@ -104,27 +134,17 @@ PG_FUNCTION_INFO_V1(refresh_rollups);
 Datum
 refresh_rollups(PG_FUNCTION_ARGS)
 {
+	RefreshRights before;
 	int64 max_steps;
-	int64 steps = 0;
-	AccountList accounts;
-	uint32 first;
+	int64 steps;
 
 	if (PG_ARGISNULL(1) || PG_GETARG_INT32(1) < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_steps must be 1 or more")));
 	max_steps = PG_GETARG_INT32(1);
 
-	if (!PG_ARGISNULL(0))
-		PG_RETURN_INT64(refresh_account(PG_GETARG_UUID_P(0), max_steps));
-
-	/* From another account on each time: one that always has work must not keep the others from theirs. */
-	accounts = visible_accounts();
-	first = accounts.count > 1 ? (uint32) GetCurrentTimestamp() % accounts.count : 0;
-	for (int i = 0; i < accounts.count && steps < max_steps; i++)
-	{
-		const pg_uuid_t *account_id = &accounts.ids[(first + i) % accounts.count];
-
-		steps +=
-			accounts.count == 1 ? refresh_account(account_id, max_steps) : try_account(account_id, max_steps - steps);
-	}
+	before = refresh_rights_take();
+	steps = PG_ARGISNULL(0) ? refresh_in_turns(max_steps)
+							: refresh_rollups_of_account(PG_GETARG_UUID_P(0), max_steps, false);
+	refresh_rights_give_back(before);
 	PG_RETURN_INT64(steps);
 }

@@ -15,9 +15,10 @@
 #include "import.h"
 #include "list_page.h"
 #include "memory_budget.h"
-#include "metric_total.h"
 #include "metric_check.h"
 #include "metric_definition.h"
+#include "metric_refresh.h"
+#include "metric_total.h"
 #include "metric_worker.h"
 #include "purge.h"
 #include "rejected_event.h"
@@ -48,6 +49,7 @@ _PG_init(void)
 	import_init();
 	list_page_init();
 	drop_guard_init();
+	metric_refresh_init();
 	metric_worker_init();
 	MarkGUCPrefixReserved("usage_events");
 }

@@ -84,28 +84,32 @@ $node->append_conf('postgresql.conf', "usage_events.refresh_interval = 1\nusage_
 $node->reload;
 ok($node->poll_query_until('postgres', $state, 'ready 0'), 'switched on again, for databases by name');
 
-# A refresh that fails is tried again, and the server is none the worse.
-$node->safe_psql('postgres', q{ALTER FUNCTION usage_events.refresh_rollups(uuid, integer) RENAME TO refresh_rollups_away});
+# A refresh that fails is tried again, and the server is none the worse.  (Triggers fire if the tables' owner says "always".)
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no rollups today'; END $$;
+	CREATE TRIGGER fail BEFORE INSERT OR UPDATE OR DELETE ON usage_events.metric_rollup FOR EACH STATEMENT EXECUTE FUNCTION fail();
+	ALTER TABLE usage_events.metric_rollup ENABLE ALWAYS TRIGGER fail});
 send_event();
-$node->wait_for_log(qr/function usage_events.refresh_rollups\(max_steps => integer\) does not exist/);
+$node->wait_for_log(qr/ERROR:  no rollups today.*refreshing the rollups of account "00000000-0000-8000-8000-000000000001"/s);
 pass('a failure is in the log');
-$node->safe_psql('postgres', q{ALTER FUNCTION usage_events.refresh_rollups_away(uuid, integer) RENAME TO refresh_rollups});
+$node->safe_psql('postgres', q{DROP TRIGGER fail ON usage_events.metric_rollup});
 ok($node->poll_query_until('postgres', $state, 'ready 0'), 'and the next interval brings another');
 
 # A refresh that takes for ever, by a trigger, ends soon after the postmaster: the server can be started again.
 $node->safe_psql('postgres', q{
 	CREATE FUNCTION never_end() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN LOOP END LOOP; END';
-	CREATE TRIGGER never_end BEFORE INSERT OR UPDATE OR DELETE ON usage_events.metric_rollup FOR EACH STATEMENT EXECUTE FUNCTION never_end()});
+	CREATE TRIGGER never_end BEFORE INSERT OR UPDATE OR DELETE ON usage_events.metric_rollup FOR EACH STATEMENT EXECUTE FUNCTION never_end();
+	ALTER TABLE usage_events.metric_rollup ENABLE ALWAYS TRIGGER never_end});
 send_event();
-my $running = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'usage_events refresh' AND query LIKE '%refresh_rollups%'};
+my $running = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'usage_events refresh' AND query LIKE 'refresh rollups of account%'};
 $node->poll_query_until('postgres', "SELECT EXISTS ($running AND xact_start < clock_timestamp() - interval '2 s')");
-my $refresh = $node->safe_psql('postgres', $running);
-cmp_ok($refresh, '>', 0, 'a refresh is running');
+my @refreshes = split(/\n/, $node->safe_psql('postgres', $running));
+cmp_ok(scalar @refreshes, '>', 0, 'a refresh is running');
 $node->kill9;
 my $waited = 0;
-while (kill(0, $refresh) && $waited++ < 10 * $PostgreSQL::Test::Utils::timeout_default) { select(undef, undef, undef, 0.1); }
-ok(!kill(0, $refresh), 'it ends without a postmaster');
-kill('KILL', $refresh);
+while (kill(0, @refreshes) && $waited++ < 10 * $PostgreSQL::Test::Utils::timeout_default) { select(undef, undef, undef, 0.1); }
+ok(!kill(0, @refreshes), 'it ends without a postmaster');
+kill('KILL', @refreshes);
 $node->append_conf('postgresql.conf', 'usage_events.refresh_interval = 0');
 $node->start;
 $node->safe_psql('postgres', q{DROP TRIGGER never_end ON usage_events.metric_rollup});
