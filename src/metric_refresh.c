@@ -226,8 +226,7 @@ static Statement read_version = {
 
 /* Metrics that have not rolled up all aliases. */
 static Statement metrics_to_build = {
-	.sql = "SELECT " METRIC_ROW_COLUMNS ", horizon FROM (SELECT m.*, p.horizon" METRIC_JOIN
-		   " AND NOT p.is_built) AS metric ORDER BY version_id",
+	.sql = "SELECT m.id, m.version_id, p.horizon" METRIC_JOIN " AND NOT p.is_built ORDER BY m.version_id",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
@@ -977,14 +976,10 @@ divide_common_marks(const pg_uuid_t *account_id, EventText event_type)
 	statement_use_indexes_end(nest_level);
 }
 
-/* Refreshes an alias of a metric, unless it has another version by now. */
-static void
-refresh_version(const pg_uuid_t *account_id, const MetricVersion *version, EventText alias, const TimestampTz *marks,
-				int mark_count, EventCache *cache)
+/* Reads the metric in that version; false if it has another by now. */
+static bool
+read_metric(const pg_uuid_t *account_id, const MetricVersion *version, Metric *metric)
 {
-	MemoryContext work_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext context = MemoryContextSwitchTo(work_context);
-	Metric metric;
 	bool found;
 
 	statement_execute(&read_version,
@@ -993,9 +988,20 @@ refresh_version(const pg_uuid_t *account_id, const MetricVersion *version, Event
 					  NULL);
 	found = SPI_processed > 0;
 	if (found)
-		metric_read_row(0, account_id, &metric, work_context);
+		metric_read_row(0, account_id, metric, CurrentMemoryContext);
 	SPI_freetuptable(SPI_tuptable);
-	if (found)
+	return found;
+}
+
+static void
+refresh_version(const pg_uuid_t *account_id, const MetricVersion *version, EventText alias, const TimestampTz *marks,
+				int mark_count, EventCache *cache)
+{
+	MemoryContext work_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = MemoryContextSwitchTo(work_context);
+	Metric metric;
+
+	if (read_metric(account_id, version, &metric))
 		refresh_alias(&metric, alias, marks, mark_count, cache);
 	MemoryContextSwitchTo(context);
 	MemoryContextDelete(work_context);
@@ -1178,7 +1184,7 @@ read_running_transactions(Transactions *transactions)
 
 typedef struct NewMetric
 {
-	Metric metric;
+	MetricVersion version;
 	bool has_horizon;
 	uint64 horizon;
 } NewMetric;
@@ -1192,11 +1198,12 @@ read_new_metrics(const pg_uuid_t *account_id)
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		NewMetric *new = palloc(sizeof(NewMetric));
-		int horizon_column = SPI_tuptable->tupdesc->natts;
 		bool isnull;
-		Datum horizon = row_value(row, horizon_column, &isnull);
+		Datum horizon;
 
-		metric_read_row(row, account_id, &new->metric, CurrentMemoryContext);
+		new->version.id = *DatumGetUUIDP(row_value(row, 1, &isnull));
+		new->version.version_id = *DatumGetUUIDP(row_value(row, 2, &isnull));
+		horizon = row_value(row, 3, &isnull);
 		new->has_horizon = !isnull;
 		new->horizon = isnull ? 0 : U64FromFullTransactionId(DatumGetFullTransactionId(horizon));
 		metrics = lappend(metrics, new);
@@ -1252,6 +1259,20 @@ build_aliases(const Metric *metric, RefreshBudget budget)
 	return steps;
 }
 
+/* The same of a version. */
+static int64
+build_version(const pg_uuid_t *account_id, const MetricVersion *version, RefreshBudget budget)
+{
+	MemoryContext work_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = MemoryContextSwitchTo(work_context);
+	Metric metric;
+	int64 steps = read_metric(account_id, version, &metric) ? build_aliases(&metric, budget) : 0;
+
+	MemoryContextSwitchTo(context);
+	MemoryContextDelete(work_context);
+	return steps;
+}
+
 /*
  * A horizon that is still to come here was set on another node, from which the account's
  * rows have moved.  They do so when no transaction there is writing to them any more.
@@ -1280,13 +1301,13 @@ build_new_metrics(const pg_uuid_t *account_id, const List *metrics, const Transa
 		if (!new->has_horizon && transactions->oldest < transactions->next)
 		{
 			statement_execute(&set_horizon,
-							  (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(&new->metric.version_id),
+							  (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(&new->version.version_id),
 										FullTransactionIdGetDatum(FullTransactionIdFromU64(transactions->next))},
 							  NULL);
 			taken = 1;
 		}
 		else if (!new->has_horizon || transactions->oldest >= new->horizon || is_of_other_node(new, transactions))
-			taken = build_aliases(&new->metric, budget);
+			taken = build_version(account_id, &new->version, budget);
 		steps += taken;
 		budget.steps -= taken;
 	}

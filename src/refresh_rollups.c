@@ -16,6 +16,7 @@
 #include "event_id.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "memory_budget.h"
 #include "metric_refresh.h"
 #include "refresh_rights.h"
 #include "statement.h"
@@ -54,8 +55,10 @@ int64
 refresh_rollups_of_account(const pg_uuid_t *account_id, int64 max_steps, bool is_turn)
 {
 	int nest_level = account_enter(account_id);
-	int64 steps = metric_refresh_account(account_id, max_steps, is_turn);
+	int64 steps;
 
+	memory_budget_begin();
+	steps = metric_refresh_account(account_id, max_steps, is_turn);
 	account_leave(nest_level);
 	return steps;
 }
