@@ -52,6 +52,17 @@ sub refused
 	is(outcome($role, $sql), '42501', "$role: " . ($name // $sql) =~ s/\s+/ /gr);
 }
 
+# The same of many statements in one session, each with its name.
+sub each_refused
+{
+	my ($role, @statements) = @_;
+	my ($status, $output) = $node->psql('postgres', join('', map { "$_->[0];\n\\echo outcome :SQLSTATE\nROLLBACK;\n" } @statements),
+		on_error_stop => 0, extra_params => [ '-U', $role ]);
+	my @outcomes = $output =~ /^outcome (\w+)$/mg;
+	is(@outcomes, @statements, "$role: has tried them all");
+	is(shift @outcomes, '42501', "$role: $_->[1]") foreach @statements;
+}
+
 # The columns of which the role has that right.
 sub columns
 {
@@ -73,15 +84,17 @@ foreach my $role ('reader', 'ingester', 'web', 'administrator')
 		my @updated = columns($role, $table, 'UPDATE');
 
 		$written++ if $columns ne '' || @updated;
-		refused($role, $insert, "INSERT into $table");
-		refused($role, "$insert ON CONFLICT DO NOTHING", "INSERT into $table ON CONFLICT DO NOTHING");
-		refused($role, "WITH i AS ($insert RETURNING 1) SELECT count(*) FROM i", "INSERT into $table in a query");
-		refused($role, "UPDATE usage_events.$table SET $_ = NULL") foreach @updated ? @updated : 'account_id';
-		refused($role, "DELETE FROM usage_events.$table");
-		refused($role, "TRUNCATE usage_events.$table");
-		refused($role, "MERGE INTO usage_events.$table AS t USING (SELECT account_id FROM usage_events.account) AS a ON a.account_id = t.account_id WHEN MATCHED THEN DELETE");
-		refused($role, "SELECT FROM usage_events.$table FOR $_") foreach 'UPDATE', 'NO KEY UPDATE', 'SHARE', 'KEY SHARE';
-		isnt(outcome($role, "COPY usage_events.$table FROM STDIN;\n\\.\n"), '', "$role: COPY into $table");
+		each_refused($role,
+			[ $insert, "INSERT into $table" ],
+			[ "$insert ON CONFLICT DO NOTHING", "INSERT into $table ON CONFLICT DO NOTHING" ],
+			[ "WITH i AS ($insert RETURNING 1) SELECT count(*) FROM i", "INSERT into $table in a query" ],
+			(map { [ "UPDATE usage_events.$table SET $_ = NULL", "UPDATE of $table.$_" ] } @updated ? @updated : 'account_id'),
+			[ "DELETE FROM usage_events.$table", "DELETE FROM $table" ],
+			[ "TRUNCATE usage_events.$table", "TRUNCATE $table" ],
+			[ "MERGE INTO usage_events.$table AS t USING (SELECT account_id FROM usage_events.account) AS a ON a.account_id = t.account_id WHEN MATCHED THEN DELETE",
+				"MERGE INTO $table" ],
+			(map { [ "SELECT FROM usage_events.$table FOR $_", "$table FOR $_" ] } 'UPDATE', 'NO KEY UPDATE', 'SHARE', 'KEY SHARE'));
+		like(outcome($role, "COPY usage_events.$table FROM STDIN;\n\\.\n"), qr/^(42501|0A000)$/, "$role: COPY into $table");
 	}
 	cmp_ok($written, $role eq 'reader' ? '==' : '>', 0, "$role: has rights to write, or none");
 }
@@ -91,8 +104,8 @@ foreach my $role ('reader', 'ingester', 'web')
 {
 	foreach my $relation ((map { "usage_events.$_" } @tables), 'usage_events', 'rejected_usage_events', 'customer_aliases', 'usage_metrics')
 	{
-		refused($role, "BEGIN; LOCK TABLE $relation IN $_ MODE")
-		  foreach 'SHARE UPDATE EXCLUSIVE', 'SHARE', 'SHARE ROW EXCLUSIVE', 'EXCLUSIVE', 'ACCESS EXCLUSIVE';
+		each_refused($role, map { [ "BEGIN; LOCK TABLE $relation IN $_ MODE", "LOCK TABLE $relation IN $_ MODE" ] }
+			'SHARE UPDATE EXCLUSIVE', 'SHARE', 'SHARE ROW EXCLUSIVE', 'EXCLUSIVE', 'ACCESS EXCLUSIVE');
 	}
 }
 is($node->safe_psql('postgres', $all), $before, 'nothing has changed');
