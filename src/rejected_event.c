@@ -441,6 +441,16 @@ rejected_event_expire(const pg_uuid_t *account_id)
 										EXPIRE_ROWS);
 }
 
+/* Deletes some of those that were taken, where the role may; the caller is connected to SPI.  Returns how many steps that was: 1, or 0. */
+int
+rejected_event_delete_taken(const pg_uuid_t *account_id)
+{
+	if (!may_delete())
+		return 0;
+	statement_execute(&delete_taken, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	return SPI_processed > 0 ? 1 : 0;
+}
+
 /* Taking ------------------------------------------------------------------- */
 
 /* Takes the account's rejected events, all or those of the ids, as they came: from now on they count as gone.  Returns how many. */
@@ -473,12 +483,4 @@ rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, text ***bodies,
 	MemoryContextSwitchTo(spi_context);
 	SPI_finish();
 	return count;
-}
-
-/* Deletes some of those that were taken; the caller is connected to SPI.  Returns how many steps that was: 1, or 0. */
-int
-rejected_event_delete_taken(const pg_uuid_t *account_id)
-{
-	statement_execute(&delete_taken, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
-	return SPI_processed > 0 ? 1 : 0;
 }

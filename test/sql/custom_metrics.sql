@@ -43,12 +43,14 @@ SELECT delete_usage_metric(:'id') ->> 'deletedAt' IS NOT NULL;
 SELECT usage_events.update_custom_metric(:'id', '{"name": "Days", "eventType": "call", "expression": "count(*)"}') IS NULL;
 
 -- never by HTTP
+SET usage_events.account_id = '00000000-0000-8000-8000-000000000001';
 SET request.path = '/rpc/create_custom_metric';
 SELECT usage_events.create_custom_metric('{"name": "Days", "eventType": "call", "expression": "count(*)"}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT usage_events.update_custom_metric(:'id', '{"name": "Days", "eventType": "call", "expression": "count(*)"}');
 \echo :LAST_ERROR_SQLSTATE
 SET request.path = '';
+RESET usage_events.account_id;
 
 -- faults, all at once
 CREATE FUNCTION faults(call text) RETURNS text LANGUAGE plpgsql AS $$
