@@ -16,7 +16,7 @@ use Test::More;
 
 my $megabyte = 1024 * 1024;
 
-# Of the process, above what it had before: usage_events.max_memory is 128 MB, and what the server makes of an answer comes on top.
+# Of the process, above what it had before: usage_events.max_memory is 192 MB, and what the server makes of an answer comes on top.
 my $may_take = 256 * $megabyte;
 my $is_measured = !defined $ENV{ASAN_OPTIONS} && -w '/proc/self/clear_refs';
 
