@@ -197,6 +197,27 @@ static Statement lock_events = {
 	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
+/*
+ * A generic plan reckons with ten keys, and while it takes the account for small it
+ * reads all of that and compares each event with each key: a minute for 20,000 of
+ * both.  One for these keys looks them up, or compares by a hash of them.
+ */
+#define MANY_KEYS 300
+
+static Statement read_many_events = {
+	.sql = SELECT_BY_KEYS,
+	.plans_each_time = true,
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTARRAYOID},
+};
+
+static Statement lock_many_events = {
+	.sql = SELECT_BY_KEYS " FOR NO KEY UPDATE",
+	.plans_each_time = true,
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTARRAYOID},
+};
+
 static Statement get_event = {
 	.sql = "SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event"
 		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
@@ -649,7 +670,7 @@ put_groups(const pg_uuid_t *account_id, EventGroup **groups, int count, bool is_
 			if (insert_groups(account_id, groups, count))
 				return;
 		}
-		read_stored(&read_events, account_id, groups, count, context);
+		read_stored(count < MANY_KEYS ? &read_events : &read_many_events, account_id, groups, count, context);
 		if (!is_taken_already)
 			count = keep_groups(groups, count, is_taken);
 
@@ -663,7 +684,8 @@ put_groups(const pg_uuid_t *account_id, EventGroup **groups, int count, bool is_
 		locked_count = keep_groups(locked, count, is_to_be_replaced);
 		if (locked_count > 0)
 		{
-			read_stored(&lock_events, account_id, locked, locked_count, context);
+			read_stored(locked_count < MANY_KEYS ? &lock_events : &lock_many_events, account_id, locked, locked_count,
+						context);
 			for (int i = 0; i < locked_count; i++)
 				play_through(locked[i]);
 			locked_count = keep_groups(locked, locked_count, is_to_be_replaced);

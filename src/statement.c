@@ -100,8 +100,9 @@ plan_statement(Statement *statement)
 {
 	/* Citus has to know the account to plan for a shard: it chooses itself where that can wait. */
 	bool is_distributed = distribution_is_on();
+	int options = statement->plans_each_time ? CURSOR_OPT_CUSTOM_PLAN : CURSOR_OPT_GENERIC_PLAN;
 	SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->argument_count, statement->argument_types,
-										 is_distributed ? 0 : CURSOR_OPT_GENERIC_PLAN);
+										 is_distributed ? 0 : options);
 
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", statement->sql, SPI_result_code_string(SPI_result));
@@ -117,7 +118,8 @@ plan_statement(Statement *statement)
 /*
  * Runs the statement; the caller is connected to SPI and reads SPI_processed and
  * SPI_tuptable.  The plan is generic: each of our statements finds its rows by
- * key, and planning again for each value would cost more than running it.
+ * key, and planning again for each value would cost more than running it, unless
+ * it has very many.
  *
  * SPI leaves its own memory context behind, which lives until SPI_finish().  Whoever
  * works in a shorter one goes on in that.

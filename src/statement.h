@@ -17,7 +17,8 @@
 typedef struct Statement
 {
 	const char *sql;
-	bool read_only; /* runs on the caller's snapshot, as a stable function must */
+	bool read_only;       /* runs on the caller's snapshot, as a stable function must */
+	bool plans_each_time; /* for its arguments, where how much they are decides */
 	int argument_count;
 	Oid argument_types[STATEMENT_MAX_ARGUMENTS];
 	SPIPlanPtr plan;     /* NULL until first used */
