@@ -1,4 +1,4 @@
-# 026_refresh_turns.pl: no account keeps the refresh from the others
+# 028_refresh_turns.pl: no account keeps the refresh from the others
 #
 # One account has so much to roll up that a single step of it takes long; twenty have one event each.  In the
 # background each has its turn in a transaction of its own, and while one process is at that step

@@ -1,4 +1,4 @@
-# 025_hostile.pl: the most that one tenant can make one call take
+# 030_hostile.pl: the most that one tenant can make one call take
 #
 # Each line is a request that a tenant with one key, or one role, can make, over data
 # that he can store: it is answered, or refused with an error that names the limit and

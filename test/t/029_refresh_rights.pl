@@ -1,4 +1,4 @@
-# 027_refresh_rights.pl: refreshing rollups, as a superuser does, lends nobody a superuser's rights
+# 029_refresh_rights.pl: refreshing rollups, as a superuser does, lends nobody a superuser's rights
 #
 # The background process is a superuser, and so is often who refreshes by hand.  Here attackers put their
 # code where it would run: whoever was granted TRIGGER or REFERENCES, whoever owns the tables, one of
