@@ -19,6 +19,7 @@
 
 #include "http_request.h"
 #include "lib/stringinfo.h"
+#include "memory_budget.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 
@@ -187,6 +188,7 @@ http_endpoint(PGFunction function, FunctionCallInfo fcinfo, const char *name, in
 {
 	Datum result;
 
+	memory_budget_begin();
 	if (!http_request_is_for(name))
 		return function(fcinfo);
 
