@@ -49,6 +49,7 @@
 #include "subtransaction.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* How often a key may turn out taken and then free again before we give up. */
@@ -371,6 +372,7 @@ read_stored(Statement *statement, const pg_uuid_t *account_id, EventGroup **grou
 	}
 	if (row != SPI_processed)
 		elog(ERROR, "usage events came back out of order");
+	SPI_freetuptable(SPI_tuptable);
 }
 
 /* The rule of supersede --------------------------------------------------- */
@@ -463,10 +465,25 @@ event_conflicts_report(const EventPut *puts, int count, int64 first_index)
 
 /* Writing ----------------------------------------------------------------- */
 
+/* Memory for a statement's arrays, which are as large as the batch, and its end; returns what was current. */
+static MemoryContext
+enter_arguments(void)
+{
+	return MemoryContextSwitchTo(
+		AllocSetContextCreate(CurrentMemoryContext, "usage events of a statement", ALLOCSET_DEFAULT_SIZES));
+}
+
+static void
+leave_arguments(MemoryContext before)
+{
+	MemoryContextDelete(MemoryContextSwitchTo(before));
+}
+
 /* Runs a statement over the events that the groups have as current. */
 static uint64
 write_current(Statement *statement, const pg_uuid_t *account_id, EventGroup **groups, int count)
 {
+	MemoryContext caller = enter_arguments();
 	const UsageEvent **events = palloc(sizeof(UsageEvent *) * count);
 	Datum arguments[EVENT_ARGUMENT_COUNT];
 
@@ -478,6 +495,7 @@ write_current(Statement *statement, const pg_uuid_t *account_id, EventGroup **gr
 	}
 	event_arrays(account_id, events, count, arguments);
 	statement_execute(statement, arguments, NULL);
+	leave_arguments(caller);
 	return SPI_processed;
 }
 
@@ -550,16 +568,34 @@ assign_ids_above_stored(EventGroup *group)
 	}
 }
 
+static bool
+has_superseded(const EventPut *puts, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (puts[i].superseded != NULL)
+			return true;
+	}
+	return false;
+}
+
 /* Writes all that was superseded to the history. */
 static void
 archive_superseded(const pg_uuid_t *account_id, EventPut *puts, int count)
 {
-	const UsageEvent **versions = palloc(sizeof(UsageEvent *) * count);
-	Datum *superseded_at = palloc(sizeof(Datum) * count);
-	Datum *superseded_by = palloc(sizeof(Datum) * count);
+	MemoryContext caller;
+	const UsageEvent **versions;
+	Datum *superseded_at;
+	Datum *superseded_by;
 	Datum arguments[SUPERSEDED_ARGUMENT_COUNT];
 	int superseded_count = 0;
 
+	if (!has_superseded(puts, count))
+		return;
+	caller = enter_arguments();
+	versions = palloc(sizeof(UsageEvent *) * count);
+	superseded_at = palloc(sizeof(Datum) * count);
+	superseded_by = palloc(sizeof(Datum) * count);
 	for (int i = 0; i < count; i++)
 	{
 		TimestampTz at;
@@ -575,13 +611,13 @@ archive_superseded(const pg_uuid_t *account_id, EventPut *puts, int count)
 		superseded_by[superseded_count] = UUIDPGetDatum(&puts[i].event.id);
 		superseded_count++;
 	}
-	if (superseded_count == 0)
-		return;
 
 	event_arrays(account_id, versions, superseded_count, arguments);
 	arguments[ARGUMENT_SUPERSEDED_AT] = statement_timestamp_array(superseded_at, superseded_count);
 	arguments[ARGUMENT_SUPERSEDED_BY] = statement_uuid_array(superseded_by, superseded_count);
 	statement_execute(&archive_events, arguments, NULL);
+	SPI_freetuptable(SPI_tuptable);
+	leave_arguments(caller);
 }
 
 /*

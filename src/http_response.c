@@ -189,6 +189,7 @@ http_endpoint(PGFunction function, FunctionCallInfo fcinfo, const char *name, in
 {
 	Datum result;
 
+	memory_budget_begin();
 	if (!http_request_is_for(name))
 	{
 		memory_budget_begin();

@@ -71,7 +71,7 @@ foreach my $account ([ $default, 'al', 'alice' ], [ $other, 'ca', 'carol' ])
 		SET usage_events.account_id = '$account_id';
 		SELECT create_customer_alias($alias) ->> 'id';
 		SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$account_id', '$value');
-		SELECT update_usage_metric((create_usage_metric($metric) ->> 'id')::uuid, $metric) ->> 'id';
+		SELECT update_usage_metric((create_usage_metric($metric) ->> 'id')::uuid, ($metric)::jsonb || '{"unit": "calls"}') ->> 'id';
 		DO \$\$ BEGIN PERFORM ingest_usage_events('["$value"]'); END \$\$});
 }
 my ($client_id, $other_client_id) = map { $key{$_} =~ s/:.*//r } $default, $other;

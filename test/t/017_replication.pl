@@ -45,7 +45,7 @@ $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION usage CONNECTION '$conne
 $subscriber->wait_for_subscription_sync($publisher, 'usage');
 
 my @tables = split /\n/, $publisher->safe_psql('postgres', q{SELECT format('%I.%I', schemaname, tablename) FROM pg_publication_tables ORDER BY 1});
-is(scalar @tables, 9, 'nine tables are published');
+is(scalar @tables, 10, 'ten tables are published');
 is($publisher->safe_psql('postgres', q{
 	SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r'
 		AND oid NOT IN (SELECT prrelid FROM pg_publication_rel)}), 'dirty_bucket metric_progress metric_rollup', 'those that are not are of rollups');

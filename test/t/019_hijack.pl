@@ -97,7 +97,8 @@ calls('app', "SELECT public.update_customer_alias('$alias', '{\"label\": \"x\"}'
 calls('app', 'SELECT public.list_customer_aliases()');
 calls('app', 'TABLE public.unmapped_customer_aliases');
 my ($metric_id) = calls('app', "SELECT public.create_usage_metric('$metric')") =~ /"id": "(.*?)"/;
-calls('app', "SELECT public.update_usage_metric('$metric_id', '$metric')");
+my $changed = $metric =~ s/"n"/"another"/r;
+calls('app', "SELECT public.update_usage_metric('$metric_id', '$changed')");
 calls('app', "SELECT public.get_usage_metric('$metric_id')");
 calls('app', q{SELECT public.list_usage_metrics(5, name => 'n', metric_id => '0', event_types => '{call}', event_properties => '{n}', aggregation_types => '{SUM}')});
 my $now = '2100-01-01 00:00:00+00';
