@@ -467,7 +467,7 @@ check(@$_) foreach (
 
 	# COPY, of every table
 	(map { [ 'reader', "COPY usage_events.$_->[0] ($_->[1]) TO STDOUT", $_->[2] ] } [ 'account', 'name', 'default' ], [ 'superseded_event', 'customer_alias', 'bob' ],
-		[ 'rejected_event', 'body', qq("al"\n"al") ], [ 'customer_alias', 'customer_id', 'alice' ]),
+		[ 'rejected_event', 'body', '"al"' ], [ 'customer_alias', 'customer_id', 'alice' ]),
 	[ 'reader', 'COPY usage_events.api_key (client_id) TO STDOUT', $denied ],
 	(map { [ 'ingester', "COPY usage_events.$_ FROM STDIN;\n\\.\n", qr/^ERROR: COPY FROM not supported with row-level security/ ] } 'superseded_event', 'rejected_event (account_id, id, body, faults)',
 		'customer_alias (account_id, id, customer_id, value, label, created_at)'),
