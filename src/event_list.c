@@ -110,19 +110,26 @@ first_value(bool *isnull)
 	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
 }
 
+static void
+turn_off(const char *setting)
+{
+	(void) set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 /*
- * Without bitmaps, which are built of all rows before the first comes out: no
- * statement here reads more than it says.  Only an id of either kind needs one.
+ * Along indexes, since the tables are also other accounts'; and without bitmaps, which
+ * are built of all rows before the first comes out: no statement here reads more than it
+ * says.  Only an id of either kind needs one.
  */
 static void
 execute(SqlQuery *query, const EventList *list)
 {
 	int nest_level = NewGUCNestLevel();
 
+	turn_off("enable_seqscan");
 	if (list->event_id == NULL)
-		(void) set_config_option("enable_bitmapscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
-	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		turn_off("enable_bitmapscan");
+	turn_off("jit");
 	sql_query_execute(query);
 	AtEOXact_GUC(true, nest_level);
 }
@@ -248,7 +255,7 @@ resolve_unmapped(const pg_uuid_t *account_id, EventList *list, MemoryContext con
  * its pages would look through all of that.
  */
 static void
-require_few_corrections(const pg_uuid_t *account_id, const ListPage *page)
+require_few_corrections(const pg_uuid_t *account_id, const EventList *list)
 {
 	SqlQuery query;
 
@@ -257,9 +264,9 @@ require_few_corrections(const pg_uuid_t *account_id, const ListPage *page)
 					 "SELECT FROM usage_events.superseded_event WHERE account_id OPERATOR(pg_catalog.=) %s"
 					 " AND superseded_by OPERATOR(pg_catalog.>) %s ORDER BY superseded_by OFFSET %s LIMIT 1",
 					 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(account_id)),
-					 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&page->newest)),
+					 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&list->page.newest)),
 					 sql_query_argument(&query, INT8OID, Int64GetDatum(list_page_lookup_limit())));
-	sql_query_execute(&query);
+	execute(&query, list);
 	if (SPI_processed > 0)
 		refuse_lookup("cursor is too old", "Events were corrected since the first page of its list",
 					  "Begin again with the first page.");
@@ -267,7 +274,7 @@ require_few_corrections(const pg_uuid_t *account_id, const ListPage *page)
 
 /* The newest id of the account: what comes later is not of this list. */
 static void
-read_newest(const pg_uuid_t *account_id, ListPage *page)
+read_newest(const pg_uuid_t *account_id, EventList *list)
 {
 	SqlQuery query;
 	bool isnull;
@@ -277,9 +284,9 @@ read_newest(const pg_uuid_t *account_id, ListPage *page)
 					 "SELECT id FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) %s"
 					 " ORDER BY id DESC LIMIT 1",
 					 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(account_id)));
-	sql_query_execute(&query);
+	execute(&query, list);
 	if (SPI_processed > 0)
-		page->newest = *DatumGetUUIDP(first_value(&isnull));
+		list->page.newest = *DatumGetUUIDP(first_value(&isnull));
 }
 
 /*
@@ -420,12 +427,12 @@ event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults)
 
 	SPI_connect();
 	if (page->has_key)
-		require_few_corrections(account_id, page);
+		require_few_corrections(account_id, list);
 	if (list->unmapped_aliases_only)
 		resolve_unmapped(account_id, list, context);
 	if (!page->has_key)
 	{
-		read_newest(account_id, page);
+		read_newest(account_id, list);
 		page->total = count_listed(account_id, list);
 	}
 	decide_gathering(account_id, list);
