@@ -229,10 +229,10 @@ json_text_size(const JsonbContainer *container, Size size, Size limit)
 static Size
 answer_limit(void)
 {
-	return memory_budget_limit() / 4;
+	return memory_budget_limit() / 6;
 }
 
-/* Refuses an answer of that size as text: more than a quarter of what a call may take. */
+/* Refuses an answer of that size as text: more than a sixth of what a call may take. */
 void
 json_answer_require(Size size)
 {
@@ -240,8 +240,7 @@ json_answer_require(Size size)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("answer is too large"),
-			 errdetail("An answer may have %zu kB as text, a quarter of usage_events.max_memory.",
-					   answer_limit() / 1024),
+			 errdetail("An answer may have %zu kB as text, a sixth of usage_events.max_memory.", answer_limit() / 1024),
 			 errhint(
 				 "Ask for less, or send less, at a time: fewer items of a page, a shorter period, fewer events; versions of an event are also in the view usage_event_history. Or have usage_events.max_memory raised.")));
 }
