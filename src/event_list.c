@@ -134,6 +134,18 @@ execute(SqlQuery *query, const EventList *list)
 	AtEOXact_GUC(true, nest_level);
 }
 
+/* Runs the statement of a page of many events: along the index that has their order, and no further than the page. */
+static void
+execute_in_order(SqlQuery *query, const EventList *list)
+{
+	int nest_level = NewGUCNestLevel();
+
+	turn_off("enable_sort");
+	turn_off("enable_incremental_sort");
+	execute(query, list);
+	AtEOXact_GUC(true, nest_level);
+}
+
 /* Refuses a list that would have to look through too much. */
 static void
 refuse_lookup(const char *message, const char *what, const char *hint)
@@ -400,7 +412,10 @@ read_page(const pg_uuid_t *account_id, EventList *list)
 						 newest, listed, beyond, order, limit);
 	sql_query_append(&query, ") AS page %s LIMIT %s OFFSET %s", order, limit,
 					 sql_query_argument(&query, INT8OID, Int64GetDatum((int64) page->offset)));
-	execute(&query, list);
+	if (list->gathers || list->event_id != NULL)
+		execute(&query, list);
+	else
+		execute_in_order(&query, list);
 }
 
 static Jsonb *
