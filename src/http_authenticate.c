@@ -109,19 +109,6 @@ authenticate(PG_FUNCTION_ARGS pg_attribute_unused())
 	PG_RETURN_VOID();
 }
 
-/*
- * PostgREST without the pre-request must not serve the default account to
- * everybody.  Read from a view the error is PostgREST's to translate, which makes
- * the message the reason phrase of the status: it is a constant.
- */
-void
-http_refuse_unauthenticated(void)
-{
-	ereport(ERROR, (errcode(ERRCODE_HTTP_UNAUTHORIZED), errmsg("request was not authenticated"),
-					errdetail("No API key was checked in this request."),
-					errhint("PostgREST's db-pre-request must be usage_events.authenticate_request.")));
-}
-
 void
 http_require_authenticated(void)
 {

@@ -5,7 +5,6 @@
 #ifndef USAGE_EVENTS_HTTP_AUTHENTICATE_H
 #define USAGE_EVENTS_HTTP_AUTHENTICATE_H
 
-extern void http_refuse_unauthenticated(void);
 extern void http_require_authenticated(void);
 
 #endif /* USAGE_EVENTS_HTTP_AUTHENTICATE_H */

@@ -153,6 +153,19 @@ report_to_client(ErrorData *error)
 	ereport(ERROR, (errcode(ERRCODE_PGRST), errmsg_internal("%s", body.data), errdetail_internal("%s", answer.data)));
 }
 
+/*
+ * PostgREST without the pre-request must not serve the default account to
+ * everybody.  Read from a view the error is PostgREST's to translate, which makes
+ * the message the reason phrase of the status: it is a constant.
+ */
+void
+http_refuse_unauthenticated(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_HTTP_UNAUTHORIZED), errmsg("request was not authenticated"),
+					errdetail("No API key was checked in this request."),
+					errhint("PostgREST's db-pre-request must be usage_events.authenticate_request.")));
+}
+
 /* Calls the function, whose errors are the request's. */
 Datum
 http_respond(PGFunction function, FunctionCallInfo fcinfo)

@@ -14,6 +14,7 @@
 #define ERRCODE_HTTP_UNAUTHORIZED MAKE_SQLSTATE('P', 'T', '4', '0', '1')
 #define ERRCODE_HTTP_NOT_FOUND MAKE_SQLSTATE('P', 'T', '4', '0', '4')
 
+extern void http_refuse_unauthenticated(void);
 extern void http_set_status(int status);
 extern void http_set_headers(void);
 
