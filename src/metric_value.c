@@ -193,9 +193,11 @@ is_listed(const Jsonb *array, EventText text)
 	for (int i = 0; i < count; i++)
 	{
 		JsonbValue *element = getIthJsonbValueFromContainer(unconstify(JsonbContainer *, &array->root), i);
+		EventText listed;
 
-		EventText listed = element->type == jbvString ? json_string(element) : (EventText){NULL, -1};
-
+		if (element->type != jbvString)
+			continue;
+		listed = json_string(element);
 		if (compare_texts(&listed, &text) == 0)
 			return true;
 	}
