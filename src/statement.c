@@ -135,7 +135,7 @@ statement_execute(Statement *statement, Datum *arguments, const char *nulls)
 		plan_statement(statement);
 
 	statement->running++;
-	own_text = linitial_node(CachedPlanSource, SPI_plan_get_plan_sources(statement->plan))->query_string;
+	own_text = ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(statement->plan)))->query_string;
 	PG_TRY();
 	{
 		result = SPI_execute_plan(statement->plan, arguments, nulls, statement->read_only, 0);
