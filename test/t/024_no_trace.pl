@@ -21,8 +21,10 @@ $node->safe_psql('postgres', qq{
 	CREATE ROLE reader LOGIN; CREATE ROLE ingester LOGIN; CREATE ROLE web LOGIN; CREATE ROLE administrator LOGIN;
 	SELECT usage_events.grant_access('reader', 'read'), usage_events.grant_access('ingester', 'ingest'),
 		usage_events.grant_access('web', 'http'), usage_events.grant_access('administrator', 'admin');
-	SELECT update_usage_metric((create_usage_metric($count) ->> 'id')::uuid, $count);
+	SELECT update_usage_metric((create_usage_metric($count) ->> 'id')::uuid, ${count}::jsonb || '{"unit": "calls"}');
 	SELECT ingest_usage_events('[{"customerAlias": "alice", "eventType": "call", "customerEventId": "1"}, {}]');
+	SET usage_events.max_rejected_events = 1;
+	SELECT ingest_usage_events('[{}]');
 	SELECT create_usage_event('{"customerAlias": "bob", "eventType": "call", "customerEventId": "1"}');
 	SELECT create_customer_alias('{"customerId": "a", "value": "alice"}');
 	SELECT usage_events.create_api_key(usage_events.current_account_id(), 'key');
