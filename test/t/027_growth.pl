@@ -84,7 +84,7 @@ sub check_call
 sub quoted { my ($text) = @_; return "'" . ($text =~ s/'/''/gr) . "'"; }
 
 my $too_large = qr/^54000 answer is too large: An answer may have 32768 kB as text, a sixth of usage_events\.max_memory\.$/;
-my $too_much = qr/^54000 call needs more memory than it may take: One call may take 131072 kB \(usage_events\.max_memory\)\.$/;
+my $too_much = qr/^54000 call needs more memory than it may take: One call may take 196608 kB \(usage_events\.max_memory\)\.$/;
 
 # An element of 60 bytes that is 786 kB as text, 20,000 times: 15 GB.
 my $hostile = q({"x":[1e131071,1e131071,1e131071,1e131071,1e131071,1e131071]});
