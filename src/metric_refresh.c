@@ -732,7 +732,7 @@ refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, i
 		.matcher = metric_matcher_make(metric),
 		.marks = marks,
 		/* The values of a UNIQUE metric have a row each, as many as events in the end: not in every second. */
-		.deepest = metric->aggregation == METRIC_UNIQUE ? BUCKET_DAY : BUCKET_SECOND,
+		.deepest = metric->aggregation == METRIC_UNIQUE ? BUCKET_HOUR : BUCKET_SECOND,
 	};
 	bool is_new = marks == NULL || rollup_find(metric, alias, BUCKET_ALL, DT_NOBEGIN) == ROLLUP_ABSENT;
 

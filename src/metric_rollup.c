@@ -201,7 +201,7 @@ rollup_row_read(uint64 row, int first_column, RollupRow *rollup)
 						group_value.length};
 	value = column(row, first_column + COLUMN_VALUE, &isnull);
 	cell->value = isnull ? NULL : DatumGetNumericCopy(value);
-	rollup->is_open = cell->event_count == 0 && cell->skipped_count == 0;
+	rollup->is_open = metric_cell_is_empty(cell);
 }
 
 /* The parameters that name an alias of a metric. */

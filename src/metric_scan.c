@@ -714,6 +714,9 @@ end_node(ScanWork *work)
 	{
 		const MetricCell *cell = &work->node[i].cell;
 
+		/* A value is its group's, and as old. */
+		if (cell->event_count + cell->skipped_count == 0)
+			continue;
 		holds = holds && event_id_compare(&cell->newest_id, work->scan->as_of) < 0;
 		is_newer = is_newer && event_id_compare(&cell->oldest_id, work->scan->as_of) >= 0;
 	}

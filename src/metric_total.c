@@ -7,9 +7,9 @@
  * makes rollups exact.
  *
  * It has a cell for each group; a metric that is not grouped has one group, and no
- * table of them.  Of a UNIQUE metric there is also a cell for each value: for an
- * answer only its key, since it is just counted, and for the rows of rollups what
- * such a row has.  Clients determine how many cells there are and how long their
+ * table of them.  Of a UNIQUE metric there is also a cell for each value, only its key:
+ * it is just counted, and a row of a rollup that says no more is not written anew for
+ * each event.  Clients determine how many cells there are and how long their
  * numbers, so all of it is bounded:
  *
  *	answers		usage_events.max_groups, usage_events.max_sum_digits, and the memory of a
@@ -54,8 +54,7 @@ static int max_rollup_rows = 50000;
 typedef enum CellKind
 {
 	CELL_GROUP,
-	CELL_VALUE, /* of a total for rows */
-	CELL_KEY    /* a value of a total for an answer */
+	CELL_VALUE
 } CellKind;
 
 /* What all kinds begin with; their keys follow at their ends. */
@@ -72,7 +71,7 @@ typedef struct KeptGroup
 	KeptCell cell;
 	int64 event_count;
 	int64 skipped_count;
-	int64 value_count; /* different ones, of a UNIQUE metric's answer */
+	int64 value_count; /* different ones, of a UNIQUE metric */
 	EventText group_value;
 	Numeric value;
 	TimestampTz latest_timestamp;
@@ -83,19 +82,9 @@ typedef struct KeptGroup
 	pg_uuid_t newest_id;
 } KeptGroup;
 
-/* All of its events count: the first is also the oldest. */
-typedef struct KeptValue
-{
-	KeptCell cell;
-	int64 event_count;
-	pg_uuid_t min_id;
-	pg_uuid_t max_id;
-} KeptValue;
-
 static const Size kept_sizes[] = {
 	[CELL_GROUP] = sizeof(KeptGroup),
-	[CELL_VALUE] = sizeof(KeptValue),
-	[CELL_KEY] = sizeof(KeptCell),
+	[CELL_VALUE] = sizeof(KeptCell),
 };
 
 static inline const char *
@@ -362,7 +351,7 @@ append_key(Probe *probe, EventText text, Numeric long_number)
 static void
 make_key(const Metric *metric, MetricVerdict verdict, const MetricValue *value, Probe *probe)
 {
-	probe->cell = (KeptCell){.kind = CELL_KEY};
+	probe->cell = (KeptCell){.kind = CELL_VALUE};
 	if (metric->is_grouped)
 		append_key(probe, value->group, value->long_group);
 	probe->cell.group_key_length = probe->cell.key_length;
@@ -377,6 +366,13 @@ has_value_key(const MetricCell *cell)
 	return cell->key.length > cell->group_key_length + 1;
 }
 
+/* Whether nothing is known of it: neither an event nor, of a UNIQUE metric, a value. */
+bool
+metric_cell_is_empty(const MetricCell *cell)
+{
+	return cell->event_count == 0 && cell->skipped_count == 0 && !has_value_key(cell);
+}
+
 /* Tables of cells ----------------------------------------------------------- */
 
 /* Makes a cell to be looked for of a part of a key: of any length, if somebody has written rows by hand. */
@@ -387,7 +383,7 @@ make_probe(const char *key, int length, int group_key_length, Probe *room)
 
 	if (length > MAX_KEY)
 		probe = palloc(sizeof(KeptCell) + length);
-	probe->cell = (KeptCell){length, group_key_length, CELL_KEY, false};
+	probe->cell = (KeptCell){length, group_key_length, CELL_VALUE, false};
 	memcpy((char *) probe + sizeof(KeptCell), key, length);
 	return &probe->cell;
 }
@@ -587,8 +583,9 @@ take_ids(bool is_first, pg_uuid_t *min_id, pg_uuid_t *max_id, const pg_uuid_t *o
 static void
 combine(MetricTotal *total, KeptGroup *group, const MetricCell *other)
 {
-	take_ids(group->event_count + group->skipped_count == 0, &group->oldest_id, &group->newest_id, &other->oldest_id,
-			 &other->newest_id);
+	if (other->event_count + other->skipped_count > 0)
+		take_ids(group->event_count + group->skipped_count == 0, &group->oldest_id, &group->newest_id,
+				 &other->oldest_id, &other->newest_id);
 	if (other->event_count > 0)
 		take_ids(group->event_count == 0, &group->min_id, &group->max_id, &other->min_id, &other->max_id);
 	group->event_count += other->event_count;
@@ -599,25 +596,15 @@ combine(MetricTotal *total, KeptGroup *group, const MetricCell *other)
 
 /* Adding up ----------------------------------------------------------------- */
 
-/* A value of a UNIQUE metric, and what it has. */
 static void
 add_value(MetricTotal *total, KeptGroup *group, const MetricCell *cell)
 {
 	Probe room;
-	KeptCell *probe = make_probe(cell->key.data, cell->key.length, cell->group_key_length, &room);
-	KeptValue *value;
 	bool is_new;
 
-	if (!total->is_for_rows)
-	{
-		(void) find_or_keep(total, CELL_KEY, probe, &is_new);
-		group->value_count += is_new;
-		combine(total, group, cell);
-		return;
-	}
-	value = (KeptValue *) find_or_keep(total, CELL_VALUE, probe, &is_new);
-	take_ids(is_new, &value->min_id, &value->max_id, &cell->min_id, &cell->max_id);
-	value->event_count += cell->event_count;
+	(void) find_or_keep(total, CELL_VALUE,
+						make_probe(cell->key.data, cell->key.length, cell->group_key_length, &room), &is_new);
+	group->value_count += is_new;
 }
 
 /* Adds a cell: an event's, another total's, or a rollup's; an empty one leaves no trace. */
@@ -628,13 +615,12 @@ metric_total_add_cell(MetricTotal *total, const MetricCell *cell)
 
 	CHECK_FOR_INTERRUPTS();
 	total->event_count += cell->event_count + cell->skipped_count;
-	if (total->is_over || (cell->event_count == 0 && cell->skipped_count == 0))
+	if (total->is_over || metric_cell_is_empty(cell))
 		return;
 	group = keep_group(total, cell);
 	if (has_value_key(cell))
 		add_value(total, group, cell);
-	else
-		combine(total, group, cell);
+	combine(total, group, cell);
 	check_size(total);
 }
 
@@ -703,7 +689,7 @@ metric_total_cell_count(const MetricTotal *total)
 	return (total->cells != NULL ? total->cells->members : 0) + (total->only != NULL ? 1 : 0);
 }
 
-/* What a row of the cell has; false if it has none: the group of values that have rows themselves. */
+/* What a row of the cell has; false if it has none. */
 static bool
 read_cell(const MetricTotal *total, const KeptCell *kept, MetricCell *cell)
 {
@@ -712,28 +698,21 @@ read_cell(const MetricTotal *total, const KeptCell *kept, MetricCell *cell)
 	*cell = (MetricCell){.key = {kept_key(kept), kept->key_length}, .group_key_length = kept->group_key_length};
 	if (kept->kind == CELL_VALUE)
 	{
-		const KeptValue *value = (const KeptValue *) kept;
-
-		group = find_group(total, cell);
-		cell->event_count = value->event_count;
-		cell->min_id = cell->oldest_id = value->min_id;
-		cell->max_id = cell->newest_id = value->max_id;
+		cell->group_value = find_group(total, cell)->group_value;
+		return true;
 	}
-	else
-	{
-		group = (const KeptGroup *) kept;
-		cell->event_count = group->event_count;
-		cell->skipped_count = group->skipped_count;
-		cell->value = group->value;
-		cell->latest_timestamp = group->latest_timestamp;
-		cell->latest_id = group->latest_id;
-		cell->min_id = group->min_id;
-		cell->max_id = group->max_id;
-		cell->oldest_id = group->oldest_id;
-		cell->newest_id = group->newest_id;
-	}
+	group = (const KeptGroup *) kept;
 	cell->group_value = group->group_value;
-	return cell->event_count + cell->skipped_count > 0;
+	cell->event_count = group->event_count;
+	cell->skipped_count = group->skipped_count;
+	cell->value = group->value;
+	cell->latest_timestamp = group->latest_timestamp;
+	cell->latest_id = group->latest_id;
+	cell->min_id = group->min_id;
+	cell->max_id = group->max_id;
+	cell->oldest_id = group->oldest_id;
+	cell->newest_id = group->newest_id;
+	return !metric_cell_is_empty(cell);
 }
 
 void
@@ -840,7 +819,7 @@ count_values(const MetricTotal *total)
 		bool found;
 
 		CHECK_FOR_INTERRUPTS();
-		if (cell->kind != CELL_KEY)
+		if (cell->kind != CELL_VALUE)
 			continue;
 		if (values->members >= values->grow_threshold)
 			memory_budget_require(2 * sizeof(ValueEntry) * values->size);

@@ -7,7 +7,10 @@
 
 #include "metric_value.h"
 
-/* What a row of a rollup says: of one group and, of a UNIQUE metric, of one of its values. */
+/*
+ * What a row of a rollup says: of one group or, of a UNIQUE metric, that the group has a
+ * value; the value's events are among those of the group.
+ */
 typedef struct MetricCell
 {
 	EventText key;         /* both keys, with a byte of zero between */
@@ -33,7 +36,7 @@ typedef struct MetricTotal
 {
 	const Metric *metric;
 	MemoryContext context;
-	bool is_for_rows;  /* knows what each value of a UNIQUE metric has, for the rows of rollups */
+	bool is_for_rows;  /* of rollups */
 	bool is_over;      /* of those: it had too much, and says nothing but how many events it has */
 	int64 event_count; /* skipped ones too */
 	int64 group_count;
@@ -73,6 +76,7 @@ typedef struct MetricCellIterator
 
 extern void metric_total_settings_init(void);
 extern int metric_total_max_rows(void);
+extern bool metric_cell_is_empty(const MetricCell *cell);
 extern void metric_total_init(MetricTotal *total, const Metric *metric, MemoryContext context);
 extern void metric_total_init_for_rows(MetricTotal *total, const Metric *metric, MemoryContext context);
 extern void metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const pg_uuid_t *id,

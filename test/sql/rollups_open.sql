@@ -35,7 +35,7 @@ CREATE FUNCTION differing(as_of timestamptz DEFAULT NULL) RETURNS SETOF text LAN
     SELECT metric FROM (TABLE before EXCEPT SELECT * FROM answers(as_of)) AS a UNION SELECT metric FROM (SELECT * FROM answers(as_of) EXCEPT TABLE before) AS b ORDER BY 1 $$;
 -- buckets of each metric and level, and how many of them are open: as branches, and as leaves
 CREATE FUNCTION buckets() RETURNS TABLE (metric text, level smallint, rows bigint, open_branches bigint, open_leaves bigint) LANGUAGE sql AS $$
-    SELECT m.name, r.level, count(*), count(*) FILTER (WHERE r.event_count + r.skipped_event_count = 0 AND r.is_branch), count(*) FILTER (WHERE r.event_count + r.skipped_event_count = 0 AND NOT r.is_branch)
+    SELECT m.name, r.level, count(*), count(*) FILTER (WHERE r.event_count + r.skipped_event_count = 0 AND r.unique_key = '' AND r.is_branch), count(*) FILTER (WHERE r.event_count + r.skipped_event_count = 0 AND r.unique_key = '' AND NOT r.is_branch)
     FROM usage_events.metric_rollup AS r JOIN usage_events.metric AS m ON m.version_id = r.metric_version_id WHERE r.level > 0 GROUP BY 1, 2 ORDER BY 1, 2 $$;
 
 SELECT metric('sum', '{}') IS NOT NULL, metric('users', '{"aggregationType": "UNIQUE", "aggregationProperty": "user"}') IS NOT NULL,
