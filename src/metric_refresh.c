@@ -641,10 +641,10 @@ write_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket,
 	bool is_empty = total->event_count == 0 && !total->is_over;
 	bool is_open = total->is_over || (!is_branch && has_cells(metric) && hardly_repeats(total));
 
-	if (before != ROLLUP_ABSENT &&
-		(is_empty || (has_cells(metric) &&
-					  (is_open || !rollup_mark_stored(metric, refresh->alias, level, bucket, is_branch, total)))))
+	if (before != ROLLUP_ABSENT && (is_empty || (has_cells(metric) && is_open)))
 		rollup_delete_node(metric, refresh->alias, level, bucket);
+	else if (before != ROLLUP_ABSENT && has_cells(metric))
+		rollup_keep_stored(metric, refresh->alias, level, bucket, is_branch, total);
 	if (is_open)
 		rollup_write_open(refresh->writer, level, bucket, is_branch);
 	else if (!is_empty)

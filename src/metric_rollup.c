@@ -96,6 +96,18 @@ static Statement delete_node = {
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID},
 };
 
+/* Single rows of it. */
+static Statement delete_rows = {
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT r.ctid"
+		   " FROM ROWS FROM (pg_catalog.unnest($6), pg_catalog.unnest($7)) AS gone(group_key, unique_key)"
+		   " CROSS JOIN LATERAL (SELECT ctid FROM usage_events.metric_rollup" OF_NODE
+		   " AND group_key OPERATOR(pg_catalog.=) gone.group_key"
+		   " AND unique_key OPERATOR(pg_catalog.=) gone.unique_key OFFSET 0) AS r))",
+	.argument_count = 7,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID},
+};
+
 /* Of levels one by one: the index has them before the aliases. */
 static Statement delete_below = {
 	.sql = "DELETE FROM usage_events.metric_rollup" OF_ALIAS
@@ -323,14 +335,37 @@ is_same_row(const Metric *metric, const MetricCell *a, const MetricCell *b)
 		   (a->latest_timestamp == b->latest_timestamp && event_id_equal(&a->latest_id, &b->latest_id));
 }
 
+/* Of a bucket that has more rows too many than this, all are written anew. */
+#define MAX_GONE ROWS_AT_A_TIME
+
 typedef struct StoredWork
 {
 	const Metric *metric;
 	MetricTotal *total;
 	bool is_branch;
-	bool has_others;
+	int gone_count; /* rows that the total has not */
+	Datum gone_groups[MAX_GONE];
+	Datum gone_values[MAX_GONE];
 	MemoryContext row_context;
+	MemoryContext context; /* of the keys of those that are gone */
 } StoredWork;
+
+static void
+note_gone(StoredWork *work, const MetricCell *cell)
+{
+	MemoryContext context = MemoryContextSwitchTo(work->context);
+	int unique_key_at = cell->group_key_length + 1;
+
+	if (work->gone_count < MAX_GONE)
+	{
+		work->gone_groups[work->gone_count] =
+			PointerGetDatum(cstring_to_text_with_len(cell->key.data, cell->group_key_length));
+		work->gone_values[work->gone_count] =
+			PointerGetDatum(cstring_to_text_with_len(cell->key.data + unique_key_at, cell->key.length - unique_key_at));
+	}
+	work->gone_count++;
+	MemoryContextSwitchTo(context);
+}
 
 static void
 take_stored(uint64 row, void *argument)
@@ -342,34 +377,54 @@ take_stored(uint64 row, void *argument)
 
 	rollup_row_read(row, 1, &rollup);
 	if (rollup.is_open || !metric_total_find_cell(work->total, rollup.cell.key, &cell))
-		work->has_others = true;
+		note_gone(work, &rollup.cell);
 	else if (rollup.is_branch == work->is_branch && is_same_row(work->metric, &rollup.cell, &cell))
 		metric_total_set_stored(work->total, rollup.cell.key, true);
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
 }
 
-/*
- * Marks the cells whose rows are in the bucket as they are, so that they are not
- * written again: of many groups or values, few change at a time.  Returns false if
- * the bucket has rows that the total has not; nothing is marked then.
- */
-bool
-rollup_mark_stored(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket, bool is_branch,
-				   MetricTotal *total)
+static void
+node_arguments(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket, Datum *arguments)
 {
-	StoredWork work = {metric, total, is_branch, false,
-					   AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES)};
-	Datum arguments[5];
-
 	alias_arguments(metric, alias, arguments);
 	arguments[3] = Int16GetDatum((int16) level);
 	arguments[4] = TimestampTzGetDatum(bucket);
-	statement_each_row(&read_node, arguments, take_stored, &work);
-	MemoryContextDelete(work.row_context);
-	if (work.has_others)
+}
+
+/*
+ * Brings the rows that a bucket has nearer to those of its total: deletes what is too
+ * many, and marks the cells whose rows are as they are, so that they are not written
+ * again.  Of many groups or values, few change at a time.
+ */
+void
+rollup_keep_stored(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket, bool is_branch,
+				   MetricTotal *total)
+{
+	StoredWork *work = palloc(sizeof(StoredWork));
+	Datum arguments[7];
+
+	work->metric = metric;
+	work->total = total;
+	work->is_branch = is_branch;
+	work->gone_count = 0;
+	work->context = CurrentMemoryContext;
+	work->row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
+	node_arguments(metric, alias, level, bucket, arguments);
+	statement_each_row(&read_node, arguments, take_stored, work);
+	MemoryContextDelete(work->row_context);
+	if (work->gone_count > MAX_GONE)
+	{
 		metric_total_set_none_stored(total);
-	return !work.has_others;
+		statement_execute(&delete_node, arguments, NULL);
+	}
+	else if (work->gone_count > 0)
+	{
+		arguments[5] = statement_array(work->gone_groups, NULL, work->gone_count, TEXTOID);
+		arguments[6] = statement_array(work->gone_values, NULL, work->gone_count, TEXTOID);
+		statement_execute(&delete_rows, arguments, NULL);
+	}
+	pfree(work);
 }
 
 /* Deleting ---------------------------------------------------------------- */
@@ -379,9 +434,7 @@ rollup_delete_node(const Metric *metric, EventText alias, BucketLevel level, Tim
 {
 	Datum arguments[5];
 
-	alias_arguments(metric, alias, arguments);
-	arguments[3] = Int16GetDatum((int16) level);
-	arguments[4] = TimestampTzGetDatum(bucket);
+	node_arguments(metric, alias, level, bucket, arguments);
 	statement_execute(&delete_node, arguments, NULL);
 }
 

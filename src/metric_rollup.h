@@ -57,7 +57,7 @@ extern RollupWriter *rollup_writer_make(const Metric *metric, EventText alias);
 extern void rollup_write(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch,
 						 const MetricTotal *total);
 extern void rollup_write_open(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch);
-extern bool rollup_mark_stored(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket,
+extern void rollup_keep_stored(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket,
 							   bool is_branch, MetricTotal *total);
 extern void rollup_write_flush(RollupWriter *writer);
 extern void rollup_write_end(RollupWriter *writer);

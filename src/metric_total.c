@@ -602,8 +602,8 @@ add_value(MetricTotal *total, KeptGroup *group, const MetricCell *cell)
 	Probe room;
 	bool is_new;
 
-	(void) find_or_keep(total, CELL_VALUE,
-						make_probe(cell->key.data, cell->key.length, cell->group_key_length, &room), &is_new);
+	(void) find_or_keep(total, CELL_VALUE, make_probe(cell->key.data, cell->key.length, cell->group_key_length, &room),
+						&is_new);
 	group->value_count += is_new;
 }
 
