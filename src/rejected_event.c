@@ -66,12 +66,15 @@ static Statement put_back = {
 	.argument_types = {UUIDOID, UUIDARRAYOID, UUIDARRAYOID, JSONBARRAYOID},
 };
 
-/* What the account has; not more than it may. */
+#define KEPT_BYTES "pg_catalog.octet_length(body) OPERATOR(pg_catalog.+) pg_catalog.pg_column_size(faults)"
+
+/* What the account has, up to $2 rows: those that wait, and all with those that were taken. */
 static Statement measure_rejected = {
-	.sql = "SELECT pg_catalog.count(*), CAST(pg_catalog.sum(pg_catalog.octet_length(body)"
-		   " OPERATOR(pg_catalog.+) pg_catalog.pg_column_size(faults)) AS pg_catalog.int8)"
-		   " FROM (SELECT body, faults FROM usage_events.rejected_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND taken_at IS NULL LIMIT $2) AS rejected",
+	.sql = "SELECT pg_catalog.count(*) FILTER (WHERE taken_at IS NULL),"
+		   " CAST(pg_catalog.sum(" KEPT_BYTES ") FILTER (WHERE taken_at IS NULL) AS pg_catalog.int8),"
+		   " pg_catalog.count(*), CAST(pg_catalog.sum(" KEPT_BYTES ") AS pg_catalog.int8)"
+		   " FROM (SELECT body, faults, taken_at FROM usage_events.rejected_event"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 LIMIT $2) AS rejected",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, INT8OID},
 };
@@ -143,12 +146,19 @@ rejected_event_init(void)
 
 /* Keeping ------------------------------------------------------------------ */
 
+/* How much more an account may have, in one respect. */
+typedef struct RoomLeft
+{
+	int64 amount;
+	bool is_of_all; /* what was taken, and is not deleted yet, is in the way */
+} RoomLeft;
+
 /* Rows on their way into the table, and how many more the account may have. */
 typedef struct Keeping
 {
 	const pg_uuid_t *account_id;
-	int64 events_left;
-	int64 bytes_left;
+	RoomLeft events_left;
+	RoomLeft bytes_left;
 	MemoryContext context; /* of the portion */
 	Datum ids[PORTION_ROWS];
 	EventText bodies[PORTION_ROWS];
@@ -161,24 +171,40 @@ typedef struct Keeping
 	int taken_count;
 } Keeping;
 
+static int64
+measured(int number)
+{
+	bool isnull;
+	Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+/*
+ * Those that wait may be as many as the limit says.  With those that were taken, and
+ * that a refresh has still to delete, they may be twice as many: who sends them again
+ * and again would otherwise have any number where nothing is refreshed.
+ */
+static RoomLeft
+room_left(int64 limit, int64 waiting, int64 all)
+{
+	bool is_of_all = 2 * limit - all < limit - waiting;
+
+	return (RoomLeft){is_of_all ? 2 * limit - all : limit - waiting, is_of_all};
+}
+
 static void
 keeping_begin(Keeping *keeping, const pg_uuid_t *account_id)
 {
-	bool isnull;
-	HeapTuple row;
-	int64 bytes;
-
 	keeping->account_id = account_id;
 	keeping->context = AllocSetContextCreate(CurrentMemoryContext, "rejected usage events", ALLOCSET_DEFAULT_SIZES);
 	keeping->count = 0;
 	keeping->bytes = 0;
 	keeping->taken_count = 0;
-	statement_execute(&measure_rejected, (Datum[]){UUIDPGetDatum(account_id), Int64GetDatum(max_rejected_events)},
-					  NULL);
-	row = SPI_tuptable->vals[0];
-	keeping->events_left = max_rejected_events - DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
-	bytes = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
-	keeping->bytes_left = (int64) max_rejected_kilobytes * 1024 - (isnull ? 0 : bytes);
+	statement_execute(&measure_rejected,
+					  (Datum[]){UUIDPGetDatum(account_id), Int64GetDatum(2 * (int64) max_rejected_events)}, NULL);
+	keeping->events_left = room_left(max_rejected_events, measured(1), measured(3));
+	keeping->bytes_left = room_left((int64) max_rejected_kilobytes * 1024, measured(2), measured(4));
 }
 
 static void
@@ -264,11 +290,15 @@ body_text(const BatchElement *element)
 static const char *
 limit_reached(const Keeping *keeping, Size size)
 {
-	if (keeping->events_left <= 0)
+	if ((keeping->events_left.amount <= 0 && keeping->events_left.is_of_all) ||
+		((int64) size >= keeping->bytes_left.amount && keeping->bytes_left.is_of_all))
+		return "was not kept: its account has too many refused events that were sent again, and that no refresh of "
+			   "rollups has deleted yet (usage_events.max_rejected_events, usage_events.max_rejected_bytes)";
+	if (keeping->events_left.amount <= 0)
 		return psprintf("was not kept: its account has %d refused events, as many as it may "
 						"(usage_events.max_rejected_events)",
 						max_rejected_events);
-	if ((int64) size >= keeping->bytes_left)
+	if ((int64) size >= keeping->bytes_left.amount)
 		return psprintf("was not kept: the refused events of its account would take more than %d kB "
 						"(usage_events.max_rejected_bytes)",
 						max_rejected_kilobytes);
@@ -306,8 +336,8 @@ keep(Keeping *keeping, const BatchElement *element, bool is_too_large)
 	MemoryContextSwitchTo(caller);
 	size = keeping->bodies[place].length + keeping->faults[place].length;
 	keeping->bytes += size;
-	keeping->events_left--;
-	keeping->bytes_left -= size;
+	keeping->events_left.amount--;
+	keeping->bytes_left.amount -= size;
 }
 
 /* One that was taken: its row is there, and within the limits. */

@@ -53,6 +53,29 @@ SELECT length(body), left(body, 22) AS body FROM rejected_usage_events WHERE acc
 SELECT outcome FROM shown(ingest_usage_events('[[1e131071, 1e-16383]]'));
 SELECT length(body), left(body, 22) AS body FROM rejected_usage_events WHERE account_id = usage_events.current_account_id() ORDER BY id DESC LIMIT 1;
 
+-- refused, sent again, stored, and refused once more: what a refresh has not deleted yet does not add up without end
+TRUNCATE usage_events.rejected_event, usage_events.rejected_overflow;
+SET usage_events.max_rejected_events = 2;
+CREATE PROCEDURE send_twice() LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM create_usage_event('{"customerAlias": "acme", "eventType": "t", "customerEventId": "twice", "eventProperties": {"n": 0}}');
+    PERFORM set_config('usage_events.on_conflict', 'refuse', false);
+    PERFORM ingest_usage_events((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'acme', 'eventType', 't', 'customerEventId', 'twice', 'eventProperties', jsonb_build_object('n', n))) FROM generate_series(1, 2) AS n));
+    PERFORM set_config('usage_events.on_conflict', 'ignore', false);
+    PERFORM retry_rejected_usage_events();
+    PERFORM set_config('usage_events.on_conflict', 'supersede', false);
+END $$;
+CALL send_twice();
+CALL send_twice();
+CALL send_twice();
+CALL send_twice();
+SELECT count(*) FILTER (WHERE taken_at IS NULL) AS waiting, count(*) AS all FROM usage_events.rejected_event;
+SELECT * FROM shown(ingest_usage_events('[1]'));
+SELECT usage_events.refresh_rollups() > 0 AS refreshed;
+SELECT outcome, faults LIKE '%kept%' AS is_lost FROM shown(ingest_usage_events('[1]'));
+DROP PROCEDURE send_twice();
+RESET usage_events.max_rejected_events;
+
 -- in a transaction of one snapshot they are told, and not counted
 TRUNCATE usage_events.rejected_overflow;
 SET usage_events.max_rejected_events = 0;
