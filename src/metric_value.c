@@ -13,14 +13,13 @@
 
 #include "metric_value.h"
 
-#include "catalog/pg_collation.h"
+#include "case_folding.h"
 #include "fault.h"
 #include "fmgr.h"
 #include "json_read.h"
 #include "mb/pg_wchar.h"
 #include "memory_budget.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 
 /*
  * Digits before and after the point.  numeric holds 131,072 and 16,383: so many
@@ -107,12 +106,6 @@ read_value(const JsonbValue *value, bool explain, EventText *text, Numeric *long
 		*long_number = DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(value->val.numeric)));
 	else
 		*text = value_text(value);
-}
-
-static EventText
-fold_case(EventText text)
-{
-	return cstring_event_text(str_tolower(text.data, text.length, DEFAULT_COLLATION_OID));
 }
 
 /* Numbers ----------------------------------------------------------------- */
@@ -236,7 +229,7 @@ make_filter(const Metric *metric, const JsonbValue *name, const JsonbValue *valu
 			continue;
 		}
 		if (!metric->case_sensitive)
-			text = fold_case(text);
+			text = case_fold(text);
 		filter->texts[filter->text_count++] = text;
 		filter->max_length = Max(filter->max_length, text.length);
 	}
@@ -274,7 +267,7 @@ metric_matcher_make(const Metric *metric)
 /*
  * Whether the value is longer than all texts of the filter, which is known before it is
  * written out or folded: it may have 131,072 digits, or be the whole of a large event.
- * Folded, a text has as many characters as before, or more, of one byte at least.
+ * Folded, a text has as many characters as before, of one byte at least.
  */
 static bool
 is_longer(const PropertyFilter *filter, bool case_sensitive, const JsonbValue *value)
@@ -317,7 +310,7 @@ has_value(const PropertyFilter *filter, bool case_sensitive, const JsonbValue *v
 	if (is_longer(filter, case_sensitive, value))
 		return false;
 	text = value_text(value);
-	return has_text(filter, case_sensitive ? text : fold_case(text));
+	return has_text(filter, case_sensitive ? text : case_fold(text));
 }
 
 static bool
