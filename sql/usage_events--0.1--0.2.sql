@@ -778,7 +778,7 @@ AS 'MODULE_PATHNAME', 'usage_metric_changes';
 
 COMMENT ON FUNCTION @extschema@.usage_metric_changes(uuid, text[], tstzrange, timestamptz) IS
 'Explain what has changed in a usage metric
-The events that make the difference between the metric as of a moment and now, in the order in which they changed: which version counted then and which does now, with which value (1 where events are counted; NULL where the version does not count), and change: added, removed or corrected. For SUM and COUNT the differences add up to that of the metric. Errors as calculate_usage_metric()';
+The events that make the difference between the metric as of a moment and now, in the order in which they changed: which version counted then and which does now, with which value (1 where events are counted; NULL where the version does not count), and change: added, removed or corrected. changed_at is when the version that is current now came, or, of an event that is the same since, when the metric was updated, or an alias of these customers made or deleted: never before that moment. Where the metric was not there yet, all its events are added. Events whose value is the same are told where another value of UNIQUE, another group, or another time of LATEST makes the difference. For SUM and COUNT the differences add up to that of the metric. Errors as calculate_usage_metric()';
 
 CREATE FUNCTION @extschema@.explain_usage_event(metric_id uuid, event_id uuid) RETURNS jsonb
 LANGUAGE c STABLE PARALLEL RESTRICTED
