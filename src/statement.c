@@ -156,9 +156,8 @@ statement_execute(Statement *statement, Datum *arguments, const char *nulls)
 /* So many rows of a long result are in memory at a time. */
 #define ROWS_AT_A_TIME 1000
 
-/* Runs a statement whose result may be long, and hands out its rows: row numbers as in SPI_tuptable. */
-void
-statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument), void *argument)
+static Portal
+open_cursor(Statement *statement, Datum *arguments)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Portal portal;
@@ -167,12 +166,12 @@ statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint
 		plan_statement(statement);
 	portal = SPI_cursor_open(NULL, statement->plan, arguments, NULL, statement->read_only);
 	MemoryContextSwitchTo(context);
-	statement_fetch_rows(portal, take_row, argument);
+	return portal;
 }
 
-/* Hands out the rows of a cursor, and closes it. */
-void
-statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument), void *argument)
+/* Hands out the rows of a cursor, and closes it: at the latest soon after it is enough. */
+static void
+fetch_rows_until(Portal portal, void (*take_row)(uint64 row, void *argument), void *argument, const bool *is_enough)
 {
 	MemoryContext context = CurrentMemoryContext;
 	uint64 count;
@@ -191,8 +190,32 @@ statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument)
 			take_row(row, argument);
 		}
 		SPI_freetuptable(rows);
-	} while (count == ROWS_AT_A_TIME);
+	} while (count == ROWS_AT_A_TIME && !*is_enough);
 	SPI_cursor_close(portal);
+}
+
+/* Hands out the rows of a cursor, and closes it. */
+void
+statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument), void *argument)
+{
+	static const bool never = false;
+
+	fetch_rows_until(portal, take_row, argument, &never);
+}
+
+/* Runs a statement whose result may be long, and hands out its rows: row numbers as in SPI_tuptable. */
+void
+statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument), void *argument)
+{
+	statement_fetch_rows(open_cursor(statement, arguments), take_row, argument);
+}
+
+/* The same until it is enough, which take_row says: of what comes after that little is read. */
+void
+statement_each_row_until(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
+						 void *argument, const bool *is_enough)
+{
+	fetch_rows_until(open_cursor(statement, arguments), take_row, argument, is_enough);
 }
 
 /* Plans by indexes --------------------------------------------------------- */
