@@ -29,6 +29,7 @@ typedef struct Statement
 } Statement;
 
 extern void statement_init(void);
+extern void statement_own(const char *text, void (*act)(void *argument), void *argument);
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
 extern void statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
 							   void *argument);
