@@ -1,4 +1,4 @@
-# 031_same_everywhere.pl: upper and lower case are the same in every database
+# 035_same_everywhere.pl: upper and lower case are the same in every database
 #
 # A metric that ignores case must say the same of the same events, wherever they are: another locale, encoding or operating system is no
 # other bill.  Perl knows Unicode's case folding by itself, and is what our table is compared with.
