@@ -450,7 +450,7 @@ AS 'MODULE_PATHNAME', 'ingest_usage_events';
 
 COMMENT ON FUNCTION @extschema@.ingest_usage_events(jsonb) IS
 'Create usage events, each that can be
-Takes an array of events, stores those that pass, keeps the others in rejected_usage_events (as far as usage_events.max_rejected_events and max_rejected_bytes allow: a fault says if not), and returns {"created", "superseded", "unchanged", "refused", "outcomes"}: four totals, and for each event in order {"index", "outcome", "id"} or {"index", "outcome": "refused", "faults": [{"field", "fault"}]}. Errors: 22023 for what is no array, 22004 for NULL';
+Takes an array of events, stores those that pass, keeps the others in rejected_usage_events (as far as usage_events.max_rejected_events and max_rejected_bytes allow: a fault says if not), and returns {"created", "superseded", "unchanged", "refused", "outcomes"}: four totals, and for each event in order {"index", "outcome", "id"} or {"index", "outcome": "refused", "faults": [{"field", "fault"}]}. Under usage_events.on_conflict = refuse, other content of a customerEventId that is there is refused so, too. Errors: 22023 for what is no array, 22004 for NULL';
 
 CREATE FUNCTION usage_events.ingest_events(account_id uuid, events jsonb) RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -494,7 +494,7 @@ AS 'MODULE_PATHNAME', 'list_usage_events';
 
 COMMENT ON FUNCTION @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz) IS
 'List usage events
-A page of the session''s account''s events, {"items", "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), page_offset of them skipped, from a cursor of an earlier page on (after or before), sorted by createdAt or eventTimestamp, ASC or DESC; of any of the aliases, of aliases that are mapped to no customer, of a type, with an id (the event''s or the sender''s), before a moment (exclusive) and after one (inclusive). The pages after the first show the list as it was then, but for transactions that were still open. totalResultSize is exact, and null where more than usage_events.list_total_limit events would have to be looked at. Errors: 22023 naming each faulty argument by its name in the HTTP API, 54000 where more than usage_events.list_lookup_limit corrections since the first page, or aliases, would have to be looked through';
+A page of the session''s account''s events, {"items", "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), page_offset of them skipped (0 to 10,000), from a cursor of an earlier page on (after or before), sorted by createdAt or eventTimestamp, ASC or DESC; of any of the aliases (as they came with events: a customer''s id is none, VOID is), of aliases that are mapped to no customer, of a type, with an id (the event''s or the sender''s), before a moment (exclusive) and after one (inclusive). The pages after the first show the list as it was then, but for transactions that were still open. totalResultSize is exact, and null where more than usage_events.list_total_limit events would have to be looked at. Errors: 22023 naming each faulty argument by its name in the HTTP API, 54000 where more than usage_events.list_lookup_limit corrections since the first page, or aliases, would have to be looked through';
 
 CREATE VIEW @extschema@.rejected_usage_events WITH (security_invoker = true) AS
 SELECT id,
@@ -724,7 +724,7 @@ AS 'MODULE_PATHNAME', 'calculate_usage_metric';
 
 COMMENT ON FUNCTION @extschema@.calculate_usage_metric(uuid, text[], tstzrange, timestamptz, jsonb) IS
 'Calculate a usage metric
-What the metric says of these customers, by alias or id, in the period: {"name", "metricType", "eventType", "aggregationType", "eventCount", "value", "unit", "minEventId", "maxEventId", "skippedEventCount"}, and of a GROUPED metric "groupedValues": [{"grouping", "value", "eventCount"}]. value is exact; null for MAX, MIN, AVERAGE and LATEST of no events. skippedEventCount: events that would have counted, had their property had a usable value. as_of: as events, aliases and the metric itself were known at that moment. parameters: of a CUSTOM metric, by name. Errors: P0002 where there is no such metric, 22004 for NULL, 22023 for a period without start or end, or empty';
+What the metric says of these customers, by alias or id, in the period: {"name", "metricType", "eventType", "aggregationType", "eventCount", "value", "unit", "minEventId", "maxEventId", "skippedEventCount"}, and of a GROUPED metric "groupedValues": [{"grouping", "value", "eventCount"}]. value is exact; null for MAX, MIN, AVERAGE and LATEST of no events. LATEST of several events at the latest time is of the one with the highest id. skippedEventCount: events that would have counted, had their property had a usable value. as_of: as events, aliases and the metric itself were known at that moment, what was written in its microsecond included. parameters: of a CUSTOM metric, by name. Errors: P0002 where there is no such metric, 22004 for NULL, 22023 for a period without start or end, or empty';
 
 CREATE FUNCTION usage_events.calculate_metric(
     account_id uuid,
@@ -753,7 +753,7 @@ AS 'MODULE_PATHNAME', 'usage_metric_series';
 
 COMMENT ON FUNCTION @extschema@.usage_metric_series(uuid, text[], tstzrange, text, text, timestamptz) IS
 'Calculate a usage metric hour by hour, day by day or month by month
-As calculate_usage_metric(), a row for each step (hour, day, month) of the clock of a time zone, by its name in the IANA database; the first and the last are cut off by the period. Errors as there, 22023 for another step or an unknown time zone, 54000 for more than 100,000 steps';
+As calculate_usage_metric(), a row for each step (hour, day, month) of the clock of a time zone, by its name in the IANA database; the first and the last are cut off by the period. Errors as there, 22023 for another step or an unknown time zone, 54000 for more than 100,000 steps, or more than 5 million of them times the customers'' aliases';
 
 CREATE FUNCTION @extschema@.usage_metric_by_customer(
     metric_id uuid,
@@ -778,7 +778,7 @@ AS 'MODULE_PATHNAME', 'usage_metric_changes';
 
 COMMENT ON FUNCTION @extschema@.usage_metric_changes(uuid, text[], tstzrange, timestamptz) IS
 'Explain what has changed in a usage metric
-The events that make the difference between the metric as of a moment and now, in the order in which they changed: which version counted then and which does now, with which value (1 where events are counted; NULL where the version does not count), and change: added, removed or corrected. For SUM and COUNT the differences add up to that of the metric. Errors as calculate_usage_metric()';
+The events that make the difference between the metric as of a moment and now, in the order in which they changed: which version counted then and which does now, with which value (1 where events are counted; NULL where the version does not count), and change: added, removed or corrected. changed_at is when the version that is current now came, or, of an event that is the same since, when the metric was updated, or an alias of these customers made or deleted: never before that moment. Where the metric was not there yet, all its events are added. Events whose value is the same are told where another value of UNIQUE, another group, or another time of LATEST makes the difference. For SUM and COUNT the differences add up to that of the metric. Errors as calculate_usage_metric()';
 
 CREATE FUNCTION @extschema@.explain_usage_event(metric_id uuid, event_id uuid) RETURNS jsonb
 LANGUAGE c STABLE PARALLEL RESTRICTED

@@ -12,6 +12,10 @@
  * T and Z may be of lower case (RFC 3339, section 5.6), the fraction may start
  * with a comma (ISO 8601) and have any length.  It is cut to microseconds, not
  * rounded: rounding up could carry an event into the next billing period.
+ *
+ * Second 60 is a leap second, which ends a day of UTC (RFC 3339, section 5.7).  PostgreSQL
+ * has no place for it: read as the second after it, it would carry an event into
+ * the next period as well.  So it is the last microsecond before.
  */
 #include "postgres.h"
 
@@ -178,6 +182,7 @@ event_timestamp_from_text(EventText text, TimestampTz *timestamp)
 	int second = 0;
 	int microseconds = 0;
 	int minutes_east;
+	bool is_leap_second;
 	const char *fault;
 
 	if (!take_date(&reader, &year, &month, &day) || !take(&reader, 'T', 't') || !take_digits(&reader, 2, &hour) ||
@@ -199,15 +204,17 @@ event_timestamp_from_text(EventText text, TimestampTz *timestamp)
 	if (!day_exists(year, month, day))
 		return no_such_day;
 
+	/* Of a leap second no more is kept than that it is of this minute. */
+	is_leap_second = second == 60;
+	if (is_leap_second)
+	{
+		second = SECS_PER_MINUTE - 1;
+		microseconds = USECS_PER_SEC - 1;
+	}
 	*timestamp = day_start(year, month, day) +
 				 (TimestampTz) (hour * MINS_PER_HOUR + minute - minutes_east) * USECS_PER_MINUTE +
 				 (TimestampTz) second * USECS_PER_SEC + microseconds;
-
-	/*
-	 * Second 60 exists as a leap second, which ends a day of UTC.  As everywhere
-	 * in PostgreSQL it is the same instant as the second after it.
-	 */
-	if (hour > 23 || minute > 59 || second > 60 || (second == 60 && (*timestamp - microseconds) % USECS_PER_DAY != 0))
+	if (hour > 23 || minute > 59 || second > 59 || (is_leap_second && (*timestamp + 1) % USECS_PER_DAY != 0))
 		return "names a time of day that does not exist";
 
 	if (*timestamp < year_start(FIRST_YEAR) || *timestamp >= year_start(LAST_YEAR + 1))

@@ -82,9 +82,9 @@ json_string(const JsonbValue *value)
 /*
  * A number of jsonb is a numeric, as numeric.c lays it out.  Its first two bytes tell
  * whether it is of the short form: then they also hold the digits after the point, and
- * how many groups of four digits are before it, less one.  That one has a few hundred
- * digits at most.  In the other form the groups have two bytes of their own.  The
- * groups follow, without leading or trailing ones that are zero.
+ * how many groups of four digits are before it, less one.  In the other form the groups
+ * have two bytes of their own.  The groups follow, without leading or trailing ones that
+ * are zero.
  */
 #define NUMERIC_IS_SHORT(header) (((header) &0x8000) != 0)
 #define NUMERIC_IS_NEGATIVE(header) (((header) & (NUMERIC_IS_SHORT(header) ? 0x2000 : 0x4000)) != 0)
@@ -101,16 +101,26 @@ numeric_part(const char *number, int index)
 	return part;
 }
 
-/*
- * Whether the number has so many digits, or more, before its point, to within a group:
- * it may have up to three fewer.  False for fewer than some hundreds.
- */
+/* How many digits the number has before its point; none for one that is less than 1. */
+static int
+digits_before_point(const char *number)
+{
+	uint16 header = numeric_part(number, 0);
+	int parts_before = NUMERIC_IS_SHORT(header) ? 1 : 2;
+	int weight = NUMERIC_IS_SHORT(header) ? NUMERIC_SHORT_WEIGHT(header) : (int16) numeric_part(number, 1);
+	int first;
+
+	if (weight < 0 || VARSIZE_ANY_EXHDR(number) <= parts_before * sizeof(uint16))
+		return 0;
+	first = numeric_part(number, parts_before);
+	return weight * NUMERIC_GROUP_DIGITS + (first >= 1000 ? 4 : first >= 100 ? 3 : first >= 10 ? 2 : 1);
+}
+
+/* Whether the number has so many digits, or more, before its point. */
 bool
 json_number_has_digits(Numeric number, int digits)
 {
-	if (NUMERIC_IS_SHORT(numeric_part((const char *) number, 0)))
-		return false;
-	return ((int) (int16) numeric_part((const char *) number, 1) + 1) * NUMERIC_GROUP_DIGITS >= digits;
+	return digits_before_point((const char *) number) >= digits;
 }
 
 /* How long the number is as text: what numeric_out() would write, without writing it. */
@@ -118,16 +128,8 @@ static int
 number_text_length(const char *number)
 {
 	uint16 header = numeric_part(number, 0);
-	int parts_before = NUMERIC_IS_SHORT(header) ? 1 : 2;
-	int weight = NUMERIC_IS_SHORT(header) ? NUMERIC_SHORT_WEIGHT(header) : (int16) numeric_part(number, 1);
-	int length = 1;
+	int length = Max(digits_before_point(number), 1);
 
-	if (weight >= 0 && VARSIZE_ANY_EXHDR(number) > parts_before * sizeof(uint16))
-	{
-		int first = numeric_part(number, parts_before);
-
-		length = weight * NUMERIC_GROUP_DIGITS + (first >= 1000 ? 4 : first >= 100 ? 3 : first >= 10 ? 2 : 1);
-	}
 	if (NUMERIC_SCALE(header) > 0)
 		length += 1 + NUMERIC_SCALE(header);
 	return length + (NUMERIC_IS_NEGATIVE(header) ? 1 : 0);

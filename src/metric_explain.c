@@ -221,6 +221,46 @@ is_same_question(const Side *then, const Side *now)
 	return true;
 }
 
+/* When one of these customers' aliases was last made or deleted, of all that was after then; then, if none was. */
+static TimestampTz
+aliases_changed_at(const pg_uuid_t *account_id, const List *customers, TimestampTz then)
+{
+	SqlQuery query;
+	const char *asked;
+	bool isnull;
+	Datum changed_at;
+
+	sql_query_init(&query);
+	asked = sql_query_argument(&query, TEXTARRAYOID, statement_text_array(customers));
+	sql_query_append(&query,
+					 "SELECT pg_catalog.max(GREATEST(created_at, deleted_at)) FROM usage_events.customer_alias"
+					 " WHERE account_id OPERATOR(pg_catalog.=) %s AND (customer_id OPERATOR(pg_catalog.=) ANY (%s)"
+					 " OR value OPERATOR(pg_catalog.=) ANY (%s))",
+					 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(account_id)), asked, asked);
+	SPI_connect();
+	sql_query_execute(&query);
+	changed_at = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	then = isnull ? then : Max(then, DatumGetTimestampTz(changed_at));
+	SPI_finish();
+	return then;
+}
+
+/* When what is asked for last changed: the metric, or whose aliases they are. */
+static TimestampTz
+question_changed_at(const Side *then, const Side *now, const List *customers, TimestampTz since)
+{
+	const pg_uuid_t *version_id = &now->question.metric.version_id;
+	TimestampTz changed_at = since;
+	TimestampTz version_at;
+
+	if (is_same_question(then, now))
+		return since;
+	if ((!then->exists || !event_id_equal(&then->question.metric.version_id, version_id)) &&
+		event_id_timestamp(version_id, &version_at))
+		changed_at = Max(changed_at, version_at);
+	return aliases_changed_at(&now->question.metric.account_id, customers, changed_at);
+}
+
 /* The events that a side asks for, of these of the table. */
 static const char *
 events_of_side(SqlQuery *query, const Side *side, const char *table, TimestampTz start, TimestampTz end,
@@ -255,18 +295,21 @@ enum
 
 /*
  * Puts together the statement that finds the events that may make a difference.  Where
- * the definition is another, or the customers' aliases are, that is all of them.
+ * the definition is another, or the customers' aliases are, that is all of them: those
+ * that have not changed since then changed with the question.
  */
 static void
 find_changes(SqlQuery *query, const Side *then, const Side *now, TimestampTz start, TimestampTz end,
-			 const pg_uuid_t *since)
+			 const pg_uuid_t *since, const pg_uuid_t *question_changed)
 {
 	bool is_same = is_same_question(then, now);
 	const char *known;
+	const char *changed;
 	const char *old_events;
 	const char *new_events;
 
 	sql_query_init(query);
+	changed = sql_query_argument(query, UUIDOID, UUIDPGetDatum(question_changed));
 	known = sql_query_argument(query, UUIDOID, UUIDPGetDatum(since));
 	new_events = events_of_side(query, now, "event", start, end,
 								is_same ? psprintf("id OPERATOR(pg_catalog.>=) %s", known) : "true");
@@ -289,9 +332,11 @@ find_changes(SqlQuery *query, const Side *then, const Side *now, TimestampTz sta
 					 " ON old.customer_event_id OPERATOR(pg_catalog.=) new.customer_event_id"
 					 " JOIN usage_events.event AS current ON current.account_id OPERATOR(pg_catalog.=) %s"
 					 " AND current.customer_event_id OPERATOR(pg_catalog.=)"
-					 " COALESCE(old.customer_event_id, new.customer_event_id) ORDER BY current.id",
+					 " COALESCE(old.customer_event_id, new.customer_event_id)"
+					 " ORDER BY CASE WHEN current.id OPERATOR(pg_catalog.<) %s THEN %s ELSE current.id END, current.id",
 					 old_events, new_events,
-					 sql_query_argument(query, UUIDOID, UUIDPGetDatum(&now->question.metric.account_id)));
+					 sql_query_argument(query, UUIDOID, UUIDPGetDatum(&now->question.metric.account_id)), known,
+					 changed);
 }
 
 /* What a version of an event is to the metric. */
@@ -344,26 +389,69 @@ is_same_text(EventText a, EventText b)
 	return text_equal(a, b);
 }
 
-/* Whether both make the same of the metric: in number, value, group and, where the latest counts, time. */
-static bool
-is_same_contribution(const Metric *metric, const Contribution *a, const Contribution *b)
+/* What makes a difference between two versions of an event, besides its number: where both versions of the metric know it. */
+typedef struct Compared
 {
-	if (a->counts != b->counts)
-		return false;
-	return !a->counts ||
-		   (is_same_number(a->value.number, b->value.number) && is_same_text(a->value.unique, b->value.unique) &&
-			is_same_text(a->value.group, b->value.group) &&
-			is_same_number(a->value.long_unique, b->value.long_unique) &&
-			is_same_number(a->value.long_group, b->value.long_group) &&
-			(metric->aggregation != METRIC_LATEST || a->timestamp == b->timestamp));
+	bool unique;
+	bool group;
+	bool timestamp;
+} Compared;
+
+static Compared
+compared_by(const Metric *then, const Metric *now)
+{
+	return (Compared){
+		.unique = then->aggregation == METRIC_UNIQUE && now->aggregation == METRIC_UNIQUE,
+		.group = then->is_grouped && now->is_grouped,
+		.timestamp = then->aggregation == METRIC_LATEST && now->aggregation == METRIC_LATEST,
+	};
+}
+
+/* Whether both make the same of the metric. */
+static bool
+is_same_contribution(const Compared *compared, const Contribution *a, const Contribution *b)
+{
+	if (!a->counts || !b->counts)
+		return a->counts == b->counts;
+	return is_same_number(contributed_number(a), contributed_number(b)) &&
+		   (!compared->unique || (is_same_text(a->value.unique, b->value.unique) &&
+								  is_same_number(a->value.long_unique, b->value.long_unique))) &&
+		   (!compared->group || (is_same_text(a->value.group, b->value.group) &&
+								 is_same_number(a->value.long_group, b->value.long_group))) &&
+		   (!compared->timestamp || a->timestamp == b->timestamp);
+}
+
+typedef struct ChangesWork
+{
+	ReturnSetInfo *result_set;
+	Compared compared;
+	const MetricMatcher *old_matcher;
+	const MetricMatcher *new_matcher;
+	pg_uuid_t since;
+	TimestampTz since_timestamp;
+	TimestampTz question_changed_at;
+	MemoryContext row_context;
+} ChangesWork;
+
+/*
+ * When the version that is current now came, or, if that was before, when the question
+ * changed.  An id knows no more than its millisecond, which may begin before "since".
+ */
+static TimestampTz
+changed_at(const ChangesWork *work, const pg_uuid_t *current_id)
+{
+	TimestampTz came_at;
+
+	if (event_id_compare(current_id, &work->since) < 0 || !event_id_timestamp(current_id, &came_at))
+		return work->question_changed_at;
+	return Max(came_at, work->since_timestamp);
 }
 
 static void
-put_change(ReturnSetInfo *result_set, uint64 row, Numeric old_value, Numeric new_value)
+put_change(const ChangesWork *work, uint64 row, Numeric old_value, Numeric new_value)
 {
 	Datum values[7] = {0};
 	bool nulls[7] = {0};
-	TimestampTz changed_at;
 	const char *change = old_value == NULL ? "added" : new_value == NULL ? "removed" : "corrected";
 
 	values[0] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, CHANGE_CUSTOMER_EVENT_ID, &nulls[0]);
@@ -373,21 +461,10 @@ put_change(ReturnSetInfo *result_set, uint64 row, Numeric old_value, Numeric new
 	nulls[3] = old_value == NULL;
 	values[4] = NumericGetDatum(new_value);
 	nulls[4] = new_value == NULL;
-	nulls[5] = !event_id_timestamp(DatumGetUUIDP(values[2]), &changed_at);
-	if (!nulls[5])
-		values[5] = TimestampTzGetDatum(changed_at);
+	values[5] = TimestampTzGetDatum(changed_at(work, DatumGetUUIDP(values[2])));
 	values[6] = CStringGetTextDatum(change);
-	tuplestore_putvalues(result_set->setResult, result_set->setDesc, values, nulls);
+	tuplestore_putvalues(work->result_set->setResult, work->result_set->setDesc, values, nulls);
 }
-
-typedef struct ChangesWork
-{
-	ReturnSetInfo *result_set;
-	const Metric *metric;
-	const MetricMatcher *old_matcher;
-	const MetricMatcher *new_matcher;
-	MemoryContext row_context;
-} ChangesWork;
 
 static void
 take_change(uint64 row, void *argument)
@@ -397,8 +474,8 @@ take_change(uint64 row, void *argument)
 	Contribution old = read_contribution(work->old_matcher, row, CHANGE_OLD_TIMESTAMP);
 	Contribution new = read_contribution(work->new_matcher, row, CHANGE_NEW_TIMESTAMP);
 
-	if (!is_same_contribution(work->metric, &old, &new))
-		put_change(work->result_set, row, contributed_number(&old), contributed_number(&new));
+	if (!is_same_contribution(&work->compared, &old, &new))
+		put_change(work, row, contributed_number(&old), contributed_number(&new));
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
 }
@@ -415,7 +492,7 @@ usage_metric_changes(PG_FUNCTION_ARGS)
 	TimestampTz end;
 	TimestampTz since_timestamp;
 	const TimestampTz *since;
-	pg_uuid_t since_id;
+	pg_uuid_t question_changed;
 	Side then;
 	Side now;
 	ChangesWork work;
@@ -432,16 +509,19 @@ usage_metric_changes(PG_FUNCTION_ARGS)
 	refuse_custom(&now.question.metric);
 	then = ask_side(account_id, metric_id, since, customers);
 	purge_check_period(account_id, start);
-	event_id_after(&since_id, since != NULL ? *since : EVENT_TIME_END);
+	work.since_timestamp = since != NULL ? *since : EVENT_TIME_END;
+	event_id_after(&work.since, work.since_timestamp);
+	work.question_changed_at = question_changed_at(&then, &now, customers, work.since_timestamp);
+	event_id_after(&question_changed, work.question_changed_at);
 
 	InitMaterializedSRF(fcinfo, 0);
 	work.result_set = (ReturnSetInfo *) fcinfo->resultinfo;
-	work.metric = &now.question.metric;
+	work.compared = compared_by(&then.question.metric, &now.question.metric);
 	work.old_matcher = then.exists ? metric_matcher_make(&then.question.metric) : NULL;
 	work.new_matcher = metric_matcher_make(&now.question.metric);
 	SPI_connect();
 	work.row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
-	find_changes(&query, &then, &now, start, end, &since_id);
+	find_changes(&query, &then, &now, start, end, &work.since, &question_changed);
 	sql_query_each_row(&query, take_change, &work);
 	SPI_finish();
 	return (Datum) 0;

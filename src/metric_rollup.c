@@ -282,8 +282,9 @@ take_child(uint64 row, void *argument)
 }
 
 /*
- * Adds to the total what the buckets of the next level inside this one have.  Returns
- * the begins of those whose events have to be added by the caller.
+ * Adds to the total what the buckets of the next level inside this one have, unless
+ * that is too much.  Returns the begins of those whose events have to be added by the
+ * caller.
  */
 List *
 rollup_add_children(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket, MetricTotal *total)
@@ -296,7 +297,7 @@ rollup_add_children(const Metric *metric, EventText alias, BucketLevel level, Ti
 	arguments[3] = Int16GetDatum((int16) (level + 1));
 	arguments[4] = TimestampTzGetDatum(bucket);
 	arguments[5] = TimestampTzGetDatum(bucket_end(bucket, level));
-	statement_each_row(&read_rows, arguments, take_child, &work);
+	statement_each_row_until(&read_rows, arguments, take_child, &work, &total->is_over);
 	MemoryContextDelete(work.row_context);
 	return work.open_leaves;
 }

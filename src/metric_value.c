@@ -13,14 +13,13 @@
 
 #include "metric_value.h"
 
-#include "catalog/pg_collation.h"
+#include "case_folding.h"
 #include "fault.h"
 #include "fmgr.h"
 #include "json_read.h"
 #include "mb/pg_wchar.h"
 #include "memory_budget.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 
 /*
  * Digits before and after the point.  numeric holds 131,072 and 16,383: so many
@@ -109,70 +108,93 @@ read_value(const JsonbValue *value, bool explain, EventText *text, Numeric *long
 		*text = value_text(value);
 }
 
-static EventText
-fold_case(EventText text)
-{
-	return cstring_event_text(str_tolower(text.data, text.length, DEFAULT_COLLATION_OID));
-}
-
 /* Numbers ----------------------------------------------------------------- */
 
+/* The digits of a number as text, before they are read. */
+typedef struct Digits
+{
+	int before;   /* the point */
+	int after;    /* it */
+	int zeros;    /* that lead, on both sides of it */
+	int exponent; /* beyond MAX_EXPONENT: the number is too long, or zero, in any case */
+} Digits;
+
+/* More than any text has digits, by which an exponent could be made up for. */
+#define MAX_EXPONENT 1000000000
+
+/* Takes digits; returns how many. */
 static int
-count_digits(const char **at, const char *end)
+take_digits(const char **at, const char *end, Digits *digits)
 {
 	const char *start = *at;
 
-	while (*at < end && **at >= '0' && **at <= '9')
-		(*at)++;
+	for (; *at < end && **at >= '0' && **at <= '9'; (*at)++)
+	{
+		if (**at == '0' && digits->zeros == digits->before + (int) (*at - start))
+			digits->zeros++;
+	}
 	return (int) (*at - start);
 }
 
+/* Takes the digits of an exponent, as many as there are; false if there are none. */
+static bool
+take_exponent(const char **at, const char *end, Digits *digits)
+{
+	bool is_negative = *at < end && **at == '-';
+	const char *start;
+
+	if (*at < end && (**at == '-' || **at == '+'))
+		(*at)++;
+	start = *at;
+	for (; *at < end && **at >= '0' && **at <= '9'; (*at)++)
+		digits->exponent = (int) Min((int64) digits->exponent * 10 + (**at - '0'), MAX_EXPONENT);
+	if (is_negative)
+		digits->exponent = -digits->exponent;
+	return *at > start;
+}
+
+/* Reads a number in JSON's grammar (RFC 8259, section 6), where "+" may lead as well; false if it is none. */
+static bool
+read_digits(EventText text, Digits *digits)
+{
+	const char *at = text.data;
+	const char *end = text.data + text.length;
+
+	memset(digits, 0, sizeof(Digits));
+	if (at < end && (*at == '-' || *at == '+'))
+		at++;
+	digits->before = take_digits(&at, end, digits);
+	if (digits->before == 0 || (digits->before > 1 && at[-digits->before] == '0'))
+		return false;
+	if (at < end && *at == '.')
+	{
+		at++;
+		digits->after = take_digits(&at, end, digits);
+		if (digits->after == 0)
+			return false;
+	}
+	if (at < end && (*at == 'e' || *at == 'E'))
+	{
+		at++;
+		if (!take_exponent(&at, end, digits))
+			return false;
+	}
+	return at == end;
+}
+
 /*
- * A number in JSON's grammar (RFC 8259, section 6), where "+" may lead as well, as a
- * numeric; NULL for any other text, and for one with too many digits.  The
- * server's own input takes more, and with each version something else.
+ * A number as text as a numeric; NULL for any other text, and for one with too many
+ * digits.  The server's own input takes more, and with each version something else.
  */
 Numeric
 metric_number_from_text(EventText text)
 {
-	const char *at = text.data;
-	const char *end = text.data + text.length;
-	int digits_before;
-	int digits_after = 0;
-	int exponent = 0;
+	Digits digits;
 
-	if (at < end && (*at == '-' || *at == '+'))
-		at++;
-	digits_before = count_digits(&at, end);
-	if (digits_before == 0 || (digits_before > 1 && at[-digits_before] == '0'))
+	if (!read_digits(text, &digits) || digits.after - digits.exponent > MAX_DIGITS_AFTER)
 		return NULL;
-	if (at < end && *at == '.')
-	{
-		at++;
-		digits_after = count_digits(&at, end);
-		if (digits_after == 0)
-			return NULL;
-	}
-	if (at < end && (*at == 'e' || *at == 'E'))
-	{
-		bool is_negative;
-		const char *start;
-		int digits;
-
-		at++;
-		is_negative = at < end && *at == '-';
-		if (at < end && (*at == '-' || *at == '+'))
-			at++;
-		start = at;
-		digits = count_digits(&at, end);
-		if (digits == 0 || digits > 6)
-			return NULL;
-		exponent = atoi(pnstrdup(start, digits));
-		if (is_negative)
-			exponent = -exponent;
-	}
-	if (at != end || digits_before + exponent > MAX_DIGITS_BEFORE || digits_after - exponent > MAX_DIGITS_AFTER)
-		return NULL;
+	if (digits.before - digits.zeros + digits.exponent > MAX_DIGITS_BEFORE)
+		return digits.zeros == digits.before + digits.after ? int64_to_numeric(0) : NULL;
 	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(pnstrdup(text.data, text.length)),
 											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }
@@ -236,7 +258,7 @@ make_filter(const Metric *metric, const JsonbValue *name, const JsonbValue *valu
 			continue;
 		}
 		if (!metric->case_sensitive)
-			text = fold_case(text);
+			text = case_fold(text);
 		filter->texts[filter->text_count++] = text;
 		filter->max_length = Max(filter->max_length, text.length);
 	}
@@ -268,19 +290,16 @@ metric_matcher_make(const Metric *metric)
 	return matcher;
 }
 
-/* json_number_has_digits() may count up to three too many, and one more is one more. */
-#define DIGITS_IN_DOUBT 4
-
 /*
  * Whether the value is longer than all texts of the filter, which is known before it is
  * written out or folded: it may have 131,072 digits, or be the whole of a large event.
- * Folded, a text has as many characters as before, or more, of one byte at least.
+ * Folded, a text has as many characters as before, of one byte at least.
  */
 static bool
 is_longer(const PropertyFilter *filter, bool case_sensitive, const JsonbValue *value)
 {
 	if (value->type == jbvNumeric)
-		return json_number_has_digits(value->val.numeric, filter->max_length + DIGITS_IN_DOUBT);
+		return json_number_has_digits(value->val.numeric, filter->max_length + 1);
 	if (value->type != jbvString)
 		return false;
 	return value->val.string.len / (case_sensitive ? 1 : pg_database_encoding_max_length()) > filter->max_length;
@@ -317,7 +336,7 @@ has_value(const PropertyFilter *filter, bool case_sensitive, const JsonbValue *v
 	if (is_longer(filter, case_sensitive, value))
 		return false;
 	text = value_text(value);
-	return has_text(filter, case_sensitive ? text : fold_case(text));
+	return has_text(filter, case_sensitive ? text : case_fold(text));
 }
 
 static bool
@@ -362,7 +381,7 @@ read_aggregated(const Metric *metric, Jsonb *properties, bool explain, MetricVal
 		value->number = found.val.numeric;
 	else if (found.type == jbvString)
 		value->number = metric_number_from_text(json_string(&found));
-	if (value->number != NULL && json_number_has_digits(value->number, MAX_DIGITS_BEFORE))
+	if (value->number != NULL && json_number_has_digits(value->number, MAX_DIGITS_BEFORE + 1))
 		value->number = NULL;
 	return value->number != NULL ? METRIC_COUNTS : skip(value, explain, "has no number as its property %s", name);
 }

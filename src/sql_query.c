@@ -48,22 +48,37 @@ sql_query_argument(SqlQuery *query, Oid type, Datum value)
 	return psprintf("$%d", query->argument_count);
 }
 
+static void
+execute(void *argument)
+{
+	SqlQuery *query = argument;
+
+	query->result = SPI_execute_with_args(query->sql.data, query->argument_count, query->argument_types,
+										  query->arguments, NULL, true, 0);
+}
+
 /* Runs the statement; the caller is connected to SPI and reads SPI_processed and SPI_tuptable. */
 void
 sql_query_execute(SqlQuery *query)
 {
-	int result = SPI_execute_with_args(query->sql.data, query->argument_count, query->argument_types, query->arguments,
-									   NULL, true, 0);
+	statement_own(query->sql.data, execute, query);
+	if (query->result != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\": %s", query->sql.data, SPI_result_code_string(query->result));
+}
 
-	if (result != SPI_OK_SELECT)
-		elog(ERROR, "could not execute \"%s\": %s", query->sql.data, SPI_result_code_string(result));
+static void
+open_cursor(void *argument)
+{
+	SqlQuery *query = argument;
+
+	query->cursor = SPI_cursor_open_with_args(NULL, query->sql.data, query->argument_count, query->argument_types,
+											  query->arguments, NULL, true, 0);
 }
 
 /* Runs a statement whose result may be long, and hands out its rows: row numbers as in SPI_tuptable. */
 void
 sql_query_each_row(SqlQuery *query, void (*take_row)(uint64 row, void *argument), void *argument)
 {
-	statement_fetch_rows(SPI_cursor_open_with_args(NULL, query->sql.data, query->argument_count, query->argument_types,
-												   query->arguments, NULL, true, 0),
-						 take_row, argument);
+	statement_own(query->sql.data, open_cursor, query);
+	statement_fetch_rows(query->cursor, take_row, argument);
 }

@@ -6,6 +6,7 @@
 #define USAGE_EVENTS_SQL_QUERY_H
 
 #include "lib/stringinfo.h"
+#include "utils/portal.h"
 
 #define SQL_QUERY_MAX_ARGUMENTS 32
 
@@ -15,6 +16,8 @@ typedef struct SqlQuery
 	int argument_count;
 	Oid argument_types[SQL_QUERY_MAX_ARGUMENTS];
 	Datum arguments[SQL_QUERY_MAX_ARGUMENTS];
+	int result; /* of SPI, once it was run */
+	Portal cursor;
 } SqlQuery;
 
 extern void sql_query_init(SqlQuery *query);

@@ -15,7 +15,10 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pathnodes.h"
+#include "jit/jit.h"
+#include "optimizer/cost.h"
 #include "optimizer/plancat.h"
+#include "optimizer/planner.h"
 #include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -70,6 +73,59 @@ written_by_extension(PG_FUNCTION_ARGS pg_attribute_unused())
 	PG_RETURN_BOOL(true);
 }
 
+/* Does something that plans or runs a statement of ours, of that text. */
+void
+statement_own(const char *text, void (*act)(void *argument), void *argument)
+{
+	const char *outer_text = own_text;
+
+	own_text = text;
+	PG_TRY();
+	{
+		act(argument);
+	}
+	PG_FINALLY();
+	{
+		own_text = outer_text;
+	}
+	PG_END_TRY();
+}
+
+/* What the planner may choose ------------------------------------------------ */
+
+static planner_hook_type next_planner = NULL;
+
+/*
+ * Our statements read an account's rows of tables that have all accounts' rows; by
+ * an index these are always found.  What the planner knows decides nothing there: a
+ * table that it takes for small it would read as a whole, with everybody's rows.  Nor
+ * shall code be compiled because it takes a statement for long.
+ */
+static PlannedStmt *
+plan_along_indexes(Query *query, const char *text, int options, ParamListInfo parameters)
+{
+	planner_hook_type planner = next_planner != NULL ? next_planner : standard_planner;
+	bool scans = enable_seqscan;
+	bool compiles = jit_enabled;
+	PlannedStmt *volatile plan = NULL;
+
+	if (own_text == NULL || strcmp(own_text, text) != 0)
+		return planner(query, text, options, parameters);
+	enable_seqscan = false;
+	jit_enabled = false;
+	PG_TRY();
+	{
+		plan = planner(query, text, options, parameters);
+	}
+	PG_FINALLY();
+	{
+		enable_seqscan = scans;
+		jit_enabled = compiles;
+	}
+	PG_END_TRY();
+	return plan;
+}
+
 /* Plans ---------------------------------------------------------------------- */
 
 /* How long a plan is kept. */
@@ -115,6 +171,41 @@ plan_statement(Statement *statement)
 	statement->rows_when_planned = rows_written;
 }
 
+typedef struct Call
+{
+	Statement *statement;
+	Datum *arguments;
+	const char *nulls;
+	int result;
+	Portal cursor;
+} Call;
+
+static const char *
+prepare(Statement *statement)
+{
+	if (statement->plan == NULL || (statement->running == 0 && is_outdated(statement)))
+		plan_statement(statement);
+	return ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(statement->plan)))->query_string;
+}
+
+static void
+execute(void *argument)
+{
+	Call *call = argument;
+	Statement *statement = call->statement;
+
+	statement->running++;
+	PG_TRY();
+	{
+		call->result = SPI_execute_plan(statement->plan, call->arguments, call->nulls, statement->read_only, 0);
+	}
+	PG_FINALLY();
+	{
+		statement->running--;
+	}
+	PG_END_TRY();
+}
+
 /*
  * Runs the statement; the caller is connected to SPI and reads SPI_processed and
  * SPI_tuptable.  The plan is generic: each of our statements finds its rows by
@@ -128,51 +219,42 @@ void
 statement_execute(Statement *statement, Datum *arguments, const char *nulls)
 {
 	MemoryContext context = CurrentMemoryContext;
-	const char *outer_text = own_text;
-	volatile int result = 0;
+	Call call = {.statement = statement, .arguments = arguments, .nulls = nulls};
 
-	if (statement->plan == NULL || (statement->running == 0 && is_outdated(statement)))
-		plan_statement(statement);
-
-	statement->running++;
-	own_text = ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(statement->plan)))->query_string;
-	PG_TRY();
-	{
-		result = SPI_execute_plan(statement->plan, arguments, nulls, statement->read_only, 0);
-	}
-	PG_FINALLY();
-	{
-		own_text = outer_text;
-		statement->running--;
-	}
-	PG_END_TRY();
+	statement_own(prepare(statement), execute, &call);
 	MemoryContextSwitchTo(context);
-	if (result < 0)
-		elog(ERROR, "could not execute \"%s\": %s", statement->sql, SPI_result_code_string(result));
-	if (result != SPI_OK_SELECT)
+	if (call.result < 0)
+		elog(ERROR, "could not execute \"%s\": %s", statement->sql, SPI_result_code_string(call.result));
+	if (call.result != SPI_OK_SELECT)
 		rows_written += SPI_processed;
 }
 
 /* So many rows of a long result are in memory at a time. */
 #define ROWS_AT_A_TIME 1000
 
-/* Runs a statement whose result may be long, and hands out its rows: row numbers as in SPI_tuptable. */
-void
-statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument), void *argument)
+static void
+open_cursor(void *argument)
 {
-	MemoryContext context = CurrentMemoryContext;
-	Portal portal;
+	Call *call = argument;
 
-	if (statement->plan == NULL || (statement->running == 0 && is_outdated(statement)))
-		plan_statement(statement);
-	portal = SPI_cursor_open(NULL, statement->plan, arguments, NULL, statement->read_only);
-	MemoryContextSwitchTo(context);
-	statement_fetch_rows(portal, take_row, argument);
+	call->cursor =
+		SPI_cursor_open(NULL, call->statement->plan, call->arguments, call->nulls, call->statement->read_only);
 }
 
-/* Hands out the rows of a cursor, and closes it. */
-void
-statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument), void *argument)
+static Portal
+cursor_of(Statement *statement, Datum *arguments)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Call call = {.statement = statement, .arguments = arguments};
+
+	statement_own(prepare(statement), open_cursor, &call);
+	MemoryContextSwitchTo(context);
+	return call.cursor;
+}
+
+/* Hands out the rows of a cursor, and closes it: at the latest soon after it is enough. */
+static void
+fetch_rows_until(Portal portal, void (*take_row)(uint64 row, void *argument), void *argument, const bool *is_enough)
 {
 	MemoryContext context = CurrentMemoryContext;
 	uint64 count;
@@ -191,8 +273,32 @@ statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument)
 			take_row(row, argument);
 		}
 		SPI_freetuptable(rows);
-	} while (count == ROWS_AT_A_TIME);
+	} while (count == ROWS_AT_A_TIME && !*is_enough);
 	SPI_cursor_close(portal);
+}
+
+/* Hands out the rows of a cursor, and closes it. */
+void
+statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument), void *argument)
+{
+	static const bool never = false;
+
+	fetch_rows_until(portal, take_row, argument, &never);
+}
+
+/* Runs a statement whose result may be long, and hands out its rows: row numbers as in SPI_tuptable. */
+void
+statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument), void *argument)
+{
+	statement_fetch_rows(cursor_of(statement, arguments), take_row, argument);
+}
+
+/* The same until it is enough, which take_row says: of what comes after that little is read. */
+void
+statement_each_row_until(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
+						 void *argument, const bool *is_enough)
+{
+	fetch_rows_until(cursor_of(statement, arguments), take_row, argument, is_enough);
 }
 
 /* Plans by indexes --------------------------------------------------------- */
@@ -237,6 +343,8 @@ statement_init(void)
 							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, NULL, NULL);
 	next_get_relation_info = get_relation_info_hook;
 	get_relation_info_hook = keep_customer_index;
+	next_planner = planner_hook;
+	planner_hook = plan_along_indexes;
 	next_executor_run = ExecutorRun_hook;
 	ExecutorRun_hook = run;
 }

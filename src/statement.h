@@ -29,9 +29,13 @@ typedef struct Statement
 } Statement;
 
 extern void statement_init(void);
+extern void statement_own(const char *text, void (*act)(void *argument), void *argument);
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
 extern void statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
 							   void *argument);
+extern void statement_each_row_until(Statement *statement, Datum *arguments,
+									 void (*take_row)(uint64 row, void *argument), void *argument,
+									 const bool *is_enough);
 extern void statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument), void *argument);
 extern int statement_use_indexes(void);
 extern int statement_use_any_index(void);

@@ -103,6 +103,40 @@ SELECT c.* FROM changes('count', 'events') AS c ORDER BY customer_event_id;
 -- another definition, other aliases
 SELECT since, c.* FROM unnest('{late event,unmapped,filtered,"updated, deleted"}'::text[]) WITH ORDINALITY AS s(since, n), changes('updated', since) AS c ORDER BY n, customer_event_id;
 SELECT since, c.* FROM unnest('{late event,mapped,unmapped}'::text[]) WITH ORDINALITY AS s(since, n), changes('sum', since, '{c-1}') AS c ORDER BY n, customer_event_id;
+-- no change is from before since, which may be within the millisecond of an id
+SELECT m.name, t.name, count(*) AS before_since FROM metric_id AS m, moment AS t, unnest('{"{acme}","{c-1}"}'::text[]) AS c(customers), usage_metric_changes(m.id, c.customers::text[], '[2026-10-01 00:00Z, 2026-11-01 00:00Z)', t.at) AS changed
+WHERE m.name <> 'deleted' AND changed_at < t.at GROUP BY m.name, t.name;
+-- an update of the metric changes events with another value, when it was made; those that are what they were are not told
+SELECT count(sent('asked-' || n, jsonb_build_object('n', n, 'm', 2 * n - n % 2, 'one', 1, 'user', 'u-' || n % 2), '{"customerAlias": "asked", "eventType": "asked"}')) FROM generate_series(1, 4) AS n;
+CREATE TABLE updated AS
+SELECT n, before, after, (create_usage_metric(before || jsonb_build_object('name', 'updated ' || n, 'eventType', 'asked')) ->> 'id')::uuid AS id, NULL::timestamptz AS since
+FROM (VALUES (1, '{"metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}'::jsonb, '{"unit": "bytes"}'::jsonb),
+    (2, '{"metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}', '{"aggregationProperty": "m"}'),
+    (3, '{"metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}', '{"metricType": "GROUPED", "groupingProperty": "user"}'),
+    (4, '{"metricType": "SIMPLE", "aggregationType": "COUNT"}', '{"aggregationType": "SUM", "aggregationProperty": "one"}'),
+    (5, '{"metricType": "SIMPLE", "aggregationType": "COUNT"}', '{"aggregationType": "UNIQUE", "aggregationProperty": "user"}'),
+    (6, '{"metricType": "SIMPLE", "aggregationType": "UNIQUE", "aggregationProperty": "user"}', '{"aggregationProperty": "n"}'),
+    (7, '{"metricType": "GROUPED", "aggregationType": "SUM", "aggregationProperty": "n", "groupingProperty": "user"}', '{"groupingProperty": "n"}'),
+    (8, '{"metricType": "SIMPLE", "aggregationType": "COUNT"}', '{"propertyFilters": {"user": ["u-1"]}}')) AS u (n, before, after) ORDER BY n;
+UPDATE updated SET since = clock_timestamp();
+SELECT count(pg_sleep(0.005));
+SELECT count(update_usage_metric(id, before || jsonb_build_object('name', 'updated ' || n, 'eventType', 'asked') || after)) FROM updated;
+SELECT count(pg_sleep(0.005));
+SELECT clock_timestamp() AS then \gset
+SELECT n, after, string_agg(concat_ws(' ', customer_event_id, change, old_value, new_value), ', ' ORDER BY c.ordinality) AS changes, bool_and(changed_at > since AND changed_at < :'then') AS with_the_metric
+FROM updated LEFT JOIN LATERAL usage_metric_changes(id, '{asked}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)', since) WITH ORDINALITY AS c ON true GROUP BY n, after ORDER BY n;
+-- of a metric that was not there yet, all its events are added, when it was made
+SELECT concat_ws(' ', customer_event_id, change, old_value, new_value, changed_at > '2000-01-01Z' AND changed_at < :'then') FROM updated, usage_metric_changes(id, '{asked}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)', '2000-01-01Z') WHERE n = 8;
+-- an alias changes events when it was mapped, or deleted, and what was corrected since then later than that
+SELECT create_customer_alias('{"customerId": "c-asked", "value": "asked"}') ->> 'id' AS alias \gset
+SELECT count(pg_sleep(0.005));
+SELECT clock_timestamp() AS mapped \gset
+SELECT count(pg_sleep(0.005));
+SELECT sent('asked-1', '{"n": 1, "user": "u-1", "corrected": true}', '{"customerAlias": "asked", "eventType": "asked"}') IS NOT NULL;
+SELECT concat_ws(' ', customer_event_id, change, old_value, new_value, CASE WHEN changed_at < :'then' THEN 'before' WHEN changed_at < :'mapped' THEN 'when mapped' ELSE 'when corrected' END) FROM updated, usage_metric_changes(id, '{c-asked}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)', :'then') WHERE n = 8;
+SELECT delete_customer_alias(:'alias') IS NOT NULL;
+SELECT concat_ws(' ', customer_event_id, change, old_value, new_value, changed_at > :'mapped') FROM updated, usage_metric_changes(id, '{c-asked}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)', :'mapped') WHERE n = 8;
+DROP TABLE updated;
 -- in the order in which they changed
 SELECT string_agg(customer_event_id, ' ' ORDER BY n) FROM ROWS FROM (changes('sum', 'taken back')) WITH ORDINALITY AS c(customer_event_id, change, old_value, new_value, old_event, new_event, n) WHERE customer_event_id IN ('late', 'after');
 -- the differences add up

@@ -1,4 +1,4 @@
-# 009_prepared.pl: events and accounts in transactions that are prepared (two-phase commit)
+# 009_prepared.pl: events, accounts and metrics, and transactions that are prepared (two-phase commit)
 use strict;
 use warnings FATAL => 'all';
 
@@ -35,5 +35,17 @@ my ($result, $stdout, $stderr) = $node->psql('postgres', qq{
 	SELECT usage_events.create_event(:'account', $event)});
 like($stderr, qr/account ".*" does not exist/, 'an account that was rolled back after it was prepared is refused');
 is($node->safe_psql('postgres', $count), 1, 'and nothing is stored for it');
+
+# A new metric is not rolled up while a transaction has written that is older, in whatever database; its answers are there.
+$node->append_conf('postgresql.conf', 'autovacuum = off');
+$node->restart;
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+$node->safe_psql('other', q{BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'elsewhere'});
+my $metric = $node->safe_psql('postgres', q{SELECT create_usage_metric('{"name": "calls", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "COUNT"}') ->> 'id'});
+my $refreshed = join('; ', ('SELECT usage_events.refresh_rollups()') x 3) . '; SELECT state FROM usage_events.rollup_status';
+like($node->safe_psql('postgres', $refreshed), qr/^waiting$/m, 'a new metric waits for a transaction in another database');
+is($node->safe_psql('postgres', "SELECT calculate_usage_metric('$metric', '{acme}', '[2000-01-01Z, 2100-01-01Z)') ->> 'value'"), 1, 'and is calculated meanwhile');
+$node->safe_psql('other', q{ROLLBACK PREPARED 'elsewhere'});
+like($node->safe_psql('postgres', $refreshed), qr/^ready$/m, 'after it the metric is rolled up');
 
 done_testing();
