@@ -20,7 +20,9 @@ static void
 read_argument(FunctionCallInfo fcinfo, int number, EventBatch *batch)
 {
 	if (PG_ARGISNULL(number))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("batch of usage events must not be null")));
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("batch of usage events must not be null"),
+				 errhint("An aggregate over no rows is NULL: coalesce(jsonb_agg(...), '[]') is an empty batch.")));
 	event_batch_from_json(PG_GETARG_JSONB_P(number), batch);
 }
 

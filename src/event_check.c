@@ -188,6 +188,16 @@ check_optional_string(List *faults, const EventFields *fields, EventField field,
 	return check_string(faults, fields, field, text);
 }
 
+/* What is wrong with a timestamp that is no string; what a number means is told. */
+static const char *
+not_a_string(const JsonbValue *value)
+{
+	if (value->type == jbvNumeric)
+		return "must be a string, not a number: seconds or milliseconds since 1970 are written as date and time, such "
+			   "as \"2022-10-01T00:00:00Z\"";
+	return psprintf("must be a string, not %s", json_kind(value));
+}
+
 /* Rule of eventTimestamp: absent, null, or ISO 8601 with an offset. */
 static List *
 check_event_timestamp(List *faults, const EventFields *fields, UsageEvent *event)
@@ -199,7 +209,7 @@ check_event_timestamp(List *faults, const EventFields *fields, UsageEvent *event
 	if (is_absent_or_null(fields, FIELD_EVENT_TIMESTAMP))
 		return faults;
 	if (value->type != jbvString)
-		return fault_add(faults, name, psprintf("must be a string, not %s", json_kind(value)));
+		return fault_add(faults, name, not_a_string(value));
 
 	fault = event_timestamp_from_text(json_string(value), &event->timestamp);
 	if (fault != NULL)
@@ -208,7 +218,7 @@ check_event_timestamp(List *faults, const EventFields *fields, UsageEvent *event
 	return faults;
 }
 
-/* Rule of eventProperties: absent, or an object that is not too large. */
+/* Rule of eventProperties: absent, null, or an object that is not too large. */
 static List *
 check_event_properties(List *faults, const EventFields *fields, UsageEvent *event)
 {
@@ -216,7 +226,7 @@ check_event_properties(List *faults, const EventFields *fields, UsageEvent *even
 	const char *name = event_field_names[FIELD_EVENT_PROPERTIES].data;
 	static const JsonbContainer empty_object = {.header = JB_FOBJECT};
 
-	if (!fields->given[FIELD_EVENT_PROPERTIES])
+	if (is_absent_or_null(fields, FIELD_EVENT_PROPERTIES))
 	{
 		event->properties = (EventText){(const char *) &empty_object, sizeof(empty_object)};
 		return faults;

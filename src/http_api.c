@@ -163,7 +163,8 @@ with_plus(const char *text)
 	char *copy = pstrdup(text);
 	char *space = strrchr(copy, ' ');
 
-	if (space != NULL && space > strchr(copy, 'T') && strchr(copy, 'T') != NULL)
+	/* The first one, behind the date, may be the one before the time. */
+	if (space != NULL && space - copy > (int) strlen("2022-10-01T"))
 		*space = '+';
 	return copy;
 }
