@@ -11,15 +11,15 @@
 
 #include "event_batch.h"
 
+#include "event_check.h"
 #include "event_id.h"
-#include "event_json.h"
+#include "event_read.h"
 #include "fmgr.h"
 #include "json_build.h"
 #include "json_read.h"
 #include "mb/pg_wchar.h"
 #include "memory_budget.h"
 #include "miscadmin.h"
-#include "purge.h"
 #include "rejected_event.h"
 #include "subtransaction.h"
 #include "utils/builtins.h"
@@ -53,7 +53,7 @@ add_element(EventBatch *batch, BatchElement next)
 	if (element->faults != NIL)
 		return element;
 
-	element->faults = purge_check_event(event_json_read_value(&element->json, &put->event), &put->event);
+	element->faults = event_read_value(&element->json, &put->event);
 	if (element->faults == NIL)
 	{
 		element->put = put;

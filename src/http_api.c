@@ -19,6 +19,7 @@
 #include "event_id.h"
 #include "event_json.h"
 #include "event_list.h"
+#include "event_read.h"
 #include "event_timestamp.h"
 #include "fmgr.h"
 #include "http_authenticate.h"
@@ -30,7 +31,6 @@
 #include "metric_definition.h"
 #include "metric_list.h"
 #include "openapi.h"
-#include "purge.h"
 #include "utils/builtins.h"
 
 /* A call of the API: the request, what its path and body hold, and the answer. */
@@ -259,7 +259,7 @@ static Jsonb *
 post_usage_event(HttpCall *call)
 {
 	EventPut put;
-	List *faults = purge_check_event(event_json_read(body_json(call), &put.event), &put.event);
+	List *faults = event_read(body_json(call), &put.event);
 
 	if (faults != NIL)
 		event_faults_report(faults, NULL);
