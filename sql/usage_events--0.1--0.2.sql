@@ -452,6 +452,15 @@ COMMENT ON FUNCTION @extschema@.ingest_usage_events(jsonb) IS
 'Create usage events, each that can be
 Takes an array of events, stores those that pass, keeps the others in rejected_usage_events (as far as usage_events.max_rejected_events and max_rejected_bytes allow: a fault says if not), and returns {"created", "superseded", "unchanged", "refused", "outcomes"}: four totals, and for each event in order {"index", "outcome", "id"} or {"index", "outcome": "refused", "faults": [{"field", "fault"}]}. Errors: 22023 for what is no array, 22004 for NULL';
 
+-- One unnamed parameter here as well: PostgREST passes a body of text/plain.
+CREATE FUNCTION @extschema@.ingest_usage_events_text(text) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ingest_usage_events_text';
+
+COMMENT ON FUNCTION @extschema@.ingest_usage_events_text(text) IS
+'Create usage events, each that can be, from text
+ingest_usage_events() for an array as text, of which an element may be no JSON, or hold what the database cannot, such as \u0000: it is refused, and the others are stored. Errors as there, and 22P02, 22P05 for text of which one cannot tell where its elements end';
+
 CREATE FUNCTION usage_events.ingest_events(account_id uuid, events jsonb) RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ingest_events';
@@ -1075,6 +1084,7 @@ CREATE TRIGGER usage_event_import_end AFTER INSERT ON @extschema@.usage_event_im
 REVOKE EXECUTE ON FUNCTION
     @extschema@.create_usage_events(jsonb),
     @extschema@.ingest_usage_events(jsonb),
+    @extschema@.ingest_usage_events_text(text),
     @extschema@.retry_rejected_usage_events(uuid[]),
     @extschema@.get_usage_event_history(uuid),
     @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz),
@@ -1152,7 +1162,7 @@ BEGIN
     EXECUTE 'GRANT INSERT (account_id, id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, created_at) ON usage_events.metric TO ' || role;
     EXECUTE 'GRANT UPDATE (version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, deleted_at) ON usage_events.metric TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_metric(jsonb), @extschema@.update_usage_metric(uuid, jsonb), @extschema@.delete_usage_metric(uuid) TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb), @extschema@.create_usage_events(jsonb), @extschema@.ingest_usage_events(jsonb), @extschema@.retry_rejected_usage_events(uuid[]), @extschema@.create_customer_alias(jsonb), @extschema@.update_customer_alias(uuid, jsonb), @extschema@.delete_customer_alias(uuid) TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb), @extschema@.create_usage_events(jsonb), @extschema@.ingest_usage_events(jsonb), @extschema@.ingest_usage_events_text(text), @extschema@.retry_rejected_usage_events(uuid[]), @extschema@.create_customer_alias(jsonb), @extschema@.update_customer_alias(uuid, jsonb), @extschema@.delete_customer_alias(uuid) TO ' || role;
     IF access = 'ingest' THEN
         RETURN;
     END IF;

@@ -15,14 +15,20 @@
 #include "rejected_event.h"
 #include "utils/array.h"
 
-/* Reads a batch for the account of this call from the argument. */
 static void
-read_argument(FunctionCallInfo fcinfo, int number, EventBatch *batch)
+require_argument(FunctionCallInfo fcinfo, int number)
 {
 	if (PG_ARGISNULL(number))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("batch of usage events must not be null"),
 				 errhint("An aggregate over no rows is NULL: coalesce(jsonb_agg(...), '[]') is an empty batch.")));
+}
+
+/* Reads a batch for the account of this call from the argument. */
+static void
+read_argument(FunctionCallInfo fcinfo, int number, EventBatch *batch)
+{
+	require_argument(fcinfo, number);
 	event_batch_from_json(PG_GETARG_JSONB_P(number), batch);
 }
 
@@ -107,6 +113,25 @@ ingest_events(PG_FUNCTION_ARGS)
 	event_batch_store(account_id, &batch);
 	account_leave(nest_level);
 	PG_RETURN_JSONB_P(event_batch_outcomes(&batch));
+}
+
+static Datum
+ingest_text(PG_FUNCTION_ARGS)
+{
+	EventBatch batch;
+
+	require_argument(fcinfo, 0);
+	event_batch_from_array_text(PG_GETARG_TEXT_PP(0), &batch);
+	event_batch_store(account_current(), &batch);
+	PG_RETURN_JSONB_P(event_batch_outcomes(&batch));
+}
+
+/* ingest_usage_events_text(text) */
+PG_FUNCTION_INFO_V1(ingest_usage_events_text);
+Datum
+ingest_usage_events_text(PG_FUNCTION_ARGS)
+{
+	return http_endpoint(ingest_text, fcinfo, "ingest_usage_events_text", 200);
 }
 
 static Datum

@@ -25,6 +25,7 @@
 #include "http_authenticate.h"
 #include "http_request.h"
 #include "http_response.h"
+#include "json_elements.h"
 #include "json_read.h"
 #include "mb/pg_wchar.h"
 #include "metric_calculate.h"
@@ -106,25 +107,38 @@ parse_json(const char *text, int encoding, const char **fault)
 	return said == NULL ? DatumGetJsonbP(json) : NULL;
 }
 
-/* The body as JSON. */
+/* The body's bytes as JSON; NULL, and what is wrong with them, where they are none. */
 static Jsonb *
-body_json(HttpCall *call)
+parse_body(HttpCall *call, const char **fault)
 {
 	const char *bytes = VARDATA_ANY(call->body);
 	int length = VARSIZE_ANY_EXHDR(call->body);
-	const char *fault;
-	Jsonb *json;
 
 	if (length == 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
-						errdetail("The body is empty.")));
-	if (!pg_verify_mbstr(PG_UTF8, bytes, length, true))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
-						errdetail("The body is not text in UTF-8.")));
-	json = parse_json(pnstrdup(bytes, length), PG_UTF8, &fault);
+		*fault = "is empty.";
+	else if (!pg_verify_mbstr(PG_UTF8, bytes, length, true))
+		*fault = "is not text in UTF-8.";
+	else
+		return parse_json(pnstrdup(bytes, length), PG_UTF8, fault);
+	return NULL;
+}
+
+static void
+refuse_body(const char *fault)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"), errdetail("The body %s", fault)));
+}
+
+/* The body as JSON; refused where it is none. */
+static Jsonb *
+body_json(HttpCall *call)
+{
+	const char *fault;
+	Jsonb *json = parse_body(call, &fault);
+
 	if (json == NULL)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
-						errdetail("The body %s", fault)));
+		refuse_body(fault);
 	return json;
 }
 
@@ -269,19 +283,43 @@ post_usage_event(HttpCall *call)
 	return event_json_write(put.answer);
 }
 
+static void
+require_batch_of(uint32 count)
+{
+	if (count > MAX_BATCH)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid batch of usage events"),
+						errdetail("A batch has at most %d events over HTTP, not %u.", MAX_BATCH, count),
+						errhint("Send several.")));
+}
+
+/* Reads the batch in the body: as a whole, and where that is no JSON, each element by itself. */
+static void
+read_batch(HttpCall *call, EventBatch *batch)
+{
+	EventText bytes = {VARDATA_ANY(call->body), VARSIZE_ANY_EXHDR(call->body)};
+	const char *fault;
+	Jsonb *body = parse_body(call, &fault);
+	EventText *elements;
+	int count;
+
+	if (body != NULL)
+	{
+		require_batch_of(JB_ROOT_COUNT(body));
+		event_batch_from_json(body, batch);
+		return;
+	}
+	if (!json_elements(bytes, &elements, &count))
+		refuse_body(fault);
+	require_batch_of(count);
+	event_batch_from_elements(elements, count, PG_UTF8, batch);
+}
+
 static Jsonb *
 post_usage_event_batch(HttpCall *call)
 {
 	EventBatch batch;
 
-	Jsonb *body = body_json(call);
-
-	if (JB_ROOT_COUNT(body) > MAX_BATCH)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid batch of usage events"),
-						errdetail("A batch has at most %d events over HTTP, not %u.", MAX_BATCH,
-								  (unsigned) JB_ROOT_COUNT(body)),
-						errhint("Send several.")));
-	event_batch_from_json(body, &batch);
+	read_batch(call, &batch);
 	event_batch_store(account_current(), &batch);
 	return event_batch_outcomes(&batch);
 }

@@ -595,7 +595,8 @@ sub cases_refused
 	}
 	check($post, 400, body => '[' x 1_000_000, what => '1,000,000 brackets');
 	check($post, 400, body => '{"a":' x 200_000, what => '200,000 braces');
-	check('POST /usage-events/batch', 400, body => '[' x 1_000_000 . ']' x 1_000_000, what => 'nested 1,000,000 deep');
+	check('POST /usage-events/batch', 200, body => '[' x 1_000_000 . ']' x 1_000_000, json => has(refused => 1), what => 'nested 1,000,000 deep');
+	check('POST /usage-events/batch', 400, body => '[' x 1_000_000, what => '1,000,000 brackets');
 	$before += count_events_of('acme', 'deep');
 
 	# What is wrong with a field is told by its name.
@@ -673,7 +674,20 @@ sub cases_batch
 	check($batch, 400, body => $_->[1], what => "a body that is $_->[0]") foreach [ 'an event', \%event ],
 	  [ 'an empty object', '{}' ], [ 'empty', '' ], [ 'null', 'null' ], [ 'a number', '1' ], [ 'a string', '"x"' ],
 	  [ 'truncated', '[{"customerAlias": "a"' ], [ 'trailed by junk', '[] x' ], [ 'begun by a BOM', "\xef\xbb\xbf[]" ],
-	  [ 'invalid UTF-8', "[\"\xff\"]" ], [ 'with \u0000', '["\u0000"]' ], [ 'NDJSON', "{}\n{}\n" ];
+	  [ 'NDJSON', "{}\n{}\n" ], [ 'of elements that nobody can tell apart', "[\"\xff, 1]" ], [ 'an unclosed string', '["\u0000]' ];
+
+	# One element that cannot be read does not take the others along; it is kept as far as it can be.
+	my $whole = $json->encode({ %event, customerEventId => 'whole' });
+	foreach my $bad ([ 'invalid UTF-8', "{\"customerAlias\": \"\xff\xc3\"}", 'is not text in UTF-8', '{"customerAlias": "??"}' ],
+	  [ 'a null byte', "\"a\0\"", 'is not text in UTF-8', '"a?"' ], [ '\u0000', '"\u0000"', qr/^is not JSON: .*text/, '"\u0000"' ],
+	  [ 'a lone surrogate', '["\ud800"]', qr/^is not JSON: .*surrogate/s, '["\ud800"]' ], [ 'no JSON', '{"a": x}', qr/^is not JSON: /, '{"a": x}' ],
+	  [ 'nothing', '', qr/^is not JSON: /, '' ])
+	{
+		my ($name, $element, $fault, $kept) = @$bad;
+		check($batch, 200, body => "[ $whole, $element ,$whole]", what => "with $name", json => has(refused => 1, outcomes => [
+			has(index => 0, id => $uuid), { index => 1, outcome => 'refused', faults => [ { fault => $fault } ] }, $outcome->(2, 'unchanged') ]));
+		report("with $name: it is kept", difference(($transport->sql("SELECT body FROM usage_events.rejected_event ORDER BY id DESC LIMIT 1"))[0], $kept));
+	}
 	check($batch, 200, body => '[' . join(',', ('[' x 1000 . ']' x 1000) x 3) . ']', json => has(refused => 3),
 	  what => 'of deep elements');
 

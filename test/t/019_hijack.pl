@@ -85,6 +85,7 @@ calls('app', "SELECT public.create_usage_event('$event')", 'a retry');
 calls('app', "SELECT public.create_usage_event('$other')", 'a correction');
 calls('app', "SELECT public.create_usage_events('[$event, $other]')");
 calls('app', "SELECT public.ingest_usage_events('[$event, {}]')");
+calls('app', "SELECT public.ingest_usage_events_text('[$event, \"\\u0000\"]')");
 calls('app', 'SELECT public.retry_rejected_usage_events()');
 calls('app', "INSERT INTO public.usage_event_import VALUES ('$event')", 'an import');
 calls('app', 'SELECT public.list_usage_events()');
