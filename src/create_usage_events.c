@@ -144,7 +144,7 @@ retry(PG_FUNCTION_ARGS)
 	EventBatch batch;
 
 	count = rejected_event_take(account_current(), ids, &bodies, &row_ids);
-	event_batch_from_texts(bodies, count, &batch);
+	event_batch_from_texts(bodies, NULL, count, &batch);
 	for (int i = 0; i < count; i++)
 		batch.elements[i].rejected_id = &row_ids[i];
 	event_batch_store(account_current(), &batch);

@@ -191,9 +191,9 @@ not_json(const ErrorData *error)
 							  length < detail.length ? "..." : ""));
 }
 
-/* Reads texts, each of which should be an event's JSON; `faults` are of those that are none for another reason, or NULL. */
-static void
-read_texts(text **bodies, const char **faults, int count, EventBatch *batch)
+/* Reads texts, each of which should be an event's JSON.  `faults` are of those that are known to be none, or it is NULL. */
+void
+event_batch_from_texts(text **bodies, const char **faults, int count, EventBatch *batch)
 {
 	JsonbValue *values = palloc(sizeof(JsonbValue) * Max(count, 1));
 
@@ -214,13 +214,6 @@ read_texts(text **bodies, const char **faults, int count, EventBatch *batch)
 		else
 			add_element(batch, (BatchElement){.body = bodies[i], .faults = not_json(error)});
 	}
-}
-
-/* Reads texts, each of which should be an event's JSON. */
-void
-event_batch_from_texts(text **bodies, int count, EventBatch *batch)
-{
-	read_texts(bodies, NULL, count, batch);
 }
 
 /* Arrays as text ------------------------------------------------------------ */
@@ -287,7 +280,7 @@ event_batch_from_elements(const EventText *elements, int count, int encoding, Ev
 		CHECK_FOR_INTERRUPTS();
 		bodies[i] = element_text(elements[i], encoding, &faults[i]);
 	}
-	read_texts(bodies, faults, count, batch);
+	event_batch_from_texts(bodies, faults, count, batch);
 }
 
 /* Reads a JSON array as text: as a whole where the server can, and else element by element. */
@@ -371,6 +364,20 @@ event_batch_store(const pg_uuid_t *account_id, EventBatch *batch)
 
 /* Answers ----------------------------------------------------------------- */
 
+static EventOutcome
+element_outcome(const BatchElement *element)
+{
+	return element->put != NULL ? element->put->outcome : EVENT_REFUSED;
+}
+
+/* Adds how many of the batch came out how. */
+void
+event_batch_count(const EventBatch *batch, int64 totals[EVENT_OUTCOMES])
+{
+	for (int i = 0; i < batch->count; i++)
+		totals[element_outcome(&batch->elements[i])]++;
+}
+
 /* {"index": 0, "outcome": "created", "id": "..."} */
 static Jsonb *
 outcome_to_json(int index, const BatchElement *element, EventText outcome)
@@ -400,7 +407,7 @@ event_batch_outcomes(const EventBatch *batch)
 		[EVENT_UNCHANGED] = EVENT_TEXT("unchanged"),
 		[EVENT_REFUSED] = EVENT_TEXT("refused"),
 	};
-	int totals[lengthof(names)] = {0};
+	int64 totals[EVENT_OUTCOMES] = {0};
 	JsonArray outcomes;
 	JsonObject object = {0};
 
@@ -408,14 +415,13 @@ event_batch_outcomes(const EventBatch *batch)
 	for (int i = 0; i < batch->count; i++)
 	{
 		const BatchElement *element = &batch->elements[i];
-		EventOutcome outcome = element->put != NULL ? element->put->outcome : EVENT_REFUSED;
 
-		totals[outcome]++;
 		json_array_next(&outcomes);
-		json_array_add(&outcomes, outcome_to_json(i, element, names[outcome]));
+		json_array_add(&outcomes, outcome_to_json(i, element, names[element_outcome(element)]));
 	}
 
-	for (size_t i = 0; i < lengthof(names); i++)
+	event_batch_count(batch, totals);
+	for (int i = 0; i < EVENT_OUTCOMES; i++)
 		json_add_integer(&object, names[i], totals[i]);
 	json_add_json(&object, EVENT_TEXT("outcomes"), json_array_end(&outcomes));
 	return json_make_object(&object);
