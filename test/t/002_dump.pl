@@ -160,7 +160,7 @@ foreach my $way ([ 'plain', ['--data-only'], @psql ], [ 'custom', ['-Fc'], @pg_r
 	my ($format, $options, @restore) = @$way;
 	my $name = "into another schema, $format";
 	$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0});
-	$node->safe_psql('restored', 'CREATE SCHEMA other; CREATE EXTENSION usage_events SCHEMA other');
+	$node->safe_psql('restored', 'CREATE SCHEMA other; CREATE EXTENSION usage_events SCHEMA other; CREATE TABLE typed (event other.usage_event PRIMARY KEY)');
 	dump_and_restore($name, $options, @restore);
 	is(rows($node, 'restored'), $rows, "$name: the rows are the same");
 	is(answers('restored', 'other'), $answers, "$name: metrics say the same");
