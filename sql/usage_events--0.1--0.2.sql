@@ -75,8 +75,8 @@ SELECT pg_catalog.pg_extension_config_dump('usage_events.purge_horizon', '');
 CREATE TABLE usage_events.customer_alias (
     account_id uuid NOT NULL,
     id uuid NOT NULL,
-    customer_id text COLLATE "C" NOT NULL,
-    value text COLLATE "C" NOT NULL,
+    customer_id text COLLATE pg_catalog."C" NOT NULL,
+    value text COLLATE pg_catalog."C" NOT NULL,
     label text,
     created_at timestamptz NOT NULL,
     deleted_at timestamptz,
@@ -105,7 +105,7 @@ CREATE TABLE usage_events.metric (
     name text NOT NULL,
     description text,
     metric_type text NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
+    event_type text COLLATE pg_catalog."C" NOT NULL,
     aggregation_type text NOT NULL,
     aggregation_property text,
     grouping_property text,
@@ -149,7 +149,7 @@ CREATE TABLE usage_events.superseded_metric (
     name text NOT NULL,
     description text,
     metric_type text NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
+    event_type text COLLATE pg_catalog."C" NOT NULL,
     aggregation_type text NOT NULL,
     aggregation_property text,
     grouping_property text,
@@ -192,11 +192,11 @@ SELECT pg_catalog.pg_extension_config_dump('usage_events.superseded_metric', '')
 CREATE TABLE usage_events.metric_rollup (
     account_id uuid NOT NULL,
     metric_version_id uuid NOT NULL,
-    customer_alias text COLLATE "C" NOT NULL,
+    customer_alias text COLLATE pg_catalog."C" NOT NULL,
     level smallint NOT NULL,
     bucket timestamptz NOT NULL,
-    group_key text COLLATE "C" NOT NULL,
-    unique_key text COLLATE "C" NOT NULL,
+    group_key text COLLATE pg_catalog."C" NOT NULL,
+    unique_key text COLLATE pg_catalog."C" NOT NULL,
     is_branch boolean NOT NULL,
     event_count bigint NOT NULL,
     skipped_event_count bigint NOT NULL,
@@ -234,15 +234,15 @@ COMMENT ON COLUMN usage_events.metric_rollup.value IS 'Sum, maximum, minimum or 
 CREATE TABLE usage_events.metric_progress (
     account_id uuid NOT NULL,
     metric_version_id uuid NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
+    event_type text COLLATE pg_catalog."C" NOT NULL,
     horizon xid8,
-    customer_alias text COLLATE "C",
+    customer_alias text COLLATE pg_catalog."C",
     is_built boolean NOT NULL DEFAULT false,
     started_at timestamptz NOT NULL,
     refreshed_at timestamptz,
     turn_at timestamptz,
-    turn_event_type text COLLATE "C",
-    turn_customer_alias text COLLATE "C",
+    turn_event_type text COLLATE pg_catalog."C",
+    turn_customer_alias text COLLATE pg_catalog."C",
     CONSTRAINT metric_progress_pkey PRIMARY KEY (account_id, metric_version_id)
 );
 CREATE INDEX metric_progress_type_idx ON usage_events.metric_progress (account_id, event_type);
@@ -262,8 +262,8 @@ COMMENT ON COLUMN usage_events.metric_progress.turn_customer_alias IS 'And the a
 
 CREATE TABLE usage_events.dirty_bucket (
     account_id uuid NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
-    customer_alias text COLLATE "C" NOT NULL,
+    event_type text COLLATE pg_catalog."C" NOT NULL,
+    customer_alias text COLLATE pg_catalog."C" NOT NULL,
     bucket timestamptz NOT NULL,
     marked_at timestamptz NOT NULL,
     seconds smallint NOT NULL
@@ -282,7 +282,7 @@ COMMENT ON COLUMN usage_events.dirty_bucket.seconds IS '1, or 60: so many second
 
 CREATE TABLE usage_events.api_key (
     account_id uuid NOT NULL,
-    client_id text COLLATE "C" NOT NULL,
+    client_id text COLLATE pg_catalog."C" NOT NULL,
     secret_hash bytea NOT NULL,
     label text NOT NULL,
     created_at timestamptz NOT NULL,
@@ -714,14 +714,14 @@ WITH RECURSIVE alias (value) AS (
 SELECT alias.value
 FROM alias
 WHERE alias.value OPERATOR(pg_catalog.<>) 'VOID'
-  AND (SELECT mapped.value FROM usage_events.customer_alias AS mapped
+  AND ((SELECT mapped.value FROM usage_events.customer_alias AS mapped
        WHERE mapped.account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
          AND mapped.deleted_at IS NULL AND mapped.value OPERATOR(pg_catalog.>=) alias.value
-       ORDER BY mapped.value LIMIT 1) IS DISTINCT FROM alias.value
-  AND (SELECT mapped.customer_id FROM usage_events.customer_alias AS mapped
+       ORDER BY mapped.value LIMIT 1) OPERATOR(pg_catalog.=) alias.value) IS NOT TRUE
+  AND ((SELECT mapped.customer_id FROM usage_events.customer_alias AS mapped
        WHERE mapped.account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
          AND mapped.deleted_at IS NULL AND mapped.customer_id OPERATOR(pg_catalog.>=) alias.value
-       ORDER BY mapped.customer_id LIMIT 1) IS DISTINCT FROM alias.value;
+       ORDER BY mapped.customer_id LIMIT 1) OPERATOR(pg_catalog.=) alias.value) IS NOT TRUE;
 
 COMMENT ON VIEW usage_events.unmapped_alias IS 'Aliases of the session''s account''s events that belong to no customer yet';
 COMMENT ON COLUMN usage_events.unmapped_alias.value IS 'The alias';
@@ -1368,7 +1368,7 @@ BEGIN
         WHERE relation.oid = 'usage_events.event'::regclass AND event_acl.privilege_type IN ('SELECT', 'INSERT')
           AND event_acl.grantee NOT IN (relation.relowner, 0)
         GROUP BY event_acl.grantee
-        ORDER BY event_acl.grantee::regrole::text COLLATE "C"
+        ORDER BY event_acl.grantee::regrole::text COLLATE pg_catalog."C"
     LOOP
         PERFORM usage_events.grant_access(role, access);
         RETURN NEXT;
