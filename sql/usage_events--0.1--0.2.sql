@@ -75,8 +75,8 @@ SELECT pg_catalog.pg_extension_config_dump('usage_events.purge_horizon', '');
 CREATE TABLE usage_events.customer_alias (
     account_id uuid NOT NULL,
     id uuid NOT NULL,
-    customer_id text COLLATE "C" NOT NULL,
-    value text COLLATE "C" NOT NULL,
+    customer_id text COLLATE pg_catalog."C" NOT NULL,
+    value text COLLATE pg_catalog."C" NOT NULL,
     label text,
     created_at timestamptz NOT NULL,
     deleted_at timestamptz,
@@ -105,7 +105,7 @@ CREATE TABLE usage_events.metric (
     name text NOT NULL,
     description text,
     metric_type text NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
+    event_type text COLLATE pg_catalog."C" NOT NULL,
     aggregation_type text NOT NULL,
     aggregation_property text,
     grouping_property text,
@@ -149,7 +149,7 @@ CREATE TABLE usage_events.superseded_metric (
     name text NOT NULL,
     description text,
     metric_type text NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
+    event_type text COLLATE pg_catalog."C" NOT NULL,
     aggregation_type text NOT NULL,
     aggregation_property text,
     grouping_property text,
@@ -192,11 +192,11 @@ SELECT pg_catalog.pg_extension_config_dump('usage_events.superseded_metric', '')
 CREATE TABLE usage_events.metric_rollup (
     account_id uuid NOT NULL,
     metric_version_id uuid NOT NULL,
-    customer_alias text COLLATE "C" NOT NULL,
+    customer_alias text COLLATE pg_catalog."C" NOT NULL,
     level smallint NOT NULL,
     bucket timestamptz NOT NULL,
-    group_key text COLLATE "C" NOT NULL,
-    unique_key text COLLATE "C" NOT NULL,
+    group_key text COLLATE pg_catalog."C" NOT NULL,
+    unique_key text COLLATE pg_catalog."C" NOT NULL,
     is_branch boolean NOT NULL,
     event_count bigint NOT NULL,
     skipped_event_count bigint NOT NULL,
@@ -234,15 +234,15 @@ COMMENT ON COLUMN usage_events.metric_rollup.value IS 'Sum, maximum, minimum or 
 CREATE TABLE usage_events.metric_progress (
     account_id uuid NOT NULL,
     metric_version_id uuid NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
+    event_type text COLLATE pg_catalog."C" NOT NULL,
     horizon xid8,
-    customer_alias text COLLATE "C",
+    customer_alias text COLLATE pg_catalog."C",
     is_built boolean NOT NULL DEFAULT false,
     started_at timestamptz NOT NULL,
     refreshed_at timestamptz,
     turn_at timestamptz,
-    turn_event_type text COLLATE "C",
-    turn_customer_alias text COLLATE "C",
+    turn_event_type text COLLATE pg_catalog."C",
+    turn_customer_alias text COLLATE pg_catalog."C",
     CONSTRAINT metric_progress_pkey PRIMARY KEY (account_id, metric_version_id)
 );
 CREATE INDEX metric_progress_type_idx ON usage_events.metric_progress (account_id, event_type);
@@ -262,8 +262,8 @@ COMMENT ON COLUMN usage_events.metric_progress.turn_customer_alias IS 'And the a
 
 CREATE TABLE usage_events.dirty_bucket (
     account_id uuid NOT NULL,
-    event_type text COLLATE "C" NOT NULL,
-    customer_alias text COLLATE "C" NOT NULL,
+    event_type text COLLATE pg_catalog."C" NOT NULL,
+    customer_alias text COLLATE pg_catalog."C" NOT NULL,
     bucket timestamptz NOT NULL,
     marked_at timestamptz NOT NULL,
     seconds smallint NOT NULL
@@ -282,7 +282,7 @@ COMMENT ON COLUMN usage_events.dirty_bucket.seconds IS '1, or 60: so many second
 
 CREATE TABLE usage_events.api_key (
     account_id uuid NOT NULL,
-    client_id text COLLATE "C" NOT NULL,
+    client_id text COLLATE pg_catalog."C" NOT NULL,
     secret_hash bytea NOT NULL,
     label text NOT NULL,
     created_at timestamptz NOT NULL,
@@ -426,6 +426,123 @@ REVOKE EXECUTE ON FUNCTION usage_events.hide_statistics() FROM PUBLIC;
 
 SELECT usage_events.hide_statistics();
 
+-- Comparing events ---------------------------------------------------------
+
+-- As jsonb does it, so that DISTINCT, GROUP BY, ORDER BY, UNION and indexes work with the type.
+
+CREATE FUNCTION usage_events.usage_event_lt(@extschema@.usage_event, @extschema@.usage_event) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'usage_event_lt';
+
+COMMENT ON FUNCTION usage_events.usage_event_lt(@extschema@.usage_event, @extschema@.usage_event) IS 'The first event is less than the second, in the order of their JSON';
+
+CREATE FUNCTION usage_events.usage_event_le(@extschema@.usage_event, @extschema@.usage_event) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'usage_event_le';
+
+COMMENT ON FUNCTION usage_events.usage_event_le(@extschema@.usage_event, @extschema@.usage_event) IS 'The first event is at most the second, in the order of their JSON';
+
+CREATE FUNCTION usage_events.usage_event_eq(@extschema@.usage_event, @extschema@.usage_event) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'usage_event_eq';
+
+COMMENT ON FUNCTION usage_events.usage_event_eq(@extschema@.usage_event, @extschema@.usage_event) IS 'The first event equals the second, in the order of their JSON';
+
+CREATE FUNCTION usage_events.usage_event_ne(@extschema@.usage_event, @extschema@.usage_event) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'usage_event_ne';
+
+COMMENT ON FUNCTION usage_events.usage_event_ne(@extschema@.usage_event, @extschema@.usage_event) IS 'The first event differs from the second, in the order of their JSON';
+
+CREATE FUNCTION usage_events.usage_event_ge(@extschema@.usage_event, @extschema@.usage_event) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'usage_event_ge';
+
+COMMENT ON FUNCTION usage_events.usage_event_ge(@extschema@.usage_event, @extschema@.usage_event) IS 'The first event is at least the second, in the order of their JSON';
+
+CREATE FUNCTION usage_events.usage_event_gt(@extschema@.usage_event, @extschema@.usage_event) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'usage_event_gt';
+
+COMMENT ON FUNCTION usage_events.usage_event_gt(@extschema@.usage_event, @extschema@.usage_event) IS 'The first event is greater than the second, in the order of their JSON';
+
+CREATE FUNCTION usage_events.usage_event_cmp(@extschema@.usage_event, @extschema@.usage_event) RETURNS integer
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'usage_event_cmp';
+
+COMMENT ON FUNCTION usage_events.usage_event_cmp(@extschema@.usage_event, @extschema@.usage_event) IS 'Order of two events: that of their JSON, less than, equal to, or greater than 0';
+
+CREATE FUNCTION usage_events.usage_event_hash(@extschema@.usage_event) RETURNS integer
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'usage_event_hash';
+
+COMMENT ON FUNCTION usage_events.usage_event_hash(@extschema@.usage_event) IS 'Hash of an event';
+
+CREATE FUNCTION usage_events.usage_event_hash_extended(@extschema@.usage_event, bigint) RETURNS bigint
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'usage_event_hash_extended';
+
+COMMENT ON FUNCTION usage_events.usage_event_hash_extended(@extschema@.usage_event, bigint) IS 'Hash of an event, of 64 bits and with a seed';
+
+CREATE OPERATOR @extschema@.< (
+    LEFTARG = @extschema@.usage_event, RIGHTARG = @extschema@.usage_event, FUNCTION = usage_events.usage_event_lt,
+    COMMUTATOR = OPERATOR(@extschema@.>), NEGATOR = OPERATOR(@extschema@.>=), RESTRICT = pg_catalog.scalarltsel, JOIN = pg_catalog.scalarltjoinsel
+);
+
+CREATE OPERATOR @extschema@.<= (
+    LEFTARG = @extschema@.usage_event, RIGHTARG = @extschema@.usage_event, FUNCTION = usage_events.usage_event_le,
+    COMMUTATOR = OPERATOR(@extschema@.>=), NEGATOR = OPERATOR(@extschema@.>), RESTRICT = pg_catalog.scalarlesel, JOIN = pg_catalog.scalarlejoinsel
+);
+
+CREATE OPERATOR @extschema@.= (
+    LEFTARG = @extschema@.usage_event, RIGHTARG = @extschema@.usage_event, FUNCTION = usage_events.usage_event_eq,
+    COMMUTATOR = OPERATOR(@extschema@.=), NEGATOR = OPERATOR(@extschema@.<>), RESTRICT = pg_catalog.eqsel, JOIN = pg_catalog.eqjoinsel, HASHES, MERGES
+);
+
+CREATE OPERATOR @extschema@.<> (
+    LEFTARG = @extschema@.usage_event, RIGHTARG = @extschema@.usage_event, FUNCTION = usage_events.usage_event_ne,
+    COMMUTATOR = OPERATOR(@extschema@.<>), NEGATOR = OPERATOR(@extschema@.=), RESTRICT = pg_catalog.neqsel, JOIN = pg_catalog.neqjoinsel
+);
+
+CREATE OPERATOR @extschema@.>= (
+    LEFTARG = @extschema@.usage_event, RIGHTARG = @extschema@.usage_event, FUNCTION = usage_events.usage_event_ge,
+    COMMUTATOR = OPERATOR(@extschema@.<=), NEGATOR = OPERATOR(@extschema@.<), RESTRICT = pg_catalog.scalargesel, JOIN = pg_catalog.scalargejoinsel
+);
+
+CREATE OPERATOR @extschema@.> (
+    LEFTARG = @extschema@.usage_event, RIGHTARG = @extschema@.usage_event, FUNCTION = usage_events.usage_event_gt,
+    COMMUTATOR = OPERATOR(@extschema@.<), NEGATOR = OPERATOR(@extschema@.<=), RESTRICT = pg_catalog.scalargtsel, JOIN = pg_catalog.scalargtjoinsel
+);
+
+COMMENT ON OPERATOR @extschema@.< (@extschema@.usage_event, @extschema@.usage_event) IS 'The first event is less than the second';
+COMMENT ON OPERATOR @extschema@.<= (@extschema@.usage_event, @extschema@.usage_event) IS 'The first event is at most the second';
+COMMENT ON OPERATOR @extschema@.= (@extschema@.usage_event, @extschema@.usage_event) IS 'The first event equals the second';
+COMMENT ON OPERATOR @extschema@.<> (@extschema@.usage_event, @extschema@.usage_event) IS 'The first event differs from the second';
+COMMENT ON OPERATOR @extschema@.>= (@extschema@.usage_event, @extschema@.usage_event) IS 'The first event is at least the second';
+COMMENT ON OPERATOR @extschema@.> (@extschema@.usage_event, @extschema@.usage_event) IS 'The first event is greater than the second';
+
+CREATE OPERATOR CLASS @extschema@.usage_event_ops DEFAULT FOR TYPE @extschema@.usage_event USING btree AS
+    OPERATOR 1 @extschema@.<,
+    OPERATOR 2 @extschema@.<=,
+    OPERATOR 3 @extschema@.=,
+    OPERATOR 4 @extschema@.>=,
+    OPERATOR 5 @extschema@.>,
+    FUNCTION 1 usage_events.usage_event_cmp(@extschema@.usage_event, @extschema@.usage_event);
+
+CREATE OPERATOR CLASS @extschema@.usage_event_ops DEFAULT FOR TYPE @extschema@.usage_event USING hash AS
+    OPERATOR 1 @extschema@.=,
+    FUNCTION 1 usage_events.usage_event_hash(@extschema@.usage_event),
+    FUNCTION 2 usage_events.usage_event_hash_extended(@extschema@.usage_event, bigint);
+
+COMMENT ON OPERATOR FAMILY @extschema@.usage_event_ops USING btree IS 'Order of events, that of their JSON';
+COMMENT ON OPERATOR FAMILY @extschema@.usage_event_ops USING hash IS 'Hashes of events';
+COMMENT ON OPERATOR CLASS @extschema@.usage_event_ops USING btree IS 'Order of events, that of their JSON';
+COMMENT ON OPERATOR CLASS @extschema@.usage_event_ops USING hash IS 'Hashes of events';
+
+-- What json_build_object() and drivers that know json alone give.
+CREATE CAST (json AS @extschema@.usage_event) WITH INOUT AS ASSIGNMENT;
+CREATE CAST (@extschema@.usage_event AS json) WITH INOUT AS ASSIGNMENT;
+
 -- Writing and reading events -----------------------------------------------
 
 -- Many at once: as the same events one by one, in the order given.
@@ -451,6 +568,15 @@ AS 'MODULE_PATHNAME', 'ingest_usage_events';
 COMMENT ON FUNCTION @extschema@.ingest_usage_events(jsonb) IS
 'Create usage events, each that can be
 Takes an array of events, stores those that pass, keeps the others in rejected_usage_events (as far as usage_events.max_rejected_events and max_rejected_bytes allow: a fault says if not), and returns {"created", "superseded", "unchanged", "refused", "outcomes"}: four totals, and for each event in order {"index", "outcome", "id"} or {"index", "outcome": "refused", "faults": [{"field", "fault"}]}. Under usage_events.on_conflict = refuse, other content of a customerEventId that is there is refused so, too. Errors: 22023 for what is no array, 22004 for NULL';
+
+-- One unnamed parameter here as well: PostgREST passes a body of text/plain.
+CREATE FUNCTION @extschema@.ingest_usage_events_text(text) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ingest_usage_events_text';
+
+COMMENT ON FUNCTION @extschema@.ingest_usage_events_text(text) IS
+'Create usage events, each that can be, from text
+ingest_usage_events() for an array as text, of which an element may be no JSON, or hold what the database cannot, such as \u0000: it is refused, and the others are stored. Errors as there, and 22P02, 22P05 for text of which one cannot tell where its elements end';
 
 CREATE FUNCTION usage_events.ingest_events(account_id uuid, events jsonb) RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -588,14 +714,14 @@ WITH RECURSIVE alias (value) AS (
 SELECT alias.value
 FROM alias
 WHERE alias.value OPERATOR(pg_catalog.<>) 'VOID'
-  AND (SELECT mapped.value FROM usage_events.customer_alias AS mapped
+  AND ((SELECT mapped.value FROM usage_events.customer_alias AS mapped
        WHERE mapped.account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
          AND mapped.deleted_at IS NULL AND mapped.value OPERATOR(pg_catalog.>=) alias.value
-       ORDER BY mapped.value LIMIT 1) IS DISTINCT FROM alias.value
-  AND (SELECT mapped.customer_id FROM usage_events.customer_alias AS mapped
+       ORDER BY mapped.value LIMIT 1) OPERATOR(pg_catalog.=) alias.value) IS NOT TRUE
+  AND ((SELECT mapped.customer_id FROM usage_events.customer_alias AS mapped
        WHERE mapped.account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
          AND mapped.deleted_at IS NULL AND mapped.customer_id OPERATOR(pg_catalog.>=) alias.value
-       ORDER BY mapped.customer_id LIMIT 1) IS DISTINCT FROM alias.value;
+       ORDER BY mapped.customer_id LIMIT 1) OPERATOR(pg_catalog.=) alias.value) IS NOT TRUE;
 
 COMMENT ON VIEW usage_events.unmapped_alias IS 'Aliases of the session''s account''s events that belong to no customer yet';
 COMMENT ON COLUMN usage_events.unmapped_alias.value IS 'The alias';
@@ -1075,6 +1201,7 @@ CREATE TRIGGER usage_event_import_end AFTER INSERT ON @extschema@.usage_event_im
 REVOKE EXECUTE ON FUNCTION
     @extschema@.create_usage_events(jsonb),
     @extschema@.ingest_usage_events(jsonb),
+    @extschema@.ingest_usage_events_text(text),
     @extschema@.retry_rejected_usage_events(uuid[]),
     @extschema@.get_usage_event_history(uuid),
     @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz),
@@ -1152,7 +1279,7 @@ BEGIN
     EXECUTE 'GRANT INSERT (account_id, id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, created_at) ON usage_events.metric TO ' || role;
     EXECUTE 'GRANT UPDATE (version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, deleted_at) ON usage_events.metric TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_metric(jsonb), @extschema@.update_usage_metric(uuid, jsonb), @extschema@.delete_usage_metric(uuid) TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb), @extschema@.create_usage_events(jsonb), @extschema@.ingest_usage_events(jsonb), @extschema@.retry_rejected_usage_events(uuid[]), @extschema@.create_customer_alias(jsonb), @extschema@.update_customer_alias(uuid, jsonb), @extschema@.delete_customer_alias(uuid) TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb), @extschema@.create_usage_events(jsonb), @extschema@.ingest_usage_events(jsonb), @extschema@.ingest_usage_events_text(text), @extschema@.retry_rejected_usage_events(uuid[]), @extschema@.create_customer_alias(jsonb), @extschema@.update_customer_alias(uuid, jsonb), @extschema@.delete_customer_alias(uuid) TO ' || role;
     IF access = 'ingest' THEN
         RETURN;
     END IF;
@@ -1241,7 +1368,7 @@ BEGIN
         WHERE relation.oid = 'usage_events.event'::regclass AND event_acl.privilege_type IN ('SELECT', 'INSERT')
           AND event_acl.grantee NOT IN (relation.relowner, 0)
         GROUP BY event_acl.grantee
-        ORDER BY event_acl.grantee::regrole::text COLLATE "C"
+        ORDER BY event_acl.grantee::regrole::text COLLATE pg_catalog."C"
     LOOP
         PERFORM usage_events.grant_access(role, access);
         RETURN NEXT;

@@ -7,12 +7,12 @@
 
 #include "account.h"
 #include "event_json.h"
+#include "event_read.h"
 #include "event_store.h"
 #include "fmgr.h"
 #include "http_response.h"
 #include "json_read.h"
 #include "memory_budget.h"
-#include "purge.h"
 
 /* Reads an event for the account of this call from the argument, or refuses it with all its faults. */
 static void
@@ -23,7 +23,7 @@ read_argument(FunctionCallInfo fcinfo, int number, UsageEvent *event)
 	if (PG_ARGISNULL(number))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("usage event must not be null")));
 
-	faults = purge_check_event(event_json_read(PG_GETARG_JSONB_P(number), event), event);
+	faults = event_read(PG_GETARG_JSONB_P(number), event);
 	if (faults != NIL)
 		event_faults_report(faults, NULL);
 }

@@ -15,12 +15,20 @@
 #include "rejected_event.h"
 #include "utils/array.h"
 
+static void
+require_argument(FunctionCallInfo fcinfo, int number)
+{
+	if (PG_ARGISNULL(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("batch of usage events must not be null"),
+				 errhint("An aggregate over no rows is NULL: coalesce(jsonb_agg(...), '[]') is an empty batch.")));
+}
+
 /* Reads a batch for the account of this call from the argument. */
 static void
 read_argument(FunctionCallInfo fcinfo, int number, EventBatch *batch)
 {
-	if (PG_ARGISNULL(number))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("batch of usage events must not be null")));
+	require_argument(fcinfo, number);
 	event_batch_from_json(PG_GETARG_JSONB_P(number), batch);
 }
 
@@ -108,6 +116,25 @@ ingest_events(PG_FUNCTION_ARGS)
 }
 
 static Datum
+ingest_text(PG_FUNCTION_ARGS)
+{
+	EventBatch batch;
+
+	require_argument(fcinfo, 0);
+	event_batch_from_array_text(PG_GETARG_TEXT_PP(0), &batch);
+	event_batch_store(account_current(), &batch);
+	PG_RETURN_JSONB_P(event_batch_outcomes(&batch));
+}
+
+/* ingest_usage_events_text(text) */
+PG_FUNCTION_INFO_V1(ingest_usage_events_text);
+Datum
+ingest_usage_events_text(PG_FUNCTION_ARGS)
+{
+	return http_endpoint(ingest_text, fcinfo, "ingest_usage_events_text", 200);
+}
+
+static Datum
 retry(PG_FUNCTION_ARGS)
 {
 	ArrayType *ids = PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0);
@@ -117,7 +144,7 @@ retry(PG_FUNCTION_ARGS)
 	EventBatch batch;
 
 	count = rejected_event_take(account_current(), ids, &bodies, &row_ids);
-	event_batch_from_texts(bodies, count, &batch);
+	event_batch_from_texts(bodies, NULL, count, &batch);
 	for (int i = 0; i < count; i++)
 		batch.elements[i].rejected_id = &row_ids[i];
 	event_batch_store(account_current(), &batch);

@@ -21,6 +21,7 @@
 #include "json_read.h"
 #include "sql_query.h"
 #include "statement.h"
+#include "stored_key.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -188,8 +189,10 @@ customer_alias_create(const pg_uuid_t *account_id, Jsonb *body)
 	Jsonb *json;
 
 	require_object(body, ALIAS_HINT);
-	faults = event_check_text_member(faults, body, "customerId", true, &alias.customer_id);
-	faults = event_check_text_member(faults, body, "value", true, &alias.value);
+	faults = event_check_key_member(faults, body, "customerId", &alias.customer_id);
+	faults = event_check_key_member(faults, body, "value", &alias.value);
+	faults = stored_key_allow_alias(faults, "customerId", alias.customer_id);
+	faults = stored_key_allow_alias(faults, "value", alias.value);
 	faults = event_check_text_member(faults, body, "label", false, &alias.label);
 	if (text_equal(alias.customer_id, EVENT_TEXT(VOID_ALIAS)))
 		faults = fault_add(faults, "customerId", "is reserved: events with that alias are taken back");

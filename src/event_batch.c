@@ -11,15 +11,16 @@
 
 #include "event_batch.h"
 
+#include "event_check.h"
 #include "event_id.h"
-#include "event_json.h"
+#include "event_read.h"
 #include "fmgr.h"
 #include "json_build.h"
+#include "json_elements.h"
 #include "json_read.h"
 #include "mb/pg_wchar.h"
 #include "memory_budget.h"
 #include "miscadmin.h"
-#include "purge.h"
 #include "rejected_event.h"
 #include "subtransaction.h"
 #include "utils/builtins.h"
@@ -53,7 +54,7 @@ add_element(EventBatch *batch, BatchElement next)
 	if (element->faults != NIL)
 		return element;
 
-	element->faults = purge_check_event(event_json_read_value(&element->json, &put->event), &put->event);
+	element->faults = event_read_value(&element->json, &put->event);
 	if (element->faults == NIL)
 	{
 		element->put = put;
@@ -62,21 +63,21 @@ add_element(EventBatch *batch, BatchElement next)
 	return element;
 }
 
-/* Reads a JSON array; refuses what is none. */
-void
-event_batch_from_json(Jsonb *array, EventBatch *batch)
+/* Reads a document that should be a JSON array. */
+static void
+read_array(const JsonbValue *document, EventBatch *batch)
 {
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
 	JsonbValue value;
 
-	if (!JB_ROOT_IS_ARRAY(array) || JB_ROOT_IS_SCALAR(array))
+	if (document->type != jbvBinary || !JsonContainerIsArray(document->val.binary.data))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid batch of usage events"),
-						errdetail("A batch must be a JSON array, not %s.", json_document_kind(array)),
+						errdetail("A batch must be a JSON array, not %s.", json_kind(document)),
 						errhint("Put the events into an array, or send one event with create_usage_event().")));
 
-	event_batch_init(batch, JB_ROOT_COUNT(array));
-	iterator = JsonbIteratorInit(&array->root);
+	event_batch_init(batch, (int) JsonContainerSize(document->val.binary.data));
+	iterator = JsonbIteratorInit(document->val.binary.data);
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		if (token != WJB_ELEM)
@@ -84,6 +85,15 @@ event_batch_from_json(Jsonb *array, EventBatch *batch)
 		CHECK_FOR_INTERRUPTS();
 		add_element(batch, (BatchElement){.json = value});
 	}
+}
+
+/* Reads a JSON array; refuses what is none. */
+void
+event_batch_from_json(Jsonb *array, EventBatch *batch)
+{
+	JsonbValue document = json_document(array);
+
+	read_array(&document, batch);
 }
 
 /* Texts ------------------------------------------------------------------- */
@@ -144,6 +154,16 @@ parse_work(void *argument)
 		work->values[i] = parse_body(work->bodies[i]);
 }
 
+/* An error of those that a client's text can cause, or NULL; others are raised again. */
+static ErrorData *
+client_error(ErrorData *error)
+{
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+		ReThrowError(error);
+	return error;
+}
+
 /*
  * Parses texts.  Returns NULL, or the error that stopped it, of those that a
  * client's text can cause.  Below 16 the server's JSON input has no softer errors
@@ -152,12 +172,7 @@ parse_work(void *argument)
 static ErrorData *
 parse_bodies(text **bodies, int count, JsonbValue *values)
 {
-	ErrorData *error = subtransaction_try(parse_work, &(ParseWork){bodies, count, values});
-
-	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
-		ReThrowError(error);
-	return error;
+	return client_error(subtransaction_try(parse_work, &(ParseWork){bodies, count, values}));
 }
 
 /* How much of the server's detail is told, which repeats what it could not read, however long. */
@@ -176,26 +191,113 @@ not_json(const ErrorData *error)
 							  length < detail.length ? "..." : ""));
 }
 
-/* Reads texts, each of which should be an event's JSON. */
+/* Reads texts, each of which should be an event's JSON.  `faults` are of those that are known to be none, or it is NULL. */
 void
-event_batch_from_texts(text **bodies, int count, EventBatch *batch)
+event_batch_from_texts(text **bodies, const char **faults, int count, EventBatch *batch)
 {
 	JsonbValue *values = palloc(sizeof(JsonbValue) * Max(count, 1));
 
 	/* All at once, since most are JSON; one by one where that fails. */
-	bool all_json = parse_bodies(bodies, count, values) == NULL;
+	bool all_json = faults == NULL && parse_bodies(bodies, count, values) == NULL;
 
 	event_batch_init(batch, count);
 	for (int i = 0; i < count; i++)
 	{
-		ErrorData *error = all_json ? NULL : parse_bodies(&bodies[i], 1, &values[i]);
+		const char *fault = faults == NULL ? NULL : faults[i];
+		ErrorData *error = all_json || fault != NULL ? NULL : parse_bodies(&bodies[i], 1, &values[i]);
 
 		CHECK_FOR_INTERRUPTS();
-		if (error == NULL)
+		if (fault != NULL)
+			add_element(batch, (BatchElement){.body = bodies[i], .faults = fault_add(NIL, NULL, fault)});
+		else if (error == NULL)
 			add_element(batch, (BatchElement){.body = bodies[i], .json = values[i]});
 		else
 			add_element(batch, (BatchElement){.body = bodies[i], .faults = not_json(error)});
 	}
+}
+
+/* Arrays as text ------------------------------------------------------------ */
+
+typedef struct ConversionWork
+{
+	EventText bytes;
+	int encoding;
+	text *converted;
+} ConversionWork;
+
+static void
+conversion_work(void *argument)
+{
+	ConversionWork *work = argument;
+	char *bytes = pnstrdup(work->bytes.data, work->bytes.length);
+
+	work->converted = cstring_to_text(pg_any_to_server(bytes, work->bytes.length, work->encoding));
+}
+
+/* What can be kept of bytes that are no text here. */
+static text *
+legible(EventText bytes)
+{
+	text *copy = cstring_to_text_with_len(bytes.data, bytes.length);
+
+	for (int i = 0; i < bytes.length; i++)
+	{
+		if (VARDATA(copy)[i] == '\0' || IS_HIGHBIT_SET(VARDATA(copy)[i]))
+			VARDATA(copy)[i] = '?';
+	}
+	return copy;
+}
+
+/* An element's bytes as text, or what can be kept of it and what is wrong with it. */
+static text *
+element_text(EventText bytes, int encoding, const char **fault)
+{
+	ConversionWork work = {bytes, encoding, NULL};
+
+	memory_budget_grow(bytes.length);
+	*fault = NULL;
+	if (encoding == GetDatabaseEncoding() && pg_verify_mbstr(encoding, bytes.data, bytes.length, true))
+		return cstring_to_text_with_len(bytes.data, bytes.length);
+	if (!pg_verify_mbstr(encoding, bytes.data, bytes.length, true))
+		*fault = psprintf("is not text in %s", encoding == PG_UTF8 ? "UTF-8" : pg_encoding_to_char(encoding));
+	else if (client_error(subtransaction_try(conversion_work, &work)) != NULL)
+		*fault = "has characters that the database's encoding has not";
+	return *fault == NULL ? work.converted : legible(bytes);
+}
+
+/* Reads the elements of a JSON array of which some are no JSON that a database can hold, each by itself. */
+void
+event_batch_from_elements(const EventText *elements, int count, int encoding, EventBatch *batch)
+{
+	text **bodies;
+	const char **faults;
+
+	memory_budget_require((sizeof(text *) + sizeof(char *)) * count);
+	bodies = palloc_extended(sizeof(text *) * count, MCXT_ALLOC_HUGE);
+	faults = palloc_extended(sizeof(char *) * count, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		bodies[i] = element_text(elements[i], encoding, &faults[i]);
+	}
+	event_batch_from_texts(bodies, faults, count, batch);
+}
+
+/* Reads a JSON array as text: as a whole where the server can, and else element by element. */
+void
+event_batch_from_array_text(text *array, EventBatch *batch)
+{
+	JsonbValue document;
+	ErrorData *error = parse_bodies(&array, 1, &document);
+	EventText *elements;
+	int count;
+
+	if (error == NULL)
+		read_array(&document, batch);
+	else if (json_elements((EventText){VARDATA_ANY(array), VARSIZE_ANY_EXHDR(array)}, &elements, &count))
+		event_batch_from_elements(elements, count, GetDatabaseEncoding(), batch);
+	else
+		ReThrowError(error);
 }
 
 /* Storing ----------------------------------------------------------------- */
@@ -262,6 +364,20 @@ event_batch_store(const pg_uuid_t *account_id, EventBatch *batch)
 
 /* Answers ----------------------------------------------------------------- */
 
+static EventOutcome
+element_outcome(const BatchElement *element)
+{
+	return element->put != NULL ? element->put->outcome : EVENT_REFUSED;
+}
+
+/* Adds how many of the batch came out how. */
+void
+event_batch_count(const EventBatch *batch, int64 totals[EVENT_OUTCOMES])
+{
+	for (int i = 0; i < batch->count; i++)
+		totals[element_outcome(&batch->elements[i])]++;
+}
+
 /* {"index": 0, "outcome": "created", "id": "..."} */
 static Jsonb *
 outcome_to_json(int index, const BatchElement *element, EventText outcome)
@@ -291,7 +407,7 @@ event_batch_outcomes(const EventBatch *batch)
 		[EVENT_UNCHANGED] = EVENT_TEXT("unchanged"),
 		[EVENT_REFUSED] = EVENT_TEXT("refused"),
 	};
-	int totals[lengthof(names)] = {0};
+	int64 totals[EVENT_OUTCOMES] = {0};
 	JsonArray outcomes;
 	JsonObject object = {0};
 
@@ -299,14 +415,13 @@ event_batch_outcomes(const EventBatch *batch)
 	for (int i = 0; i < batch->count; i++)
 	{
 		const BatchElement *element = &batch->elements[i];
-		EventOutcome outcome = element->put != NULL ? element->put->outcome : EVENT_REFUSED;
 
-		totals[outcome]++;
 		json_array_next(&outcomes);
-		json_array_add(&outcomes, outcome_to_json(i, element, names[outcome]));
+		json_array_add(&outcomes, outcome_to_json(i, element, names[element_outcome(element)]));
 	}
 
-	for (size_t i = 0; i < lengthof(names); i++)
+	event_batch_count(batch, totals);
+	for (int i = 0; i < EVENT_OUTCOMES; i++)
 		json_add_integer(&object, names[i], totals[i]);
 	json_add_json(&object, EVENT_TEXT("outcomes"), json_array_end(&outcomes));
 	return json_make_object(&object);

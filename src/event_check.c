@@ -14,6 +14,7 @@
 #include "event_id.h"
 #include "event_timestamp.h"
 #include "json_read.h"
+#include "key_form.h"
 #include "mb/pg_wchar.h"
 #include "utils/guc.h"
 
@@ -52,57 +53,6 @@ event_check_rejects_unknown_fields(void)
 	return reject_unknown_fields;
 }
 
-/* White space by Unicode's property White_Space; above ASCII in UTF-8 databases only. */
-static bool
-is_space(const char *character)
-{
-	const unsigned char *bytes = (const unsigned char *) character;
-
-	if (*bytes < 0x80)
-		return *bytes == ' ' || (*bytes >= '\t' && *bytes <= '\r');
-	if (GetDatabaseEncoding() != PG_UTF8)
-		return false;
-
-	switch (utf8_to_unicode(bytes))
-	{
-		case 0x0085:
-		case 0x00A0:
-		case 0x1680:
-		case 0x2000:
-		case 0x2001:
-		case 0x2002:
-		case 0x2003:
-		case 0x2004:
-		case 0x2005:
-		case 0x2006:
-		case 0x2007:
-		case 0x2008:
-		case 0x2009:
-		case 0x200A:
-		case 0x2028:
-		case 0x2029:
-		case 0x202F:
-		case 0x205F:
-		case 0x3000:
-			return true;
-		default:
-			return false;
-	}
-}
-
-static bool
-is_blank(EventText text)
-{
-	const char *end = text.data + text.length;
-
-	for (const char *at = text.data; at < end; at += pg_mblen(at))
-	{
-		if (!is_space(at))
-			return false;
-	}
-	return true;
-}
-
 /* Returns the fault of a text with more characters, or NULL. */
 const char *
 event_check_length(EventText text, int max_characters)
@@ -122,17 +72,36 @@ event_check_length(EventText text, int max_characters)
 const char *
 event_check_text(EventText text)
 {
-	if (is_blank(text))
+	if (key_form_is_blank(text))
 		return "must not be blank";
 	return event_check_length(text, MAX_TEXT_CHARACTERS);
 }
 
-/* The same for a text that is a member of what a client sent; absent, its data is NULL. */
-List *
-event_check_text_member(List *faults, Jsonb *body, const char *name, bool required, EventText *text)
+/* Adds what is wrong with a key: a text that has to look like what it is. */
+static List *
+check_key(List *faults, const char *name, EventText key)
+{
+	const char *fault = event_check_text(key);
+
+	if (fault != NULL)
+		return fault_add(faults, name, fault);
+	fault = key_form_fault(key);
+	return fault != NULL ? fault_add_of_form(faults, name, fault) : faults;
+}
+
+static List *
+check_text(List *faults, const char *name, EventText text)
+{
+	const char *fault = event_check_text(text);
+
+	return fault != NULL ? fault_add(faults, name, fault) : faults;
+}
+
+/* The text that is a member of what a client sent; data is NULL where there is none. */
+static List *
+read_text_member(List *faults, Jsonb *body, const char *name, bool required, EventText *text)
 {
 	JsonbValue value;
-	const char *fault;
 
 	*text = (EventText){NULL, 0};
 	if (!json_member(body, name, &value))
@@ -141,10 +110,24 @@ event_check_text_member(List *faults, Jsonb *body, const char *name, bool requir
 		return faults;
 	if (value.type != jbvString)
 		return fault_add(faults, name, psprintf("must be a string, not %s", json_kind(&value)));
-
 	*text = json_string(&value);
-	fault = event_check_text(*text);
-	return fault != NULL ? fault_add(faults, name, fault) : faults;
+	return faults;
+}
+
+/* The same with the rule of every text. */
+List *
+event_check_text_member(List *faults, Jsonb *body, const char *name, bool required, EventText *text)
+{
+	faults = read_text_member(faults, body, name, required, text);
+	return text->data != NULL ? check_text(faults, name, *text) : faults;
+}
+
+/* The same with the rule of keys. */
+List *
+event_check_key_member(List *faults, Jsonb *body, const char *name, EventText *key)
+{
+	faults = read_text_member(faults, body, name, true, key);
+	return key->data != NULL ? check_key(faults, name, *key) : faults;
 }
 
 static bool
@@ -153,24 +136,20 @@ is_absent_or_null(const EventFields *fields, EventField field)
 	return !fields->given[field] || fields->value[field].type == jbvNull;
 }
 
-/* Rule of a field that holds text: a string that passes event_check_text(). */
+/* Rule of a field that holds a key: a string, and what check_key() says. */
 static List *
-check_string(List *faults, const EventFields *fields, EventField field, EventText *text)
+check_string(List *faults, const EventFields *fields, EventField field, EventText *key)
 {
 	const JsonbValue *value = &fields->value[field];
-	const char *fault;
+	const char *name = event_field_names[field].data;
 
 	if (value->type != jbvString)
-		return fault_add(faults, event_field_names[field].data, psprintf("must be a string, not %s", json_kind(value)));
-
-	*text = json_string(value);
-	fault = event_check_text(*text);
-	if (fault != NULL)
-		return fault_add(faults, event_field_names[field].data, fault);
-	return faults;
+		return fault_add(faults, name, psprintf("must be a string, not %s", json_kind(value)));
+	*key = json_string(value);
+	return check_key(faults, name, *key);
 }
 
-/* Rule of customerAlias and eventType: there, and text. */
+/* Rule of customerAlias and eventType: there, and a key. */
 static List *
 check_required_string(List *faults, const EventFields *fields, EventField field, EventText *text)
 {
@@ -179,13 +158,23 @@ check_required_string(List *faults, const EventFields *fields, EventField field,
 	return check_string(faults, fields, field, text);
 }
 
-/* Rule of customerEventId: absent, null, or text. */
+/* Rule of customerEventId: absent, null, or a key. */
 static List *
 check_optional_string(List *faults, const EventFields *fields, EventField field, EventText *text)
 {
 	if (is_absent_or_null(fields, field))
 		return faults;
 	return check_string(faults, fields, field, text);
+}
+
+/* What is wrong with a timestamp that is no string; what a number means is told. */
+static const char *
+not_a_string(const JsonbValue *value)
+{
+	if (value->type == jbvNumeric)
+		return "must be a string, not a number: seconds or milliseconds since 1970 are written as date and time, such "
+			   "as \"2022-10-01T00:00:00Z\"";
+	return psprintf("must be a string, not %s", json_kind(value));
 }
 
 /* Rule of eventTimestamp: absent, null, or ISO 8601 with an offset. */
@@ -199,7 +188,7 @@ check_event_timestamp(List *faults, const EventFields *fields, UsageEvent *event
 	if (is_absent_or_null(fields, FIELD_EVENT_TIMESTAMP))
 		return faults;
 	if (value->type != jbvString)
-		return fault_add(faults, name, psprintf("must be a string, not %s", json_kind(value)));
+		return fault_add(faults, name, not_a_string(value));
 
 	fault = event_timestamp_from_text(json_string(value), &event->timestamp);
 	if (fault != NULL)
@@ -208,7 +197,7 @@ check_event_timestamp(List *faults, const EventFields *fields, UsageEvent *event
 	return faults;
 }
 
-/* Rule of eventProperties: absent, or an object that is not too large. */
+/* Rule of eventProperties: absent, null, or an object that is not too large. */
 static List *
 check_event_properties(List *faults, const EventFields *fields, UsageEvent *event)
 {
@@ -216,7 +205,7 @@ check_event_properties(List *faults, const EventFields *fields, UsageEvent *even
 	const char *name = event_field_names[FIELD_EVENT_PROPERTIES].data;
 	static const JsonbContainer empty_object = {.header = JB_FOBJECT};
 
-	if (!fields->given[FIELD_EVENT_PROPERTIES])
+	if (is_absent_or_null(fields, FIELD_EVENT_PROPERTIES))
 	{
 		event->properties = (EventText){(const char *) &empty_object, sizeof(empty_object)};
 		return faults;

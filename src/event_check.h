@@ -44,6 +44,7 @@ extern bool event_check_rejects_unknown_fields(void);
 extern const char *event_check_length(EventText text, int max_characters);
 extern const char *event_check_text(EventText text);
 extern List *event_check_text_member(List *faults, Jsonb *body, const char *name, bool required, EventText *text);
+extern List *event_check_key_member(List *faults, Jsonb *body, const char *name, EventText *key);
 extern List *event_check(const EventFields *fields, UsageEvent *event);
 extern void event_faults_describe(StringInfo detail, int64 index, const List *faults);
 extern void event_faults_report(const List *faults, Node *escontext);

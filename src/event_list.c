@@ -166,14 +166,14 @@ refuse_aliases(void)
 /* Whether an alias belongs to no customer, as in the view usage_events.unmapped_alias. */
 #define IS_UNMAPPED \
 	"alias.value OPERATOR(pg_catalog.<>) '" VOID_ALIAS "'" \
-	" AND (SELECT mapped.value FROM usage_events.customer_alias AS mapped" \
+	" AND ((SELECT mapped.value FROM usage_events.customer_alias AS mapped" \
 	" WHERE mapped.account_id OPERATOR(pg_catalog.=) %s" \
 	" AND mapped.deleted_at IS NULL AND mapped.value OPERATOR(pg_catalog.>=) alias.value" \
-	" ORDER BY mapped.value LIMIT 1) IS DISTINCT FROM alias.value" \
-	" AND (SELECT mapped.customer_id FROM usage_events.customer_alias AS mapped" \
+	" ORDER BY mapped.value LIMIT 1) OPERATOR(pg_catalog.=) alias.value) IS NOT TRUE" \
+	" AND ((SELECT mapped.customer_id FROM usage_events.customer_alias AS mapped" \
 	" WHERE mapped.account_id OPERATOR(pg_catalog.=) %s" \
 	" AND mapped.deleted_at IS NULL AND mapped.customer_id OPERATOR(pg_catalog.>=) alias.value" \
-	" ORDER BY mapped.customer_id LIMIT 1) IS DISTINCT FROM alias.value"
+	" ORDER BY mapped.customer_id LIMIT 1) OPERATOR(pg_catalog.=) alias.value) IS NOT TRUE"
 
 /*
  * Aliases with events, from one to the next in the index, with their numbers: one

@@ -15,6 +15,8 @@ typedef enum EventOutcome
 	EVENT_REFUSED /* usage_events.on_conflict is refuse */
 } EventOutcome;
 
+#define EVENT_OUTCOMES (EVENT_REFUSED + 1)
+
 /* An event to be stored, and what became of it. */
 typedef struct EventPut
 {

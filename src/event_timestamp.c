@@ -9,8 +9,9 @@
  *
  *	YYYY-MM-DD T hh:mm[:ss[.fraction]] (Z | ±hh[[:]mm])
  *
- * T and Z may be of lower case (RFC 3339, section 5.6), the fraction may start
- * with a comma (ISO 8601) and have any length.  It is cut to microseconds, not
+ * T and Z may be of lower case, and T may be a space (RFC 3339, section 5.6), as
+ * Python, Ruby and PostgreSQL itself write it.  The fraction may start with a comma
+ * (ISO 8601) and have any length.  It is cut to microseconds, not
  * rounded: rounding up could carry an event into the next billing period.
  *
  * Second 60 is a leap second, which ends a day of UTC (RFC 3339, section 5.7).  PostgreSQL
@@ -30,8 +31,14 @@
 #define LAST_YEAR 9999
 #define MICROSECOND_DIGITS 6
 
+/* So much of a text is looked at to see whether it is a number. */
+#define LONGEST_EPOCH 40
+
 static const char *const not_iso_8601 =
 	"must be a date and time in ISO 8601 form with an offset, such as \"2022-10-01T00:00:00Z\"";
+
+static const char *const seconds_since_1970 =
+	"must be a date and time, such as \"2022-10-01T00:00:00Z\", not a number of seconds or milliseconds since 1970";
 
 static const char *const no_such_day = "names a day that does not exist";
 static const char *const beyond_years = "must lie in the years 0001 to 9999 of UTC";
@@ -63,6 +70,26 @@ static bool
 next_is_digit(const Reader *reader)
 {
 	return reader->next < reader->end && *reader->next >= '0' && *reader->next <= '9';
+}
+
+/* Takes what stands between date and time. */
+static bool
+take_time_separator(Reader *reader)
+{
+	return take(reader, 'T', 't') || take(reader, ' ', ' ');
+}
+
+/* A number in place of a date: of seconds since 1970, or milliseconds. */
+static bool
+is_number(EventText text)
+{
+	static const char digits[] = "0123456789";
+	const char *number = pnstrdup(text.data, Min(text.length, LONGEST_EPOCH));
+	size_t length = strspn(number, digits);
+
+	if (length > 0 && number[length] == '.')
+		length += 1 + strspn(number + length + 1, digits);
+	return length > 0 && number[length] == '\0';
 }
 
 /* Takes exactly `count` digits. */
@@ -185,9 +212,9 @@ event_timestamp_from_text(EventText text, TimestampTz *timestamp)
 	bool is_leap_second;
 	const char *fault;
 
-	if (!take_date(&reader, &year, &month, &day) || !take(&reader, 'T', 't') || !take_digits(&reader, 2, &hour) ||
+	if (!take_date(&reader, &year, &month, &day) || !take_time_separator(&reader) || !take_digits(&reader, 2, &hour) ||
 		!take(&reader, ':', ':') || !take_digits(&reader, 2, &minute))
-		return not_iso_8601;
+		return is_number(text) ? seconds_since_1970 : not_iso_8601;
 	if (take(&reader, ':', ':'))
 	{
 		if (!take_digits(&reader, 2, &second))

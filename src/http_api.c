@@ -19,18 +19,19 @@
 #include "event_id.h"
 #include "event_json.h"
 #include "event_list.h"
+#include "event_read.h"
 #include "event_timestamp.h"
 #include "fmgr.h"
 #include "http_authenticate.h"
 #include "http_request.h"
 #include "http_response.h"
+#include "json_elements.h"
 #include "json_read.h"
 #include "mb/pg_wchar.h"
 #include "metric_calculate.h"
 #include "metric_definition.h"
 #include "metric_list.h"
 #include "openapi.h"
-#include "purge.h"
 #include "utils/builtins.h"
 
 /* A call of the API: the request, what its path and body hold, and the answer. */
@@ -106,25 +107,38 @@ parse_json(const char *text, int encoding, const char **fault)
 	return said == NULL ? DatumGetJsonbP(json) : NULL;
 }
 
-/* The body as JSON. */
+/* The body's bytes as JSON; NULL, and what is wrong with them, where they are none. */
 static Jsonb *
-body_json(HttpCall *call)
+parse_body(HttpCall *call, const char **fault)
 {
 	const char *bytes = VARDATA_ANY(call->body);
 	int length = VARSIZE_ANY_EXHDR(call->body);
-	const char *fault;
-	Jsonb *json;
 
 	if (length == 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
-						errdetail("The body is empty.")));
-	if (!pg_verify_mbstr(PG_UTF8, bytes, length, true))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
-						errdetail("The body is not text in UTF-8.")));
-	json = parse_json(pnstrdup(bytes, length), PG_UTF8, &fault);
+		*fault = "is empty.";
+	else if (!pg_verify_mbstr(PG_UTF8, bytes, length, true))
+		*fault = "is not text in UTF-8.";
+	else
+		return parse_json(pnstrdup(bytes, length), PG_UTF8, fault);
+	return NULL;
+}
+
+static void
+refuse_body(const char *fault)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"), errdetail("The body %s", fault)));
+}
+
+/* The body as JSON; refused where it is none. */
+static Jsonb *
+body_json(HttpCall *call)
+{
+	const char *fault;
+	Jsonb *json = parse_body(call, &fault);
+
 	if (json == NULL)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"),
-						errdetail("The body %s", fault)));
+		refuse_body(fault);
 	return json;
 }
 
@@ -163,7 +177,8 @@ with_plus(const char *text)
 	char *copy = pstrdup(text);
 	char *space = strrchr(copy, ' ');
 
-	if (space != NULL && space > strchr(copy, 'T') && strchr(copy, 'T') != NULL)
+	/* The first one, behind the date, may be the one before the time. */
+	if (space != NULL && space - copy > (int) strlen("2022-10-01T"))
 		*space = '+';
 	return copy;
 }
@@ -258,7 +273,7 @@ static Jsonb *
 post_usage_event(HttpCall *call)
 {
 	EventPut put;
-	List *faults = purge_check_event(event_json_read(body_json(call), &put.event), &put.event);
+	List *faults = event_read(body_json(call), &put.event);
 
 	if (faults != NIL)
 		event_faults_report(faults, NULL);
@@ -268,19 +283,43 @@ post_usage_event(HttpCall *call)
 	return event_json_write(put.answer);
 }
 
+static void
+require_batch_of(uint32 count)
+{
+	if (count > MAX_BATCH)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid batch of usage events"),
+						errdetail("A batch has at most %d events over HTTP, not %u.", MAX_BATCH, count),
+						errhint("Send several.")));
+}
+
+/* Reads the batch in the body: as a whole, and where that is no JSON, each element by itself. */
+static void
+read_batch(HttpCall *call, EventBatch *batch)
+{
+	EventText bytes = {VARDATA_ANY(call->body), VARSIZE_ANY_EXHDR(call->body)};
+	const char *fault;
+	Jsonb *body = parse_body(call, &fault);
+	EventText *elements;
+	int count;
+
+	if (body != NULL)
+	{
+		require_batch_of(JB_ROOT_COUNT(body));
+		event_batch_from_json(body, batch);
+		return;
+	}
+	if (!json_elements(bytes, &elements, &count))
+		refuse_body(fault);
+	require_batch_of(count);
+	event_batch_from_elements(elements, count, PG_UTF8, batch);
+}
+
 static Jsonb *
 post_usage_event_batch(HttpCall *call)
 {
 	EventBatch batch;
 
-	Jsonb *body = body_json(call);
-
-	if (JB_ROOT_COUNT(body) > MAX_BATCH)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid batch of usage events"),
-						errdetail("A batch has at most %d events over HTTP, not %u.", MAX_BATCH,
-								  (unsigned) JB_ROOT_COUNT(body)),
-						errhint("Send several.")));
-	event_batch_from_json(body, &batch);
+	read_batch(call, &batch);
 	event_batch_store(account_current(), &batch);
 	return event_batch_outcomes(&batch);
 }

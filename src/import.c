@@ -1,11 +1,14 @@
 /*
  * import.c
- *		COPY usage_event_import FROM ...: one JSON event a line.
+ *		COPY usage_event_import FROM ...: one JSON event a line, or CSV with a header.
  *
  * The view's triggers gather the rows of a statement and store them in batches.
  * A row that is no event is refused as it comes, so that COPY's error names its
  * line, or, with usage_events.import_on_error = 'skip', kept as rejected when its
  * batch is stored.
+ *
+ * What COPY reads is read as it stands in the file.  Blank lines are no events, and a
+ * byte order mark is no part of one.
  */
 #include "postgres.h"
 
@@ -16,9 +19,13 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "copy_line.h"
+#include "csv.h"
 #include "event_batch.h"
+#include "event_check.h"
 #include "event_id.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "memory_budget.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -49,13 +56,18 @@ typedef struct Import
 	struct Import *outer; /* the one during which it began, if any */
 	SubTransactionId subtransaction;
 	ImportOnError on_error;
-	pg_uuid_t account_id;            /* of the rows gathered */
-	int64 flushed;                   /* rows of batches before this one */
-	MemoryContext context;           /* of the batch */
-	EventBatch batch;                /* stop: the events so far */
-	text *bodies[IMPORT_BATCH_ROWS]; /* skip: the rows so far, not read yet */
+	pg_uuid_t account_id;                  /* of the rows gathered */
+	int64 flushed;                         /* rows of batches before this one */
+	MemoryContext context;                 /* of the batch */
+	EventBatch batch;                      /* stop: the events so far */
+	text *bodies[IMPORT_BATCH_ROWS];       /* skip: the rows so far, not read yet */
+	const char *faults[IMPORT_BATCH_ROWS]; /* skip: of rows that are no event for another reason */
 	int count;
 	Size bytes;
+	bool is_copy;   /* lines came */
+	bool is_begun;  /* one of them was not blank */
+	CsvReader *csv; /* for a file with a header, NULL for others */
+	int64 totals[EVENT_OUTCOMES];
 } Import;
 
 static Import *current_import = NULL;
@@ -101,6 +113,17 @@ import_begin(void)
 	memory_budget_begin();
 }
 
+static bool
+has_faults(const Import *import)
+{
+	for (int i = 0; i < import->count; i++)
+	{
+		if (import->faults[i] != NULL)
+			return true;
+	}
+	return false;
+}
+
 /* Stores what has been gathered, for the account that was the session's when it came. */
 static void
 import_flush(Import *import)
@@ -110,7 +133,8 @@ import_flush(Import *import)
 
 	if (import->on_error == IMPORT_SKIP)
 	{
-		event_batch_from_texts(import->bodies, import->count, &import->batch);
+		event_batch_from_texts(import->bodies, has_faults(import) ? import->faults : NULL, import->count,
+							   &import->batch);
 		event_batch_store(&import->account_id, &import->batch);
 	}
 	else
@@ -119,6 +143,7 @@ import_flush(Import *import)
 		event_batch_store_all(&import->account_id, &import->batch);
 	}
 	account_leave(nest_level);
+	event_batch_count(&import->batch, import->totals);
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(import->context);
@@ -128,6 +153,101 @@ import_flush(Import *import)
 	import->bytes = 0;
 }
 
+/* Lines ------------------------------------------------------------------- */
+
+static EventText
+without_byte_order_mark(EventText text)
+{
+	static const char mark[] = {'\xEF', '\xBB', '\xBF'};
+
+	if (GetDatabaseEncoding() == PG_UTF8 && text.length >= (int) sizeof(mark) &&
+		memcmp(text.data, mark, sizeof(mark)) == 0)
+		return (EventText){text.data + sizeof(mark), text.length - (int) sizeof(mark)};
+	return text;
+}
+
+static bool
+is_blank_line(EventText line)
+{
+	for (int i = 0; i < line.length; i++)
+	{
+		if (line.data[i] != ' ' && line.data[i] != '\t' && line.data[i] != '\r')
+			return false;
+	}
+	return true;
+}
+
+/* The first line that is not blank says what the file is; true if it is a header of CSV. */
+static bool
+begin_file(Import *import, EventText line)
+{
+	import->is_begun = true;
+	if (*line.data == '{')
+		return false;
+	import->csv = csv_begin(line, CurTransactionContext);
+	if (import->csv == NULL && import->on_error == IMPORT_STOP)
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT), errmsg("first line is neither an event nor a header of CSV"),
+				 errdetail("A header has the names of the columns, \"customerAlias\" and \"eventType\" among them."),
+				 *line.data == '[' ? errhint("Of a JSON array, jq -c '.[]' makes one event a line.") : 0));
+	return import->csv != NULL;
+}
+
+/* The event of a line of COPY; false if there is none in it. */
+static bool
+read_line(Import *import, EventText line, EventText value, text **body, const char **fault)
+{
+	import->is_copy = true;
+	line = without_byte_order_mark(line);
+	value = without_byte_order_mark(value);
+	copy_line_require_kept(line, value);
+	if (import->csv != NULL && csv_is_open(import->csv))
+		return csv_read_line(import->csv, value, body, fault);
+	if (is_blank_line(value) || (!import->is_begun && begin_file(import, value)))
+		return false;
+	if (import->csv != NULL)
+		return csv_read_line(import->csv, value, body, fault);
+	*body = cstring_to_text_with_len(value.data, value.length);
+	return true;
+}
+
+/* The event of a row, of COPY or of another statement. */
+static bool
+read_row(Import *import, Datum value, bool isnull, text **body, const char **fault)
+{
+	text *given = isnull ? cstring_to_text("") : DatumGetTextPP(value);
+	EventText line;
+
+	*fault = NULL;
+	if (copy_line_read(&line))
+		return read_line(import, line, (EventText){VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given)}, body, fault);
+	/* NULL is no JSON, as any other text that is none. */
+	*body = isnull ? given : DatumGetTextPCopy(value);
+	return true;
+}
+
+/* Rows --------------------------------------------------------------------- */
+
+static void
+add_body(Import *import, text *body, const char *fault)
+{
+	if (import->on_error == IMPORT_SKIP)
+	{
+		import->bodies[import->count] = body;
+		import->faults[import->count] = fault;
+	}
+	else
+	{
+		if (fault != NULL)
+			event_faults_report(fault_add(NIL, NULL, fault), NULL);
+		if (import->count == 0)
+			event_batch_init(&import->batch, IMPORT_BATCH_ROWS);
+		event_batch_add(&import->batch, body);
+	}
+	import->count++;
+	import->bytes += VARSIZE_ANY(body);
+}
+
 static void
 import_row(Import *import, HeapTuple row, TupleDesc descriptor)
 {
@@ -135,35 +255,46 @@ import_row(Import *import, HeapTuple row, TupleDesc descriptor)
 	Datum value = heap_getattr(row, 1, descriptor, &isnull);
 	MemoryContext caller;
 	text *body;
+	const char *fault;
 
 	if (import->count > 0 && !event_id_equal(&import->account_id, account_current()))
 		import_flush(import);
 	import->account_id = *account_current();
 
-	/* An empty line reads as NULL: no JSON, as any other text that is none. */
 	caller = MemoryContextSwitchTo(import->context);
-	body = isnull ? cstring_to_text("") : DatumGetTextPCopy(value);
-	if (import->on_error == IMPORT_SKIP)
-		import->bodies[import->count] = body;
-	else
-	{
-		if (import->count == 0)
-			event_batch_init(&import->batch, IMPORT_BATCH_ROWS);
-		event_batch_add(&import->batch, body);
-	}
-	import->count++;
-	import->bytes += VARSIZE_ANY(body);
+	if (read_row(import, value, isnull, &body, &fault))
+		add_body(import, body, fault);
 	MemoryContextSwitchTo(caller);
 
 	if (import->count == IMPORT_BATCH_ROWS || import->bytes >= IMPORT_BATCH_BYTES)
 		import_flush(import);
 }
 
+/* Says what became of a file, and of other rows where some were refused, which nobody is told of otherwise. */
+static void
+report(const Import *import)
+{
+	const int64 *totals = import->totals;
+
+	if (!import->is_copy && totals[EVENT_REFUSED] == 0)
+		return;
+	ereport(NOTICE,
+			(errmsg("usage events imported: " INT64_FORMAT " created, " INT64_FORMAT " superseded, " INT64_FORMAT
+					" unchanged, " INT64_FORMAT " refused",
+					totals[EVENT_CREATED], totals[EVENT_SUPERSEDED], totals[EVENT_UNCHANGED], totals[EVENT_REFUSED]),
+			 totals[EVENT_REFUSED] > 0 ? errhint("The view rejected_usage_events has what was refused, and why.") : 0));
+}
+
 static void
 import_end(Import *import)
 {
+	if (import->csv != NULL && csv_is_open(import->csv))
+		ereport(ERROR, (errcode(ERRCODE_BAD_COPY_FILE_FORMAT), errmsg("file ends inside of a quoted value of CSV")));
 	if (import->count > 0)
 		import_flush(import);
+	report(import);
+	if (import->csv != NULL)
+		csv_end(import->csv);
 	current_import = import->outer;
 	MemoryContextDelete(import->context);
 	pfree(import);

@@ -15,6 +15,7 @@
 #include "event_check.h"
 #include "json_build.h"
 #include "json_read.h"
+#include "stored_key.h"
 #include "utils/guc.h"
 
 #define MAX_DESCRIPTION_CHARACTERS 1000
@@ -105,7 +106,8 @@ metric_check_texts(List *faults, Jsonb *body, Metric *metric)
 {
 	faults = event_check_text_member(faults, body, "name", true, &metric->name);
 	faults = check_description(faults, body, metric);
-	faults = event_check_text_member(faults, body, "eventType", true, &metric->event_type);
+	faults = event_check_key_member(faults, body, "eventType", &metric->event_type);
+	faults = stored_key_allow_event_type(faults, "eventType", metric->event_type);
 	faults = event_check_text_member(faults, body, "unit", false, &metric->unit);
 	return faults;
 }

@@ -498,14 +498,21 @@ sub cases_create
 	my $before = count_events('acme');
 	my @queries = ('limit=0', 'select=id', 'columns=x', 'offset=1', 'pgrst_scalar=is.null', 'on_conflict=id', '%zz', '%00',
 	  '%ff', 'customerAlias=eq.x', '', '&&=');
-	check("$post?$_", 201, body => { %minimal, eventType => "query $_" }, json => event(eventType => "query $_"))
+	check("$post?$_", 201, body => { %minimal, eventType => "query:$_" }, json => event(eventType => "query:$_"))
 	  foreach @queries;
 	report('none of them is lost', difference(count_events('acme'), $before + @queries));
 
-	# Texts are kept as they are.
-	foreach my $text ("\x{dc}n\x{ef}c\x{f6}d\x{e9} \x{1f600} \x{5d0}", 'a b+c/d?e&f=g%20#', q('"\\;--), $split,
-	  "a\x{0}b" =~ s/\x{0}/\x{1}/r, 'x' x 255, "\x{1f600}" x 255,
-		"\x{feff}x", "\x{202e}x", "\x{ffff}")
+	# Texts are kept as they are; a key is not taken with what cannot be seen.
+	my @unseen = ($split, "a\x{1}b", "\x{feff}x", "\x{202e}x");
+	check($post, 201, body => { %minimal, eventProperties => { $_ => $_ } }, json => event(eventProperties => { $_ => $_ }),
+	  what => 'texts in properties') foreach @unseen;
+	foreach my $text (@unseen)
+	{
+		check($post, 400, body => { %minimal, $_ => $text }, names => qq("$_" must not contain a), what => "$_ with what cannot be seen")
+		  foreach qw(customerAlias eventType customerEventId);
+	}
+	foreach my $text ("\x{dc}n\x{ef}c\x{f6}d\x{e9} \x{1f600} \x{5d0}", 'a b+c/d?e&f=g%20#', q('"\\;--),
+	  'x' x 255, "\x{1f600}" x 255, "\x{ffff}")
 	{
 		check($post, 201, body => { %minimal, customerAlias => $text, eventType => $text, customerEventId => $text,
 		  eventProperties => { $text => $text } },
@@ -588,7 +595,8 @@ sub cases_refused
 	}
 	check($post, 400, body => '[' x 1_000_000, what => '1,000,000 brackets');
 	check($post, 400, body => '{"a":' x 200_000, what => '200,000 braces');
-	check('POST /usage-events/batch', 400, body => '[' x 1_000_000 . ']' x 1_000_000, what => 'nested 1,000,000 deep');
+	check('POST /usage-events/batch', 200, body => '[' x 1_000_000 . ']' x 1_000_000, json => has(refused => 1), what => 'nested 1,000,000 deep');
+	check('POST /usage-events/batch', 400, body => '[' x 1_000_000, what => '1,000,000 brackets');
 	$before += count_events_of('acme', 'deep');
 
 	# What is wrong with a field is told by its name.
@@ -598,6 +606,7 @@ sub cases_refused
 		foreach my $fault (
 			[ '', 'must not be blank' ], [ " \t\n", 'must not be blank' ], [ "\x{a0}\x{3000}", 'must not be blank' ],
 			  [ 'x' x 256, 'must have at most 255 characters, not 256' ],
+			[ 'acme ', 'must not end with white space (U+0020)' ], [ "acme\x{200b}", 'must not contain an invisible character (U+200B' ],
 			[ "\x{1f600}" x 256, 'must have at most 255' ], [ 5, 'must be a string, not a number' ],
 			  [ JSON::PP::true, 'must be a string, not a boolean' ],
 			[ [], 'must be a string, not an array' ], [ {}, 'must be a string, not an object' ])
@@ -610,10 +619,12 @@ sub cases_refused
 	  foreach qw(customerAlias eventType);
 	check($post, 400, body => { %minimal, eventTimestamp => $_ }, names => '"eventTimestamp"', what => 'eventTimestamp')
 	  foreach '', '2022-10-01T00:00:00', '2022-10-01', 'now', 'infinity', '2022-02-30T00:00:00Z', '2022-10-01T25:00:00Z',
-	  '2022-10-01 00:00:00Z', '20221001T000000Z', '2022-10-01T00:00:00+25:00', '0000-01-01T00:00:00Z',
+	  '2022-10-01 00:00:00', '1664582400', '20221001T000000Z', '2022-10-01T00:00:00+25:00', '0000-01-01T00:00:00Z',
 	  '10000-01-01T00:00:00Z', '2022-10-01T00:00:00Z ', $split, 1664582400, [], {}, JSON::PP::false, 'x' x 1000;
 	check($post, 400, body => { %minimal, eventProperties => $_ }, names => '"eventProperties" must be an object',
-	  what => 'eventProperties') foreach [], 'x', 5, JSON::PP::true, undef;
+	  what => 'eventProperties') foreach [], 'x', 5, JSON::PP::true;
+	check($post, 201, body => { %minimal, eventProperties => undef, eventTimestamp => '2022-10-01 02:00:00+02:00' },
+	  json => event(%minimal, eventTimestamp => '2022-10-01T00:00:00Z'), what => 'null as no properties, and a time with a blank');
 	check($post, 400, body => { %minimal, eventProperties => { a => 'x' x 70_000 } },
 	  names => '"eventProperties" must take at most 65536 bytes', what => '70 kB of properties');
 	check($post, 400, body => { %minimal, eventProperties => { map { ("key $_" => $_) } 1 .. 5000 } },
@@ -663,7 +674,20 @@ sub cases_batch
 	check($batch, 400, body => $_->[1], what => "a body that is $_->[0]") foreach [ 'an event', \%event ],
 	  [ 'an empty object', '{}' ], [ 'empty', '' ], [ 'null', 'null' ], [ 'a number', '1' ], [ 'a string', '"x"' ],
 	  [ 'truncated', '[{"customerAlias": "a"' ], [ 'trailed by junk', '[] x' ], [ 'begun by a BOM', "\xef\xbb\xbf[]" ],
-	  [ 'invalid UTF-8', "[\"\xff\"]" ], [ 'with \u0000', '["\u0000"]' ], [ 'NDJSON', "{}\n{}\n" ];
+	  [ 'NDJSON', "{}\n{}\n" ], [ 'of elements that nobody can tell apart', "[\"\xff, 1]" ], [ 'an unclosed string', '["\u0000]' ];
+
+	# One element that cannot be read does not take the others along; it is kept as far as it can be.
+	my $whole = $json->encode({ %event, customerEventId => 'whole' });
+	foreach my $bad ([ 'invalid UTF-8', "{\"customerAlias\": \"\xff\xc3\"}", 'is not text in UTF-8', '{"customerAlias": "??"}' ],
+	  [ 'a null byte', "\"a\0\"", 'is not text in UTF-8', '"a?"' ], [ '\u0000', '"\u0000"', qr/^is not JSON: .*text/, '"\u0000"' ],
+	  [ 'a lone surrogate', '["\ud800"]', qr/^is not JSON: .*surrogate/s, '["\ud800"]' ], [ 'no JSON', '{"a": x}', qr/^is not JSON: /, '{"a": x}' ],
+	  [ 'nothing', '', qr/^is not JSON: /, '' ])
+	{
+		my ($name, $element, $fault, $kept) = @$bad;
+		check($batch, 200, body => "[ $whole, $element ,$whole]", what => "with $name", json => has(refused => 1, outcomes => [
+			has(index => 0, id => $uuid), { index => 1, outcome => 'refused', faults => [ { fault => $fault } ] }, $outcome->(2, 'unchanged') ]));
+		report("with $name: it is kept", difference(($transport->sql("SELECT body FROM usage_events.rejected_event ORDER BY id DESC LIMIT 1"))[0], $kept));
+	}
 	check($batch, 200, body => '[' . join(',', ('[' x 1000 . ']' x 1000) x 3) . ']', json => has(refused => 3),
 	  what => 'of deep elements');
 
@@ -978,15 +1002,18 @@ sub cases_aliases
 	check($post, 400, @as, body => $_, what => 'no alias: ' . substr $_, 0, 20) foreach '', '[]', 'null', '5', '"x"', '{',
 	  '{} x', "\xff", '{"customerId": "c", "value": "\u0000"}', '[{"customerId": "c", "value": "v"}]', '[' x 500_000,
 	  '{"a":' x 100_000;
-	my $split_alias = check($post, 201, @as, body => { customerId => $split, value => $split, label => $split },
-	  json => alias(customerId => $split, value => $split, label => $split))->{json};
+	check($post, 400, @as, body => { customerId => $split, value => $split }, what => 'no alias: line ends', names => $_)
+	  foreach '"customerId" must not contain a control character', '"value" must not contain a control character';
+	my $odd = q('"&?/\\;-- =%2c);
+	my $split_alias = check($post, 201, @as, body => { customerId => $odd, value => $odd, label => $split },
+	  json => alias(customerId => $odd, value => $odd, label => $split))->{json};
 
 	# Reading.
 	my $list = 'GET /customer-aliases';
 	check($list, 200, @as, json => has(items => sub { difference([ sort map { $_->{id} } @{ $_[0] } ],
 	  [ sort map { $_->{id} } $first, $labelled, $split_alias ]) }));
 	check("$list?value=a-1", 200, @as, json => has(items => [$first]));
-	check("$list?value=" . percent_encoded($split), 200, @as, json => has(items => [$split_alias]));
+	check("$list?value=" . percent_encoded($odd), 200, @as, json => has(items => [$split_alias]));
 	check("$list?value=$_", 200, @as, json => has(items => [])) foreach 'nothing', 'A-1', 'a-%25', 'customer-1';
 	foreach my $query ('limit=0', 'limit=101', 'limit=abc', 'limit=', 'limit=1&limit=1', 'after=abc', 'before=abc',
 	  'after=', 'value=a&value=b', 'value=%00', 'value=%ff', 'value=%zz', 'foo=1', 'offset=1', 'sortBy=createdAt')
@@ -1073,8 +1100,8 @@ sub cases_metrics
 		propertyFilters => { "it's \"q\"" => [ 'x', 1.5, JSON::PP::false, undef ], channel => ['text'] },
 		propertiesToNegate => ['channel'], caseSensitive => JSON::PP::false);
 	my $full = check($post, 201, @as, body => \%full, json => metric(%full), what => 'with everything')->{json};
-	my $split_metric = check($post, 201, @as, body => new_metric(name => $split, eventType => $split, unit => $split),
-	  json => metric(name => $split, eventType => $split, unit => $split), what => 'with line breaks')->{json};
+	my $split_metric = check($post, 201, @as, body => new_metric(name => $split, eventType => 'x', unit => $split),
+	  json => metric(name => $split, eventType => 'x', unit => $split), what => 'with line breaks')->{json};
 	my $again = check($post, 201, @as, body => new_metric(), json => metric(name => 'calls'),
 	  what => 'of a name that is there')->{json};
 	report('it is another metric', $again->{id} ne $calls->{id} ? '' : 'the same');
@@ -1281,11 +1308,12 @@ sub cases_calculate
 	  error => { code => '22023', message => 'invalid parameters of a calculation' });
 	check($with->(customerAliases => $_), 400, @as, names => 'customerAliases') foreach ',', 'c,', ',c', 'c,,d', '%zz', '%ff', 'c,%00';
 	foreach my $text ('x', 'now', 'today', '2024', '2024-07', '2024-7-1', '20240701', '2024-07-32', '2023-02-29', '0000-01-01',
-		'10000-01-01', '2024-07-01T00:00:00', '2024-07-01T24:00:00Z', '2024-07-01%2000:00:00Z', '2024-07-01%20', '-infinity',
+		'10000-01-01', '2024-07-01T00:00:00', '2024-07-01T24:00:00Z', '2024-07-01%2000:00:00', '2024-07-01%20', '-infinity',
 		'1719792000', percent_encoded($split))
 	{
 		check($with->($_ => $text), 400, @as, names => $_) foreach 'periodStart', 'periodEnd';
 	}
+	check($with->(periodStart => $_), 200, @as, what => 'a start with a blank') foreach '2024-07-01%2002:00:00%2B02', '2024-07-01%2002:00:00+02:00';
 	check($with->(asOf => $_), 400, @as, names => 'asOf') foreach '', 'x', 'now', '2024-07-01', '2024-07-01T00:00:00';
 	my $early = '"periodEnd" must not be before "periodStart"';
 	check($with->(periodStart => $_->[0], periodEnd => $_->[1]), 400, @as, names => $early) foreach [ '2024-07-02', '2024-07-01' ],

@@ -31,7 +31,7 @@ SELECT create_customer_alias('{"customerId": "c-2", "value": "acme", "label": "A
 \echo :LAST_ERROR_SQLSTATE
 -- a value is exact
 BEGIN;
-SELECT create_customer_alias('{"customerId": "c-2", "value": "Acme"}') ->> 'value', create_customer_alias('{"customerId": "c-2", "value": " acme"}') ->> 'value';
+SELECT create_customer_alias('{"customerId": "c-2", "value": "Acme"}') ->> 'value', create_customer_alias('{"customerId": "c-2", "value": "ac me"}') ->> 'value';
 ROLLBACK;
 -- and another account's is its own
 SET usage_events.account_id = :'other';
@@ -116,7 +116,7 @@ SELECT faults(format('create_customer_alias(%L)', jsonb_build_object('customerId
 SELECT body, faults(format('update_customer_alias(%L, %L)', uuid_v7(), body)) FROM unnest(ARRAY['null', '"x"', '{"label": 5}', '{"label": {}}', '{"label": " "}', '{"label": "x"}']) WITH ORDINALITY AS b(body, n) ORDER BY n;
 SELECT faults(format('update_customer_alias(%L, %L)', uuid_v7(), jsonb_build_object('label', repeat('x', 256))));
 -- a customer's id that is repeated is cut short and escaped
-SELECT create_customer_alias(jsonb_build_object('customerId', E'x\n"value" is fine.\t' || repeat('é', 100), 'value', 'forged')) IS NOT NULL;
+INSERT INTO usage_events.customer_alias (account_id, id, customer_id, value, created_at) SELECT usage_events.current_account_id(), uuid_v7(), E'x\n"value" is fine.\t' || repeat('é', 100), 'forged', now();
 SELECT faults(format('create_customer_alias(%L)', '{"customerId": "c", "value": "forged"}'));
 SET usage_events.account_id = '0184421e-a9cc-711b-af93-bf0511d4d833';
 SELECT create_customer_alias('{"customerId": "c", "value": "of no account"}');

@@ -22,11 +22,15 @@ COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'
 {"customerAlias": "new", "eventType": "call"}
 {"customerAlias": "new", "eventType":
 \.
+SELECT count(*) FROM usage_events WHERE customer_alias = 'new';
+-- a blank line is none
 COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
-{"customerAlias": "new", "eventType": "call"}
+
+{"customerEventId": "blank", "customerAlias": "blank", "eventType": "call"}
+	 
 
 \.
-SELECT count(*) FROM usage_events WHERE customer_alias = 'new';
+DELETE FROM usage_events.event WHERE customer_alias = 'blank';
 
 -- or kept, while the others are stored
 SET usage_events.import_on_error = 'skip';
@@ -66,9 +70,135 @@ END $$;
 INSERT INTO usage_event_import SELECT import_inside() FROM generate_series(1, 3);
 SELECT customer_alias, count(*) FROM usage_events WHERE event_type = 'nested' GROUP BY 1 ORDER BY 1;
 DROP FUNCTION import_inside();
+
+-- Other options: a line of which COPY would take something for its own is refused, whatever import_on_error says
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event;
+COPY usage_event_import FROM STDIN;
+{"customerEventId": "1", "customerAlias": "acme", "eventType": "call"}
+{"customerEventId": "2", "customerAlias": "caf\u00e9", "eventType": "call"}
+\.
+SET usage_events.import_on_error = 'skip';
+COPY usage_event_import FROM STDIN;
+{"customerEventId": "2", "customerAlias": "C:\\temp", "eventType": "call"}
+\.
+RESET usage_events.import_on_error;
+COPY usage_event_import FROM STDIN;
+\N
+\.
+COPY usage_event_import FROM STDIN (FORMAT csv, DELIMITER '|', QUOTE '''');
+{"customerEventId": "2", "customerAlias": "it's o'", "eventType": "call"}
+\.
+-- where nothing is changed they do
+COPY usage_event_import FROM STDIN;
+{"customerEventId": "1", "customerAlias": "acme", "eventType": "call"}
+
+\.
+SELECT count(*) FROM usage_events;
+-- so do programs that quote what they send, or send it in binary
+SELECT current_setting('data_directory') || '/usage_event_import.copy' AS file \gset
+CREATE TABLE outgoing AS SELECT '{"customerEventId": "3", "customerAlias": "caf\u00e9 \"x\"", "eventType": "call"}'::text AS event;
+COPY outgoing TO :'file' (FORMAT csv);
+COPY usage_event_import FROM :'file' (FORMAT csv);
+COPY outgoing TO :'file' (FORMAT binary);
+COPY usage_event_import FROM :'file' (FORMAT binary);
+COPY outgoing TO :'file';
+COPY usage_event_import FROM :'file';
+DROP TABLE outgoing;
+SELECT octet_length(customer_alias) AS bytes FROM usage_events WHERE customer_event_id = '3';
+
+-- CSV, by its header: fields of the API in any order, and properties; white space and blank lines between them are nobody's
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event;
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+
+eventType, customerAlias , "customerEventId",eventTimestamp,quantity,properties.kind,eventProperties.name,"Price, net"
+call, acme, 1, 2026-10-01T00:00:00Z, 1.50, 007, a name , "x, ""y"""
+
+call,acme,2,2026-10-01 02:00:00+02,-1e3,true,"  1", "two
+lines, 
+
+and a blank one" ,
+,,,,,,,
+call,acme,,,,,,
+call,acme,3,,1.,TRUE,5" pipe,null
+\.
+SELECT CASE WHEN customer_event_id LIKE '%-%' THEN 'an id' ELSE customer_event_id END AS key, customer_alias, event_type, event_properties FROM usage_events ORDER BY id;
+-- properties as JSON, with others beside it; a semicolon or a tab as the separator
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias;eventType;eventProperties;quantity;customerEventId
+acme;call;"{""a"": {""b"": "";,""}}";5;4
+acme;call;{"quantity": 1 };5;5
+acme;call;;;6
+acme;call; null;;7
+acme;call;{};"5";8
+\.
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias	eventType	quantity	customerEventId
+acme	call		9
+\.
+SELECT customer_event_id, event_properties FROM usage_events WHERE customer_event_id BETWEEN '4' AND '9' ORDER BY 1;
+
+-- faults name their line
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType
+acme,call
+" acme",call
+\.
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType,quantity
+acme,call
+\.
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType
+acme,call,1
+\.
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType,,
+acme,call,1,
+\.
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType,quantity,quantity
+acme,call,1,2
+\.
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType
+acme,"call
+acme,call
+\.
+-- a header that is none
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customer,type
+acme,call
+\.
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+[{"customerAlias": "acme", "eventType": "call"},
+{"customerAlias": "acme", "eventType": "call"}]
+\.
+-- a value in the column of properties is no more than that
+SET usage_events.import_on_error = 'skip';
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+eventType,customerAlias,eventProperties,customerEventId
+call,acme,"{}, ""customerAlias"": ""other""",injected
+call,acme,"{}}, {""x"": {}",injected
+call,acme,[1],
+call,acme,{"a": x},
+call,acme
+call,acme,"{}"x,
+call,acme,,good
+call,,"{""a"": ""\u0000""}",
+\.
+SELECT body, faults FROM rejected_usage_events ORDER BY id;
+SELECT customer_alias FROM usage_events WHERE customer_event_id IN ('injected', 'good');
+-- a file that is cut short is no bad line
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType
+acme,"call
+\.
+RESET usage_events.import_on_error;
+-- and CSV is told by its header in a COPY alone
+INSERT INTO usage_event_import VALUES ('customerAlias,eventType'), ('acme,call');
+
 -- the triggers' function is of no other use
 SELECT usage_events.import_usage_events();
 -- reading it shows nothing
 SELECT * FROM usage_event_import;
-SELECT count(*) FROM usage_events;
-TRUNCATE usage_events.event, usage_events.superseded_event;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event;

@@ -90,7 +90,7 @@ FROM unnest('{COUNT,SUM,UNIQUE,MAX,MIN,AVERAGE,LATEST}'::text[]) WITH ORDINALITY
 SELECT aggregation, calculated(fields), calculated(fields || '{"metricType": "GROUPED", "groupingProperty": "kind"}')
 FROM unnest('{COUNT,SUM,UNIQUE,MAX,MIN,AVERAGE,LATEST}'::text[]) WITH ORDINALITY AS a(aggregation, n), jsonb_build_object('aggregationType', aggregation, 'aggregationProperty', 'nothing') AS fields ORDER BY n;
 -- COUNT can do without a property; another type's events are others
-SELECT calculated('{"aggregationProperty": null}'), calculated('{"eventType": "Call"}'), calculated('{"eventType": "call "}');
+SELECT calculated('{"aggregationProperty": null}'), calculated('{"eventType": "Call"}'), calculated('{"eventType": "call."}');
 
 -- what is a number, and what a text: SUM, UNIQUE and GROUPED of each value
 CREATE FUNCTION of_values(type text, given text[]) RETURNS TABLE (value text, sum text, grouped text) LANGUAGE plpgsql AS $$

@@ -47,7 +47,7 @@ SELECT count(*) AS counted FROM usage_events WHERE customer_alias = 'acme';
 -- differences that matter, and some that do not
 SELECT label, (send(changed || '{"customerEventId": "b"}') = send(base || '{"customerEventId": "b"}')) AS retry
 FROM (VALUES ('letter case', '{"customerAlias": "a"}'::jsonb, '{"customerAlias": "A"}'::jsonb),
-             ('trailing space', '{"customerAlias": "a"}', '{"customerAlias": "a "}'),
+             ('another space', '{"customerAlias": "a a"}', '{"customerAlias": "a  a"}'),
              ('one microsecond', '{"eventTimestamp": "2022-10-01T00:00:00.000001Z"}', '{"eventTimestamp": "2022-10-01T00:00:00Z"}'),
              ('beyond microseconds', '{"eventTimestamp": "2022-10-01T00:00:00.0000012Z"}', '{"eventTimestamp": "2022-10-01T00:00:00.0000019Z"}'),
              ('number and text', '{"eventProperties": {"n": 5}}', '{"eventProperties": {"n": "5"}}'),
@@ -58,7 +58,7 @@ FROM (VALUES ('letter case', '{"customerAlias": "a"}'::jsonb, '{"customerAlias":
              ('unknown field', '{"note": 1}', '{"note": 2}')) AS t(label, base, changed);
 
 -- keys differ by bytes, not by the locale
-SELECT count(send(jsonb_build_object('customerEventId', key))) FROM unnest(ARRAY['k', 'K', 'k ', 'ḱ', U&'k\0301']) AS key;
+SELECT count(send(jsonb_build_object('customerEventId', key))) FROM unnest(ARRAY['k', 'K', 'k k', 'ḱ', U&'k\0301']) AS key;
 SELECT count(*) FROM usage_events WHERE lower(left(customer_event_id, 1)) IN ('k', 'ḱ');
 
 -- several times in one transaction

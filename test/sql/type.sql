@@ -18,6 +18,53 @@ CREATE TEMP TABLE documents (document jsonb);
 INSERT INTO documents SELECT event FROM outbox WHERE event IS NOT NULL;
 SELECT * FROM documents;
 
+-- json as well, which json_build_object() and some drivers give
+INSERT INTO outbox SELECT json_build_object('customerAlias', 'acme', 'eventType', 'json');
+SELECT event::json ->> 'eventType' AS event_type FROM outbox WHERE event::jsonb ->> 'eventType' = 'json';
+SELECT json_build_object('customerAlias', 'acme')::usage_event;
+
+-- compared as their JSON is: by what is in them, not by how it was written
+CREATE TEMP TABLE compared (n int, event usage_event);
+INSERT INTO compared VALUES (1, '{"customerAlias": "acme", "eventType": "login", "eventTimestamp": "2022-10-01T00:00:00Z", "eventProperties": {"a": 1.0, "b": 2}}'),
+    (2, '{"eventType": "login", "customerAlias": "acme", "eventTimestamp": "2022-10-01T02:00:00+02", "eventProperties": {"b": 2.00, "a": 1}}'),
+    (3, '{"customerAlias": "acme", "eventType": "login"}'), (4, '{"customerAlias": "acme", "eventType": "login", "eventProperties": null}'),
+    (5, '{"customerAlias": "acme", "eventType": "logout"}'), (6, NULL), (7, NULL);
+SELECT array_agg(n ORDER BY n) AS equal FROM compared GROUP BY event ORDER BY 1;
+SELECT count(*) FROM (SELECT DISTINCT event FROM compared) AS d;
+SELECT count(*), count(DISTINCT event) FROM compared;
+SELECT count(*) FROM (SELECT event FROM compared UNION SELECT event FROM compared) AS u;
+SELECT count(*) FROM (SELECT event FROM compared EXCEPT SELECT '{"customerAlias": "acme", "eventType": "logout"}') AS e;
+SELECT bool_and((a.event < b.event) = (a.event::jsonb < b.event::jsonb) AND (a.event <= b.event) = (a.event::jsonb <= b.event::jsonb)
+    AND (a.event = b.event) = (a.event::jsonb = b.event::jsonb) AND (a.event <> b.event) = (a.event::jsonb <> b.event::jsonb)
+    AND (a.event >= b.event) = (a.event::jsonb >= b.event::jsonb) AND (a.event > b.event) = (a.event::jsonb > b.event::jsonb)) AS as_jsonb
+FROM compared AS a, compared AS b;
+SELECT bool_and((usage_events.usage_event_hash(a.event) = usage_events.usage_event_hash(b.event)) = (a.event = b.event)
+    AND (usage_events.usage_event_hash_extended(a.event, 7) = usage_events.usage_event_hash_extended(b.event, 7)) = (a.event = b.event)) AS hashes_agree
+FROM compared AS a, compared AS b;
+SELECT array_agg(n ORDER BY event, n) FROM compared;
+-- joined by hashes and by sorting, and found by either index
+INSERT INTO compared SELECT n, jsonb_build_object('customerAlias', 'c' || n % 500, 'eventType', 't') FROM generate_series(100, 2099) AS n;
+ANALYZE compared;
+SET enable_nestloop = off; SET enable_mergejoin = off;
+SELECT count(*) FROM compared AS a JOIN compared AS b USING (event);
+SET enable_mergejoin = on; SET enable_hashjoin = off;
+SELECT count(*) FROM compared AS a JOIN compared AS b USING (event);
+RESET enable_nestloop; RESET enable_hashjoin;
+SET enable_seqscan = off; SET enable_bitmapscan = off;
+CREATE INDEX compared_hash ON compared USING hash (event);
+EXPLAIN (COSTS off) SELECT n FROM compared WHERE event = '{"customerAlias": "c7", "eventType": "t"}';
+SELECT n FROM compared WHERE event = '{"customerAlias": "c7", "eventType": "t"}' ORDER BY n;
+DROP INDEX compared_hash;
+CREATE UNIQUE INDEX compared_btree ON compared (event, n);
+EXPLAIN (COSTS off) SELECT n FROM compared WHERE event = '{"customerAlias": "c7", "eventType": "t"}' ORDER BY n;
+SELECT n FROM compared WHERE event = '{"customerAlias": "c7", "eventType": "t"}' ORDER BY n;
+RESET enable_seqscan; RESET enable_bitmapscan;
+CREATE TEMP TABLE parts (event usage_event PRIMARY KEY) PARTITION BY HASH (event);
+CREATE TEMP TABLE part PARTITION OF parts FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+INSERT INTO parts SELECT event FROM compared WHERE n < 6 ON CONFLICT DO NOTHING;
+SELECT count(*) FROM parts;
+DROP TABLE compared, parts;
+
 -- faults, as everywhere
 SELECT '{"customerAlias": " ", "eventTimestamp": "2022-10-01"}'::usage_event;
 SELECT '{"customerAlias": 5}'::jsonb::usage_event;

@@ -51,7 +51,9 @@ $node->safe_psql('original', qq{
 		"parameters": [{"name": "factor", "type": "POSITIVE_INTEGER", "description": "x", "defaultValue": "2"}]}');
 	SELECT usage_events.refresh_rollups() FROM generate_series(1, 3);
 	SELECT usage_events.purge('2020-01-01Z');
-	SELECT usage_events.create_event(usage_events.create_account('another'), '$event');});
+	SELECT usage_events.create_event(usage_events.create_account('another'), '$event');
+	CREATE TABLE typed (event api.usage_event PRIMARY KEY);
+	INSERT INTO typed VALUES ('$event'), ('{"customerAlias": " of an old form", "eventType": "call"}');});
 
 # What the metrics say, of customers and of all; with rollups and without.
 sub answers
@@ -122,6 +124,7 @@ foreach my $way (
 	dump_and_restore($name, @$_) foreach @steps;
 
 	is(rows($node, 'restored'), $rows, "$name: the rows are the same");
+	is($node->safe_psql('restored', q{SELECT count(*), count(DISTINCT event) FROM typed}), '2|2', "$name: a table of events, with an index");
 	is(privileges($node, 'restored'), $privileges, "$name: the privileges are the same");
 	is($node->safe_psql('restored', 'SELECT count(*) FROM usage_events.metric_rollup'), 0, "$name: rollups are not dumped");
 	is(answers('restored'), $answers, "$name: metrics say the same");
@@ -157,7 +160,7 @@ foreach my $way ([ 'plain', ['--data-only'], @psql ], [ 'custom', ['-Fc'], @pg_r
 	my ($format, $options, @restore) = @$way;
 	my $name = "into another schema, $format";
 	$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0});
-	$node->safe_psql('restored', 'CREATE SCHEMA other; CREATE EXTENSION usage_events SCHEMA other');
+	$node->safe_psql('restored', 'CREATE SCHEMA other; CREATE EXTENSION usage_events SCHEMA other; CREATE TABLE typed (event other.usage_event PRIMARY KEY)');
 	dump_and_restore($name, $options, @restore);
 	is(rows($node, 'restored'), $rows, "$name: the rows are the same");
 	is(answers('restored', 'other'), $answers, "$name: metrics say the same");

@@ -157,7 +157,7 @@ my @invalid = (
 	'{"customerAlias": "acme", "customerEventId": "a"}',
 	'{"customerEventId": "a", "eventType": "call",   "customerAlias": " "}',
 	'{"customerAlias": "acme", "eventType": "call", "customerEventId": "B", "eventTimestamp": "2020-01-01"}',
-	'{"customerAlias": "acme", "eventType": "call", "customerEventId": "0", "eventProperties": null}');
+	'{"customerAlias": "acme", "eventType": "call", "customerEventId": "0", "eventProperties": []}');
 
 sub one_of
 {

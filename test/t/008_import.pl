@@ -53,7 +53,24 @@ call,"it's ""acme"", \ Ltd","{""text"": ""a\tb,\nc"", ""n"": 1.50}",1,2026-10-01
 call,globex,,2,2026-10-02T00:00:00Z
 END
 import_is('.csv', write_file('events.csv', $csv), $stored);
+
+# As spreadsheets, data frames and people write them.
+my $mark = "\xef\xbb\xbf";
 import_is('.csv with Windows line ends', write_file('windows.csv', $csv =~ s/\n/\r\n/gr), $stored);
+import_is('.csv with a byte order mark', write_file('marked.csv', $mark . $csv), $stored);
+import_is('.csv of quoted names and a byte order mark', write_file('quoted.csv', $mark . $csv =~ s/^eventType/"eventType"/r), $stored);
+import_is('.csv with both line ends', write_file('both.csv', $csv =~ s/\n/\r\n/r), $stored);
+import_is('.csv with blanks and blank lines', write_file('blanks.csv', "\n" . $csv =~ s/,(?=\S)(?=[^"]*(?:"[^"]*"[^"]*)*$)/, /gr =~ s/\n/\n \n,,,,\n/gr), $stored);
+import_is('.csv with semicolons', write_file('semicolons.csv', $csv =~ s/,(?=[^"]*(?:"[^"]*"[^"]*)*$)/;/gr), $stored);
+import_is('.csv with columns of properties', write_file('flat.csv', <<'END'), $stored);
+eventType, customerAlias, n, properties.text, customerEventId, eventTimestamp
+call, "it's ""acme"", \ Ltd", 1.50, "a	b,
+c", 1, 2026-10-01 02:00:00+02
+call, globex, , , 2, 2026-10-02 00:00:00Z
+END
+import_is('.ndjson with Windows line ends', write_file('windows.ndjson', $ndjson =~ s/\n/\r\n/gr), $stored);
+import_is('.ndjson with a byte order mark', write_file('marked.ndjson', $mark . $ndjson), $stored);
+import_is('.ndjson of two files in one', write_file('two.ndjson', $mark . $ndjson . $mark . "\r\n\n \n" . $ndjson), $stored);
 
 # A file is stored whole or not at all, and the error names the line.
 my ($stdout, $stderr);
@@ -67,6 +84,33 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM usage_events'), 0, 'and no
 }
 is( $node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM usage_events), body FROM rejected_usage_events'),
 	'2|{"customerAlias": "acme"}', 'and kept word for word');
+
+# Faults of CSV name their line as well, and are skipped as well; a report ends each import.
+my $bad_csv = write_file('bad_rows.csv', $mark . join "\r\n", split /\n/, <<'END');
+customerAlias,eventType,eventProperties,quantity
+ acme , call ,,1
+
+acme,,,1
+acme,call,{"a": },1
+acme,call
+"acme ",call,,1
+acme,call,,2
+END
+ok(!IPC::Run::run([ $script, $bad_csv ], '>', \$stdout, '2>', \$stderr), 'a bad row of CSV fails the file');
+like($stderr, qr/"eventType" is missing.*usage_event_import, line 4/s, 'and is named');
+{
+	local $ENV{PGOPTIONS} = '-c usage_events.import_on_error=skip';
+	ok(IPC::Run::run([ $script, $bad_csv ], '>', \$stdout, '2>', \$stderr), 'or bad rows are skipped');
+	like($stderr, qr/NOTICE:  usage events imported: 2 created, 0 superseded, 0 unchanged, 4 refused\nHINT:  The view rejected_usage_events/, 'and a report says how many');
+}
+is($node->safe_psql('postgres', q{SELECT count(*) FROM usage_events WHERE customer_alias = 'acme'}), 2, 'the others are stored');
+ok(IPC::Run::run([ $script, write_file('again.ndjson', $ndjson =~ s/globex/initech/r) ], '>', \$stdout, '2>', \$stderr), 'sent again, with a correction');
+like($stderr, qr/NOTICE:  usage events imported: 0 created, 1 superseded, 1 unchanged, 0 refused\n/, 'the report says so');
+
+# Without the options that the documents name, nothing is changed silently.
+ok(!IPC::Run::run([ 'psql', '-qX', '-c', "\\copy usage_event_import FROM '$folder/events.ndjson'" ], '>', \$stdout, '2>', \$stderr),
+	'COPY without options');
+like($stderr, qr/ERROR:  COPY with these options changes what was sent.*HINT:  .*\\copy usage_event_import FROM 'events.ndjson' \(FORMAT csv, DELIMITER E'\\x01', QUOTE E'\\x02'\)/s, 'is refused with the options');
 ok(!IPC::Run::run([ $script, write_file('bad.csv', "eventType,amount\nx,1\n") ], '>', \$stdout, '2>', \$stderr),
 	'an unknown column fails the file');
 ok(!IPC::Run::run([ $script, write_file('events.txt', $ndjson) ], '>', \$stdout, '2>', \$stderr), 'another kind of file fails');

@@ -85,6 +85,7 @@ my %arguments = (
 	create_usage_event => q('{"customerAlias": "x", "eventType": "owned"}'),
 	create_usage_events => q('[{"customerAlias": "x", "eventType": "owned"}]'),
 	ingest_usage_events => q('[{"customerAlias": "x", "eventType": "owned"}]'),
+	ingest_usage_events_text => q('[{"customerAlias": "x", "eventType": "owned"}]'),
 	retry_rejected_usage_events => '',
 	get_usage_event => "'$event'",
 	get_usage_event_history => "'$event'",

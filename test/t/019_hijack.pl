@@ -24,7 +24,7 @@ my $traps = q{
 	DO $do$
 	DECLARE
 		f record;
-		types oid[] := '{uuid,text,timestamptz,timestamp,int2,int4,int8,bool,jsonb,json,numeric,interval,name,oid,bytea,"char",regclass,regrole,regproc,float8,xid8,tstzrange,uuid[],text[],timestamptz[],jsonb[],int2[]}'::regtype[]::oid[];
+		types oid[] := '{uuid,text,varchar,timestamptz,timestamp,date,int2,int4,int8,bool,jsonb,json,numeric,interval,name,oid,bytea,"char",regclass,regrole,regproc,float8,xid8,tstzrange,uuid[],text[],timestamptz[],jsonb[],int2[],int4[],int8[],bool[],numeric[]}'::regtype[]::oid[];
 	BEGIN
 		FOR f IN
 			SELECT oid, proname, oidvectortypes(proargtypes) AS arguments, prorettype::regtype AS result FROM pg_proc
@@ -33,13 +33,23 @@ my $traps = q{
 			EXECUTE format('CREATE FUNCTION public.%I(%s) RETURNS %s LANGUAGE plpgsql AS %L', f.proname, f.arguments, f.result,
 				format('BEGIN RAISE EXCEPTION USING MESSAGE = %L; END', 'captured: function ' || f.proname));
 		END LOOP;
+
+		-- Of operators for arrays and ranges of any type, those for ours; and all prefix operators.
 		FOR f IN
-			SELECT oprname, oprleft::regtype AS l, oprright::regtype AS r, oprresult::regtype AS result FROM pg_operator
-			WHERE oprnamespace = 'pg_catalog'::regnamespace AND oprleft = ANY (types) AND oprright = ANY (types) AND oprresult = ANY (types)
+			SELECT DISTINCT oprname, nullif(l.type, 0)::regtype AS l, r.type::regtype AS r, CASE WHEN oprresult = ANY (types) THEN oprresult::regtype ELSE l.type::regtype END AS result
+			FROM pg_operator
+			CROSS JOIN LATERAL (SELECT oprleft AS type WHERE oprleft = ANY (types) OR oprleft = 0
+				UNION SELECT t FROM unnest(types) AS t JOIN pg_type ON oid = t WHERE typcategory = 'A' AND oprleft IN ('anyarray'::regtype, 'anycompatiblearray'::regtype)
+				UNION SELECT 'tstzrange'::regtype WHERE oprleft = 'anyrange'::regtype) AS l
+			CROSS JOIN LATERAL (SELECT oprright AS type WHERE oprright = ANY (types)
+				UNION SELECT t FROM unnest(types) AS t JOIN pg_type ON oid = t WHERE typcategory = 'A' AND oprright IN ('anyarray'::regtype, 'anycompatiblearray'::regtype) AND (oprleft NOT IN ('anyarray'::regtype, 'anycompatiblearray'::regtype) OR t = l.type)
+				UNION SELECT 'tstzrange'::regtype WHERE oprright = 'anyrange'::regtype
+				UNION SELECT 'timestamptz'::regtype WHERE oprright = 'anyelement'::regtype AND l.type = 'tstzrange'::regtype) AS r
+			WHERE oprnamespace = 'pg_catalog'::regnamespace AND oprkind IN ('b', 'l')
 		LOOP
-			EXECUTE format('CREATE OR REPLACE FUNCTION public.trap_%s(%s, %s) RETURNS %s LANGUAGE plpgsql AS %L', md5(f.oprname || f.l || f.r), f.l, f.r, f.result,
+			EXECUTE format('CREATE OR REPLACE FUNCTION public.trap_%s(%s) RETURNS %s LANGUAGE plpgsql AS %L', md5(concat_ws(' ', f.oprname, f.l, f.r)), concat_ws(', ', f.l, f.r), coalesce(f.result, f.r),
 				format('BEGIN RAISE EXCEPTION USING MESSAGE = %L; END', 'captured: operator ' || f.oprname));
-			EXECUTE format('CREATE OPERATOR public.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = public.trap_%s)', f.oprname, f.l, f.r, md5(f.oprname || f.l || f.r));
+			EXECUTE format('CREATE OPERATOR public.%s (%s RIGHTARG = %s, FUNCTION = public.trap_%s)', f.oprname, 'LEFTARG = ' || f.l || ',', f.r, md5(concat_ws(' ', f.oprname, f.l, f.r)));
 		END LOOP;
 	END
 	$do$;
@@ -51,10 +61,16 @@ my $traps = q{
 
 $node->safe_psql('postgres', 'CREATE DATABASE trapped; CREATE ROLE app LOGIN; CREATE ROLE administrator LOGIN; CREATE ROLE web LOGIN');
 $node->safe_psql('trapped', $traps);
-cmp_ok($node->safe_psql('trapped', q{SELECT count(*) FROM pg_operator WHERE oprnamespace = 'public'::regnamespace}), '>=', 300, 'there are many traps');
+cmp_ok($node->safe_psql('trapped', q{SELECT count(*) FROM pg_operator WHERE oprnamespace = 'public'::regnamespace}), '>=', 450, 'there are many traps');
 
 my ($result, $output, $error) = $node->psql('trapped', 'SET search_path = public, pg_catalog; SELECT 1 = 1');
 like($error, qr/captured: operator =/, 'and they work');
+foreach my $construct (q{'a'::pg_catalog.text IS DISTINCT FROM 'b'}, q{'a'::pg_catalog.text IN ('b')}, q{'a'::pg_catalog.text LIKE 'b'}, q{1 BETWEEN 1 AND 2},
+	q{NULLIF('a'::pg_catalog.text, 'b')}, q{CASE 1 WHEN 1 THEN 1 END}, q{'{a}'::pg_catalog.text[] && '{b}'}, q{'[,]'::tstzrange @> '2026-10-01 00:00:00+00'::pg_catalog.timestamptz}, q{- 5::int4})
+{
+	($result, $output, $error) = $node->psql('trapped', "SET search_path = public, pg_catalog; SELECT $construct");
+	like($error, qr/captured: operator/, "$construct is captured");
+}
 
 # The script, in the trapped schema itself, and from the version before.
 $node->safe_psql('trapped', q{SET search_path = public, pg_catalog; CREATE EXTENSION usage_events SCHEMA public VERSION '0.1'; ALTER EXTENSION usage_events UPDATE});
@@ -70,9 +86,12 @@ my $period = '[2026-10-01 00:00:00+00, 2026-11-01 00:00:00+00)';
 
 my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
 
+my $called = '';
+
 sub calls
 {
 	my ($role, $statement, $name) = @_;
+	$called .= "$statement;\n";
 	my ($result, $output, $error) = $node->psql('trapped', qq(SET ROLE "$role"; $as $statement));
 	is($error =~ s/^NOTICE.*\n//mgr, '', $name || $statement =~ s/\(.*//sr);
 	return $output;
@@ -85,6 +104,7 @@ calls('app', "SELECT public.create_usage_event('$event')", 'a retry');
 calls('app', "SELECT public.create_usage_event('$other')", 'a correction');
 calls('app', "SELECT public.create_usage_events('[$event, $other]')");
 calls('app', "SELECT public.ingest_usage_events('[$event, {}]')");
+calls('app', "SELECT public.ingest_usage_events_text('[$event, \"\\u0000\"]')");
 calls('app', 'SELECT public.retry_rejected_usage_events()');
 calls('app', "INSERT INTO public.usage_event_import VALUES ('$event')", 'an import');
 calls('app', 'SELECT public.list_usage_events()');
@@ -95,6 +115,7 @@ calls('app', "SELECT public.get_usage_event_history('$id')");
 my ($alias) = calls('app', q{SELECT public.create_customer_alias('{"customerId": "customer", "value": "acme"}')}) =~ /"id": "(.*?)"/;
 calls('app', "SELECT public.update_customer_alias('$alias', '{\"label\": \"x\"}')");
 calls('app', 'SELECT public.list_customer_aliases()');
+calls('app', "SELECT public.list_usage_events(5, unmapped_aliases_only => true$_)", 'aliases of no customer, where there are some') foreach '', q{, customer_aliases => '{acme,customer,b}'};
 calls('app', 'TABLE public.unmapped_customer_aliases');
 my ($metric_id) = calls('app', "SELECT public.create_usage_metric('$metric')") =~ /"id": "(.*?)"/;
 my $changed = $metric =~ s/"n"/"another"/r;
@@ -118,6 +139,16 @@ calls('administrator', "SELECT usage_events.calculate_metric('$account', '$metri
 my ($client, $secret) = calls('administrator', "SELECT client_id, client_secret FROM usage_events.create_api_key('$account', 'key')") =~ /(.*)\|(.*)/;
 calls('administrator', "SELECT usage_events.list_api_keys('$account')");
 my $basic = encode_base64("$client:$secret", '');
+calls('administrator', "SELECT usage_events.rotate_api_key('$client', '1 hour')");
+calls('administrator', "SELECT usage_events.expire_api_key('$client', '2100-01-01 00:00:00+00')");
+calls('administrator', q(SELECT usage_events.create_account('another')));
+calls('administrator', "SELECT usage_events.create_event('$account', '$event')");
+calls('administrator', "SELECT usage_events.create_events('$account', '[$other]')");
+calls('administrator', "SELECT usage_events.ingest_events('$account', '[$event]')");
+calls('administrator', qq(SELECT usage_events.update_custom_metric('$custom', '{"name": "d", "eventType": "call", "expression": "pg_catalog.count(*)"}')));
+calls('app', q{SELECT public.uuid_v7(), public.uuid_v7_timestamp('01a216b8-537f-7263-86ab-d3640cac2d21'), public.uuid_v7_floor('2026-10-01 00:00:00+00'), usage_events.current_account_id(), usage_events.library_version()}, 'ids');
+calls('web', 'SELECT usage_events.openapi()');
+calls('web', qq{BEGIN; SET LOCAL "request.headers" = '{"authorization": "Basic $basic", "usage-request": "POST /usage-events/batch"}'; SET LOCAL "request.path" = '/rpc/usage_api_write'; SELECT usage_events.authenticate_request(); SELECT public.usage_api_write('[$event, "\\\\u0000"]'); COMMIT}, 'a request that writes');
 calls('web', qq{BEGIN; SET LOCAL "request.headers" = '{"authorization": "Basic $basic", "usage-request": "GET /usage-events?limit=2"}'; SET LOCAL "request.path" = '/rpc/usage_api_read'; SELECT usage_events.authenticate_request(); SELECT public.usage_api_read(); COMMIT}, 'a request');
 calls('administrator', "SELECT usage_events.revoke_api_key('$client')");
 calls('app', "SELECT public.delete_usage_metric('$metric_id')");
@@ -126,7 +157,19 @@ calls('app', "SELECT '$event'::public.usage_event");
 calls($superuser, 'TABLE usage_events.account_status');
 calls($superuser, 'TABLE usage_events.rollup_status');
 calls('administrator', "SELECT usage_events.purge('2026-10-02 00:00:00+00')");
+calls($superuser, 'SELECT usage_events.hide_statistics()');
+calls($superuser, 'SET client_min_messages = warning; SELECT usage_events.distribute()');
 calls($superuser, "SELECT usage_events.revoke_access('web')");
+calls('app', "SELECT v.event::pg_catalog.json FROM (VALUES ('$event'::public.usage_event), ('$other'::public.usage_event)) AS v (event) GROUP BY v.event ORDER BY v.event", 'events that are compared');
+
+# That is all: what is not called by its name is called by what is above.
+my %called_inside = map { $_ => 1 } qw(guard_drop import_usage_events written_by_extension usage_event_in usage_event_out usage_event_recv usage_event_send
+	usage_event_from_jsonb usage_event_to_jsonb usage_event_cmp usage_event_eq usage_event_ne usage_event_lt usage_event_le usage_event_gt usage_event_ge usage_event_hash
+	usage_event_hash_extended undistribute);
+my @functions = split /\n/, $node->safe_psql('trapped', q{
+	SELECT DISTINCT p.proname FROM pg_catalog.pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
+	JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'usage_events' ORDER BY 1});
+is(join(' ', grep { !$called_inside{$_} && $called !~ /\b$_\(/ } @functions), '', 'every function was called');
 
 # No function has more rights than its caller, no view more than its reader.
 is($node->safe_psql('trapped', q{
@@ -134,7 +177,7 @@ is($node->safe_psql('trapped', q{
 	JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'usage_events' WHERE p.prosecdef}), 0, 'no function is a SECURITY DEFINER');
 is($node->safe_psql('trapped', q{
 	SELECT count(*) FROM pg_class AS c JOIN pg_depend AS d ON d.classid = 'pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e'
-	JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'usage_events' WHERE c.relkind = 'v' AND NOT c.reloptions @> '{security_invoker=true}'}), 0, 'every view is a security_invoker');
+	JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'usage_events' WHERE c.relkind = 'v' AND NOT c.reloptions OPERATOR(pg_catalog.@>) '{security_invoker=true}'}), 0, 'every view is a security_invoker');
 
 # Not trusted: the event trigger, and the settings of superusers, want one.
 ($result, $output, $error) = $node->psql('postgres', 'GRANT CREATE ON DATABASE postgres TO app; SET ROLE app; CREATE EXTENSION usage_events');

@@ -1,0 +1,12 @@
+/*
+ * json_elements.h
+ *		The elements of a JSON array as they stand in its text.
+ */
+#ifndef USAGE_EVENTS_JSON_ELEMENTS_H
+#define USAGE_EVENTS_JSON_ELEMENTS_H
+
+#include "usage_event.h"
+
+extern bool json_elements(EventText array, EventText **elements, int *count);
+
+#endif /* USAGE_EVENTS_JSON_ELEMENTS_H */
