@@ -277,6 +277,8 @@ sub request
 	  if $authorization =~ /^basic [\x20-\x7e]+$/i && length $authorization <= length('basic ') + AUTHORIZATION_LIMIT;
 	push @passed, 'sequence-version' => $version =~ /^[\x20-\x7e]+$/ && length $version <= VERSION_LIMIT ? $version : 'invalid'
 	  if $version ne '';
+	my $encoding = $first{'content-encoding'} // '';
+	push @passed, 'content-encoding' => $encoding =~ /^[\x21-\x7e]{1,100}$/ ? $encoding : 'other' if $encoding ne '';
 	push @passed, accept => 'application/json', 'content-type' => 'application/octet-stream', host => 'localhost',
 	  connection => 'close';
 
@@ -284,14 +286,10 @@ sub request
 	push @passed, 'content-length' => length $body if !$reads;
 	my $answer = $self->call($reads ? ('GET', '/rpc/usage_api_read') : ('POST', '/rpc/usage_api_write'), \@passed, $body);
 
-	my $status = $answer->{status};
-	if ($status =~ /^(300|40[35689]|41[0-7]|429|431|50[0-47])$/)
+	if (!defined $answer->{headers}{'sequence-version'})
 	{
-		my $own = $status =~ /^(413|429)$/ ? own_error($status, 'refused')
-		  : $status =~ /^(414|431)$/ ? own_error(400, 'bad request')
-		  : own_error(500, 'internal server error', $json->decode($answer->{body})->{code});
-		$answer->{$_} = $own->{$_} foreach qw(status body);
-		delete $answer->{headers}{'www-authenticate'};
+		my $fault = eval { $json->decode($answer->{body})->{code} };
+		$answer = { %{ own_error(500, 'outcome is unknown', $fault) }, faults => $answer->{faults} };
 	}
 	$answer->{body} = '' if $method eq 'HEAD';
 	return $answer;
@@ -553,7 +551,8 @@ sub answer_of_row
 	{
 		return own_error(500, 'response.status guc must be a valid status code', 'PGRST112') if $status !~ /^(\d+)/;
 		$answer{status} = $1 + 0;
-		push @{ $answer{faults} }, "response.status is $status" if $status !~ /^20[01]$/;
+		push @{ $answer{faults} }, "response.status is $status" if $status !~ /^20[014]$/;
+		$answer{body} = '' if $answer{status} == 204;
 	}
 	return \%answer;
 }
