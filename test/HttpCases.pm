@@ -1661,8 +1661,10 @@ sub cases_direct
 	check('GET /rpc/usage_api_read', 400, @direct, what => 'without Usage-Request');
 	check('GET /rpc/usage_api_read', [ 400, 404 ], @direct, headers => [ 'Usage-Request' => $_ ],
 	  what => "with Usage-Request '$_'") foreach 'GET', 'GET usage', 'GET  /', "GET /\xc3\xbc", '?';
+	check('GET /rpc/usage_api_read', [ 400, 405 ], @direct, headers => [ 'Usage-Request' => $_ ],
+	  what => "with Usage-Request '$_'") foreach ' ', ' /usage-events';
 	check('GET /rpc/usage_api_read', 405, @direct, headers => [ 'Usage-Request' => $_ ],
-	  what => "with Usage-Request '$_'") foreach ' ', ' /usage-events', 'POST /usage-events', 'OPTIONS /usage-events', 'DELETE /customer-aliases/x';
+	  what => "with Usage-Request '$_'") foreach 'POST /usage-events', 'OPTIONS /usage-events', 'DELETE /customer-aliases/x';
 	check('GET /rpc/usage_api_read', 200, @direct, headers => [ 'Usage-Request' => 'GET /usage-events?limit=1' ],
 	  json => has(items => [ event() ]));
 	check('POST /rpc/usage_api_write', 201, @direct,

@@ -192,21 +192,28 @@ sub new
 		pre_request => 'usage_events.authenticate_request',
 		%to,
 		kind => 'replay',
-		where => \%where,
-		session => PostgREST::Session->new(%where, %{ $to{pooler} // {} }, user => $to{user}, prepares => $to{prepares}),
-		administrator_session => PostgREST::Session->new(%where, user => $to{administrator})
+		where => \%where
 	}, $class;
 
+	$self->{administrator_session} = PostgREST::Session->new(%where, user => $to{administrator}) if $to{administrator};
+	$self->connect;
+	return $self;
+}
+
+sub connect
+{
+	my ($self) = @_;
+	$self->{session} = PostgREST::Session->new(%{ $self->{where} }, %{ $self->{pooler} // {} }, user => $self->{user},
+		prepares => $self->{prepares});
 	$self->{session}->query(q{SET client_encoding = 'UTF8'; SET client_min_messages TO WARNING});
 	$self->reload;
-	return $self;
 }
 
 # Reads what PostgREST knows of the schema's functions, and the settings of the role that it takes.
 sub reload
 {
 	my ($self) = @_;
-	my $rows = $self->{administrator_session}->query(qq{
+	my $rows = ($self->{administrator_session} // $self->{session})->query(qq{
 		SELECT json_build_object('name', proname, 'volatile', provolatile, 'parameters', (
 			SELECT coalesce(json_agg(json_build_object('name', coalesce(proargnames[number], ''), 'type', format_type(type, NULL),
 				'required', number <= pronargs - pronargdefaults) ORDER BY number), '[]')
@@ -492,7 +499,9 @@ sub transaction
 		[ $statement, $types, $values ],
 		[ 'COMMIT', [], [] ])
 	{
-		my $result = $session->execute(@$step);
+		my $result = eval { $session->execute(@$step) };
+		die $@ if !$result && !$self->{survives};
+		return $self->answer_of_lost_connection($step->[0], $@) if !$result;
 		if ($result->{error})
 		{
 			$answer = answer_of_error($result->{error});
@@ -501,8 +510,18 @@ sub transaction
 		$answer = answer_of_row($result->{rows}[0]) if $step->[0] eq $statement;
 	}
 	$session->execute('ABORT', [], []) if $session->{transaction} ne 'I';
-	push @{ $answer->{faults} }, $self->left_behind;
+	push @{ $answer->{faults} }, $self->left_behind if !$self->{survives};
 	return $answer;
+}
+
+# What PostgREST was seen to answer where its connection ended: in COMMIT it says that the request was bad, and nothing
+# else (PostgREST/postgrest#4681).
+sub answer_of_lost_connection
+{
+	my ($self, $statement, $why) = @_;
+	delete $self->{session};
+	return { status => 400, headers => {}, body => '', faults => [] } if $statement eq 'COMMIT';
+	return own_error(503, 'Database client error. Retrying the connection.', 'PGRST001');
 }
 
 # Bytes of a header are UTF-8 on the wire, and PostgREST hands them on as text.
