@@ -37,8 +37,9 @@
 typedef struct HttpCall
 {
 	HttpRequest request;
-	bytea *body;  /* NULL for GET */
-	pg_uuid_t id; /* the {id} of the path */
+	bytea *body;         /* NULL for GET */
+	pg_uuid_t id;        /* the {id} of the path */
+	const char *allowed; /* the path's methods, where they are asked for */
 } HttpCall;
 
 /* Answers with JSON, or NULL where there is nothing of that id. */
@@ -534,7 +535,7 @@ find_route(HttpCall *call)
 
 	if (route == NULL && call->body != NULL && strcmp(method, "OPTIONS") == 0)
 	{
-		http_set_allowed(allowed_methods(path));
+		call->allowed = allowed_methods(path);
 		return NULL;
 	}
 	if (route == NULL)
@@ -580,8 +581,8 @@ serve(FunctionCallInfo fcinfo, bytea *body)
 	route = find_route(&call);
 	if (route == NULL)
 	{
-		http_set_status(204);
-		PG_RETURN_TEXT_P(cstring_to_text("null"));
+		http_set_allowed(call.allowed);
+		PG_RETURN_TEXT_P(cstring_to_text(psprintf("{\"methods\": \"%s\"}", call.allowed)));
 	}
 	if (body != NULL)
 		require_plain_body();

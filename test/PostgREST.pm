@@ -570,8 +570,7 @@ sub answer_of_row
 	{
 		return own_error(500, 'response.status guc must be a valid status code', 'PGRST112') if $status !~ /^(\d+)/;
 		$answer{status} = $1 + 0;
-		push @{ $answer{faults} }, "response.status is $status" if $status !~ /^20[014]$/;
-		$answer{body} = '' if $answer{status} == 204;
+		push @{ $answer{faults} }, "response.status is $status" if $status !~ /^20[01]$/;
 	}
 	return \%answer;
 }
