@@ -134,7 +134,7 @@ sub faults_of_answer
 	push @faults, "status $status" if $status !~ /^(200|201|400|401|404|405|413|415|429|500)$/ && !$options{postgrest};
 	push @faults, "header $_" foreach grep { /inject/i || $headers->{$_} =~ /inject|[\r\n]/i } sort keys %$headers;
 	push @faults, 'Content-Type ' . ($headers->{'content-type'} // 'missing')
-	  if ($headers->{'content-type'} // '') !~ m{^application/json; charset=utf-8$};
+	  if ($headers->{'content-type'} // '') ne ($options{postgrest} ? 'application/json; charset=utf-8' : 'application/json');
 	push @faults, 'Sequence-Version ' . ($headers->{'sequence-version'} // 'missing') if !$options{own}
 	  && ($headers->{'sequence-version'} // '') ne '2024-07-30';
 	push @faults, 'Allow ' . ($headers->{allow} // 'missing')

@@ -265,18 +265,18 @@ sub request
 	for (my $n = 0; $n < @$headers; $n += 2)
 	{
 		my ($name, $value) = (lc $headers->[$n], $headers->[ $n + 1 ]);
-		return own_error(400, 'bad request') if length("$name: $value") > LINE_LIMIT;
+		return nginx_error(400, 'bad request') if length("$name: $value") > LINE_LIMIT;
 		$value =~ s/^[ \t]+|[ \t]+$//g;
 		$first{$name} //= $value;
 	}
 	my $path = $target =~ s/\?.*//sr;
-	return own_error(400, 'bad request')
+	return nginx_error(400, 'bad request')
 	  if $target !~ /^[\x21-\x7e]+$/ || length("$method $target HTTP/1.1") > LINE_LIMIT || $path =~ /%(?![0-9A-Fa-f]{2})|%00/;
 
 	my $uri = $target =~ s{^/api(?=[/?]|$)}{}r;
 	$uri = "/$uri" if $uri !~ m{^/};
 	my $limit = $uri =~ m{^/usage-events/batch/?(\?|$)} ? BATCH_BODY_LIMIT : EVENT_BODY_LIMIT;
-	return own_error(413, 'request body too large') if length $body > $limit;
+	return nginx_error(413, 'request body too large') if length $body > $limit;
 
 	my @passed = ('usage-request' => "$method $uri");
 	my ($authorization, $version) = map { $_ // '' } @first{qw(authorization sequence-version)};
@@ -298,6 +298,7 @@ sub request
 		my $fault = eval { $json->decode($answer->{body})->{code} };
 		$answer = { %{ own_error(500, 'outcome is unknown', $fault) }, faults => $answer->{faults} };
 	}
+	$answer->{headers}{'content-type'} = 'application/json';
 	$answer->{body} = '' if $method eq 'HEAD';
 	return $answer;
 }
@@ -307,6 +308,13 @@ sub own_error
 {
 	my ($status, $message, $code) = @_;
 	return error_answer($status, { code => $code // "$status", message => $message });
+}
+
+sub nginx_error
+{
+	my $answer = own_error(@_);
+	$answer->{headers}{'content-type'} = 'application/json';
+	return $answer;
 }
 
 sub error_answer
