@@ -38,8 +38,9 @@
 typedef struct HttpCall
 {
 	HttpRequest request;
-	bytea *body;  /* NULL for GET */
-	pg_uuid_t id; /* the {id} of the path */
+	bytea *body;         /* NULL for GET */
+	pg_uuid_t id;        /* the {id} of the path */
+	const char *allowed; /* the path's methods, where they are asked for */
 } HttpCall;
 
 /* Answers with JSON, or NULL where there is nothing of that id. */
@@ -114,6 +115,12 @@ parse_body(HttpCall *call, const char **fault)
 	const char *bytes = VARDATA_ANY(call->body);
 	int length = VARSIZE_ANY_EXHDR(call->body);
 
+	/* The mark that some editors put before UTF-8: JSON is not to have it, and who reads may take it (RFC 8259, 8.1). */
+	if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
+	{
+		bytes += 3;
+		length -= 3;
+	}
 	if (length == 0)
 		*fault = "is empty.";
 	else if (!pg_verify_mbstr(PG_UTF8, bytes, length, true))
@@ -518,29 +525,64 @@ path_matches(const HttpRoute *route, const List *segments, const char **id)
 	return *at == '\0' || (segments == NIL && strcmp(at, "/") == 0);
 }
 
-/* The route of the request; the error 404 if there is none. */
+/* A route of the request's path, whatever its method; the error 404 if there is none. */
+static const HttpRoute *
+find_path(const List *segments, const char **id)
+{
+	for (size_t i = 0; i < lengthof(routes); i++)
+		if (path_matches(&routes[i], segments, id))
+			return &routes[i];
+	ereport(ERROR,
+			(errcode(ERRCODE_HTTP_NOT_FOUND), errmsg("there is no such path"), errhint("GET / describes the API.")));
+}
+
+/* The methods of a path, as a header names them. */
+static const char *
+allowed_methods(const char *path)
+{
+	StringInfoData methods;
+
+	initStringInfo(&methods);
+	for (size_t i = 0; i < lengthof(routes); i++)
+		if (strcmp(routes[i].path, path) == 0)
+			appendStringInfo(&methods, "%s, ", strcmp(routes[i].method, "GET") == 0 ? "GET, HEAD" : routes[i].method);
+	appendStringInfoString(&methods, "OPTIONS");
+	return methods.data;
+}
+
+/* The path's route of that method, or NULL.  GET, and nothing else, comes without a body. */
+static const HttpRoute *
+find_method(const char *path, const char *method, bool has_body)
+{
+	if (strcmp(method, "HEAD") == 0)
+		method = "GET";
+	for (size_t i = 0; i < lengthof(routes); i++)
+		if (strcmp(routes[i].path, path) == 0 && strcmp(routes[i].method, method) == 0 &&
+			has_body != (strcmp(method, "GET") == 0))
+			return &routes[i];
+	return NULL;
+}
+
+/* The route of the request, or NULL where it asks which there are. */
 static const HttpRoute *
 find_route(HttpCall *call)
 {
 	const char *method = call->request.method;
+	const char *id;
+	const char *path = find_path(call->request.segments, &id)->path;
+	const HttpRoute *route = find_method(path, method, call->body != NULL);
 
-	if (strcmp(method, "HEAD") == 0)
-		method = "GET";
-	for (size_t i = 0; i < lengthof(routes); i++)
+	if (route == NULL && call->body != NULL && strcmp(method, "OPTIONS") == 0)
 	{
-		const char *id;
-
-		if (strcmp(routes[i].method, method) != 0 || (call->body == NULL) != (strcmp(method, "GET") == 0) ||
-			!path_matches(&routes[i], call->request.segments, &id))
-			continue;
-		if (id != NULL && !event_id_from_text(cstring_event_text(id), &call->id))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid id"),
-					 errdetail("The id in the path must be a UUID, not %s.", fault_quote(cstring_event_text(id)))));
-		return &routes[i];
+		call->allowed = allowed_methods(path);
+		return NULL;
 	}
-	ereport(ERROR, (errcode(ERRCODE_HTTP_NOT_FOUND), errmsg("there is no such path, or not with this method"),
-					errhint("GET / describes the API.")));
+	if (route == NULL)
+		http_refuse_method(allowed_methods(path));
+	if (id != NULL && !event_id_from_text(cstring_event_text(id), &call->id))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid id"),
+						errdetail("The id in the path must be a UUID, not %s.", fault_quote(cstring_event_text(id)))));
+	return route;
 }
 
 /* So large an answer is a mistake, or an attack: numbers such as 1e131071 are short until they are written out. */
@@ -555,6 +597,16 @@ require_moderate_size(const Jsonb *answer)
 						errhint("Ask for less: a shorter period, or fewer at a time.")));
 }
 
+/* What would have to be unpacked first is told so, instead of being called no JSON. */
+static void
+require_plain_body(void)
+{
+	const char *encoding = http_header(http_request_headers(), "content-encoding");
+
+	if (*encoding != '\0' && pg_strcasecmp(encoding, "identity") != 0)
+		http_refuse_encoding();
+}
+
 /* Serves the request; the body is NULL for GET. */
 static Datum
 serve(FunctionCallInfo fcinfo, bytea *body)
@@ -566,6 +618,13 @@ serve(FunctionCallInfo fcinfo, bytea *body)
 	http_require_authenticated();
 	http_request_read(&call.request);
 	route = find_route(&call);
+	if (route == NULL)
+	{
+		http_set_allowed(call.allowed);
+		PG_RETURN_TEXT_P(cstring_to_text(psprintf("{\"methods\": \"%s\"}", call.allowed)));
+	}
+	if (body != NULL)
+		require_plain_body();
 	if (route->handler == NULL)
 		PG_RETURN_TEXT_P(cstring_to_text(openapi_text()));
 

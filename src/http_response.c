@@ -12,6 +12,10 @@
  * Nothing that a client sent comes into a header or the status line: these are
  * constants.  A trigger of the user's that speaks to PostgREST by such an error
  * itself is not trusted with them.
+ *
+ * Such an error is an answer.  It is not logged: the cause of one that is ours is
+ * logged by itself, and what clients do wrong would fill the log, for whoever
+ * sends requests without credentials as well.
  */
 #include "postgres.h"
 
@@ -24,6 +28,38 @@
 #include "utils/json.h"
 
 #define ERRCODE_PGRST MAKE_SQLSTATE('P', 'G', 'R', 'S', 'T')
+
+/* usage_events.log_refused_requests */
+static bool log_refused_requests = false;
+
+static emit_log_hook_type previous_emit_log_hook;
+
+/* Whether the error that is raised next is an answer. */
+static bool answering = false;
+
+/* The header that the refusal being raised has, of our own making: name and value as JSON; NULL of others. */
+static const char *refusal_header = NULL;
+
+static void
+leave_out_answer(ErrorData *error)
+{
+	if (answering && error->sqlerrcode == ERRCODE_PGRST && !log_refused_requests)
+		error->output_to_server = false;
+	answering = false;
+	if (previous_emit_log_hook != NULL)
+		previous_emit_log_hook(error);
+}
+
+void
+http_response_init(void)
+{
+	DefineCustomBoolVariable("usage_events.log_refused_requests",
+							 "Logs requests over HTTP that were answered with an error.",
+							 "The cause of an internal error is logged in any case.", &log_refused_requests, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	previous_emit_log_hook = emit_log_hook;
+	emit_log_hook = leave_out_answer;
+}
 
 static void
 set_for_transaction(const char *name, const char *value)
@@ -46,13 +82,37 @@ http_set_headers(void)
 	set_for_transaction("response.headers", "[{\"Sequence-Version\":\"" HTTP_API_VERSION "\"}]");
 }
 
+/* The headers of an answer that says which methods there are. */
+void
+http_set_allowed(const char *methods)
+{
+	set_for_transaction("response.headers",
+						psprintf("[{\"Sequence-Version\":\"" HTTP_API_VERSION "\"},{\"Allow\":\"%s\"}]", methods));
+}
+
+void
+http_refuse_method(const char *methods)
+{
+	refusal_header = psprintf("\"Allow\":\"%s\"", methods);
+	ereport(ERROR, (errcode(ERRCODE_HTTP_METHOD_NOT_ALLOWED), errmsg("method not allowed"),
+					errdetail("This path has: %s.", methods)));
+}
+
+void
+http_refuse_encoding(void)
+{
+	refusal_header = "\"Accept-Encoding\":\"identity\"";
+	ereport(ERROR, (errcode(ERRCODE_HTTP_UNSUPPORTED_MEDIA_TYPE), errmsg("body is compressed"),
+					errhint("Send it as it is, without \"Content-Encoding\".")));
+}
+
 /* The status in a SQLSTATE that PostgREST would read as one (PT404), or 0; of those that the API has. */
 static int
 status_in_sqlstate(const char *sqlstate)
 {
 	if (strncmp(sqlstate, "PT", 2) != 0)
 		return 0;
-	if (strcmp(sqlstate, "PT401") == 0 || strcmp(sqlstate, "PT404") == 0)
+	if (strcmp(sqlstate, "PT401") == 0 || strcmp(sqlstate, "PT404") == 0 || refusal_header != NULL)
 		return atoi(sqlstate + 2);
 	return sqlstate[2] == '4' ? 400 : 500;
 }
@@ -143,6 +203,8 @@ report_to_client(ErrorData *error)
 	appendStringInfo(&answer, "{\"status\":%d,\"headers\":{\"Sequence-Version\":\"" HTTP_API_VERSION "\"", status);
 	if (status == 401)
 		appendStringInfoString(&answer, ",\"WWW-Authenticate\":\"Basic realm=\\\"usage_events\\\"\"");
+	if (refusal_header != NULL)
+		appendStringInfo(&answer, ",%s", refusal_header);
 	appendStringInfoString(&answer, "}}");
 
 	if (status >= 500)
@@ -150,6 +212,7 @@ report_to_client(ErrorData *error)
 		error->elevel = LOG;
 		ThrowErrorData(error);
 	}
+	answering = true;
 	ereport(ERROR, (errcode(ERRCODE_PGRST), errmsg_internal("%s", body.data), errdetail_internal("%s", answer.data)));
 }
 
@@ -174,6 +237,8 @@ http_respond(PGFunction function, FunctionCallInfo fcinfo)
 	volatile Datum result = (Datum) 0;
 
 	memory_budget_begin();
+	refusal_header = NULL;
+	answering = false;
 	PG_TRY();
 	{
 		result = function(fcinfo);

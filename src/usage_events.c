@@ -12,6 +12,7 @@
 #include "event_check.h"
 #include "event_store.h"
 #include "fmgr.h"
+#include "http_response.h"
 #include "import.h"
 #include "list_page.h"
 #include "memory_budget.h"
@@ -49,6 +50,7 @@ _PG_init(void)
 	import_init();
 	list_page_init();
 	drop_guard_init();
+	http_response_init();
 	metric_refresh_init();
 	metric_worker_init();
 	MarkGUCPrefixReserved("usage_events");

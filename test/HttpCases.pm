@@ -131,15 +131,17 @@ sub faults_of_answer
 	my ($status, $headers) = @$answer{qw(status headers)};
 	my @faults = @{ $answer->{faults} // [] };
 
-	push @faults, "status $status" if $status !~ /^(200|201|400|401|404|413|429|500)$/ && !$options{postgrest};
+	push @faults, "status $status" if $status !~ /^(200|201|400|401|404|405|413|415|429|500)$/ && !$options{postgrest};
 	push @faults, "header $_" foreach grep { /inject/i || $headers->{$_} =~ /inject|[\r\n]/i } sort keys %$headers;
 	push @faults, 'Content-Type ' . ($headers->{'content-type'} // 'missing')
-	  if ($headers->{'content-type'} // '') !~ m{^application/json(; charset=utf-8)?$};
+	  if ($headers->{'content-type'} // '') ne ($options{postgrest} ? 'application/json; charset=utf-8' : 'application/json');
 	push @faults, 'Sequence-Version ' . ($headers->{'sequence-version'} // 'missing') if !$options{own}
 	  && ($headers->{'sequence-version'} // '') ne '2024-07-30';
+	push @faults, 'Allow ' . ($headers->{allow} // 'missing')
+	  if ($status == 405 || $status == 200 && $request =~ /^OPTIONS /) != defined $headers->{allow};
 	if ($request =~ /^HEAD /)
 	{
-		push @faults, 'HEAD has a body' if $answer->{body} ne '';
+		push @faults, 'there is a body' if $answer->{body} ne '';
 		return @faults;
 	}
 
@@ -159,7 +161,8 @@ sub faults_of_answer
 		  && !$options{postgrest};
 		push @faults, 'a fault of the server is told: ' . shown($error) if $status == 500
 		  && ($error->{message} ne 'internal server error' || defined $error->{details}
-			|| ($error->{hint} // '') !~ /^(Send the request again\.)?$/);
+			|| ($error->{hint} // '') !~ /^(Send the request again\.)?$/)
+		  && $error->{message} ne 'outcome is unknown';
 	}
 	return @faults;
 }
@@ -401,17 +404,36 @@ sub cases_routes
 	  'GET /usage_events', 'GET /rpc/usage_api_read', 'POST /rpc/usage_api_write', 'POST /rpc/create_usage_event',
 	  'GET /rpc/list_usage_events', 'GET /usage_event_history', 'GET /apix/usage-events', 'GET /api/api/usage-events',
 	  'GET /usage-events%2Fbatch', 'POST /usage-events%2Fbatch', "GET /usage-events%2F$id", "GET /usage-events/$id/histor",
-	  "GET /usage-events/$id/history/x", "GET /usage-events/$id/batch", "POST /usage-events/$id", "PUT /usage-events/$id",
-	  "PATCH /usage-events/$id", "DELETE /usage-events/$id", "DELETE /usage-events/$id/history", 'PATCH /usage-events',
-	  'PUT /usage-events', 'DELETE /usage-events', 'OPTIONS /usage-events', 'PUT /usage-events/batch',
-	  'DELETE /usage-events/batch', 'PUT /customer-aliases', 'DELETE /customer-aliases', 'PATCH /customer-aliases',
-	  "GET /customer-aliases/$id", "POST /customer-aliases/$id", "PATCH /customer-aliases/$id", 'PUT /usage-metrics',
-	  'DELETE /usage-metrics', 'PATCH /usage-metrics', "POST /usage-metrics/$id", "PATCH /usage-metrics/$id",
-	  "POST /usage-metrics/$id/calculate", "PUT /usage-metrics/$id/calculate", "GET /usage-metrics/$id/calculat",
-	  "GET /usage-metrics/$id/calculate/x", 'POST /custom-usage-metrics', 'GET /usage_metrics', 'POST /', 'PUT /',
-	  'DELETE /', 'GET /.', 'GET /%ff', 'GET /usage-events%20', 'GET /usage-events;x=1', 'GET /*', 'GET /usage-events.json',
+	  "GET /usage-events/$id/history/x", "GET /usage-events/$id/batch", "GET /usage-metrics/$id/calculat",
+	  "GET /usage-metrics/$id/calculate/x", 'POST /custom-usage-metrics', 'GET /usage_metrics', 'GET /.', 'GET /%ff',
+	  'GET /usage-events%20', 'GET /usage-events;x=1', 'GET /*', 'GET /usage-events.json', 'OPTIONS /nothing',
 	  'GET /' . percent_encoded($split), 'GET /usage-events/' . 'x/' x 500, 'GET /' . 'x' x 5000;
-	check($_, [ 400, 404 ]) foreach "GET /usage-events/$id%2Fhistory", 'GET /usage-events/batch', 'GET /usage-events/x',
+
+	# Each path by its methods: OPTIONS says which, and every other is refused with them.
+	my %methods = (
+		'/' => 'GET, HEAD, OPTIONS',
+		'/usage-events' => 'POST, GET, HEAD, OPTIONS',
+		'/usage-events/batch' => 'POST, OPTIONS',
+		"/usage-events/$id" => 'GET, HEAD, OPTIONS',
+		'/usage-events/x' => 'GET, HEAD, OPTIONS',
+		"/usage-events/$id/history" => 'GET, HEAD, OPTIONS',
+		'/customer-aliases' => 'GET, HEAD, POST, OPTIONS',
+		"/customer-aliases/$id" => 'PUT, DELETE, OPTIONS',
+		'/usage-metrics' => 'GET, HEAD, POST, OPTIONS',
+		"/usage-metrics/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS',
+		"/usage-metrics/$id/calculate" => 'GET, HEAD, OPTIONS');
+	foreach my $path (sort keys %methods)
+	{
+		my $options = check("OPTIONS $path", 200, json => { methods => $methods{$path} });
+		report("the methods of $path", difference($options->{headers}{allow}, $methods{$path}));
+		check("OPTIONS $path", 401, as => undef);
+		foreach my $method (grep { $methods{$path} !~ /\b$_\b/ } qw(GET HEAD POST PUT DELETE PATCH))
+		{
+			my $refused = check("$method $path", 405, $method eq 'HEAD' ? () : (error => { code => '405', message => 'method not allowed' }));
+			report("$method $path is told the methods", difference($refused->{headers}{allow}, $methods{$path}));
+		}
+	}
+	check($_, [ 400, 404 ]) foreach "GET /usage-events/$id%2Fhistory", 'GET /usage-events/x',
 	  'GET /usage-events/..', 'GET /usage-events/.', 'GET /usage-events/%ff', "GET /usage-events/{$id}",
 	  "GET /usage-events/$id%20", "GET /usage-events/${id}0", 'GET /usage-events/' . substr($id, 0, 35),
 	  'GET /usage-events/' . ($id =~ tr/-//dr), 'GET /usage-events/history', "GET /usage-events/x/history",
@@ -545,6 +567,21 @@ sub count_events
 	return $count + 0;
 }
 
+# How a body may come: with the mark of UTF-8 before it, and not compressed.
+sub cases_codings
+{
+	my $post = 'POST /usage-events';
+	check($post, 201, body => "\xef\xbb\xbf{\"customerAlias\": \"a\", \"eventType\": \"t\"}", what => 'begun by a BOM');
+	foreach my $encoding ('gzip', 'deflate, gzip', 'br', 'x', "\xff", 'x' x 200)
+	{
+		my $refused = check($post, 415, body => '{}', headers => [ 'Content-Encoding' => $encoding ],
+		  what => 'of a coding that is not read', error => { code => '415', message => 'body is compressed' });
+		report('it is told which is', difference($refused->{headers}{'accept-encoding'}, 'identity'));
+	}
+	check($post, 201, body => { customerAlias => 'a', eventType => 't' }, headers => [ 'Content-Encoding' => $_ ],
+	  what => 'of no coding, said to be so') foreach 'identity', 'Identity', '';
+}
+
 sub cases_refused
 {
 	my $post = 'POST /usage-events';
@@ -559,7 +596,8 @@ sub cases_refused
 	  [ 'two objects', '{"customerAlias": "a", "eventType": "t"}{}' ],
 	  [ 'followed by a null byte', "{\"customerAlias\": \"a\", \"eventType\": \"t\"}\0" ],
 	  [ 'with a null byte', "{\"customerAlias\": \"a\0\", \"eventType\": \"t\"}" ],
-	  [ 'begun by a BOM', "\xef\xbb\xbf{\"customerAlias\": \"a\", \"eventType\": \"t\"}" ], [ 'UTF-16', "\xff\xfe{\0}\0" ],
+	  [ 'nothing but a BOM', "\xef\xbb\xbf" ], [ 'begun by two BOMs', "\xef\xbb\xbf\xef\xbb\xbf{\"customerAlias\": \"a\", \"eventType\": \"t\"}" ],
+	  [ 'begun by half a BOM', "\xef\xbb{\"customerAlias\": \"a\", \"eventType\": \"t\"}" ], [ 'UTF-16', "\xff\xfe{\0}\0" ],
 	  [ 'invalid UTF-8', "{\"customerAlias\": \"\xff\", \"eventType\": \"t\"}" ],
 	  [ 'overlong UTF-8', "{\"customerAlias\": \"\xc0\xaf\", \"eventType\": \"t\"}" ],
 	  [ 'a surrogate in UTF-8', "{\"customerAlias\": \"\xed\xa0\x80\", \"eventType\": \"t\"}" ],
@@ -673,7 +711,7 @@ sub cases_batch
 	  foreach $batch, "$batch/", 'POST /api/usage-events/batch';
 	check($batch, 400, body => $_->[1], what => "a body that is $_->[0]") foreach [ 'an event', \%event ],
 	  [ 'an empty object', '{}' ], [ 'empty', '' ], [ 'null', 'null' ], [ 'a number', '1' ], [ 'a string', '"x"' ],
-	  [ 'truncated', '[{"customerAlias": "a"' ], [ 'trailed by junk', '[] x' ], [ 'begun by a BOM', "\xef\xbb\xbf[]" ],
+	  [ 'truncated', '[{"customerAlias": "a"' ], [ 'trailed by junk', '[] x' ],
 	  [ 'NDJSON', "{}\n{}\n" ], [ 'of elements that nobody can tell apart', "[\"\xff, 1]" ], [ 'an unclosed string', '["\u0000]' ];
 
 	# One element that cannot be read does not take the others along; it is kept as far as it can be.
@@ -688,6 +726,8 @@ sub cases_batch
 			has(index => 0, id => $uuid), { index => 1, outcome => 'refused', faults => [ { fault => $fault } ] }, $outcome->(2, 'unchanged') ]));
 		report("with $name: it is kept", difference(($transport->sql("SELECT body FROM usage_events.rejected_event ORDER BY id DESC LIMIT 1"))[0], $kept));
 	}
+	check($batch, 200, body => "\xef\xbb\xbf[5]", json => has(refused => 1), what => 'begun by a BOM');
+	check($batch, 415, body => '[5]', headers => [ 'Content-Encoding' => 'gzip' ], what => 'said to be compressed');
 	check($batch, 200, body => '[' . join(',', ('[' x 1000 . ']' x 1000) x 3) . ']', json => has(refused => 3),
 	  what => 'of deep elements');
 
@@ -1649,14 +1689,17 @@ sub cases_direct
 	# The two functions behind nginx, where somebody else calls them.
 	check('GET /rpc/usage_api_read', 400, @direct, what => 'without Usage-Request');
 	check('GET /rpc/usage_api_read', [ 400, 404 ], @direct, headers => [ 'Usage-Request' => $_ ],
-	  what => "with Usage-Request '$_'") foreach ' ', 'GET', ' /usage-events', 'GET usage', 'GET  /', "GET /\xc3\xbc", '?',
-	  'POST /usage-events', 'DELETE /customer-aliases/x';
+	  what => "with Usage-Request '$_'") foreach 'GET', 'GET usage', 'GET  /', "GET /\xc3\xbc", '?';
+	check('GET /rpc/usage_api_read', [ 400, 405 ], @direct, headers => [ 'Usage-Request' => $_ ],
+	  what => "with Usage-Request '$_'") foreach ' ', ' /usage-events';
+	check('GET /rpc/usage_api_read', 405, @direct, headers => [ 'Usage-Request' => $_ ],
+	  what => "with Usage-Request '$_'") foreach 'POST /usage-events', 'OPTIONS /usage-events', 'DELETE /customer-aliases/x';
 	check('GET /rpc/usage_api_read', 200, @direct, headers => [ 'Usage-Request' => 'GET /usage-events?limit=1' ],
 	  json => has(items => [ event() ]));
 	check('POST /rpc/usage_api_write', 201, @direct,
 	  headers => [ 'Usage-Request' => 'POST /usage-events', 'Content-Type' => 'application/octet-stream' ], body => \%event,
 	  json => $stored);
-	check('POST /rpc/usage_api_write', [ 200, 400, 404 ], @direct,
+	check('POST /rpc/usage_api_write', 405, @direct,
 	  headers => [ 'Usage-Request' => 'GET /usage-events', 'Content-Type' => 'application/octet-stream' ], body => '',
 	  what => 'to read');
 }
@@ -1714,9 +1757,9 @@ sub cases_wire
 	  [ 'GET /usage-events HTTP/1.1', 'Host: localhost', $authorization =~ s/:/ :/r ]);
 	$wire->('an underscore in the name', 401, 0, [ 'GET /usage-events HTTP/1.1', 'Host: localhost', 'Usage_Request: GET /' ]);
 	$wire->('a method in lower case', 400, 1, [ 'get /usage-events HTTP/1.1', @host ]);
-	$wire->('a method that nobody knows', 404, 0, [ 'FROBNICATE /usage-events HTTP/1.1', @host, 'Content-Length: 0' ]);
-	$wire->('TRACE', 404, 1, [ 'TRACE /usage-events HTTP/1.1', @host ]);
-	$wire->('CONNECT', [ 400, 404 ], 1, [ 'CONNECT localhost:80 HTTP/1.1', @host ]);
+	$wire->('a method that nobody knows', 405, 0, [ 'FROBNICATE /usage-events HTTP/1.1', @host, 'Content-Length: 0' ]);
+	$wire->('TRACE', 405, 1, [ 'TRACE /usage-events HTTP/1.1', @host ]);
+	$wire->('CONNECT', [ 400, 405 ], 1, [ 'CONNECT localhost:80 HTTP/1.1', @host ]);
 	$wire->('an asterisk', [ 400, 404 ], 1, [ 'OPTIONS * HTTP/1.1', @host ]);
 	$wire->('a preflight without credentials', 401, 0,
 	  [ 'OPTIONS /usage-events HTTP/1.1', 'Host: localhost', 'Origin: https://example.org',
@@ -1739,7 +1782,8 @@ sub cases_wire
 	$wire->('a bad length', 400, 1, [ $post, @host, "Content-Length: $_" ], $event) foreach '-1', 'x', '1e3',
 	  '99999999999999999999';
 	$wire->('two lengths', 400, 1, [ $post, @host, "Content-Length: $length", 'Content-Length: 1' ], $event);
-	$wire->('said to be compressed', 201, 0, [ $post, @host, "Content-Length: $length", 'Content-Encoding: gzip' ], $event);
+	$wire->("said to be $_", $_ eq 'identity' ? 201 : 415, 0, [ $post, @host, "Content-Length: $length", "Content-Encoding: $_" ], $event)
+	  foreach 'gzip', 'identity', "\xff";
 	$wire->('too long a length', 413, 1, [ $post, @host, 'Content-Length: 2000000' ]);
 	$wire->('too many chunks', 413, 1, [ $post, @host, 'Transfer-Encoding: chunked' ],
 	  sprintf("%x\r\n%s\r\n", 2 ** 20, ' ' x 2 ** 20) x 2 . "0\r\n\r\n");
@@ -1827,6 +1871,7 @@ sub run_cases
 	cases_version();
 	cases_routes();
 	cases_create();
+	cases_codings();
 	cases_refused();
 	cases_batch();
 	make_listed();

@@ -192,21 +192,28 @@ sub new
 		pre_request => 'usage_events.authenticate_request',
 		%to,
 		kind => 'replay',
-		where => \%where,
-		session => PostgREST::Session->new(%where, %{ $to{pooler} // {} }, user => $to{user}, prepares => $to{prepares}),
-		administrator_session => PostgREST::Session->new(%where, user => $to{administrator})
+		where => \%where
 	}, $class;
 
+	$self->{administrator_session} = PostgREST::Session->new(%where, user => $to{administrator}) if $to{administrator};
+	$self->connect;
+	return $self;
+}
+
+sub connect
+{
+	my ($self) = @_;
+	$self->{session} = PostgREST::Session->new(%{ $self->{where} }, %{ $self->{pooler} // {} }, user => $self->{user},
+		prepares => $self->{prepares});
 	$self->{session}->query(q{SET client_encoding = 'UTF8'; SET client_min_messages TO WARNING});
 	$self->reload;
-	return $self;
 }
 
 # Reads what PostgREST knows of the schema's functions, and the settings of the role that it takes.
 sub reload
 {
 	my ($self) = @_;
-	my $rows = $self->{administrator_session}->query(qq{
+	my $rows = ($self->{administrator_session} // $self->{session})->query(qq{
 		SELECT json_build_object('name', proname, 'volatile', provolatile, 'parameters', (
 			SELECT coalesce(json_agg(json_build_object('name', coalesce(proargnames[number], ''), 'type', format_type(type, NULL),
 				'required', number <= pronargs - pronargdefaults) ORDER BY number), '[]')
@@ -258,18 +265,18 @@ sub request
 	for (my $n = 0; $n < @$headers; $n += 2)
 	{
 		my ($name, $value) = (lc $headers->[$n], $headers->[ $n + 1 ]);
-		return own_error(400, 'bad request') if length("$name: $value") > LINE_LIMIT;
+		return nginx_error(400, 'bad request') if length("$name: $value") > LINE_LIMIT;
 		$value =~ s/^[ \t]+|[ \t]+$//g;
 		$first{$name} //= $value;
 	}
 	my $path = $target =~ s/\?.*//sr;
-	return own_error(400, 'bad request')
+	return nginx_error(400, 'bad request')
 	  if $target !~ /^[\x21-\x7e]+$/ || length("$method $target HTTP/1.1") > LINE_LIMIT || $path =~ /%(?![0-9A-Fa-f]{2})|%00/;
 
 	my $uri = $target =~ s{^/api(?=[/?]|$)}{}r;
 	$uri = "/$uri" if $uri !~ m{^/};
 	my $limit = $uri =~ m{^/usage-events/batch/?(\?|$)} ? BATCH_BODY_LIMIT : EVENT_BODY_LIMIT;
-	return own_error(413, 'request body too large') if length $body > $limit;
+	return nginx_error(413, 'request body too large') if length $body > $limit;
 
 	my @passed = ('usage-request' => "$method $uri");
 	my ($authorization, $version) = map { $_ // '' } @first{qw(authorization sequence-version)};
@@ -277,6 +284,8 @@ sub request
 	  if $authorization =~ /^basic [\x20-\x7e]+$/i && length $authorization <= length('basic ') + AUTHORIZATION_LIMIT;
 	push @passed, 'sequence-version' => $version =~ /^[\x20-\x7e]+$/ && length $version <= VERSION_LIMIT ? $version : 'invalid'
 	  if $version ne '';
+	my $encoding = $first{'content-encoding'} // '';
+	push @passed, 'content-encoding' => $encoding =~ /^[\x21-\x7e]{1,100}$/ ? $encoding : 'other' if $encoding ne '';
 	push @passed, accept => 'application/json', 'content-type' => 'application/octet-stream', host => 'localhost',
 	  connection => 'close';
 
@@ -284,15 +293,12 @@ sub request
 	push @passed, 'content-length' => length $body if !$reads;
 	my $answer = $self->call($reads ? ('GET', '/rpc/usage_api_read') : ('POST', '/rpc/usage_api_write'), \@passed, $body);
 
-	my $status = $answer->{status};
-	if ($status =~ /^(300|40[35689]|41[0-7]|429|431|50[0-47])$/)
+	if (!defined $answer->{headers}{'sequence-version'})
 	{
-		my $own = $status =~ /^(413|429)$/ ? own_error($status, 'refused')
-		  : $status =~ /^(414|431)$/ ? own_error(400, 'bad request')
-		  : own_error(500, 'internal server error', $json->decode($answer->{body})->{code});
-		$answer->{$_} = $own->{$_} foreach qw(status body);
-		delete $answer->{headers}{'www-authenticate'};
+		my $fault = eval { $json->decode($answer->{body})->{code} };
+		$answer = { %{ own_error(500, 'outcome is unknown', $fault) }, faults => $answer->{faults} };
 	}
+	$answer->{headers}{'content-type'} = 'application/json';
 	$answer->{body} = '' if $method eq 'HEAD';
 	return $answer;
 }
@@ -302,6 +308,13 @@ sub own_error
 {
 	my ($status, $message, $code) = @_;
 	return error_answer($status, { code => $code // "$status", message => $message });
+}
+
+sub nginx_error
+{
+	my $answer = own_error(@_);
+	$answer->{headers}{'content-type'} = 'application/json';
+	return $answer;
 }
 
 sub error_answer
@@ -494,7 +507,9 @@ sub transaction
 		[ $statement, $types, $values ],
 		[ 'COMMIT', [], [] ])
 	{
-		my $result = $session->execute(@$step);
+		my $result = eval { $session->execute(@$step) };
+		die $@ if !$result && !$self->{survives};
+		return $self->answer_of_lost_connection($step->[0], $@) if !$result;
 		if ($result->{error})
 		{
 			$answer = answer_of_error($result->{error});
@@ -503,8 +518,18 @@ sub transaction
 		$answer = answer_of_row($result->{rows}[0]) if $step->[0] eq $statement;
 	}
 	$session->execute('ABORT', [], []) if $session->{transaction} ne 'I';
-	push @{ $answer->{faults} }, $self->left_behind;
+	push @{ $answer->{faults} }, $self->left_behind if !$self->{survives};
 	return $answer;
+}
+
+# What PostgREST was seen to answer where its connection ended: in COMMIT it says that the request was bad, and nothing
+# else (PostgREST/postgrest#4681).
+sub answer_of_lost_connection
+{
+	my ($self, $statement, $why) = @_;
+	delete $self->{session};
+	return { status => 400, headers => {}, body => '', faults => [] } if $statement eq 'COMMIT';
+	return own_error(503, 'Database client error. Retrying the connection.', 'PGRST001');
 }
 
 # Bytes of a header are UTF-8 on the wire, and PostgREST hands them on as text.

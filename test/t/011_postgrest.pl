@@ -46,8 +46,25 @@ cmp_ok(scalar keys %{ $postgrest->{session}{prepared} }, '<', 60, 'with statemen
 my %key = keys_of_accounts();
 my $log = slurp_file($node->logfile);
 like($log, qr/ LOG:  secret of the server$/m, 'the cause of an internal error is in the log');
+unlike($log, qr/ ERROR:  \{/, 'what a client is told does not');
 my @seen = grep { index($log, $_) >= 0 } map { ($key{$_} =~ s/.*://r, encode_base64($key{$_}, '')) } keys %key;
 is(scalar @seen, 0, 'no secret is in the log');
+
+# Whoever wants to have refusals in the log has them.
+my $refused = sub {
+	my ($status, @headers) = @_;
+	my $before = -s $node->logfile;
+	my $log_of = postgrest_of($node)->request('POST', '/usage-events', [@headers], '{}');
+	is($log_of->{status}, $status, "a request is answered $status");
+	return substr slurp_file($node->logfile), $before;
+};
+my @basic = (Authorization => 'Basic ' . encode_base64($key{acme}, ''));
+unlike($refused->(400, @basic), qr/ERROR/, 'a refusal is not logged');
+unlike($refused->(401), qr/ERROR/, 'without credentials neither');
+$node->safe_psql('postgres', 'ALTER ROLE authenticator SET usage_events.log_refused_requests = on');
+like($refused->(400, @basic), qr/ERROR:  \{"code":"22023"/, 'with usage_events.log_refused_requests it is');
+like($refused->(401), qr/ERROR:  \{"code":"401"/, 'and whoever has no credentials is as well');
+$node->safe_psql('postgres', 'ALTER ROLE authenticator RESET usage_events.log_refused_requests');
 
 # A standby answers what is read.  What is written PostgREST cannot even begin there.
 $node->backup('base');
@@ -64,7 +81,8 @@ foreach my $target ('/usage-events?limit=5', '/usage-events?unmappedAliasesOnly=
 }
 is($reader->request('GET', '/usage-events', [], '')->{status}, 401, 'a standby asks for credentials');
 my $answer = $reader->request('POST', '/usage-events', [@credentials], '{"customerAlias": "a", "eventType": "t"}');
-like($answer->{body}, qr/recovery/, 'a standby takes no events');
+like("$answer->{status} $answer->{body}", qr/^500 .*"code":"0A000".*"message":"outcome is unknown"/,
+	'a standby takes no events, and does not say that they are at fault');
 
 # Without an API key nobody is served, whatever PostgREST's configuration forgets: neither by a function of the API's, nor
 # by any other, nor by a view.

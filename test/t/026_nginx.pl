@@ -1,7 +1,8 @@
-# 026_nginx.pl: the limits of examples/postgrest/usage_events.conf, with a real nginx
+# 026_nginx.pl: what examples/postgrest/usage_events.conf lets pass, and its limits, with a real nginx
 #
 # Behind it stands what answers as PostgREST does: it knows some keys, answers others with 401, serves as many requests at
-# a time as PostgREST has connections (db-pool), and lets some hang until it is told to go on.  Limits are shown by what is
+# a time as PostgREST has connections (db-pool), lets some hang until it is told to go on, and answers some as the request
+# itself says, with the header of the API's own answers or without it.  Limits are shown by what is
 # answered while others hang, and by counts, never by times.  Skipped without nginx.
 use strict;
 use warnings FATAL => 'all';
@@ -23,7 +24,7 @@ plan skip_all => 'nginx is not installed' unless $nginx;
 
 my $examples = "$FindBin::RealBin/../../examples/postgrest";
 my $folder = PostgreSQL::Test::Utils::tempdir();
-my ($port, $upstream_port) = map { PostgreSQL::Test::Cluster::get_free_port() } 1, 2;
+my ($port, $upstream_port, $answers_port) = map { PostgreSQL::Test::Cluster::get_free_port() } 1 .. 3;
 my ($pool) = slurp_file("$examples/postgrest.conf") =~ /^db-pool = (\d+)$/m or die 'no db-pool';
 my ($busy) = slurp_file("$examples/usage_events.conf") =~ /limit_conn usage_events_busy (\d+);/ or die 'no limit_conn';
 $SIG{PIPE} = 'IGNORE';
@@ -54,7 +55,9 @@ sub id_of
 
 # What stands for PostgREST --------------------------------------------------------
 
-# Requests with "hang" in their target wait for SIGUSR1; one with "seen" is answered with numbers of what came.
+# Requests with "hang" in their target wait for SIGUSR1; one with "seen" is answered with numbers of what came.  One to
+# /answer/STATUS gets just that: of the API's own if it also says "own", and with the body that it came with; one to /close
+# gets nothing, and one to /half a part of an answer of the API's.
 sub serve
 {
 	my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $upstream_port, Listen => 1024, ReuseAddr => 1) or die $!;
@@ -92,6 +95,13 @@ sub serve
 				next;
 			}
 			$seen{requests}++;
+			if ($target =~ m{^/(answer/(\d+)|close|half)})
+			{
+				answer_as_told($socket, $target, $2, $body);
+				$select->remove($socket), close $socket if !$2;
+				delete $received{$socket} if !$2;
+				next;
+			}
 			push @waiting, [ $socket, $target, $good{ $authorization // '' } ];
 		}
 		if ($released)
@@ -119,6 +129,25 @@ sub serve
 			}
 		}
 	}
+}
+
+sub answer_as_told
+{
+	my ($socket, $target, $status, $body) = @_;
+	my @own = $target =~ /own/ ? 'Sequence-Version: 2024-07-30' : ();
+	my @as_postgrest = ('Proxy-Status: PostgREST; error=42501', 'Content-Range: 0-0/*', 'Vary: Accept');
+	push @as_postgrest, 'WWW-Authenticate: Bearer', 'Allow: GET, PATCH', 'Location: /x' if !@own;
+	my $type = @own ? 'application/json; charset=utf-8' : 'text/html';
+	my $bytes = '';
+	if ($status)
+	{
+		$bytes = join("\r\n", "HTTP/1.1 $status X", "Content-Type: $type", 'Content-Length: ' . length $body, @own, @as_postgrest, '', '') . $body;
+	}
+	elsif ($target =~ /half/)
+	{
+		$bytes = "HTTP/1.1 201 Created\r\nContent-Length: 100\r\nSequence-Version: 2024-07-30\r\n\r\n{\"id\"";
+	}
+	syswrite $socket, $bytes;
 }
 
 sub answer
@@ -154,12 +183,15 @@ my $postgrest = start(\&serve);
 sub configure
 {
 	my (%numbers) = @_;
-	my $text = slurp_file("$examples/usage_events.conf") =~ s/127\.0\.0\.1:8080/127.0.0.1:$port/r =~ s/127\.0\.0\.1:3000/127.0.0.1:$upstream_port/r;
+	my $text = slurp_file("$examples/usage_events.conf") =~ s/127\.0\.0\.1:8080/127.0.0.1:$port/r =~ s/127\.0\.0\.1:3000/127.0.0.1:$upstream_port/r
+	  =~ s/127\.0\.0\.1:3001/127.0.0.1:$answers_port/gr;
 	# Nothing here shall end because the machine is slow.
 	%numbers = ((map { $_ => '600s' } 'client_header_timeout', 'client_body_timeout', 'send_timeout', 'proxy_read_timeout'), %numbers);
+	my $origin = delete $numbers{origin};
+	$text =~ s/# ("https:..app\.example\.com" \$http_origin;)/$1/ or die 'no origin' if $origin;
 	foreach my $setting (sort keys %numbers)
 	{
-		$text =~ s/\b\Q$setting\E\K [^;]+/ $numbers{$setting}/ or die "no $setting";
+		$text =~ s/\b\Q$setting\E\K [^;]+/ $numbers{$setting}/g or die "no $setting";
 	}
 	open my $file, '>', "$folder/usage_events.conf" or die $!;
 	print $file $text;
@@ -230,7 +262,7 @@ sub request_of
 	my ($key, $target, %options) = @_;
 	my $body = $options{body} // '';
 	return join("\r\n", ($options{method} // 'GET') . " $target HTTP/1.1", 'Host: localhost', 'Connection: ' . ($options{connection} // 'close'),
-		defined $key ? 'Authorization: Basic ' . encode_base64($key, '') : (), length $body || $options{length} ? 'Content-Length: ' . ($options{length} // length $body) : (), '', '') . $body;
+		defined $key ? 'Authorization: Basic ' . encode_base64($key, '') : (), @{ $options{headers} // [] }, length $body || $options{length} ? 'Content-Length: ' . ($options{length} // length $body) : (), '', '') . $body;
 }
 
 # Sends a request, and leaves the answer for later.
@@ -291,6 +323,65 @@ unlike($answer->{head}, qr/^(Content-Range|Proxy-Status)/mi, 'without what is Po
 $answer = asked(new_key(), '/usage-events');
 is_error($answer, 401, 'a refusal passes');
 like($answer->{head}, qr/^WWW-Authenticate: Basic/m, 'with its headers');
+
+# Whatever the API answers passes as it is, headers and all.
+foreach my $status (200, 201, 400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 503)
+{
+	my $body = qq({"code": "$status", "message": "\xc3\xbc", "details": ") . 'x' x 100_000 . '"}';
+	my $passed = asked($key{listed}, "/answer/$status?own", method => 'POST', body => $body);
+	is("$passed->{status} $passed->{body}", "$status $body", "an answer of the API's with status $status passes");
+	like($passed->{head}, qr/^Sequence-Version: 2024-07-30\r?$/m, 'with its version');
+	is(join(' ', $passed->{head} =~ /^(Content-Type:[^\r\n]*)/mg), 'Content-Type: application/json', 'and the type of JSON');
+}
+
+# Whatever else comes back is a 500 that says nothing of what PostgREST said: it does not know what became of the request.
+# The first are those that PostgREST 16.2 was seen to answer when its connection ended in COMMIT, on a standby, without
+# grants, without the schema, and where a client's own query string had filtered the answer away.
+foreach ([ 400, '' ], [ 400, '{"code":"0A000"}' ], [ 401, '{"code":"42501"}' ], [ 404, '{"code":"PGRST202"}' ], [ 200, 'null' ],
+	map { [ $_, '{}' ] } 201, 204, 206, 300, 302, 402, 403, 405, 406, 409, 413, 415, 416, 422, 429, 499, 500, 501, 502, 503, 504, 599)
+{
+	my ($status, $body) = @$_;
+	foreach my $method ('POST', 'GET', 'PUT', 'DELETE')
+	{
+		my $unknown = asked($key{listed}, "/answer/$status", method => $method, body => $method eq 'GET' ? '' : $body);
+		my $json = eval { decode_json($unknown->{body}) } // {};
+		is(join(' ', $unknown->{status}, map { $json->{$_} // 'none' } qw(code message)), '500 42501 outcome is unknown',
+			"status $status of others, $method: the outcome is unknown");
+		like($json->{hint}, qr/same customerEventId is stored once/, 'and what can be done is said');
+		is(join(' ', $unknown->{head} =~ /^(Content-Type:[^\r\n]*|WWW-Authenticate|Allow|Location|Sequence-Version|Proxy-Status|Content-Range|Vary)/mig),
+			'Content-Type: application/json', 'with nothing of theirs');
+	}
+}
+like(received(sent($key{listed}, '/answer/400', method => 'HEAD'))->{head}, qr/^HTTP\S+ 500 /, 'HEAD as well');
+is_error(asked($key{listed}, '/close', method => 'POST', body => '{}'), 500, 'nor does it know where PostgREST hangs up');
+is(received(sent($key{listed}, '/half', method => 'POST', body => '{}'))->{body}, '{"id"', 'an answer that breaks off breaks off');
+
+# Pages of other origins ------------------------------------------------------------------
+
+my @preflight = (method => 'OPTIONS', headers => [ 'Origin: https://app.example.com', 'Access-Control-Request-Method: POST' ]);
+
+sub cors_of
+{
+	my ($answer) = @_;
+	return join ' ', $answer->{status}, sort $answer->{head} =~ /^((?:Access-Control-[\w-]+|Vary): *[^\r\n]+)/mig;
+}
+
+is(cors_of(asked(undef, '/usage-events', @preflight)), '401', 'without a setting no page of another origin is let in');
+is(cors_of(asked($key{listed}, '/answer/201?own', method => 'POST', headers => [ 'Origin: https://app.example.com' ])), '201', 'nor told anything');
+reconfigure(origin => 1);
+is(cors_of(asked(undef, '/usage-events', @preflight)), '204 Access-Control-Allow-Headers: Authorization, Content-Type, Sequence-Version '
+	. 'Access-Control-Allow-Methods: GET, HEAD, POST, PUT, DELETE Access-Control-Allow-Origin: https://app.example.com '
+	. 'Access-Control-Expose-Headers: Sequence-Version, Allow Access-Control-Max-Age: 600 Vary: Origin', 'with it a browser may ask first');
+my $told = 'Access-Control-Allow-Origin: https://app.example.com Access-Control-Expose-Headers: Sequence-Version, Allow Vary: Origin';
+foreach ([ '/answer/201?own', 201 ], [ '/answer/400?own', 400 ], [ '/answer/400', 500 ], [ "/x\x80", 400 ])
+{
+	my ($target, $status) = @$_;
+	is(cors_of(asked($key{listed}, $target, method => 'POST', headers => [ 'Origin: https://app.example.com' ])), "$status $told", "the page may read a $status");
+	is(cors_of(asked($key{listed}, $target, method => 'POST', headers => [ 'Origin: https://evil.example.com' ])), $status, 'and another page may not');
+}
+is(cors_of(asked(undef, '/usage-events', @preflight, headers => [ 'Origin: https://evil.example.com', 'Access-Control-Request-Method: POST' ])), '401', 'nor ask');
+is(cors_of(asked(undef, '/usage-events', method => 'OPTIONS', headers => [ 'Origin: https://app.example.com' ])), "401 $told", 'OPTIONS that asks for no method is a request like others');
+reconfigure();
 
 # One key cannot have all of the pool ------------------------------------------------------
 
