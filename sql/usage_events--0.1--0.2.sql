@@ -266,17 +266,56 @@ CREATE TABLE usage_events.dirty_bucket (
     customer_alias text COLLATE "C" NOT NULL,
     bucket timestamptz NOT NULL,
     marked_at timestamptz NOT NULL,
-    seconds smallint NOT NULL
+    seconds smallint NOT NULL,
+    watched_by text COLLATE "C"
 );
 CREATE INDEX dirty_bucket_idx ON usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket);
 
 COMMENT ON TABLE usage_events.dirty_bucket IS 'Seconds and minutes whose events were changed since they were rolled up: rollups that contain them are not used until they are refreshed';
 COMMENT ON COLUMN usage_events.dirty_bucket.account_id IS 'The account whose events they are';
-COMMENT ON COLUMN usage_events.dirty_bucket.event_type IS 'Type of the events; empty in the row that says that marks are kept';
+COMMENT ON COLUMN usage_events.dirty_bucket.event_type IS 'Type of the events; empty in the row that says that marks are kept, and in those that say that something was changed without marks';
 COMMENT ON COLUMN usage_events.dirty_bucket.customer_alias IS 'The alias that the events have, or had; empty: those of all customers';
 COMMENT ON COLUMN usage_events.dirty_bucket.bucket IS 'Begin of the second, or minute';
 COMMENT ON COLUMN usage_events.dirty_bucket.marked_at IS 'When it was marked';
-COMMENT ON COLUMN usage_events.dirty_bucket.seconds IS '1, or 60: so many seconds are marked';
+COMMENT ON COLUMN usage_events.dirty_bucket.seconds IS '1, or 60: so many seconds are marked; below 0 where something was changed without marks: no rollups are used until a refresh has begun anew';
+COMMENT ON COLUMN usage_events.dirty_bucket.watched_by IS 'In the row that says that marks are kept: since which state of the trigger usage_events_watch; otherwise NULL';
+
+-- Marks have no key.  Where all tables are published, or a shard moves, rows that go have to be found.
+ALTER TABLE usage_events.dirty_bucket REPLICA IDENTITY FULL;
+
+-- Changes by others --------------------------------------------------------
+
+CREATE FUNCTION usage_events.watch_changes() RETURNS trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'watch_changes';
+
+COMMENT ON FUNCTION usage_events.watch_changes() IS
+'Trigger of the tables that rollups are made of: before a statement that is not one of the extension''s own, such as a DELETE by hand, COPY or a restore, it has the rollups of all accounts forgotten, until a refresh makes them anew';
+
+REVOKE EXECUTE ON FUNCTION usage_events.watch_changes() FROM PUBLIC;
+
+-- A statement of an account that is too many is nothing beside one that is missed: they fire in each mode of sessions.
+-- Marks may be added, and rollups, marks and progress truncated: that they are gone shows by itself.
+DO $$
+DECLARE
+    watched record;
+BEGIN
+    FOR watched IN
+        SELECT * FROM (VALUES ('event', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+                              ('metric', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+                              ('purge_horizon', 'UPDATE OR DELETE OR TRUNCATE'),
+                              ('metric_rollup', 'INSERT OR UPDATE OR DELETE'),
+                              ('metric_progress', 'INSERT OR UPDATE OR DELETE'),
+                              ('dirty_bucket', 'UPDATE OR DELETE')) AS t(name, changes)
+    LOOP
+        EXECUTE pg_catalog.format('CREATE TRIGGER usage_events_watch BEFORE %s ON usage_events.%I FOR EACH STATEMENT'
+            ' EXECUTE FUNCTION usage_events.watch_changes()', watched.changes, watched.name);
+        EXECUTE pg_catalog.format('ALTER TABLE usage_events.%I ENABLE ALWAYS TRIGGER usage_events_watch', watched.name);
+        EXECUTE pg_catalog.format('COMMENT ON TRIGGER usage_events_watch ON usage_events.%I IS %L', watched.name,
+            'Has rollups forgotten before a statement that is not one of the extension''s own');
+    END LOOP;
+END
+$$;
 
 -- API keys -----------------------------------------------------------------
 
@@ -800,7 +839,10 @@ SELECT progress.account_id,
        metric.id AS metric_id,
        metric.name,
        progress.event_type,
-       CASE WHEN NOT progress.is_built AND progress.customer_alias IS NULL THEN 'waiting'
+       CASE WHEN EXISTS (SELECT FROM usage_events.dirty_bucket AS dirty
+                         WHERE dirty.account_id OPERATOR(pg_catalog.=) progress.account_id
+                           AND dirty.event_type OPERATOR(pg_catalog.=) '' AND dirty.seconds OPERATOR(pg_catalog.<) 0::smallint) THEN 'waiting'
+            WHEN NOT progress.is_built AND progress.customer_alias IS NULL THEN 'waiting'
             WHEN NOT progress.is_built THEN 'building'
             ELSE 'ready'
        END AS state,
@@ -823,7 +865,7 @@ COMMENT ON COLUMN usage_events.rollup_status.account_id IS 'The account whose me
 COMMENT ON COLUMN usage_events.rollup_status.metric_id IS 'Id of the metric';
 COMMENT ON COLUMN usage_events.rollup_status.name IS 'Name of the metric';
 COMMENT ON COLUMN usage_events.rollup_status.event_type IS 'Type of the events that it aggregates';
-COMMENT ON COLUMN usage_events.rollup_status.state IS 'waiting: for a refresh, or for transactions that began before the metric was there; building: alias by alias; ready';
+COMMENT ON COLUMN usage_events.rollup_status.state IS 'waiting: for a refresh, after a change by hand as well, or for transactions that began before the metric was there; building: alias by alias; ready';
 COMMENT ON COLUMN usage_events.rollup_status.built_through IS 'The last alias, in order, whose events are rolled up';
 COMMENT ON COLUMN usage_events.rollup_status.dirty_buckets IS 'Marks of changed events of the type, which the next refresh will take away';
 COMMENT ON COLUMN usage_events.rollup_status.lag IS 'Age of the oldest mark; NULL where there is none';
@@ -940,6 +982,7 @@ AS $$
 DECLARE
     relation text;
     function text;
+    trigger record;
     is_distributed boolean;
     anchor CONSTANT text = 'usage_events.account';
 BEGIN
@@ -952,10 +995,13 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'shard_count must be 1 or more';
     END IF;
 
-    -- Marks have no key, and shards move by logical replication, which must find the rows that go.
-    IF (SELECT relreplident FROM pg_class WHERE oid = 'usage_events.dirty_bucket'::regclass) <> 'f' THEN
-        ALTER TABLE usage_events.dirty_bucket REPLICA IDENTITY FULL;
-    END IF;
+    -- Citus distributes no table that has one.
+    FOR trigger IN
+        SELECT tgname AS name, tgrelid::regclass AS relation FROM pg_trigger
+        WHERE tgfoid = 'usage_events.watch_changes()'::regprocedure
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', trigger.name, trigger.relation);
+    END LOOP;
 
     FOREACH relation IN ARRAY ARRAY['account', 'event', 'superseded_event', 'rejected_event', 'rejected_overflow', 'purge_horizon',
         'customer_alias', 'metric', 'superseded_metric', 'metric_rollup', 'metric_progress', 'dirty_bucket', 'api_key']

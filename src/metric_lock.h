@@ -14,7 +14,8 @@ typedef enum MetricLock
 	METRIC_LOCK_TYPE,
 	METRIC_LOCK_ACCOUNT,
 	METRIC_LOCK_MARKED_TYPES,
-	METRIC_LOCK_TRANSACTION
+	METRIC_LOCK_TRANSACTION,
+	METRIC_LOCK_ROLLUPS
 } MetricLock;
 
 extern bool metric_lock_try(MetricLock lock, uint32 key);

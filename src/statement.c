@@ -21,6 +21,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -55,6 +56,13 @@ run(QueryDesc *query, ScanDirection direction, uint64 count EXECUTOR_RUN_PARAMET
 		is_own = was_own;
 	}
 	PG_END_TRY();
+}
+
+/* Whether the executor is in one of our own statements. */
+bool
+statement_is_own(void)
+{
+	return is_own;
 }
 
 /* usage_events.written_by_extension() */
@@ -115,6 +123,15 @@ plan_statement(Statement *statement)
 	statement->rows_when_planned = rows_written;
 }
 
+static int
+execute_plan(const Statement *statement, Datum *arguments, const char *nulls)
+{
+	if (statement->sees_all)
+		return SPI_execute_snapshot(statement->plan, arguments, nulls, GetLatestSnapshot(), InvalidSnapshot, false,
+									true, 0);
+	return SPI_execute_plan(statement->plan, arguments, nulls, statement->read_only, 0);
+}
+
 /*
  * Runs the statement; the caller is connected to SPI and reads SPI_processed and
  * SPI_tuptable.  The plan is generic: each of our statements finds its rows by
@@ -138,7 +155,7 @@ statement_execute(Statement *statement, Datum *arguments, const char *nulls)
 	own_text = ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(statement->plan)))->query_string;
 	PG_TRY();
 	{
-		result = SPI_execute_plan(statement->plan, arguments, nulls, statement->read_only, 0);
+		result = execute_plan(statement, arguments, nulls);
 	}
 	PG_FINALLY();
 	{
