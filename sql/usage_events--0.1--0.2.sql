@@ -70,6 +70,33 @@ COMMENT ON COLUMN usage_events.purge_horizon.purged_before IS 'Events that happe
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.purge_horizon', '');
 
+-- Each database has the default account from its beginning.  A subscriber of all tables is sent it once more, and would
+-- never get past its key.  The trigger fires in what applies changes, and not where an account is made.
+CREATE FUNCTION usage_events.keep_default_account() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM usage_events.account WHERE account_id = NEW.account_id) THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION usage_events.keep_default_account() IS
+'Trigger of usage_events.account for what comes by logical replication: the default account is there already';
+
+REVOKE EXECUTE ON FUNCTION usage_events.keep_default_account() FROM PUBLIC;
+
+CREATE TRIGGER usage_events_default_account BEFORE INSERT ON usage_events.account
+    FOR EACH ROW WHEN (NEW.account_id OPERATOR(pg_catalog.=) '00000000-0000-8000-8000-000000000001'::pg_catalog.uuid)
+    EXECUTE FUNCTION usage_events.keep_default_account();
+ALTER TABLE usage_events.account ENABLE REPLICA TRIGGER usage_events_default_account;
+
+COMMENT ON TRIGGER usage_events_default_account ON usage_events.account IS
+'Passes by the default account of a publisher, where there is one already';
+
 -- Customers ----------------------------------------------------------------
 
 CREATE TABLE usage_events.customer_alias (
@@ -998,7 +1025,7 @@ BEGIN
     -- Citus distributes no table that has one.
     FOR trigger IN
         SELECT tgname AS name, tgrelid::regclass AS relation FROM pg_trigger
-        WHERE tgfoid = 'usage_events.watch_changes()'::regprocedure
+        WHERE tgfoid IN ('usage_events.watch_changes()'::regprocedure, 'usage_events.keep_default_account()'::regprocedure)
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', trigger.name, trigger.relation);
     END LOOP;

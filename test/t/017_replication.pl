@@ -101,4 +101,52 @@ $subscriber->safe_psql('postgres', $refresh);
 $subscriber->safe_psql('postgres', create('d', 'acme', 16));
 is($subscriber->safe_psql('postgres', $ask), 28, 'it goes on by itself');
 
+# All tables --------------------------------------------------------------------
+
+# Whoever publishes all tables publishes those of rollups as well: each has what tells its rows apart, so refreshes go on.
+# The subscriber has a default account of its own, and takes what is sent.
+$publisher->safe_psql('postgres', 'CREATE DATABASE everything');
+$subscriber->safe_psql('postgres', 'CREATE DATABASE everything');
+$_->safe_psql('everything', 'CREATE EXTENSION usage_events') foreach $publisher, $subscriber;
+is($publisher->safe_psql('everything', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r'
+	AND relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary)}), 0, 'each table can be published');
+
+my $sum = q(SELECT create_usage_metric('{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'id');
+foreach my $publication ('FOR ALL TABLES', 'FOR TABLES IN SCHEMA usage_events')
+{
+	$publisher->safe_psql('everything', "CREATE PUBLICATION everything $publication");
+	my $id = $publisher->safe_psql('everything', $sum);
+	my $all = "SELECT calculate_usage_metric('$id', '{acme}', '[2026-10-01Z, 2026-11-01Z)') ->> 'value'";
+	$publisher->safe_psql('everything', create('a', 'acme', 1));
+	$publisher->safe_psql('everything', $refresh);
+	$subscriber->safe_psql('everything', 'CREATE SUBSCRIPTION everything CONNECTION ' . "'" . $publisher->connstr . " dbname=everything' PUBLICATION everything");
+	$subscriber->wait_for_subscription_sync($publisher, 'everything', 'everything');
+	is($subscriber->safe_psql('everything', $all), 1, "$publication: what was there has come");
+
+	$publisher->safe_psql('everything', create('a', 'acme', 2));
+	$publisher->safe_psql('everything', create('b', 'acme', 4));
+	$publisher->safe_psql('everything', $refresh);
+	is($publisher->safe_psql('everything', q{SELECT count(*) FROM usage_events.dirty_bucket WHERE event_type <> ''}), 0, "$publication: the publisher refreshes");
+	$publisher->safe_psql('everything', create('c', 'acme', 8));
+	$publisher->wait_for_catchup('everything');
+	is($subscriber->safe_psql('everything', $all), 14, "$publication: what comes is counted");
+	$subscriber->safe_psql('everything', 'SELECT usage_events.refresh_rollups()');
+	is($subscriber->safe_psql('everything', $all), 14, "$publication: asked for a refresh as well");
+	$publisher->safe_psql('everything', create('d', 'acme', 16));
+	$publisher->safe_psql('everything', $refresh);
+	$publisher->wait_for_catchup('everything');
+	is($subscriber->safe_psql('everything', $all), 30, "$publication: and what comes after it");
+
+	# On its own again, it is right before its first refresh, and after.
+	$subscriber->safe_psql('everything', 'DROP SUBSCRIPTION everything');
+	is($subscriber->safe_psql('everything', $all), 30, "$publication: without the subscription");
+	$subscriber->safe_psql('everything', $refresh);
+	is($subscriber->safe_psql('everything', $all), 30, "$publication: with rollups of its own");
+	$subscriber->safe_psql('everything', create('d', 'acme', 17));
+	is($subscriber->safe_psql('everything', $all), 31, "$publication: and its own events");
+	$publisher->safe_psql('everything', 'DROP PUBLICATION everything');
+	$_->safe_psql('everything', q{TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket}) foreach $publisher, $subscriber;
+}
+is($subscriber->safe_psql('everything', 'SELECT count(*) FROM usage_events.account'), 1, 'the default account is there once');
+
 done_testing();
