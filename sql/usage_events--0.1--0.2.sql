@@ -1143,6 +1143,39 @@ CREATE TRIGGER usage_event_import_row INSTEAD OF INSERT ON @extschema@.usage_eve
 CREATE TRIGGER usage_event_import_end AFTER INSERT ON @extschema@.usage_event_import
     FOR EACH STATEMENT EXECUTE FUNCTION usage_events.import_usage_events();
 
+-- Writing to views ---------------------------------------------------------
+
+-- Each row has checks, history and marks, which the functions see to.  Without a trigger the server would write to the table.
+CREATE FUNCTION usage_events.refuse_view_write() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+        MESSAGE = format('view "%s" takes no writes', TG_TABLE_NAME),
+        DETAIL = 'It shows what the functions of the extension have written.',
+        HINT = TG_ARGV[0];
+END
+$$;
+
+COMMENT ON FUNCTION usage_events.refuse_view_write() IS
+'Trigger of the views, which says what to call instead of writing to them. Error: 0A000';
+
+REVOKE EXECUTE ON FUNCTION usage_events.refuse_view_write() FROM PUBLIC;
+
+CREATE TRIGGER refuse_write INSTEAD OF INSERT OR UPDATE ON @extschema@.usage_events FOR EACH ROW
+    EXECUTE FUNCTION usage_events.refuse_view_write('Call create_usage_event(), which also corrects the event of that customerEventId, or create_usage_events() for many, or COPY them to usage_event_import.');
+CREATE TRIGGER refuse_delete INSTEAD OF DELETE ON @extschema@.usage_events FOR EACH ROW
+    EXECUTE FUNCTION usage_events.refuse_view_write('To take an event back, call create_usage_event() with its customerEventId and the customerAlias VOID. Events are deleted for good by usage_events.purge() and usage_events.erase_customer().');
+CREATE TRIGGER refuse_write INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.usage_event_history FOR EACH ROW
+    EXECUTE FUNCTION usage_events.refuse_view_write('Call create_usage_event(): the version that an event replaces comes to be here by itself.');
+CREATE TRIGGER refuse_write INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.rejected_usage_events FOR EACH ROW
+    EXECUTE FUNCTION usage_events.refuse_view_write('What ingest_usage_events() refuses comes to be here by itself; retry_rejected_usage_events() sends it again.');
+CREATE TRIGGER refuse_write INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.customer_aliases FOR EACH ROW
+    EXECUTE FUNCTION usage_events.refuse_view_write('Call create_customer_alias(), update_customer_alias() or delete_customer_alias().');
+CREATE TRIGGER refuse_write INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.usage_metrics FOR EACH ROW
+    EXECUTE FUNCTION usage_events.refuse_view_write('Call create_usage_metric(), update_usage_metric() or delete_usage_metric().');
+
 -- Privileges ---------------------------------------------------------------
 
 REVOKE EXECUTE ON FUNCTION
@@ -1214,6 +1247,8 @@ BEGIN
 
     -- Nothing here lets a role lock a table against others: that takes DELETE, or UPDATE of all columns.
     EXECUTE 'GRANT INSERT ON usage_events.event, usage_events.superseded_event, @extschema@.usage_event_import TO ' || role;
+    -- Whoever may send events is told how, by the views' triggers.
+    EXECUTE 'GRANT INSERT ON @extschema@.usage_events, @extschema@.customer_aliases, @extschema@.usage_metrics TO ' || role;
     EXECUTE 'GRANT INSERT (account_id, id, body, faults), UPDATE (id, faults, taken_at) ON usage_events.rejected_event TO ' || role;
     EXECUTE 'GRANT INSERT (account_id, id, customer_id, value, label, created_at) ON usage_events.customer_alias TO ' || role;
     EXECUTE 'GRANT INSERT, UPDATE (event_count, last_at) ON usage_events.rejected_overflow TO ' || role;
