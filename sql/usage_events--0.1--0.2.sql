@@ -70,6 +70,32 @@ COMMENT ON COLUMN usage_events.purge_horizon.purged_before IS 'Events that happe
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.purge_horizon', '');
 
+CREATE TABLE usage_events.erasure (
+    account_id uuid NOT NULL,
+    id uuid NOT NULL,
+    erased_at timestamptz NOT NULL,
+    erased_by text NOT NULL,
+    event_count bigint NOT NULL,
+    version_count bigint NOT NULL,
+    rejected_count bigint NOT NULL,
+    rollup_count bigint NOT NULL,
+    alias_count bigint NOT NULL,
+    CONSTRAINT erasure_pkey PRIMARY KEY (account_id, id)
+);
+
+COMMENT ON TABLE usage_events.erasure IS 'What erase_customer() has done, a row for each call that erased something; nothing in it tells whose it was';
+COMMENT ON COLUMN usage_events.erasure.account_id IS 'The account whose customer it was';
+COMMENT ON COLUMN usage_events.erasure.id IS 'Unique id, a UUID of version 7';
+COMMENT ON COLUMN usage_events.erasure.erased_at IS 'When the call was made';
+COMMENT ON COLUMN usage_events.erasure.erased_by IS 'The role that had logged in';
+COMMENT ON COLUMN usage_events.erasure.event_count IS 'Current events that were deleted';
+COMMENT ON COLUMN usage_events.erasure.version_count IS 'Superseded versions that were deleted';
+COMMENT ON COLUMN usage_events.erasure.rejected_count IS 'Refused events that were deleted';
+COMMENT ON COLUMN usage_events.erasure.rollup_count IS 'Rows of rollups that were deleted';
+COMMENT ON COLUMN usage_events.erasure.alias_count IS 'Mapped aliases that were deleted, past ones too';
+
+SELECT pg_catalog.pg_extension_config_dump('usage_events.erasure', '');
+
 -- Each database has the default account from its beginning.  A subscriber of all tables is sent it once more, and would
 -- never get past its key.  The trigger fires in what applies changes, and not where an account is made.
 CREATE FUNCTION usage_events.keep_default_account() RETURNS trigger
@@ -908,6 +934,13 @@ AS 'MODULE_PATHNAME', 'purge';
 COMMENT ON FUNCTION usage_events.purge(timestamptz, uuid, integer) IS
 'Deletes, for good, the events of an account (NULL: the session''s) that happened before a moment, with all their versions; an event with a version that is not before it stays whole. Then rollups of that time, and events that were refused before. At most max_rows (1 to 100,000) of these a call; returns how many, 0 when nothing is left. From the first call on, events of that time are refused, and no metric is calculated of it. Never waits for who writes. Errors: 22004 for NULL as before, 22023 for one in the future, an account that does not exist, or other max_rows';
 
+CREATE FUNCTION usage_events.erase_customer(alias text, account_id uuid DEFAULT NULL, max_rows integer DEFAULT 10000) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'erase_customer';
+
+COMMENT ON FUNCTION usage_events.erase_customer(text, uuid, integer) IS
+'Deletes, for good, what an account (NULL: the session''s) has of a customer, by alias; by the customer''s id, of all aliases that are mapped to it: his events, their superseded versions, those that were taken back, refused events that name him, rollups, and the mapped aliases. At most about max_rows (1 to 100,000) of these a call; returns how many, 0 when nothing is left. May stop at any time and go on later. What usage_events.erasure keeps of it names nobody. Events that are sent for the alias after the last call are new ones. Waits for who writes his events, and at the end for refreshes of the account. Errors: 22004 for NULL as the alias, 22023 for an empty one, VOID, an account that does not exist, or other max_rows';
+
 CREATE VIEW usage_events.account_status WITH (security_invoker = true) AS
 SELECT account.account_id,
        account.name,
@@ -1030,7 +1063,7 @@ BEGIN
         EXECUTE format('DROP TRIGGER %I ON %s', trigger.name, trigger.relation);
     END LOOP;
 
-    FOREACH relation IN ARRAY ARRAY['account', 'event', 'superseded_event', 'rejected_event', 'rejected_overflow', 'purge_horizon',
+    FOREACH relation IN ARRAY ARRAY['account', 'event', 'superseded_event', 'rejected_event', 'rejected_overflow', 'purge_horizon', 'erasure',
         'customer_alias', 'metric', 'superseded_metric', 'metric_rollup', 'metric_progress', 'dirty_bucket', 'api_key']
     LOOP
         relation = 'usage_events.' || relation;
@@ -1209,6 +1242,7 @@ REVOKE EXECUTE ON FUNCTION
     usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb),
     usage_events.refresh_rollups(uuid, integer),
     usage_events.purge(timestamptz, uuid, integer),
+    usage_events.erase_customer(text, uuid, integer),
     usage_events.create_custom_metric(jsonb),
     usage_events.update_custom_metric(uuid, jsonb),
     usage_events.create_api_key(uuid, text),
@@ -1274,11 +1308,12 @@ BEGIN
     EXECUTE 'GRANT INSERT ON usage_events.account TO ' || role;
     EXECUTE 'GRANT INSERT (expression, parameters), UPDATE (expression, parameters) ON usage_events.metric TO ' || role;
     EXECUTE 'GRANT INSERT, UPDATE (purged_before) ON usage_events.purge_horizon TO ' || role;
-    EXECUTE 'GRANT DELETE ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event TO ' || role;
+    EXECUTE 'GRANT DELETE ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias TO ' || role;
+    EXECUTE 'GRANT SELECT, INSERT ON usage_events.erasure TO ' || role;
     EXECUTE 'GRANT SELECT ON usage_events.storage_status TO ' || role;
     EXECUTE 'GRANT INSERT, UPDATE, DELETE ON usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT SELECT (account_id, client_id, label, created_at, expires_at), INSERT (account_id, client_id, secret_hash, label, created_at), UPDATE (expires_at) ON usage_events.api_key TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.ingest_events(uuid, jsonb), usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb), usage_events.refresh_rollups(uuid, integer), usage_events.purge(timestamptz, uuid, integer), usage_events.create_account(text), usage_events.create_custom_metric(jsonb), usage_events.update_custom_metric(uuid, jsonb), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.ingest_events(uuid, jsonb), usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb), usage_events.refresh_rollups(uuid, integer), usage_events.purge(timestamptz, uuid, integer), usage_events.erase_customer(text, uuid, integer), usage_events.create_account(text), usage_events.create_custom_metric(jsonb), usage_events.update_custom_metric(uuid, jsonb), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
 END
 $$;
 

@@ -22,5 +22,6 @@ extern bool metric_lock_try(MetricLock lock, uint32 key);
 extern bool metric_lock_try_shared(MetricLock lock, uint32 key);
 extern bool metric_lock_is_free(MetricLock lock, uint32 key);
 extern void metric_lock_share(MetricLock lock, uint32 key);
+extern void metric_lock_wait(MetricLock lock, uint32 key);
 
 #endif /* USAGE_EVENTS_METRIC_LOCK_H */

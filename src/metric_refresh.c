@@ -1330,6 +1330,12 @@ build_new_metrics(const pg_uuid_t *account_id, const List *metrics, const Transa
 
 /* Housekeeping -------------------------------------------------------------- */
 
+static uint32
+rollups_key(const pg_uuid_t *account_id)
+{
+	return hash_bytes(account_id->data, UUID_LEN) % LOCK_COUNT;
+}
+
 /*
  * Whether the account's rollups are this refresh's to write: for all to begin anew it must be alone,
  * since another has perhaps read events, and will write rows of them, from before.
@@ -1337,9 +1343,16 @@ build_new_metrics(const pg_uuid_t *account_id, const List *metrics, const Transa
 static bool
 lock_rollups(const pg_uuid_t *account_id, bool to_restart)
 {
-	uint32 key = hash_bytes(account_id->data, UUID_LEN) % LOCK_COUNT;
+	uint32 key = rollups_key(account_id);
 
 	return to_restart ? metric_lock_try(METRIC_LOCK_ROLLUPS, key) : metric_lock_try_shared(METRIC_LOCK_ROLLUPS, key);
+}
+
+/* Until this transaction ends no other refreshes the account. */
+void
+metric_refresh_wait_for_others(const pg_uuid_t *account_id)
+{
+	metric_lock_wait(METRIC_LOCK_ROLLUPS, rollups_key(account_id));
 }
 
 static bool
