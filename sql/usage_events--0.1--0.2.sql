@@ -1418,6 +1418,23 @@ ALTER EVENT TRIGGER usage_events_guard_drop ENABLE ALWAYS;
 
 COMMENT ON EVENT TRIGGER usage_events_guard_drop IS 'Keeps DROP EXTENSION usage_events from taking usage events along';
 
+-- What a subscription brings is not seen by triggers: see usage_events.watch_changes().
+CREATE FUNCTION usage_events.watch_subscriptions() RETURNS event_trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'watch_subscriptions';
+
+COMMENT ON FUNCTION usage_events.watch_subscriptions() IS
+'Event trigger: has rollups forgotten when a subscription to events ends, or is changed. Error: 42501 where the schema usage_events and its tables have different owners';
+
+REVOKE EXECUTE ON FUNCTION usage_events.watch_subscriptions() FROM PUBLIC;
+
+CREATE EVENT TRIGGER usage_events_watch_subscriptions ON ddl_command_start
+    WHEN TAG IN ('ALTER SUBSCRIPTION', 'DROP SUBSCRIPTION')
+    EXECUTE FUNCTION usage_events.watch_subscriptions();
+ALTER EVENT TRIGGER usage_events_watch_subscriptions ENABLE ALWAYS;
+
+COMMENT ON EVENT TRIGGER usage_events_watch_subscriptions IS 'Has rollups forgotten when a subscription to events ends, or is changed';
+
 -- Access -------------------------------------------------------------------
 
 -- Not granted here: what a script grants counts as the extension's own, and is not dumped.

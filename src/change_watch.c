@@ -12,6 +12,10 @@
  * (metric_refresh.c).  So whoever sees the change does without the rollups of before,
  * under the same rule that marks have.
  *
+ * What applies the changes of a subscription fires no such trigger.  Beside a subscription nothing is
+ * taken from rollups anyway (metric_rollup.h), so it is enough that they are forgotten when one
+ * ends, or is about other tables: an event trigger sees to that.
+ *
  * Which accounts a statement is about to change is not known before it, and to look at
  * its rows would cost our own statements more than is worth it.
  */
@@ -21,11 +25,14 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
 #include "commands/trigger.h"
 #include "compat.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "metric_rollup.h"
 #include "miscadmin.h"
+#include "refresh_rights.h"
 #include "statement.h"
 #include "utils/fmgrprotos.h"
 #include "utils/rls.h"
@@ -43,6 +50,15 @@ static Statement forget_rollups = {
 	.sees_all = true,
 	.argument_count = 1,
 	.argument_types = {TIMESTAMPTZOID},
+};
+
+static Statement is_subscribed = {
+	.sql = "SELECT WHERE " EVENTS_ARE_SUBSCRIBED,
+};
+
+/* A transaction that applies changes may still be under way: as for a new metric, it is waited for. */
+static Statement build_anew = {
+	.sql = "UPDATE usage_events.metric_progress SET is_built = false, customer_alias = NULL, horizon = NULL",
 };
 
 /* The transaction that has forgotten the rollups of all accounts, and where in it. */
@@ -78,6 +94,35 @@ forget(Oid table)
 		return;
 	forgotten_in = current_local_transaction_id();
 	forgotten_below = GetCurrentSubTransactionId();
+}
+
+static void
+forget_of_subscriber(void)
+{
+	SPI_connect();
+	statement_execute(&is_subscribed, NULL, NULL);
+	if (SPI_processed > 0)
+	{
+		statement_execute(&forget_rollups, (Datum[]){TimestampTzGetDatum(GetCurrentTimestamp())}, NULL);
+		statement_execute(&build_anew, NULL, NULL);
+	}
+	SPI_finish();
+}
+
+/* The event trigger usage_events_watch_subscriptions: who owns a subscription need not have rights here. */
+PG_FUNCTION_INFO_V1(watch_subscriptions);
+Datum
+watch_subscriptions(PG_FUNCTION_ARGS)
+{
+	RefreshRights before;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("watch_subscriptions() must be called as an event trigger")));
+	before = refresh_rights_take_owners();
+	forget_of_subscriber();
+	refresh_rights_give_back(before);
+	PG_RETURN_NULL();
 }
 
 /* The trigger usage_events_watch.  None of our statements truncates. */

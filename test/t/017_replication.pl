@@ -84,6 +84,19 @@ $publisher->safe_psql('postgres', create('c', 'acme', 8));
 $publisher->wait_for_catchup('usage');
 is($subscriber->safe_psql('postgres', $ask), 12, 'rollups of before are not used');
 
+# Dropped without any refresh meanwhile, they are still not used; a new refresh makes others.
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION usage');
+is($subscriber->safe_psql('postgres', $ask), 12, 'nor those of before once it is gone');
+$subscriber->safe_psql('postgres', $refresh);
+is($subscriber->safe_psql('postgres', $ask), 12, 'new ones say the same');
+# Another subscription than to events may come and go: they stay.
+$subscriber->safe_psql('postgres', "CREATE TABLE other (n integer PRIMARY KEY)");
+$publisher->safe_psql('postgres', "CREATE TABLE other (n integer PRIMARY KEY); CREATE PUBLICATION other FOR TABLE other");
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION other CONNECTION '$connection' PUBLICATION other");
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION other');
+is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0'), 0, 'a subscription to other tables has none forgotten');
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION usage CONNECTION '$connection' PUBLICATION usage WITH (copy_data = false)");
+
 # What pg_upgrade leaves of a subscription of 15 or 16: itself, and not what it is to.
 $subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION usage DISABLE');
 $subscriber->safe_psql('postgres', 'SET allow_system_table_mods = on; DELETE FROM pg_subscription_rel');
