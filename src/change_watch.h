@@ -6,13 +6,15 @@
 #define USAGE_EVENTS_CHANGE_WATCH_H
 
 /*
- * In which state the trigger on events is, as SQL: each ALTER TABLE that turns it off or on, as a
- * restore of data does, or makes it anew, gives another text.  "off" while it does not
- * fire; "none" where there is none, as on a Citus cluster.
+ * In which state the trigger on events is, as SQL.  "always" is how it was made, also in a database that pg_upgrade
+ * has moved.  A restore of data alone may turn all triggers off and on, which leaves it
+ * another: each time of its own.  "off" while it does not fire; "none" where there
+ * is none, as on a Citus cluster.
  */
 #define EVENTS_WATCH \
-	"COALESCE((SELECT CASE WHEN t.tgenabled OPERATOR(pg_catalog.=) 'O' OR t.tgenabled OPERATOR(pg_catalog.=) 'A'" \
-	" THEN t.xmin::pg_catalog.text ELSE 'off' END FROM pg_catalog.pg_trigger AS t" \
+	"COALESCE((SELECT CASE WHEN t.tgenabled OPERATOR(pg_catalog.=) 'A' THEN 'always'" \
+	" WHEN t.tgenabled OPERATOR(pg_catalog.=) 'O' THEN t.xmin::pg_catalog.text ELSE 'off' END" \
+	" FROM pg_catalog.pg_trigger AS t" \
 	" WHERE t.tgrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass" \
 	" AND t.tgname OPERATOR(pg_catalog.=) 'usage_events_watch'), 'none')"
 

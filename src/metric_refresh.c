@@ -1365,7 +1365,7 @@ keeps_account_marks(const pg_uuid_t *account_id)
 /*
  * Begins anew where there are no marks of all changes.  The rows that tell of it go first: what
  * is changed by hand from here on leaves another.  Returns how many steps that was; -1 if
- * others have to be over first, or nobody watches.
+ * others have to be over first, or nobody watches: then what was rolled up until now is not used later, either.
  */
 static int64
 restart_unmarked(const pg_uuid_t *account_id)
@@ -1379,11 +1379,11 @@ restart_unmarked(const pg_uuid_t *account_id)
 		return -1;
 	if (keeps || keeps_account_marks(account_id))
 		return 0;
+	statement_execute(&delete_marks_rows, (Datum[]){account}, NULL);
 	statement_execute(&read_watch, NULL, NULL);
 	if (SPI_processed == 0)
 		return -1;
 	watch = DatumGetTextPCopy(row_value(0, 1, &isnull));
-	statement_execute(&delete_marks_rows, (Datum[]){account}, NULL);
 	statement_execute(&delete_roots, (Datum[]){account}, NULL);
 	statement_execute(&restart_all, (Datum[]){account}, NULL);
 	statement_execute(&insert_marks_row,
