@@ -70,6 +70,59 @@ COMMENT ON COLUMN usage_events.purge_horizon.purged_before IS 'Events that happe
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.purge_horizon', '');
 
+CREATE TABLE usage_events.erasure (
+    account_id uuid NOT NULL,
+    id uuid NOT NULL,
+    erased_at timestamptz NOT NULL,
+    erased_by text NOT NULL,
+    event_count bigint NOT NULL,
+    version_count bigint NOT NULL,
+    rejected_count bigint NOT NULL,
+    rollup_count bigint NOT NULL,
+    alias_count bigint NOT NULL,
+    CONSTRAINT erasure_pkey PRIMARY KEY (account_id, id)
+);
+
+COMMENT ON TABLE usage_events.erasure IS 'What erase_customer() has done, a row for each call that erased something; nothing in it tells whose it was';
+COMMENT ON COLUMN usage_events.erasure.account_id IS 'The account whose customer it was';
+COMMENT ON COLUMN usage_events.erasure.id IS 'Unique id, a UUID of version 7';
+COMMENT ON COLUMN usage_events.erasure.erased_at IS 'When the call was made';
+COMMENT ON COLUMN usage_events.erasure.erased_by IS 'The role that had logged in';
+COMMENT ON COLUMN usage_events.erasure.event_count IS 'Current events that were deleted';
+COMMENT ON COLUMN usage_events.erasure.version_count IS 'Superseded versions that were deleted';
+COMMENT ON COLUMN usage_events.erasure.rejected_count IS 'Refused events that were deleted';
+COMMENT ON COLUMN usage_events.erasure.rollup_count IS 'Rows of rollups that were deleted';
+COMMENT ON COLUMN usage_events.erasure.alias_count IS 'Mapped aliases that were deleted, past ones too';
+
+SELECT pg_catalog.pg_extension_config_dump('usage_events.erasure', '');
+
+-- Each database has the default account from its beginning.  A subscriber of all tables is sent it once more, and would
+-- never get past its key.  The trigger fires in what applies changes, and not where an account is made.
+CREATE FUNCTION usage_events.keep_default_account() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM usage_events.account WHERE account_id = NEW.account_id) THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION usage_events.keep_default_account() IS
+'Trigger of usage_events.account for what comes by logical replication: the default account is there already';
+
+REVOKE EXECUTE ON FUNCTION usage_events.keep_default_account() FROM PUBLIC;
+
+CREATE TRIGGER usage_events_default_account BEFORE INSERT ON usage_events.account
+    FOR EACH ROW WHEN (NEW.account_id OPERATOR(pg_catalog.=) '00000000-0000-8000-8000-000000000001'::pg_catalog.uuid)
+    EXECUTE FUNCTION usage_events.keep_default_account();
+ALTER TABLE usage_events.account ENABLE REPLICA TRIGGER usage_events_default_account;
+
+COMMENT ON TRIGGER usage_events_default_account ON usage_events.account IS
+'Passes by the default account of a publisher, where there is one already';
+
 -- Customers ----------------------------------------------------------------
 
 CREATE TABLE usage_events.customer_alias (
@@ -266,17 +319,56 @@ CREATE TABLE usage_events.dirty_bucket (
     customer_alias text COLLATE pg_catalog."C" NOT NULL,
     bucket timestamptz NOT NULL,
     marked_at timestamptz NOT NULL,
-    seconds smallint NOT NULL
+    seconds smallint NOT NULL,
+    watched_by text COLLATE "C"
 );
 CREATE INDEX dirty_bucket_idx ON usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket);
 
 COMMENT ON TABLE usage_events.dirty_bucket IS 'Seconds and minutes whose events were changed since they were rolled up: rollups that contain them are not used until they are refreshed';
 COMMENT ON COLUMN usage_events.dirty_bucket.account_id IS 'The account whose events they are';
-COMMENT ON COLUMN usage_events.dirty_bucket.event_type IS 'Type of the events; empty in the row that says that marks are kept';
+COMMENT ON COLUMN usage_events.dirty_bucket.event_type IS 'Type of the events; empty in the row that says that marks are kept, and in those that say that something was changed without marks';
 COMMENT ON COLUMN usage_events.dirty_bucket.customer_alias IS 'The alias that the events have, or had; empty: those of all customers';
 COMMENT ON COLUMN usage_events.dirty_bucket.bucket IS 'Begin of the second, or minute';
 COMMENT ON COLUMN usage_events.dirty_bucket.marked_at IS 'When it was marked';
-COMMENT ON COLUMN usage_events.dirty_bucket.seconds IS '1, or 60: so many seconds are marked';
+COMMENT ON COLUMN usage_events.dirty_bucket.seconds IS '1, or 60: so many seconds are marked; below 0 where something was changed without marks: no rollups are used until a refresh has begun anew';
+COMMENT ON COLUMN usage_events.dirty_bucket.watched_by IS 'In the row that says that marks are kept: since which state of the trigger usage_events_watch; otherwise NULL';
+
+-- Marks have no key.  Where all tables are published, or a shard moves, rows that go have to be found.
+ALTER TABLE usage_events.dirty_bucket REPLICA IDENTITY FULL;
+
+-- Changes by others --------------------------------------------------------
+
+CREATE FUNCTION usage_events.watch_changes() RETURNS trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'watch_changes';
+
+COMMENT ON FUNCTION usage_events.watch_changes() IS
+'Trigger of the tables that rollups are made of: before a statement that is not one of the extension''s own, such as a DELETE by hand, COPY or a restore, it has the rollups of all accounts forgotten, until a refresh makes them anew';
+
+REVOKE EXECUTE ON FUNCTION usage_events.watch_changes() FROM PUBLIC;
+
+-- A statement of an account that is too many is nothing beside one that is missed: they fire in each mode of sessions.
+-- Marks may be added, and rollups, marks and progress truncated: that they are gone shows by itself.
+DO $$
+DECLARE
+    watched record;
+BEGIN
+    FOR watched IN
+        SELECT * FROM (VALUES ('event', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+                              ('metric', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+                              ('purge_horizon', 'UPDATE OR DELETE OR TRUNCATE'),
+                              ('metric_rollup', 'INSERT OR UPDATE OR DELETE'),
+                              ('metric_progress', 'INSERT OR UPDATE OR DELETE'),
+                              ('dirty_bucket', 'UPDATE OR DELETE')) AS t(name, changes)
+    LOOP
+        EXECUTE pg_catalog.format('CREATE TRIGGER usage_events_watch BEFORE %s ON usage_events.%I FOR EACH STATEMENT'
+            ' EXECUTE FUNCTION usage_events.watch_changes()', watched.changes, watched.name);
+        EXECUTE pg_catalog.format('ALTER TABLE usage_events.%I ENABLE ALWAYS TRIGGER usage_events_watch', watched.name);
+        EXECUTE pg_catalog.format('COMMENT ON TRIGGER usage_events_watch ON usage_events.%I IS %L', watched.name,
+            'Has rollups forgotten before a statement that is not one of the extension''s own');
+    END LOOP;
+END
+$$;
 
 -- API keys -----------------------------------------------------------------
 
@@ -926,7 +1018,10 @@ SELECT progress.account_id,
        metric.id AS metric_id,
        metric.name,
        progress.event_type,
-       CASE WHEN NOT progress.is_built AND progress.customer_alias IS NULL THEN 'waiting'
+       CASE WHEN EXISTS (SELECT FROM usage_events.dirty_bucket AS dirty
+                         WHERE dirty.account_id OPERATOR(pg_catalog.=) progress.account_id
+                           AND dirty.event_type OPERATOR(pg_catalog.=) '' AND dirty.seconds OPERATOR(pg_catalog.<) 0::smallint) THEN 'waiting'
+            WHEN NOT progress.is_built AND progress.customer_alias IS NULL THEN 'waiting'
             WHEN NOT progress.is_built THEN 'building'
             ELSE 'ready'
        END AS state,
@@ -949,7 +1044,7 @@ COMMENT ON COLUMN usage_events.rollup_status.account_id IS 'The account whose me
 COMMENT ON COLUMN usage_events.rollup_status.metric_id IS 'Id of the metric';
 COMMENT ON COLUMN usage_events.rollup_status.name IS 'Name of the metric';
 COMMENT ON COLUMN usage_events.rollup_status.event_type IS 'Type of the events that it aggregates';
-COMMENT ON COLUMN usage_events.rollup_status.state IS 'waiting: for a refresh, or for transactions that began before the metric was there; building: alias by alias; ready';
+COMMENT ON COLUMN usage_events.rollup_status.state IS 'waiting: for a refresh, after a change by hand as well, or for transactions that began before the metric was there; building: alias by alias; ready';
 COMMENT ON COLUMN usage_events.rollup_status.built_through IS 'The last alias, in order, whose events are rolled up';
 COMMENT ON COLUMN usage_events.rollup_status.dirty_buckets IS 'Marks of changed events of the type, which the next refresh will take away';
 COMMENT ON COLUMN usage_events.rollup_status.lag IS 'Age of the oldest mark; NULL where there is none';
@@ -964,6 +1059,13 @@ AS 'MODULE_PATHNAME', 'purge';
 
 COMMENT ON FUNCTION usage_events.purge(timestamptz, uuid, integer) IS
 'Deletes, for good, the events of an account (NULL: the session''s) that happened before a moment, with all their versions; an event with a version that is not before it stays whole. Then rollups of that time, and events that were refused before. At most max_rows (1 to 100,000) of these a call; returns how many, 0 when nothing is left. From the first call on, events of that time are refused, and no metric is calculated of it. Never waits for who writes. Errors: 22004 for NULL as before, 22023 for one in the future, an account that does not exist, or other max_rows';
+
+CREATE FUNCTION usage_events.erase_customer(alias text, account_id uuid DEFAULT NULL, max_rows integer DEFAULT 10000) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'erase_customer';
+
+COMMENT ON FUNCTION usage_events.erase_customer(text, uuid, integer) IS
+'Deletes, for good, what an account (NULL: the session''s) has of a customer, by alias; by the customer''s id, of all aliases that are mapped to it: his events, their superseded versions, those that were taken back, refused events that name him, rollups, and the mapped aliases. At most about max_rows (1 to 100,000) of these a call; returns how many, 0 when nothing is left. May stop at any time and go on later. What usage_events.erasure keeps of it names nobody. Events that are sent for the alias after the last call are new ones. Waits for who writes his events, and at the end for refreshes of the account. Errors: 22004 for NULL as the alias, 22023 for an empty one, VOID, an account that does not exist, or other max_rows';
 
 CREATE VIEW usage_events.account_status WITH (security_invoker = true) AS
 SELECT account.account_id,
@@ -1066,6 +1168,7 @@ AS $$
 DECLARE
     relation text;
     function text;
+    trigger record;
     is_distributed boolean;
     anchor CONSTANT text = 'usage_events.account';
 BEGIN
@@ -1078,12 +1181,15 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'shard_count must be 1 or more';
     END IF;
 
-    -- Marks have no key, and shards move by logical replication, which must find the rows that go.
-    IF (SELECT relreplident FROM pg_class WHERE oid = 'usage_events.dirty_bucket'::regclass) <> 'f' THEN
-        ALTER TABLE usage_events.dirty_bucket REPLICA IDENTITY FULL;
-    END IF;
+    -- Citus distributes no table that has one.
+    FOR trigger IN
+        SELECT tgname AS name, tgrelid::regclass AS relation FROM pg_trigger
+        WHERE tgfoid IN ('usage_events.watch_changes()'::regprocedure, 'usage_events.keep_default_account()'::regprocedure)
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', trigger.name, trigger.relation);
+    END LOOP;
 
-    FOREACH relation IN ARRAY ARRAY['account', 'event', 'superseded_event', 'rejected_event', 'rejected_overflow', 'purge_horizon',
+    FOREACH relation IN ARRAY ARRAY['account', 'event', 'superseded_event', 'rejected_event', 'rejected_overflow', 'purge_horizon', 'erasure',
         'customer_alias', 'metric', 'superseded_metric', 'metric_rollup', 'metric_progress', 'dirty_bucket', 'api_key']
     LOOP
         relation = 'usage_events.' || relation;
@@ -1196,6 +1302,39 @@ CREATE TRIGGER usage_event_import_row INSTEAD OF INSERT ON @extschema@.usage_eve
 CREATE TRIGGER usage_event_import_end AFTER INSERT ON @extschema@.usage_event_import
     FOR EACH STATEMENT EXECUTE FUNCTION usage_events.import_usage_events();
 
+-- Writing to views ---------------------------------------------------------
+
+-- Each row has checks, history and marks, which the functions see to.  Without a trigger the server would write to the table.
+CREATE FUNCTION usage_events.refuse_view_write() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+        MESSAGE = format('view "%s" takes no writes', TG_TABLE_NAME),
+        DETAIL = 'It shows what the functions of the extension have written.',
+        HINT = TG_ARGV[0];
+END
+$$;
+
+COMMENT ON FUNCTION usage_events.refuse_view_write() IS
+'Trigger of the views, which says what to call instead of writing to them. Error: 0A000';
+
+REVOKE EXECUTE ON FUNCTION usage_events.refuse_view_write() FROM PUBLIC;
+
+CREATE TRIGGER refuse_write INSTEAD OF INSERT OR UPDATE ON @extschema@.usage_events FOR EACH ROW
+    EXECUTE FUNCTION usage_events.refuse_view_write('Call create_usage_event(), which also corrects the event of that customerEventId, or create_usage_events() for many, or COPY them to usage_event_import.');
+CREATE TRIGGER refuse_delete INSTEAD OF DELETE ON @extschema@.usage_events FOR EACH ROW
+    EXECUTE FUNCTION usage_events.refuse_view_write('To take an event back, call create_usage_event() with its customerEventId and the customerAlias VOID. Events are deleted for good by usage_events.purge() and usage_events.erase_customer().');
+CREATE TRIGGER refuse_write INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.usage_event_history FOR EACH ROW
+    EXECUTE FUNCTION usage_events.refuse_view_write('Call create_usage_event(): the version that an event replaces comes to be here by itself.');
+CREATE TRIGGER refuse_write INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.rejected_usage_events FOR EACH ROW
+    EXECUTE FUNCTION usage_events.refuse_view_write('What ingest_usage_events() refuses comes to be here by itself; retry_rejected_usage_events() sends it again.');
+CREATE TRIGGER refuse_write INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.customer_aliases FOR EACH ROW
+    EXECUTE FUNCTION usage_events.refuse_view_write('Call create_customer_alias(), update_customer_alias() or delete_customer_alias().');
+CREATE TRIGGER refuse_write INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.usage_metrics FOR EACH ROW
+    EXECUTE FUNCTION usage_events.refuse_view_write('Call create_usage_metric(), update_usage_metric() or delete_usage_metric().');
+
 -- Privileges ---------------------------------------------------------------
 
 REVOKE EXECUTE ON FUNCTION
@@ -1230,6 +1369,7 @@ REVOKE EXECUTE ON FUNCTION
     usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb),
     usage_events.refresh_rollups(uuid, integer),
     usage_events.purge(timestamptz, uuid, integer),
+    usage_events.erase_customer(text, uuid, integer),
     usage_events.create_custom_metric(jsonb),
     usage_events.update_custom_metric(uuid, jsonb),
     usage_events.create_api_key(uuid, text),
@@ -1268,6 +1408,8 @@ BEGIN
 
     -- Nothing here lets a role lock a table against others: that takes DELETE, or UPDATE of all columns.
     EXECUTE 'GRANT INSERT ON usage_events.event, usage_events.superseded_event, @extschema@.usage_event_import TO ' || role;
+    -- Whoever may send events is told how, by the views' triggers.
+    EXECUTE 'GRANT INSERT ON @extschema@.usage_events, @extschema@.customer_aliases, @extschema@.usage_metrics TO ' || role;
     EXECUTE 'GRANT INSERT (account_id, id, body, faults), UPDATE (id, faults, taken_at) ON usage_events.rejected_event TO ' || role;
     EXECUTE 'GRANT INSERT (account_id, id, customer_id, value, label, created_at) ON usage_events.customer_alias TO ' || role;
     EXECUTE 'GRANT INSERT, UPDATE (event_count, last_at) ON usage_events.rejected_overflow TO ' || role;
@@ -1293,11 +1435,12 @@ BEGIN
     EXECUTE 'GRANT INSERT ON usage_events.account TO ' || role;
     EXECUTE 'GRANT INSERT (expression, parameters), UPDATE (expression, parameters) ON usage_events.metric TO ' || role;
     EXECUTE 'GRANT INSERT, UPDATE (purged_before) ON usage_events.purge_horizon TO ' || role;
-    EXECUTE 'GRANT DELETE ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event TO ' || role;
+    EXECUTE 'GRANT DELETE ON usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias TO ' || role;
+    EXECUTE 'GRANT SELECT, INSERT ON usage_events.erasure TO ' || role;
     EXECUTE 'GRANT SELECT ON usage_events.storage_status TO ' || role;
     EXECUTE 'GRANT INSERT, UPDATE, DELETE ON usage_events.metric_rollup, usage_events.metric_progress, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT SELECT (account_id, client_id, label, created_at, expires_at), INSERT (account_id, client_id, secret_hash, label, created_at), UPDATE (expires_at) ON usage_events.api_key TO ' || role;
-    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.ingest_events(uuid, jsonb), usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb), usage_events.refresh_rollups(uuid, integer), usage_events.purge(timestamptz, uuid, integer), usage_events.create_account(text), usage_events.create_custom_metric(jsonb), usage_events.update_custom_metric(uuid, jsonb), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION usage_events.create_event(uuid, jsonb), usage_events.create_events(uuid, jsonb), usage_events.ingest_events(uuid, jsonb), usage_events.calculate_metric(uuid, uuid, text[], tstzrange, timestamptz, jsonb), usage_events.refresh_rollups(uuid, integer), usage_events.purge(timestamptz, uuid, integer), usage_events.erase_customer(text, uuid, integer), usage_events.create_account(text), usage_events.create_custom_metric(jsonb), usage_events.update_custom_metric(uuid, jsonb), usage_events.create_api_key(uuid, text), usage_events.rotate_api_key(text, interval), usage_events.expire_api_key(text, timestamptz), usage_events.revoke_api_key(text), usage_events.list_api_keys(uuid) TO ' || role;
 END
 $$;
 
@@ -1401,6 +1544,23 @@ CREATE EVENT TRIGGER usage_events_guard_drop ON ddl_command_start
 ALTER EVENT TRIGGER usage_events_guard_drop ENABLE ALWAYS;
 
 COMMENT ON EVENT TRIGGER usage_events_guard_drop IS 'Keeps DROP EXTENSION usage_events from taking usage events along';
+
+-- What a subscription brings is not seen by triggers: see usage_events.watch_changes().
+CREATE FUNCTION usage_events.watch_subscriptions() RETURNS event_trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'watch_subscriptions';
+
+COMMENT ON FUNCTION usage_events.watch_subscriptions() IS
+'Event trigger: has rollups forgotten when a subscription to events ends, or is changed. Error: 42501 where the schema usage_events and its tables have different owners';
+
+REVOKE EXECUTE ON FUNCTION usage_events.watch_subscriptions() FROM PUBLIC;
+
+CREATE EVENT TRIGGER usage_events_watch_subscriptions ON ddl_command_start
+    WHEN TAG IN ('ALTER SUBSCRIPTION', 'DROP SUBSCRIPTION')
+    EXECUTE FUNCTION usage_events.watch_subscriptions();
+ALTER EVENT TRIGGER usage_events_watch_subscriptions ENABLE ALWAYS;
+
+COMMENT ON EVENT TRIGGER usage_events_watch_subscriptions IS 'Has rollups forgotten when a subscription to events ends, or is changed';
 
 -- Access -------------------------------------------------------------------
 

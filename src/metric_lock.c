@@ -69,3 +69,12 @@ metric_lock_share(MetricLock lock, uint32 key)
 
 	(void) LockAcquire(&tag, ShareLock, false, false);
 }
+
+/* Takes the lock, and waits for it: for who refreshes nothing, and must have refreshes over. */
+void
+metric_lock_wait(MetricLock lock, uint32 key)
+{
+	LOCKTAG tag = tag_of(lock, key);
+
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}

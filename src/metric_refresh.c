@@ -27,6 +27,7 @@
 #include "access/xact.h"
 #include "account.h"
 #include "catalog/pg_type.h"
+#include "change_watch.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "dirty_bucket.h"
@@ -57,12 +58,20 @@
 /* So many marks, or rows of a metric that is gone, in one step. */
 #define MARKS_AT_A_TIME "20000"
 
-#define SEES_MARKS \
-	"EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id OPERATOR(pg_catalog.=) $1" \
-	" AND d.event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text)"
+static Statement keeps_marks = {
+	.sql = "SELECT WHERE " MARKS_ARE_KEPT,
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
 
-static Statement has_marks_row = {
-	.sql = "SELECT WHERE " SEES_MARKS,
+static Statement read_watch = {
+	.sql = "SELECT w.state FROM (SELECT " EVENTS_WATCH " AS state) AS w WHERE w.state OPERATOR(pg_catalog.<>) 'off'",
+};
+
+/* Its marks row, and what was written when something was changed by hand. */
+static Statement delete_marks_rows = {
+	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
@@ -79,10 +88,11 @@ static Statement delete_rollups = {
 };
 
 static Statement insert_marks_row = {
-	.sql = "INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
-		   " VALUES ($1, '', '', '-infinity', $2, 0)",
-	.argument_count = 2,
-	.argument_types = {UUIDOID, TIMESTAMPTZOID},
+	.sql = "INSERT INTO usage_events.dirty_bucket"
+		   " (account_id, event_type, customer_alias, bucket, marked_at, seconds, watched_by)"
+		   " VALUES ($1, '', '', '-infinity', $2, 0, $3)",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TIMESTAMPTZOID, TEXTOID},
 };
 
 /* Without the rows of these levels nothing below them is used. */
@@ -120,12 +130,16 @@ static Statement insert_missing_progress = {
 	.argument_types = {UUIDOID, TIMESTAMPTZOID},
 };
 
-/* What an update or deletion of a metric leaves behind: its rollups are orphans then. */
+/*
+ * What an update or deletion of a metric leaves behind: its rollups are orphans then.  Written by hand,
+ * a metric may have another type in the same version.
+ */
 static Statement delete_past_progress = {
 	.sql = "DELETE FROM usage_events.metric_progress WHERE account_id OPERATOR(pg_catalog.=) $1"
 		   " AND metric_version_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.metric_version_id"
 		   " FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND NOT p.metric_version_id OPERATOR(pg_catalog.=) ANY (SELECT m.version_id FROM usage_events.metric AS m"
+		   " AND NOT ROW(p.metric_version_id, p.event_type) OPERATOR(pg_catalog.=) ANY"
+		   " (SELECT m.version_id, m.event_type FROM usage_events.metric AS m"
 		   " WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.deleted_at IS NULL) FOR UPDATE SKIP LOCKED))",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
@@ -1316,15 +1330,79 @@ build_new_metrics(const pg_uuid_t *account_id, const List *metrics, const Transa
 
 /* Housekeeping -------------------------------------------------------------- */
 
+static uint32
+rollups_key(const pg_uuid_t *account_id)
+{
+	return hash_bytes(account_id->data, UUID_LEN) % LOCK_COUNT;
+}
+
+/*
+ * Whether the account's rollups are this refresh's to write: for all to begin anew it must be alone,
+ * since another has perhaps read events, and will write rows of them, from before.
+ */
+static bool
+lock_rollups(const pg_uuid_t *account_id, bool to_restart)
+{
+	uint32 key = rollups_key(account_id);
+
+	return to_restart ? metric_lock_try(METRIC_LOCK_ROLLUPS, key) : metric_lock_try_shared(METRIC_LOCK_ROLLUPS, key);
+}
+
+/* Until this transaction ends no other refreshes the account. */
+void
+metric_refresh_wait_for_others(const pg_uuid_t *account_id)
+{
+	metric_lock_wait(METRIC_LOCK_ROLLUPS, rollups_key(account_id));
+}
+
+static bool
+keeps_account_marks(const pg_uuid_t *account_id)
+{
+	statement_execute(&keeps_marks, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	return SPI_processed > 0;
+}
+
+/*
+ * Begins anew where there are no marks of all changes.  The rows that tell of it go first: what
+ * is changed by hand from here on leaves another.  Returns how many steps that was; -1 if
+ * others have to be over first, or nobody watches: then what was rolled up until now is not used later, either.
+ */
+static int64
+restart_unmarked(const pg_uuid_t *account_id)
+{
+	Datum account = UUIDPGetDatum(account_id);
+	bool keeps = keeps_account_marks(account_id);
+	text *watch;
+	bool isnull;
+
+	if (!lock_rollups(account_id, !keeps))
+		return -1;
+	if (keeps || keeps_account_marks(account_id))
+		return 0;
+	statement_execute(&delete_marks_rows, (Datum[]){account}, NULL);
+	statement_execute(&read_watch, NULL, NULL);
+	if (SPI_processed == 0)
+		return -1;
+	watch = DatumGetTextPCopy(row_value(0, 1, &isnull));
+	statement_execute(&delete_roots, (Datum[]){account}, NULL);
+	statement_execute(&restart_all, (Datum[]){account}, NULL);
+	statement_execute(&insert_marks_row,
+					  (Datum[]){account, TimestampTzGetDatum(GetCurrentTimestamp()), PointerGetDatum(watch)}, NULL);
+	return 1;
+}
+
 /* Begins anew where marks may have been lost, or rollups. */
 static int64
 restart_where_needed(const pg_uuid_t *account_id)
 {
 	Datum account = UUIDPGetDatum(account_id);
 	Datum now = TimestampTzGetDatum(GetCurrentTimestamp());
-	int64 steps = 0;
+	int64 steps = restart_unmarked(account_id);
 	List *versions = NIL;
 	ListCell *cell;
+
+	if (steps < 0)
+		return steps;
 
 	statement_execute(&delete_past_progress, (Datum[]){account}, NULL);
 	if (SPI_processed > 0)
@@ -1350,21 +1428,6 @@ restart_where_needed(const pg_uuid_t *account_id)
 		steps++;
 	}
 
-	statement_execute(&has_marks_row, (Datum[]){account}, NULL);
-	if (SPI_processed == 0)
-	{
-		/* One refresh does it; the others have nothing to do until it has. */
-		if (!try_lock_alias(account_id, EVENT_TEXT(""), EVENT_TEXT("")))
-			return -1;
-		statement_execute(&has_marks_row, (Datum[]){account}, NULL);
-		if (SPI_processed == 0)
-		{
-			statement_execute(&delete_roots, (Datum[]){account}, NULL);
-			statement_execute(&restart_all, (Datum[]){account}, NULL);
-			statement_execute(&insert_marks_row, (Datum[]){account, now}, NULL);
-			steps++;
-		}
-	}
 	statement_execute(&restart_truncated, (Datum[]){account}, NULL);
 	return steps + (int64) SPI_processed;
 }
@@ -1455,6 +1518,14 @@ refresh_rollups_of(const pg_uuid_t *account_id, const List *new_metrics, const T
 	return steps;
 }
 
+/* Nor is what a refresh that began before the subscription may still write. */
+static void
+forget_of_subscriber(const pg_uuid_t *account_id)
+{
+	statement_execute(&delete_marks_rows, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	statement_execute(&delete_rollups, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+}
+
 /*
  * Brings the rollups of an account up to date, in at most so many steps and, where it is
  * one of many, in the time of a turn; and deletes refused events that have been kept long
@@ -1482,7 +1553,7 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_tur
 	statement_execute(&is_subscribed, NULL, NULL);
 	if (SPI_processed > 0)
 	{
-		statement_execute(&delete_rollups, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+		forget_of_subscriber(account_id);
 		SPI_finish();
 		return 0;
 	}

@@ -12,5 +12,6 @@ extern void metric_refresh_in_background(void);
 extern bool metric_refresh_lock_account(const pg_uuid_t *account_id);
 extern int64 metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_turn);
 extern void metric_refresh_note_failure(const pg_uuid_t *account_id);
+extern void metric_refresh_wait_for_others(const pg_uuid_t *account_id);
 
 #endif /* USAGE_EVENTS_METRIC_REFRESH_H */

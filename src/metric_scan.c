@@ -29,6 +29,7 @@
 #include "metric_scan.h"
 
 #include "catalog/pg_type.h"
+#include "change_watch.h"
 #include "dirty_bucket.h"
 #include "distribution.h"
 #include "event_id.h"
@@ -141,8 +142,8 @@ static Statement read_superseded = {
 
 /*
  * Whether the rollups of version $2 of the metric of that id hold: not after somebody has
- * truncated one of the tables, where nothing is marked, and once another version is in
- * force: a refresh brings only that one up to date.
+ * truncated one of the tables, or changed events by hand, where nothing is marked, and once
+ * another version is in force: a refresh brings only that one up to date.
  */
 #define ROLLUPS_HOLD(metric_id) \
 	"EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1" \
@@ -150,8 +151,7 @@ static Statement read_superseded = {
 	" AND EXISTS (SELECT FROM usage_events.metric AS m WHERE m.account_id OPERATOR(pg_catalog.=) $1" \
 	" AND m.id OPERATOR(pg_catalog.=) " metric_id \
 	" AND m.version_id OPERATOR(pg_catalog.=) $2 AND m.deleted_at IS NULL)" \
-	" AND EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id OPERATOR(pg_catalog.=) $1" \
-	" AND d.event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text) AND NOT " EVENTS_ARE_SUBSCRIBED
+	" AND " MARKS_ARE_KEPT " AND NOT " EVENTS_ARE_SUBSCRIBED
 
 /* Aliases that are rolled up. */
 static Statement find_roots = {

@@ -51,7 +51,8 @@
 /* How often a refresh looks whether the server is still there. */
 #define WATCH_MILLISECONDS 1000
 
-static int refresh_interval = 10;
+/* Seconds; with fractions, so that 400ms is not taken for 0. */
+static double refresh_interval = 10;
 static int refresh_workers = 2;
 static char *refresh_databases = NULL;
 
@@ -65,15 +66,32 @@ set_code(BackgroundWorker *worker, const char *function)
 	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
 }
 
+/* Below a second processes would come and go all the time. */
+static bool
+check_interval(double *seconds, void **extra pg_attribute_unused(), GucSource source pg_attribute_unused())
+{
+	if (*seconds == 0 || *seconds >= 1)
+		return true;
+	GUC_check_errdetail("It must be 1 second or more, or 0: never.");
+	return false;
+}
+
+/* Between two processes of a database. */
+static long
+interval_milliseconds(void)
+{
+	return (long) (refresh_interval * 1000);
+}
+
 void
 metric_worker_init(void)
 {
 	BackgroundWorker launcher = {0};
 
-	DefineCustomIntVariable("usage_events.refresh_interval",
-							"How often rollups are refreshed in the background; 0: never.",
-							"Takes effect where usage_events is in shared_preload_libraries.", &refresh_interval, 10, 0,
-							INT_MAX / 1000, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomRealVariable("usage_events.refresh_interval",
+							 "How often rollups are refreshed in the background; 0: never.",
+							 "Takes effect where usage_events is in shared_preload_libraries.", &refresh_interval, 10,
+							 0, INT_MAX / 1000, PGC_SIGHUP, GUC_UNIT_S, check_interval, NULL, NULL);
 	DefineCustomIntVariable("usage_events.refresh_workers",
 							"How many processes refresh rollups at a time, in all databases together.",
 							"Each is one of max_worker_processes.", &refresh_workers, 2, 1, 64, PGC_SIGHUP, 0, NULL,
@@ -231,7 +249,7 @@ is_due(const Database *database, TimestampTz now)
 {
 	return database->is_there &&
 		   (database->started_at > now || (database->is_unfinished && database->process_count == 0) ||
-			TimestampDifferenceExceeds(database->started_at, now, refresh_interval * 1000));
+			TimestampDifferenceExceeds(database->started_at, now, (int) interval_milliseconds()));
 }
 
 /* The next one that is due: first those that have no process, and of these the one that has waited longest. */
@@ -320,7 +338,7 @@ start_processes(TimestampTz now)
 static long
 milliseconds_to_sleep(TimestampTz now)
 {
-	long milliseconds = refresh_interval * 1000L;
+	long milliseconds = interval_milliseconds();
 	ListCell *cell;
 
 	if (refresh_interval == 0 || list_length(processes) >= refresh_workers)
@@ -328,7 +346,7 @@ milliseconds_to_sleep(TimestampTz now)
 	foreach(cell, databases)
 	{
 		const Database *database = lfirst(cell);
-		TimestampTz due_at = TimestampTzPlusMilliseconds(database->started_at, refresh_interval * 1000L);
+		TimestampTz due_at = TimestampTzPlusMilliseconds(database->started_at, interval_milliseconds());
 
 		if (database->is_there)
 			milliseconds = Min(milliseconds, TimestampDifferenceMilliseconds(now, due_at));

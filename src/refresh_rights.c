@@ -142,12 +142,8 @@ require_one_owner(void)
 	return owner;
 }
 
-/*
- * From here on no code of others runs with the caller's rights, if he is a superuser.  Others
- * keep theirs, and whatever the tables' owner has put there runs with them, as ever.
- */
-RefreshRights
-refresh_rights_take(void)
+static RefreshRights
+take(bool to_be_owner)
 {
 	RefreshRights before;
 	Oid owner;
@@ -155,12 +151,29 @@ refresh_rights_take(void)
 	GetUserIdAndSecContext(&before.user, &before.security_context);
 	before.nest_level = NewGUCNestLevel();
 	set_for_call();
-	if (!superuser())
+	if (!to_be_owner)
 		return before;
 	owner = require_one_owner();
-	SetUserIdAndSecContext(superuser_arg(owner) ? before.user : owner,
+	SetUserIdAndSecContext(superuser_arg(owner) && superuser() ? before.user : owner,
 						   before.security_context | SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
 	return before;
+}
+
+/*
+ * From here on no code of others runs with the caller's rights, if he is a superuser.  Others
+ * keep theirs, and whatever the tables' owner has put there runs with them, as ever.
+ */
+RefreshRights
+refresh_rights_take(void)
+{
+	return take(superuser());
+}
+
+/* The same for work that is nobody's in particular: with the owner's rights, whoever has caused it. */
+RefreshRights
+refresh_rights_take_owners(void)
+{
+	return take(true);
 }
 
 /* Where a transaction fails, the server does the same. */

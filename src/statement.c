@@ -24,6 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -58,6 +59,13 @@ run(QueryDesc *query, ScanDirection direction, uint64 count EXECUTOR_RUN_PARAMET
 		is_own = was_own;
 	}
 	PG_END_TRY();
+}
+
+/* Whether the executor is in one of our own statements. */
+bool
+statement_is_own(void)
+{
+	return is_own;
 }
 
 /* usage_events.written_by_extension() */
@@ -188,6 +196,15 @@ prepare(Statement *statement)
 	return ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(statement->plan)))->query_string;
 }
 
+static int
+execute_plan(const Statement *statement, Datum *arguments, const char *nulls)
+{
+	if (statement->sees_all)
+		return SPI_execute_snapshot(statement->plan, arguments, nulls, GetLatestSnapshot(), InvalidSnapshot, false,
+									true, 0);
+	return SPI_execute_plan(statement->plan, arguments, nulls, statement->read_only, 0);
+}
+
 static void
 execute(void *argument)
 {
@@ -197,7 +214,7 @@ execute(void *argument)
 	statement->running++;
 	PG_TRY();
 	{
-		call->result = SPI_execute_plan(statement->plan, call->arguments, call->nulls, statement->read_only, 0);
+		call->result = execute_plan(statement, call->arguments, call->nulls);
 	}
 	PG_FINALLY();
 	{

@@ -19,6 +19,7 @@ typedef struct Statement
 	const char *sql;
 	bool read_only;       /* runs on the caller's snapshot, as a stable function must */
 	bool plans_each_time; /* for its arguments, where how much they are decides */
+	bool sees_all;        /* that is committed, whatever snapshot the transaction keeps */
 	int argument_count;
 	Oid argument_types[STATEMENT_MAX_ARGUMENTS];
 	SPIPlanPtr plan;     /* NULL until first used */
@@ -30,6 +31,7 @@ typedef struct Statement
 
 extern void statement_init(void);
 extern void statement_own(const char *text, void (*act)(void *argument), void *argument);
+extern bool statement_is_own(void);
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
 extern void statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
 							   void *argument);

@@ -23,12 +23,12 @@ WHERE a.attnum > 0 AND NOT a.attisdropped AND col_description(a.attrelid, a.attn
 ORDER BY 1, 2;
 
 -- views are read with the rights of whoever reads; tables are isolated, dumped, and ready for Citus:
--- each unique key starts with the account, no triggers, no identity, no sub-select in a policy
+-- each unique key starts with the account, no triggers but those that watch for changes by others, no identity, no sub-select in a policy
 SELECT relname, reloptions FROM pg_class WHERE relkind = 'v' AND relname IN ('usage_events', 'usage_event_history') ORDER BY 1;
 SELECT c.relname, c.relrowsecurity AS isolated, c.oid = ANY (e.extconfig) AS dumped,
        (SELECT bool_and(indkey[0] = (SELECT attnum FROM pg_attribute WHERE attrelid = c.oid AND attname = 'account_id'))
         FROM pg_index WHERE indrelid = c.oid AND indisunique) AS keys_start_with_account,
-       (SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid) AS triggers,
+       (SELECT string_agg(tgname || ' ' || tgenabled::text, ' ' ORDER BY tgname) FROM pg_trigger WHERE tgrelid = c.oid) AS triggers,
        (SELECT count(*) FROM pg_attribute WHERE attrelid = c.oid AND attidentity <> '') AS identities,
        (SELECT string_agg(polname, ' ' ORDER BY polname) FROM pg_policy WHERE polrelid = c.oid) AS policies
 FROM pg_class AS c, pg_extension AS e

@@ -115,7 +115,9 @@ foreach my $way (
 	[ 'custom', [ ['-Fc'], @pg_restore ] ],
 	[ 'directory, in parallel', [ [ '-Fd', '-j2' ], @pg_restore ] ],
 	[ 'schema, then data', [ ['--schema-only'], @psql ], [ ['--data-only'], @psql ] ],
+	[ 'of schemas and the extension by name', [ [ '-n', 'api', '-n', 'usage_events', '-e', 'usage_events' ], @psql ] ],
 	[ 'custom, schema, then data', [ ['-Fc'], @pg_restore, '--schema-only' ], [ ['-Fc'], @pg_restore, '--data-only' ] ],
+	[ 'custom, schema, then data without triggers', [ ['-Fc'], @pg_restore, '--schema-only' ], [ ['-Fc'], @pg_restore, '--data-only', '--disable-triggers' ] ],
 	[ 'custom, data of a dump of data', [ ['--schema-only'], @psql ], [ [ '-Fc', '--data-only' ], @pg_restore ] ])
 {
 	my ($name, @steps) = @$way;
@@ -167,6 +169,41 @@ foreach my $way ([ 'plain', ['--data-only'], @psql ], [ 'custom', ['-Fc'], @pg_r
 	is($node->safe_psql('restored', "SELECT other.create_usage_event('$event') ->> 'id'"), $id, "$name: a retry gets the first answer");
 	$node->safe_psql('postgres', 'DROP DATABASE restored');
 }
+
+# Table by table into a database that is in use: metrics first, which are rolled up of nothing, then what they are about.
+foreach my $triggers ([], ['--disable-triggers'], ['--single-transaction'])
+{
+	my $name = "table by table @$triggers";
+	$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0});
+	dump_and_restore($name, ['-Fc'], @pg_restore[ 0, 2 .. $#pg_restore ], '--schema-only');
+	my $some = sub { $node->command_ok([ $pg_restore[0], '--exit-on-error', '-d', 'restored', '--data-only', @$triggers, (map { ('-t', $_) } @_), $dump ], "$name: @_") };
+	$some->('account', 'metric', 'superseded_metric', 'customer_alias');
+	my $refreshed = 'SELECT usage_events.refresh_rollups() IS NOT NULL AND bool_and(is_built) FROM usage_events.metric_progress';
+	ok($node->poll_query_until('restored', $refreshed), "$name: a refresh has rolled up what was there");
+	$some->('event', 'superseded_event', 'purge_horizon');
+	is(answers('restored'), $answers, "$name: metrics say the same");
+	ok($node->poll_query_until('restored', $refreshed), "$name: what has come is rolled up");
+	is(answers('restored'), $answers, "$name: and with new rollups");
+	$node->safe_psql('postgres', 'DROP DATABASE restored');
+}
+
+# Of schemas by name a dump has no rows: the extension has to be named as well (docs/operations.md).
+my ($of_schemas) = PostgreSQL::Test::Utils::run_command([ 'pg_dump', '-n', 'usage_events', '-n', 'api', $node->connstr('original') ]);
+unlike($of_schemas, qr/alice/, 'a dump of schemas alone has no events');
+
+# Over what is there: the guard has to be told that all events may go, to come back from the dump.
+$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0});
+dump_and_restore('over what is there', ['-Fc'], @pg_restore);
+$node->safe_psql('restored', q{SELECT api.create_usage_event('{"customerAlias": "later", "eventType": "call"}')});
+$node->command_fails_like([ 'pg_restore', '--clean', '--if-exists', '-d', 'restored', $dump ], qr/cannot drop extension usage_events because it holds usage events/, 'over what is there: the guard');
+{
+	local $ENV{PGOPTIONS} = '-c usage_events.allow_drop=on';
+	$node->command_ok([ 'pg_restore', '--clean', '--if-exists', '-d', 'restored', $dump ], 'over what is there: restore');
+}
+is(rows($node, 'restored'), rows($node, 'original'), 'over what is there: the rows are the same');
+is(privileges($node, 'restored'), $privileges, 'over what is there: the privileges are the same');
+is(answers('restored'), $answers, 'over what is there: metrics say the same');
+$node->safe_psql('postgres', 'DROP DATABASE restored');
 
 # A dump of the version before, restored where there is only this one: roles have what they had, until somebody renews it.
 $node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0; CREATE DATABASE old ENCODING 'UTF8' TEMPLATE template0});

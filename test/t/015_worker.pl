@@ -71,6 +71,23 @@ sub is_left_alone
 	is($node->safe_psql('postgres', $value), $total, "$name, and the value is right");
 }
 
+# Also where transactions write nothing unless told so: nothing is in the log of it.
+my $offset = -s $node->logfile;
+$node->safe_psql('postgres', 'ALTER DATABASE other SET default_transaction_read_only = on');
+$node->safe_psql('other', q{SET default_transaction_read_only = off;
+	SELECT create_usage_event('{"customerAlias": "acme", "eventType": "message", "eventTimestamp": "2026-10-02T00:00:00Z", "eventProperties": {"length": 1}}')});
+ok($node->poll_query_until('other', $state, 'ready 0'), 'a database that is read-only by default is refreshed');
+is($node->safe_psql('other', $value), '500502', 'and right');
+unlike(slurp_file($node->logfile, $offset), qr/ERROR|read-only/, 'without a word in the log');
+
+# An interval that would be rounded to "never", or is too short, is refused, and the one before stays.
+foreach my $interval ('400ms', '0.4', '999ms')
+{
+	my ($status, $output, $errors) = $node->psql('postgres', "ALTER SYSTEM SET usage_events.refresh_interval = '$interval'");
+	like($errors, qr/ERROR:  invalid value for parameter "usage_events.refresh_interval": [\d.]+\nDETAIL:  It must be 1 second or more, or 0: never\./, "refresh_interval = $interval");
+}
+is($node->safe_psql('postgres', 'SHOW usage_events.refresh_interval'), '1s', 'the interval is what it was');
+
 # No process stays in a database.
 $node->safe_psql('postgres', 'DROP DATABASE without_extension');
 $node->safe_psql('postgres', 'DROP DATABASE other');

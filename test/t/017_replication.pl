@@ -38,14 +38,14 @@ $publisher->safe_psql('postgres', $refresh);
 # As the documentation says: all tables but those of rollups, and without the default account, which is there already.
 $publisher->safe_psql('postgres', q{
 	CREATE PUBLICATION usage FOR TABLE usage_events.event, usage_events.superseded_event, usage_events.rejected_event,
-		usage_events.rejected_overflow, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.api_key, usage_events.purge_horizon,
+		usage_events.rejected_overflow, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.api_key, usage_events.purge_horizon, usage_events.erasure,
 		usage_events.account WHERE (account_id <> '00000000-0000-8000-8000-000000000001')});
 my $connection = $publisher->connstr . ' dbname=postgres';
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION usage CONNECTION '$connection' PUBLICATION usage");
 $subscriber->wait_for_subscription_sync($publisher, 'usage');
 
 my @tables = split /\n/, $publisher->safe_psql('postgres', q{SELECT format('%I.%I', schemaname, tablename) FROM pg_publication_tables ORDER BY 1});
-is(scalar @tables, 10, 'ten tables are published');
+is(scalar @tables, 11, 'eleven tables are published');
 is($publisher->safe_psql('postgres', q{
 	SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r'
 		AND oid NOT IN (SELECT prrelid FROM pg_publication_rel)}), 'dirty_bucket metric_progress metric_rollup', 'those that are not are of rollups');
@@ -84,6 +84,19 @@ $publisher->safe_psql('postgres', create('c', 'acme', 8));
 $publisher->wait_for_catchup('usage');
 is($subscriber->safe_psql('postgres', $ask), 12, 'rollups of before are not used');
 
+# Dropped without any refresh meanwhile, they are still not used; a new refresh makes others.
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION usage');
+is($subscriber->safe_psql('postgres', $ask), 12, 'nor those of before once it is gone');
+$subscriber->safe_psql('postgres', $refresh);
+is($subscriber->safe_psql('postgres', $ask), 12, 'new ones say the same');
+# Another subscription than to events may come and go: they stay.
+$subscriber->safe_psql('postgres', "CREATE TABLE other (n integer PRIMARY KEY)");
+$publisher->safe_psql('postgres', "CREATE TABLE other (n integer PRIMARY KEY); CREATE PUBLICATION other FOR TABLE other");
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION other CONNECTION '$connection' PUBLICATION other");
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION other');
+is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0'), 0, 'a subscription to other tables has none forgotten');
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION usage CONNECTION '$connection' PUBLICATION usage WITH (copy_data = false)");
+
 # What pg_upgrade leaves of a subscription of 15 or 16: itself, and not what it is to.
 $subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION usage DISABLE');
 $subscriber->safe_psql('postgres', 'SET allow_system_table_mods = on; DELETE FROM pg_subscription_rel');
@@ -100,5 +113,53 @@ is($subscriber->safe_psql('postgres', $ask), 12, 'nor afterwards, once a refresh
 $subscriber->safe_psql('postgres', $refresh);
 $subscriber->safe_psql('postgres', create('d', 'acme', 16));
 is($subscriber->safe_psql('postgres', $ask), 28, 'it goes on by itself');
+
+# All tables --------------------------------------------------------------------
+
+# Whoever publishes all tables publishes those of rollups as well: each has what tells its rows apart, so refreshes go on.
+# The subscriber has a default account of its own, and takes what is sent.
+$publisher->safe_psql('postgres', 'CREATE DATABASE everything');
+$subscriber->safe_psql('postgres', 'CREATE DATABASE everything');
+$_->safe_psql('everything', 'CREATE EXTENSION usage_events') foreach $publisher, $subscriber;
+is($publisher->safe_psql('everything', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r'
+	AND relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary)}), 0, 'each table can be published');
+
+my $sum = q(SELECT create_usage_metric('{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'id');
+foreach my $publication ('FOR ALL TABLES', 'FOR TABLES IN SCHEMA usage_events')
+{
+	$publisher->safe_psql('everything', "CREATE PUBLICATION everything $publication");
+	my $id = $publisher->safe_psql('everything', $sum);
+	my $all = "SELECT calculate_usage_metric('$id', '{acme}', '[2026-10-01Z, 2026-11-01Z)') ->> 'value'";
+	$publisher->safe_psql('everything', create('a', 'acme', 1));
+	$publisher->safe_psql('everything', $refresh);
+	$subscriber->safe_psql('everything', 'CREATE SUBSCRIPTION everything CONNECTION ' . "'" . $publisher->connstr . " dbname=everything' PUBLICATION everything");
+	$subscriber->wait_for_subscription_sync($publisher, 'everything', 'everything');
+	is($subscriber->safe_psql('everything', $all), 1, "$publication: what was there has come");
+
+	$publisher->safe_psql('everything', create('a', 'acme', 2));
+	$publisher->safe_psql('everything', create('b', 'acme', 4));
+	$publisher->safe_psql('everything', $refresh);
+	is($publisher->safe_psql('everything', q{SELECT count(*) FROM usage_events.dirty_bucket WHERE event_type <> ''}), 0, "$publication: the publisher refreshes");
+	$publisher->safe_psql('everything', create('c', 'acme', 8));
+	$publisher->wait_for_catchup('everything');
+	is($subscriber->safe_psql('everything', $all), 14, "$publication: what comes is counted");
+	$subscriber->safe_psql('everything', 'SELECT usage_events.refresh_rollups()');
+	is($subscriber->safe_psql('everything', $all), 14, "$publication: asked for a refresh as well");
+	$publisher->safe_psql('everything', create('d', 'acme', 16));
+	$publisher->safe_psql('everything', $refresh);
+	$publisher->wait_for_catchup('everything');
+	is($subscriber->safe_psql('everything', $all), 30, "$publication: and what comes after it");
+
+	# On its own again, it is right before its first refresh, and after.
+	$subscriber->safe_psql('everything', 'DROP SUBSCRIPTION everything');
+	is($subscriber->safe_psql('everything', $all), 30, "$publication: without the subscription");
+	$subscriber->safe_psql('everything', $refresh);
+	is($subscriber->safe_psql('everything', $all), 30, "$publication: with rollups of its own");
+	$subscriber->safe_psql('everything', create('d', 'acme', 17));
+	is($subscriber->safe_psql('everything', $all), 31, "$publication: and its own events");
+	$publisher->safe_psql('everything', 'DROP PUBLICATION everything');
+	$_->safe_psql('everything', q{TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket}) foreach $publisher, $subscriber;
+}
+is($subscriber->safe_psql('everything', 'SELECT count(*) FROM usage_events.account'), 1, 'the default account is there once');
 
 done_testing();

@@ -27,6 +27,7 @@ $node->safe_psql('postgres', qq{
 	SELECT ingest_usage_events('[{}]');
 	SELECT create_usage_event('{"customerAlias": "bob", "eventType": "call", "customerEventId": "1"}');
 	SELECT create_customer_alias('{"customerId": "a", "value": "alice"}');
+	SELECT create_usage_event('{"customerAlias": "erased", "eventType": "call"}'), usage_events.erase_customer('erased');
 	SELECT usage_events.create_api_key(usage_events.current_account_id(), 'key');
 	SELECT usage_events.purge('2020-01-01Z')});
 $node->poll_query_until('postgres', 'SELECT usage_events.refresh_rollups() = 0 AND bool_and(is_built) FROM usage_events.metric_progress');

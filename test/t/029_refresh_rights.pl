@@ -295,7 +295,7 @@ $locker->quit;
 my $refresher = $node->background_psql($database, on_error_stop => 1);
 $refresher->query_safe("SELECT create_usage_event('{\"customerAlias\": \"acme\", \"eventType\": \"call\"}'); BEGIN; SELECT usage_events.refresh_rollups()");
 is($node->safe_psql($database, q{SELECT string_agg(DISTINCT locktype || ' ' || classid::regclass || ' ' || objsubid || ' ' || mode, ', ') FROM pg_locks WHERE locktype IN ('object', 'advisory')}),
-	'object usage_events.metric_progress 1 ExclusiveLock, object usage_events.metric_progress 2 ShareLock', 'pg_locks shows whose they are');
+	'object usage_events.metric_progress 1 ExclusiveLock, object usage_events.metric_progress 2 ShareLock, object usage_events.metric_progress 6 ShareLock', 'pg_locks shows whose they are');
 $refresher->quit;
 
 $node->stop('fast');

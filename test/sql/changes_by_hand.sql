@@ -1,0 +1,183 @@
+-- Changes that do not come through the extension's own statements: whatever a superuser does to the tables, no answer
+-- uses rollups made before it, and the next refreshes make them anew.
+\pset format unaligned
+\pset tuples_only on
+\set VERBOSITY terse
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+-- a month in many customers, one of them with enough events for days and hours
+SELECT count(create_usage_events(batch)) FROM (
+    SELECT jsonb_agg(jsonb_build_object('customerEventId', n::text, 'customerAlias', CASE WHEN n <= 600 THEN 'acme' ELSE 'customer ' || n % 30 END, 'eventType', 'call',
+        'eventTimestamp', to_char(timestamp '2026-10-01' + n * interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'eventProperties', jsonb_build_object('n', n, 'region', n % 3))) AS batch
+    FROM generate_series(1, 700) AS n) AS b;
+SELECT create_usage_metric('{"name": "sum", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'id' AS sum \gset
+SELECT create_usage_metric('{"name": "by region", "metricType": "GROUPED", "eventType": "call", "aggregationType": "COUNT", "groupingProperty": "region"}') ->> 'id' AS regions \gset
+SELECT usage_events.create_account('other') AS other \gset
+
+-- what the metrics say of a customer, of all, and as of a moment; and what the rows say
+CREATE FUNCTION says() RETURNS text LANGUAGE sql VOLATILE AS $$
+    SELECT concat_ws(' ',
+        (SELECT string_agg(calculate_usage_metric(id, '{acme}', '[2026-10-01Z, 2026-12-01Z)') ->> CASE metric_type WHEN 'SIMPLE' THEN 'value' ELSE 'groupedValues' END, ' ' ORDER BY name) FROM usage_metrics),
+        (SELECT sum(value) FROM usage_metrics AS m, usage_metric_by_customer(m.id, '[2026-10-01Z, 2026-12-01Z)') WHERE m.name = 'sum'),
+        (SELECT calculate_usage_metric(id, '{acme}', '[2026-10-01Z, 2026-12-01Z)', clock_timestamp()) ->> 'value' FROM usage_metrics WHERE name = 'sum'))
+$$;
+CREATE FUNCTION ought_to_say() RETURNS text LANGUAGE sql VOLATILE AS $$
+    WITH event AS (SELECT * FROM usage_events.event WHERE account_id = usage_events.current_account_id() AND event_timestamp >= '2026-10-01Z' AND event_timestamp < '2026-12-01Z'),
+    metric AS (SELECT * FROM usage_metrics WHERE account_id = usage_events.current_account_id()),
+    value AS (SELECT coalesce(sum((event_properties ->> 'n')::numeric), 0) AS of_all, coalesce(sum((event_properties ->> 'n')::numeric) FILTER (WHERE customer_alias = 'acme'), 0) AS of_acme
+        FROM event JOIN metric USING (event_type) WHERE name = 'sum' AND (property_filters = '{}' OR property_filters -> 'region' @> (event_properties -> 'region')))
+    SELECT concat_ws(' ',
+        (SELECT coalesce(jsonb_agg(jsonb_build_object('value', count, 'grouping', region, 'eventCount', count) ORDER BY region), '[]') FROM (
+            SELECT count(*), event_properties ->> 'region' AS region FROM event JOIN metric USING (event_type) WHERE name = 'by region' AND customer_alias = 'acme' GROUP BY 2) AS g),
+        of_acme, (SELECT of_all FROM value WHERE EXISTS (SELECT FROM event JOIN metric USING (event_type) WHERE name = 'sum')), of_acme)
+    FROM value
+$$;
+CREATE PROCEDURE refresh() LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. 5 LOOP
+        PERFORM usage_events.refresh_rollups();
+        COMMIT;
+    END LOOP;
+END $$;
+-- whether an answer is taken from rollups: it is wrong if they are
+CREATE FUNCTION uses_rollups() RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    before text = says();
+    after text;
+BEGIN
+    BEGIN
+        ALTER TABLE usage_events.metric_rollup DISABLE TRIGGER usage_events_watch;
+        UPDATE usage_events.metric_rollup SET value = value + 1000000 WHERE level = 1;
+        after = says();
+        RAISE SQLSTATE 'TEST1';
+    EXCEPTION WHEN SQLSTATE 'TEST1' THEN
+        RETURN before <> after;
+    END;
+END $$;
+CALL refresh();
+SELECT says() = ought_to_say(), uses_rollups();
+
+-- a change: taken back, inside a savepoint that is taken back, and committed; then rolled up anew
+CREATE TABLE change (number serial, statement text);
+INSERT INTO change (statement) VALUES
+    ('UPDATE usage_events.event SET event_properties = event_properties || ''{"n": 5000}'' WHERE customer_event_id = ''17'''),
+    ('UPDATE usage_events.event SET customer_alias = ''customer 3'' WHERE customer_event_id = ''18'''),
+    ('UPDATE usage_events.event SET event_type = ''other'' WHERE customer_event_id = ''19'''),
+    ('UPDATE usage_events.event SET event_timestamp = event_timestamp + interval ''3 days'' WHERE customer_event_id = ''20'''),
+    ('UPDATE usage_events.event SET account_id = (SELECT account_id FROM usage_events.account WHERE name = ''other'') WHERE customer_event_id = ''21'''),
+    ('DELETE FROM usage_events.event WHERE customer_event_id = ''22'''),
+    ('DELETE FROM usage_events.event USING usage_events.account WHERE event.account_id = account.account_id AND customer_event_id = ''23'''),
+    ('WITH gone AS (DELETE FROM usage_events.event WHERE customer_event_id = ''24'' RETURNING *) SELECT count(*) FROM gone'),
+    ('INSERT INTO usage_events.event SELECT account_id, uuid_v7(), event_timestamp, customer_event_id || '' again'', customer_alias, event_type, event_properties FROM usage_events.event WHERE customer_event_id = ''25'''),
+    ('INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE customer_event_id = ''26'' ON CONFLICT (account_id, customer_event_id) DO UPDATE SET event_properties = ''{"n": 7, "region": 9}'''),
+    ('MERGE INTO usage_events.event AS e USING (SELECT 27) AS n ON customer_event_id = ''27'' WHEN MATCHED THEN UPDATE SET event_properties = ''{"n": 77}'''),
+    ('MERGE INTO usage_events.event AS e USING (SELECT 28) AS n ON customer_event_id = ''28'' WHEN MATCHED THEN DELETE'),
+    ('COPY usage_events.event (account_id, id, event_timestamp, customer_event_id, customer_alias, event_type, event_properties) FROM PROGRAM '
+        '$$echo ''00000000-0000-8000-8000-000000000001;00000000-0000-7000-8000-000000000001;2026-10-15 12:00Z;copied;acme;call;{"n": 1000, "region": 5}''$$ (DELIMITER '';'')'),
+    ('DO $do$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = ''29''; END $do$'),
+    ('DO $do$ BEGIN PERFORM set_config(''session_replication_role'', ''replica'', true); DELETE FROM usage_events.event WHERE customer_event_id = ''30''; END $do$'),
+    ('DO $do$ BEGIN ALTER TABLE usage_events.event DISABLE TRIGGER ALL; DELETE FROM usage_events.event WHERE customer_event_id = ''31''; ALTER TABLE usage_events.event ENABLE TRIGGER ALL; END $do$'),
+    ('UPDATE usage_events.metric SET property_filters = ''{"region": [1]}'' WHERE name = ''sum'''),
+    ('UPDATE usage_events.metric SET property_filters = ''{}'' WHERE name = ''sum'''),
+    ('UPDATE usage_events.metric SET event_type = ''other'''),
+    ('UPDATE usage_events.metric SET event_type = ''call'''),
+    ('DELETE FROM usage_events.metric_rollup WHERE level = 1'),
+    ('DELETE FROM usage_events.metric_rollup WHERE level = 0 AND customer_alias <> ''acme'''),
+    ('UPDATE usage_events.metric_rollup SET value = value + 1, event_count = event_count + 1'),
+    ('DELETE FROM usage_events.metric_rollup'),
+    ('DELETE FROM usage_events.metric_progress'),
+    ('UPDATE usage_events.metric_progress SET event_type = ''other'''),
+    ('DO $do$ BEGIN PERFORM create_usage_event(''{"customerAlias": "acme", "eventType": "call", "customerEventId": "32", "eventTimestamp": "2026-10-03T00:00:00Z", "eventProperties": {"n": 9, "region": 0}}''); DELETE FROM usage_events.dirty_bucket; END $do$'),
+    ('DO $do$ BEGIN PERFORM create_usage_event(''{"customerAlias": "acme", "eventType": "call", "customerEventId": "33", "eventTimestamp": "2026-10-04T00:00:00Z", "eventProperties": {"n": 9, "region": 0}}''); UPDATE usage_events.dirty_bucket SET bucket = ''2027-01-01Z''; END $do$'),
+    ('TRUNCATE usage_events.event');
+CREATE TABLE found (number integer, taken_back boolean, still_rolled_up boolean, in_transaction boolean, in_savepoint boolean, committed boolean, at_once_from_rollups boolean, rolled_up boolean);
+CREATE PROCEDURE try_change(number integer, statement text) LANGUAGE plpgsql AS $$
+DECLARE
+    f found;
+BEGIN
+    f.number = number;
+    EXECUTE statement;
+    f.in_transaction = says() = ought_to_say();
+    ROLLBACK;
+    f.taken_back = says() = ought_to_say();
+    f.still_rolled_up = uses_rollups();
+    COMMIT;
+    BEGIN
+        EXECUTE statement;
+        RAISE SQLSTATE 'TEST1';
+    EXCEPTION WHEN SQLSTATE 'TEST1' THEN
+        NULL;
+    END;
+    BEGIN
+        EXECUTE statement;
+        f.in_savepoint = says() = ought_to_say();
+    END;
+    COMMIT;
+    f.committed = says() = ought_to_say();
+    f.at_once_from_rollups = uses_rollups();
+    COMMIT;
+    CALL refresh();
+    f.rolled_up = says() = ought_to_say() AND (uses_rollups() OR statement ~ 'TRUNCATE|''other''$');
+    INSERT INTO found SELECT f.*;
+    COMMIT;
+END $$;
+SELECT format('CALL try_change(%s, %L)', number, statement) FROM change ORDER BY number \gexec
+-- all, and the same of each: right in the transaction and after it, rollups not used from the commit on, until they are made anew
+SELECT count(*) FROM found;
+SELECT statement, f.* FROM found AS f JOIN change USING (number)
+WHERE NOT (taken_back AND still_rolled_up AND in_transaction AND in_savepoint AND committed AND rolled_up) OR at_once_from_rollups ORDER BY number;
+
+-- of our own statements none forgets what is rolled up
+TRUNCATE usage_events.metric, usage_events.metric_progress, usage_events.metric_rollup;
+SELECT create_usage_metric('{"name": "sum", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}') IS NOT NULL;
+SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "1", "eventTimestamp": "2026-10-03T00:00:00Z", "eventProperties": {"n": 9}}') IS NOT NULL;
+CALL refresh();
+SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "1", "eventProperties": {"n": 10}}') IS NOT NULL,
+    create_usage_events((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'acme', 'eventType', 'call', 'customerEventId', n::text)) FROM generate_series(1, 500) AS n)) IS NOT NULL,
+    ingest_usage_events('[{"customerAlias": "acme", "eventType": "call", "customerEventId": "1"}, {}]') IS NOT NULL,
+    create_customer_alias('{"customerId": "c", "value": "acme"}') IS NOT NULL;
+COPY usage_event_import FROM STDIN;
+{"customerAlias": "acme", "eventType": "call", "customerEventId": "2"}
+\.
+SELECT retry_rejected_usage_events() IS NOT NULL, usage_events.purge('2020-01-01Z'), usage_events.purge('2020-01-02Z');
+SELECT update_usage_metric(id, '{"name": "sums", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}') IS NOT NULL FROM usage_metrics;
+SELECT delete_usage_metric((create_usage_metric('{"name": "n", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "COUNT"}') ->> 'id')::uuid) IS NOT NULL;
+SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
+CALL refresh();
+SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
+
+-- what another's trigger does inside of one of ours is not ours
+CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = '5'; RETURN NEW; END $$;
+CREATE TRIGGER meddle BEFORE INSERT ON usage_events.event FOR EACH ROW EXECUTE FUNCTION meddle();
+SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "new"}') IS NOT NULL;
+SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
+DROP TRIGGER meddle ON usage_events.event;
+DROP FUNCTION meddle();
+
+-- while the trigger is off nothing is taken from rollups, nor are there any made
+CALL refresh();
+ALTER TABLE usage_events.event DISABLE TRIGGER usage_events_watch;
+SELECT usage_events.refresh_rollups();
+DELETE FROM usage_events.event WHERE customer_event_id = '6';
+SELECT usage_events.refresh_rollups();
+ALTER TABLE usage_events.event ENABLE ALWAYS TRIGGER usage_events_watch;
+SELECT usage_events.refresh_rollups() > 0;
+
+-- nobody else can have a trigger of it, and whose rights do not let him change events needs none
+CREATE ROLE changes_by_hand;
+SELECT usage_events.grant_access('changes_by_hand', 'ingest');
+SET ROLE changes_by_hand;
+CREATE TEMP TABLE mine (n integer);
+CREATE TRIGGER t BEFORE INSERT ON mine FOR EACH STATEMENT EXECUTE FUNCTION usage_events.watch_changes();
+DELETE FROM usage_events.event;
+RESET ROLE;
+SELECT usage_events.watch_changes();
+DROP TABLE mine;
+
+\pset format aligned
+\pset tuples_only off
+DROP PROCEDURE try_change(integer, text), refresh();
+DROP FUNCTION says(), ought_to_say(), uses_rollups();
+DROP TABLE change, found;
+SELECT usage_events.revoke_access('changes_by_hand');
+DROP ROLE changes_by_hand;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.purge_horizon;
