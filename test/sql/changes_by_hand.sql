@@ -181,3 +181,4 @@ DROP TABLE change, found;
 SELECT usage_events.revoke_access('changes_by_hand');
 DROP ROLE changes_by_hand;
 TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.purge_horizon;
+DELETE FROM usage_events.account WHERE account_id = :'other';

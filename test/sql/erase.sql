@@ -129,3 +129,4 @@ DROP TABLE moment;
 SELECT usage_events.revoke_access('erase_admin'), usage_events.revoke_access('erase_app');
 DROP ROLE erase_admin, erase_app;
 TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.erasure;
+DELETE FROM usage_events.account WHERE account_id = :'another';
