@@ -97,6 +97,14 @@ statement_own(const char *text, void (*act)(void *argument), void *argument)
 static planner_hook_type next_planner = NULL;
 static bool is_planning = false; /* a statement of ours */
 
+static PlannedStmt *
+next_plan(Query *query, const char *text, int options, ParamListInfo parameters)
+{
+	if (next_planner != NULL)
+		return next_planner(query, text, options, parameters);
+	return standard_planner(query, text, options, parameters);
+}
+
 /*
  * Our statements read an account's rows of tables that have all accounts' rows; by
  * an index these are always found.  What the planner knows decides nothing there: a
@@ -107,20 +115,19 @@ static bool is_planning = false; /* a statement of ours */
 static PlannedStmt *
 plan_along_indexes(Query *query, const char *text, int options, ParamListInfo parameters)
 {
-	planner_hook_type planner = next_planner != NULL ? next_planner : standard_planner;
 	bool scans = enable_seqscan;
 	bool compiles = jit_enabled;
 	bool was_planning = is_planning;
 	PlannedStmt *volatile plan = NULL;
 
 	if (own_text == NULL || strcmp(own_text, text) != 0)
-		return planner(query, text, options, parameters);
+		return next_plan(query, text, options, parameters);
 	enable_seqscan = false;
 	jit_enabled = false;
 	is_planning = true;
 	PG_TRY();
 	{
-		plan = planner(query, text, options, parameters);
+		plan = next_plan(query, text, options, parameters);
 	}
 	PG_FINALLY();
 	{
