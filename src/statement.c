@@ -6,6 +6,7 @@
 
 #include "statement.h"
 
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -102,33 +103,45 @@ statement_own(const char *text, void (*act)(void *argument), void *argument)
 /* What the planner may choose ------------------------------------------------ */
 
 static planner_hook_type next_planner = NULL;
+static bool is_planning = false; /* a statement of ours */
+
+static PlannedStmt *
+next_plan(Query *query, const char *text, int options, ParamListInfo parameters)
+{
+	if (next_planner != NULL)
+		return next_planner(query, text, options, parameters);
+	return standard_planner(query, text, options, parameters);
+}
 
 /*
  * Our statements read an account's rows of tables that have all accounts' rows; by
  * an index these are always found.  What the planner knows decides nothing there: a
- * table that it takes for small it would read as a whole, with everybody's rows.  Nor
- * shall code be compiled because it takes a statement for long.
+ * table that it takes for small it would read as a whole, with everybody's rows, or
+ * once for each row of another.  Nor shall code be compiled because it takes a
+ * statement for long.
  */
 static PlannedStmt *
 plan_along_indexes(Query *query, const char *text, int options, ParamListInfo parameters)
 {
-	planner_hook_type planner = next_planner != NULL ? next_planner : standard_planner;
 	bool scans = enable_seqscan;
 	bool compiles = jit_enabled;
+	bool was_planning = is_planning;
 	PlannedStmt *volatile plan = NULL;
 
 	if (own_text == NULL || strcmp(own_text, text) != 0)
-		return planner(query, text, options, parameters);
+		return next_plan(query, text, options, parameters);
 	enable_seqscan = false;
 	jit_enabled = false;
+	is_planning = true;
 	PG_TRY();
 	{
-		plan = planner(query, text, options, parameters);
+		plan = next_plan(query, text, options, parameters);
 	}
 	PG_FINALLY();
 	{
 		enable_seqscan = scans;
 		jit_enabled = compiles;
+		is_planning = was_planning;
 	}
 	PG_END_TRY();
 	return plan;
@@ -326,19 +339,38 @@ statement_each_row_until(Statement *statement, Datum *arguments, void (*take_row
 static bool plan_by_customer = false;
 static get_relation_info_hook_type next_get_relation_info = NULL;
 
+/* A table is planned for as if it had so many rows, if it has not more: a plan for many does for few, and not the other way round. */
+#define LEAST_ROWS 1000000
+#define LEAST_PAGES 20000
+#define LEAST_INDEX_PAGES 10000
+#define LEAST_INDEX_HEIGHT 2
+
+static void
+take_for_large(RelOptInfo *rel)
+{
+	ListCell *cell;
+
+	rel->tuples = Max(rel->tuples, LEAST_ROWS);
+	rel->pages = Max(rel->pages, LEAST_PAGES);
+	foreach(cell, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst(cell);
+
+		index->tuples = Max(index->tuples, LEAST_ROWS);
+		index->pages = Max(index->pages, LEAST_INDEX_PAGES);
+		index->tree_height = Max(index->tree_height, LEAST_INDEX_HEIGHT);
+	}
+}
+
 /*
  * Without statistics, all indexes of events that begin with the account look alike
  * to the planner; it then takes one that has everybody's events for each customer.
  */
 static void
-keep_customer_index(PlannerInfo *root, Oid relation, bool inhparent, RelOptInfo *rel)
+keep_customer_index(RelOptInfo *rel)
 {
 	ListCell *cell;
 
-	if (next_get_relation_info != NULL)
-		next_get_relation_info(root, relation, inhparent, rel);
-	if (!plan_by_customer)
-		return;
 	foreach(cell, rel->indexlist)
 	{
 		IndexOptInfo *index = lfirst(cell);
@@ -352,6 +384,17 @@ keep_customer_index(PlannerInfo *root, Oid relation, bool inhparent, RelOptInfo 
 	}
 }
 
+static void
+describe_table(PlannerInfo *root, Oid relation, bool inhparent, RelOptInfo *rel)
+{
+	if (next_get_relation_info != NULL)
+		next_get_relation_info(root, relation, inhparent, rel);
+	if (is_planning && relation >= FirstNormalObjectId)
+		take_for_large(rel);
+	if (plan_by_customer)
+		keep_customer_index(rel);
+}
+
 void
 statement_init(void)
 {
@@ -359,7 +402,7 @@ statement_init(void)
 							 "Set by functions of the extension for their own statements.", &plan_by_customer, false,
 							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, NULL, NULL);
 	next_get_relation_info = get_relation_info_hook;
-	get_relation_info_hook = keep_customer_index;
+	get_relation_info_hook = describe_table;
 	next_planner = planner_hook;
 	planner_hook = plan_along_indexes;
 	next_executor_run = ExecutorRun_hook;
