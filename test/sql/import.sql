@@ -27,7 +27,7 @@ SELECT count(*) FROM usage_events WHERE customer_alias = 'new';
 COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
 
 {"customerEventId": "blank", "customerAlias": "blank", "eventType": "call"}
-	 
+
 
 \.
 DELETE FROM usage_events.event WHERE customer_alias = 'blank';
@@ -114,7 +114,7 @@ eventType, customerAlias , "customerEventId",eventTimestamp,quantity,properties.
 call, acme, 1, 2026-10-01T00:00:00Z, 1.50, 007, a name , "x, ""y"""
 
 call,acme,2,2026-10-01 02:00:00+02,-1e3,true,"  1", "two
-lines, 
+lines,
 
 and a blank one" ,
 ,,,,,,,
