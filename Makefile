@@ -10,6 +10,8 @@
 #	make test-sqlsmith	an hour of random SQL
 #	make fuzz			an hour of coverage-guided fuzzing for each reader of what clients send
 #	make test-http		the table of HTTP cases over real HTTP; needs PostgREST and nginx
+#	make test-http-faults	connections ended in COMMIT, restarts, a failover, lost grants, under load; needs the same
+#	make test-http-contract	docs/openapi.json, by dredd; needs npx as well
 #	make test-citus		a cluster of three servers, where PostgreSQL has Citus
 #	make serve-http		a private server, PostgREST and nginx, to try
 #	make serve			as demo, and keep the server up
@@ -40,7 +42,7 @@ REGRESS_OPTS = --inputdir=test --load-extension=usage_events
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --load-extension=usage_events
 
-.PHONY: demo serve serve-http test test-http test-citus test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent
+.PHONY: demo serve serve-http test test-http test-http-faults test-http-contract test-citus test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent
 
 # Without a server's development files only the targets below that install them exist.
 PG_CONFIG ?= pg_config
@@ -70,6 +72,15 @@ test:
 # Status 77: PostgREST or nginx is missing, as it says.
 test-http:
 	@examples/postgrest/run test/http || { status=$$?; [ $$status = 77 ] && echo "skipped"; }
+
+# The same through what stands in for PostgREST is part of make test.
+test-http-faults:
+	@test/packages tests
+	@postgrest=$$(command -v "$${POSTGREST:-postgrest}") || { echo "postgrest is missing: skipped"; exit 0; }; \
+	env POSTGREST="$$postgrest" ROUNDS=$${ROUNDS:-10} test/run tap 031_http_faults
+
+test-http-contract:
+	@examples/postgrest/run test/contract || { status=$$?; [ $$status = 77 ] && echo "skipped"; }
 
 # Status 77: this PostgreSQL has no Citus, as it says.
 test-citus:

@@ -1,7 +1,8 @@
 # 031_http_faults.pl: no client that obeys its answers loses or doubles an event, whoever fails
 #
 # Clients send events through nginx and PostgREST while connections are ended, in COMMIT as well, the server is restarted,
-# grants and the schema are taken away, and a standby is promoted.  Each does as it is told: what is acknowledged is stored,
+# grants and the schema are taken away, PostgREST and nginx are killed, nginx reads its configuration again, half of the clients
+# do not wait for slow answers, and a standby is promoted.  Each does as it is told: what is acknowledged is stored,
 # what is refused is given up, and what got a 500 or no answer is sent again.  In the end the database says who was right.
 #
 #	POSTGREST=...	the program; without it test/postgrest stands in, which answers as PostgREST was seen to
@@ -72,47 +73,49 @@ sub write_file
 	close $file or die "could not write $name: $!";
 }
 
-my @programs;
+# Programs by name, each with its processes a group of its own.
+my %command = (postgrest => [ $program, "$folder/postgrest.conf" ], nginx => [ $nginx, '-e', 'stderr', '-p', $folder, '-c', 'nginx.conf' ]);
+my %pid;
 my @clients;
 END
 {
 	my $status = $?;
-	kill TERM => @programs, @clients;
-	waitpid $_, 0 foreach @programs, @clients;
+	kill TERM => (map { -$_ } values %pid), @clients;
+	waitpid $_, 0 foreach values %pid, @clients;
 	$? = $status;
 }
 
 sub start
 {
-	my ($name, @command) = @_;
+	my ($name) = @_;
 	my $pid = fork // die "could not fork: $!";
 	if (!$pid)
 	{
-		open STDOUT, '>', "$folder/$name.log" or POSIX::_exit(1);
+		setpgrp;
+		open STDOUT, '>>', "$folder/$name.log" or POSIX::_exit(1);
 		open STDERR, '>&', \*STDOUT;
-		exec { $command[0] } @command or POSIX::_exit(1);
+		exec { $command{$name}[0] } @{ $command{$name} } or POSIX::_exit(1);
 	}
-	push @programs, $pid;
+	$pid{$name} = $pid;
 }
 
 delete $ENV{$_} foreach grep { /^PGRST_/ } keys %ENV;
-start('postgrest', $program, "$folder/postgrest.conf");
-start('nginx', $nginx, '-e', 'stderr', '-p', $folder, '-c', 'nginx.conf');
+start($_) foreach sort keys %command;
 
 # Clients -------------------------------------------------------------------------
 
 my $json = JSON::PP->new->utf8->canonical;
 my $credentials = encode_base64("$client_id:$client_secret", '');
 
-# The status of the answer to a request; 0 where there is none.
+# The status of the answer to a request; 0 where there is none in so many seconds.
 sub status_of
 {
-	my ($target, $body) = @_;
+	my ($target, $body, $patience) = @_;
 	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or return 0;
 	syswrite $socket, join("\r\n", "POST $target HTTP/1.1", 'Host: localhost', 'Connection: close',
 		"Authorization: Basic $credentials", 'Content-Length: ' . length $body, '', '') . $body or return 0;
 	my $received = '';
-	1 while IO::Select->new($socket)->can_read(PATIENCE) && sysread $socket, $received, 65536, length $received;
+	1 while IO::Select->new($socket)->can_read($patience) && sysread $socket, $received, 65536, length $received;
 	my ($head, $rest) = split /\r\n\r\n/, $received, 2;
 	return 0 if !defined $rest || $head !~ /^Content-Length: (\d+)/mi || length $rest < $1;
 	return $head =~ m{^HTTP/1\.1 (\d+)} ? $1 : 0;
@@ -121,13 +124,13 @@ sub status_of
 # Sends an event until it is told what became of it.  Returns the last status, and how often it was told that nobody knows.
 sub send_event
 {
-	my ($number, $event) = @_;
+	my ($number, $event, $patience) = @_;
 	my ($target, $body) = $number % 5 ? ('/usage-events', $json->encode($event)) : ('/usage-events/batch', $json->encode([$event]));
 	my $unknown = 0;
 	my $until = time + PATIENCE;
 	while (time < $until)
 	{
-		my $status = status_of($target, $body);
+		my $status = status_of($target, $body, $patience // PATIENCE);
 		return ($status, $unknown) if $status != 0 && $status != 500 && $status != 429;
 		$unknown++ if $status != 429;
 		sleep 0.02;
@@ -146,7 +149,8 @@ sub run_client
 	{
 		my $key = "$name-$number";
 		my ($status, $unknown) = send_event($number,
-			{ customerEventId => $key, customerAlias => "customer $name", eventType => 'fault', eventTimestamp => '2026-01-01T00:00:00Z', eventProperties => { number => $number } });
+			{ customerEventId => $key, customerAlias => "customer $name", eventType => 'fault', eventTimestamp => '2026-01-01T00:00:00Z', eventProperties => { number => $number } },
+			$name % 2 ? PATIENCE : 0.5);
 		syswrite $log, "$key $status $unknown\n";
 	}
 	POSIX::_exit(0);
@@ -199,6 +203,25 @@ foreach my $round (1 .. $rounds)
 		$standby->start;
 		wait_until_well('connections were ended in COMMIT');
 	}
+
+	# Slow, for clients of whom half do not wait, and send again while the first is still being stored.
+	$primary->safe_psql('postgres', 'BEGIN; LOCK TABLE usage_events.event IN EXCLUSIVE MODE; SELECT pg_sleep(2); COMMIT');
+	wait_until_well('the table was locked');
+
+	foreach my $name (sort keys %command)
+	{
+		kill KILL => -$pid{$name};
+		waitpid $pid{$name}, 0;
+		sleep 0.3;
+		start($name);
+		wait_until_well("$name was killed");
+	}
+	foreach (1 .. 5)
+	{
+		kill HUP => $pid{nginx};
+		sleep 0.3;
+	}
+	wait_until_well('nginx has read its configuration again');
 
 	foreach my $mode ('fast', 'immediate')
 	{
