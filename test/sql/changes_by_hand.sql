@@ -176,6 +176,7 @@ DROP TABLE mine;
 \pset format aligned
 \pset tuples_only off
 DROP PROCEDURE try_change(integer, text), refresh();
+DELETE FROM usage_events.account WHERE account_id = :'other';
 DROP FUNCTION says(), ought_to_say(), uses_rollups();
 DROP TABLE change, found;
 SELECT usage_events.revoke_access('changes_by_hand');

@@ -1,4 +1,5 @@
 -- Aliases of customers: made, made again, relabelled, deleted, listed.
+\set SHOW_CONTEXT never
 TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias;
 SELECT usage_events.create_account('other') AS other \gset
 CREATE FUNCTION shown(alias jsonb) RETURNS jsonb LANGUAGE sql AS $$

@@ -123,6 +123,7 @@ SELECT usage_events.erase_customer('alice') > 0 AS erased, usage_events.erase_cu
 SELECT calculate_usage_metric(id, '{bob}', '[2026-10-01Z, 2026-10-01 00:00:01Z)') ->> 'value' AS bob FROM usage_metrics WHERE name = 'sum';
 SELECT value FROM customer_aliases;
 
+DELETE FROM usage_events.account WHERE account_id = :'another';
 DROP FUNCTION sent(text, text, numeric, text), tables_with(text), of_others();
 DROP PROCEDURE refresh(), remember();
 DROP TABLE moment;
