@@ -1283,7 +1283,7 @@ CREATE VIEW @extschema@.usage_event_import WITH (security_invoker = true) AS
 SELECT ''::text AS event WHERE false;
 
 COMMENT ON VIEW @extschema@.usage_event_import IS
-'COPY usage_event_import FROM ...: one JSON event a line. Always empty to read. usage_events.import_on_error says what happens to a line that is no event';
+'COPY usage_event_import FROM ... (FORMAT csv, DELIMITER E''\x01'', QUOTE E''\x02''): one JSON event a line, or CSV whose header names fields of events and properties. Always empty to read. usage_events.import_on_error says what happens to a line that is no event. Errors: 22P04 where COPY''s options would change a line';
 COMMENT ON COLUMN @extschema@.usage_event_import.event IS 'An event as create_usage_event() takes it';
 
 CREATE FUNCTION usage_events.import_usage_events() RETURNS trigger
