@@ -320,7 +320,7 @@ CREATE TABLE usage_events.dirty_bucket (
     bucket timestamptz NOT NULL,
     marked_at timestamptz NOT NULL,
     seconds smallint NOT NULL,
-    watched_by text COLLATE "C"
+    watched_by text COLLATE pg_catalog."C"
 );
 CREATE INDEX dirty_bucket_idx ON usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket);
 
