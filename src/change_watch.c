@@ -35,6 +35,7 @@
 #include "refresh_rights.h"
 #include "statement.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/rls.h"
 #include "utils/timestamp.h"
 
@@ -83,13 +84,18 @@ sees_one_account(Oid table)
 static void
 forget(Oid table)
 {
+	int nest_level;
+
 	if (are_forgotten())
 		return;
+	/* Who changes events by hand does not ask for what others may have put on the table of marks. */
+	nest_level = refresh_rights_quieten();
 	/* Before it is read which metrics there are. */
 	(void) GetTopTransactionId();
 	SPI_connect();
 	statement_execute(&forget_rollups, (Datum[]){TimestampTzGetDatum(GetCurrentTimestamp())}, NULL);
 	SPI_finish();
+	AtEOXact_GUC(true, nest_level);
 	if (sees_one_account(table))
 		return;
 	forgotten_in = current_local_transaction_id();

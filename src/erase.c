@@ -17,7 +17,6 @@
 #include "postgres.h"
 
 #include "account.h"
-#include "argument.h"
 #include "catalog/pg_type.h"
 #include "customer_alias.h"
 #include "dirty_bucket.h"
@@ -433,10 +432,11 @@ erase(const pg_uuid_t *account_id, EventText alias, int64 max_rows)
 static EventText
 alias_argument(FunctionCallInfo fcinfo, int number)
 {
-	const char *alias = argument_text(fcinfo, number);
+	const char *alias;
 
-	if (alias == NULL)
+	if (PG_ARGISNULL(number))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("alias must not be null")));
+	alias = text_to_cstring(PG_GETARG_TEXT_PP(number));
 	if (alias[0] == '\0' || strcmp(alias, VOID_ALIAS) == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid alias of a customer to erase"),
 						errdetail("It must not be empty, nor " VOID_ALIAS ", which is nobody's.")));

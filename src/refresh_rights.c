@@ -176,6 +176,16 @@ refresh_rights_take_owners(void)
 	return take(true);
 }
 
+/* The same with the caller's own rights: no triggers of others fire.  To be ended by AtEOXact_GUC(). */
+int
+refresh_rights_quieten(void)
+{
+	int nest_level = NewGUCNestLevel();
+
+	set_for_call();
+	return nest_level;
+}
+
 /* Where a transaction fails, the server does the same. */
 void
 refresh_rights_give_back(RefreshRights before)

@@ -16,6 +16,7 @@ typedef struct RefreshRights
 extern void refresh_rights_use_settings(void);
 extern RefreshRights refresh_rights_take(void);
 extern RefreshRights refresh_rights_take_owners(void);
+extern int refresh_rights_quieten(void);
 extern void refresh_rights_give_back(RefreshRights before);
 
 #endif /* USAGE_EVENTS_REFRESH_RIGHTS_H */

@@ -153,6 +153,14 @@ SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
 DROP TRIGGER meddle ON usage_events.event;
 DROP FUNCTION meddle();
 
+-- nor does a change by hand run what others were let put on the table of marks
+CREATE FUNCTION attack() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'run as %', current_user; END $$;
+CREATE TRIGGER attack BEFORE INSERT ON usage_events.dirty_bucket FOR EACH ROW EXECUTE FUNCTION attack();
+DELETE FROM usage_events.event WHERE customer_event_id = '7';
+DROP TRIGGER attack ON usage_events.dirty_bucket;
+DROP FUNCTION attack();
+SHOW session_replication_role;
+
 -- while the trigger is off nothing is taken from rollups, nor are there any made
 CALL refresh();
 ALTER TABLE usage_events.event DISABLE TRIGGER usage_events_watch;
