@@ -5,9 +5,11 @@
  * The server's own lower() depends on the database's locale, and in most of them on
  * the operating system's version: the same events would be another bill after a
  * restore elsewhere.  So case is folded by a table of our own, Unicode's simple case
- * folding: a character becomes one character, of whatever language.  Unicode promises
- * that no assigned character's folding ever changes, so a newer table would only
- * know characters that were none before.
+ * folding: a character becomes one character, of whatever language.
+ *
+ * A newer table knows characters that were none before, and has changed three rare
+ * ones (in 15.1): the update to a version with another table has to throw away the
+ * rollups of metrics that ignore case.
  */
 #include "postgres.h"
 

@@ -3,7 +3,7 @@
 #
 # Usage: src/case_folding.pl <CaseFolding.txt >src/case_folding_table.h
 #
-# The file is https://www.unicode.org/Public/15.0.0/ucd/CaseFolding.txt, and in Debian's package unicode-data.  Taken
+# The file is https://www.unicode.org/Public/17.0.0/ucd/CaseFolding.txt, and in Debian's package unicode-data.  Taken
 # are the simple foldings, of one character to one: those of status C and S.  Neighbours that are as far from what they
 # become share a line of the table.
 use strict;

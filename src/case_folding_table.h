@@ -1,7 +1,7 @@
 /*
  * case_folding_table.h
  *		Characters that are another one but for their case: written by case_folding.pl
- *		from Unicode's CaseFolding.txt, version 15.0.0.
+ *		from Unicode's CaseFolding.txt, version 17.0.0.
  *
  * Included by case_folding.c alone.
  */
@@ -119,6 +119,7 @@ static const CaseRange ranges[] = {
 	{0x1C86, 0x1C86, 1, -6204},
 	{0x1C87, 0x1C87, 1, -6180},
 	{0x1C88, 0x1C88, 1, 35267},
+	{0x1C89, 0x1C89, 1, 1},
 	{0x1C90, 0x1CBA, 1, -3008},
 	{0x1CBD, 0x1CBF, 1, -3008},
 	{0x1E00, 0x1E94, 2, 1},
@@ -141,8 +142,10 @@ static const CaseRange ranges[] = {
 	{0x1FBE, 0x1FBE, 1, -7173},
 	{0x1FC8, 0x1FCB, 1, -86},
 	{0x1FCC, 0x1FCC, 1, -9},
+	{0x1FD3, 0x1FD3, 1, -7235},
 	{0x1FD8, 0x1FD9, 1, -8},
 	{0x1FDA, 0x1FDB, 1, -100},
+	{0x1FE3, 0x1FE3, 1, -7219},
 	{0x1FE8, 0x1FE9, 1, -8},
 	{0x1FEA, 0x1FEB, 1, -112},
 	{0x1FEC, 0x1FEC, 1, -7},
@@ -197,10 +200,12 @@ static const CaseRange ranges[] = {
 	{0xA7C5, 0xA7C5, 1, -42307},
 	{0xA7C6, 0xA7C6, 1, -35384},
 	{0xA7C7, 0xA7C9, 2, 1},
-	{0xA7D0, 0xA7D0, 1, 1},
-	{0xA7D6, 0xA7D8, 2, 1},
+	{0xA7CB, 0xA7CB, 1, -42343},
+	{0xA7CC, 0xA7DA, 2, 1},
+	{0xA7DC, 0xA7DC, 1, -42561},
 	{0xA7F5, 0xA7F5, 1, 1},
 	{0xAB70, 0xABBF, 1, -38864},
+	{0xFB05, 0xFB05, 1, 1},
 	{0xFF21, 0xFF3A, 1, 32},
 	{0x10400, 0x10427, 1, 40},
 	{0x104B0, 0x104D3, 1, 40},
@@ -209,8 +214,10 @@ static const CaseRange ranges[] = {
 	{0x1058C, 0x10592, 1, 39},
 	{0x10594, 0x10595, 1, 39},
 	{0x10C80, 0x10CB2, 1, 64},
+	{0x10D50, 0x10D65, 1, 32},
 	{0x118A0, 0x118BF, 1, 32},
 	{0x16E40, 0x16E5F, 1, 32},
+	{0x16EA0, 0x16EB8, 1, 27},
 	{0x1E900, 0x1E921, 1, 34},
 };
 /* clang-format on */

@@ -194,7 +194,6 @@ my %states = (
 	'analyzed when empty' => { template => 'alone', before => 'VACUUM ANALYZE' },
 	'beside another account, nothing known' => { template => 'beside' },
 	'beside another account, which alone is known' => { template => 'beside', before => 'VACUUM ANALYZE' },
-	'beside another account, which alone is known by statistics of the user' => { template => 'beside', before => "$own_statistics; ANALYZE" },
 	'beside another account, one row known' => { template => 'beside', before => $one_row, after => $one_row, is_wrong => 1 },
 	'beside another account, all known' => { template => 'beside', after => 'VACUUM ANALYZE' },
 	'beside another account, all known by statistics of the user' => { template => 'beside', before => $own_statistics, after => 'ANALYZE' });
