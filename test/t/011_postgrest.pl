@@ -204,6 +204,10 @@ command_like([ "$FindBin::RealBin/../../examples/postgrest/setup", 'postgres', $
 is(slurp_file("$folder/usage_events_keys.conf"), $node->safe_psql('postgres',
 	q{SELECT string_agg(substr(client_id, 38) || E' 1;\n', '' ORDER BY substr(client_id, 38) COLLATE "C") FROM usage_events.api_key WHERE coalesce(expires_at > now(), true)}),
 	'and a list of all keys for nginx, of nothing but the last part of their ids');
+command_like([ "$FindBin::RealBin/../../examples/postgrest/setup", '--authenticator', 'other_authenticator', '--web-role', 'other_web', 'a new one',
+	"$folder.other" ], qr/^client secret: /m, 'setup makes a database that is not there');
+is($node->safe_psql('a new one', 'SELECT count(*) FROM usage_events.api_key'), 1, 'and a key in it');
+like(slurp_file("$folder.other/postgrest.conf"), qr/dbname='a new one'/, 'to which PostgREST goes');
 my @made = (user => 'usage_events_authenticator', role => 'usage_events_web');
 my ($list) = map { $_->transaction({ method => 'POST', path => '/rpc/list_usage_events', headers => {} }, call_of('list_usage_events'), [], []) }
   postgrest_of($node, @made, pre_request => '');
