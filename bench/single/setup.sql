@@ -1,5 +1,10 @@
 -- What a careful user would write without the extension: the same rules, the same
 -- tables, the same answer, in PL/pgSQL.
+SET client_min_messages = warning;
+DROP SCHEMA IF EXISTS by_hand CASCADE;
+CREATE SCHEMA by_hand;
+CREATE TABLE by_hand.event (LIKE usage_events.event INCLUDING ALL);
+CREATE TABLE by_hand.superseded_event (LIKE usage_events.superseded_event INCLUDING ALL);
 
 CREATE OR REPLACE FUNCTION create_usage_event_plpgsql(body jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
@@ -11,7 +16,7 @@ DECLARE
     properties jsonb := coalesce(body -> 'eventProperties', '{}');
     faults text[] := '{}';
     event_at timestamptz;
-    stored usage_events.event;
+    stored by_hand.event;
     field text;
 BEGIN
     IF body IS NULL OR jsonb_typeof(body) <> 'object' THEN
@@ -56,24 +61,24 @@ BEGIN
         RAISE EXCEPTION 'invalid usage event' USING ERRCODE = '22023', DETAIL = array_to_string(faults, E'\n');
     END IF;
 
-    INSERT INTO usage_events.event
+    INSERT INTO by_hand.event
         (account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties)
     VALUES (account, key, new_id, event_at, body ->> 'customerAlias', body ->> 'eventType', properties)
     ON CONFLICT (account_id, customer_event_id) DO NOTHING;
     IF NOT found THEN
-        SELECT * INTO stored FROM usage_events.event
+        SELECT * INTO stored FROM by_hand.event
         WHERE account_id = account AND customer_event_id = key FOR UPDATE;
         IF stored.customer_alias = body ->> 'customerAlias' AND stored.event_type = body ->> 'eventType'
             AND stored.event_properties = properties AND (moment IS NULL OR stored.event_timestamp = event_at) THEN
             new_id := stored.id;
             event_at := stored.event_timestamp;
         ELSE
-            INSERT INTO usage_events.superseded_event
+            INSERT INTO by_hand.superseded_event
                 (account_id, id, event_timestamp, superseded_at, superseded_by, customer_event_id,
                  customer_alias, event_type, event_properties)
             VALUES (account, stored.id, stored.event_timestamp, clock_timestamp(), new_id, key,
                     stored.customer_alias, stored.event_type, stored.event_properties);
-            UPDATE usage_events.event
+            UPDATE by_hand.event
             SET id = new_id, event_timestamp = event_at, customer_alias = body ->> 'customerAlias',
                 event_type = body ->> 'eventType', event_properties = properties
             WHERE account_id = account AND customer_event_id = key;
