@@ -48,7 +48,7 @@ CREATE FUNCTION test.alias() RETURNS text LANGUAGE sql VOLATILE AS $$
 	SELECT CASE
 		WHEN dice < 40 THEN 'hot-1'
 		WHEN dice < 60 THEN 'hot-2'
-		ELSE test.one_of('daily', 'shop', 'customer-1', 'customer-2', 'zoë, "ü"', 'a''b\c', 'Daily', ' x ', '😀')
+		ELSE test.one_of('daily', 'shop', 'customer-1', 'customer-2', 'zoë, "ü"', 'a''b\c', 'Daily', 'x  y', '😀')
 	END
 	FROM test.dice(100) AS dice
 $$;
@@ -240,7 +240,7 @@ CREATE FUNCTION test.question(metric uuid, account uuid) RETURNS jsonb LANGUAGE 
 			WHEN dice < 20 THEN jsonb_build_object('kind', 'by_customer', 'period', test.period())
 			WHEN dice < 40 THEN jsonb_build_object('kind', 'series', 'aliases', test.some_of('hot-1', 'daily', 'customer-1', 'customer-2')) || test.steps()
 			ELSE jsonb_build_object('kind', 'calculate', 'period', test.period(), 'aliases', CASE test.dice(5)
-					WHEN 0 THEN test.some_of('hot-1', 'hot-1', 'hot-2', 'daily', 'shop', 'customer-1', 'customer-2', 'zoë, "ü"', 'a''b\c', 'Daily', ' x ', '😀', 'nobody', 'VOID')
+					WHEN 0 THEN test.some_of('hot-1', 'hot-1', 'hot-2', 'daily', 'shop', 'customer-1', 'customer-2', 'zoë, "ü"', 'a''b\c', 'Daily', 'x  y', '😀', 'nobody', 'VOID')
 					WHEN 1 THEN test.some_of('hot-1', 'customer-1', 'customer-2', 'customer-3', 'Ünbekannt')
 					ELSE ARRAY[test.one_of('hot-1', 'hot-1', 'hot-2', 'daily', 'shop', 'customer-1', 'customer-1', 'customer-2', 'customer-3', 'zoë, "ü"', '😀')]
 				END) || CASE test.dice(4) WHEN 0 THEN '{"as_administrator": true}' ELSE '{}' END::jsonb

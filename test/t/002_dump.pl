@@ -115,7 +115,7 @@ foreach my $way (
 	[ 'custom', [ ['-Fc'], @pg_restore ] ],
 	[ 'directory, in parallel', [ [ '-Fd', '-j2' ], @pg_restore ] ],
 	[ 'schema, then data', [ ['--schema-only'], @psql ], [ ['--data-only'], @psql ] ],
-	[ 'of schemas and the extension by name', [ [ '-n', 'api', '-n', 'usage_events', '-e', 'usage_events' ], @psql ] ],
+	[ 'of schemas and the extension by name', [ [ '-n', 'api', '-n', 'usage_events', '-e', 'usage_events' ], @psql ], [ [ '-t', 'public.typed' ], @psql ] ],
 	[ 'custom, schema, then data', [ ['-Fc'], @pg_restore, '--schema-only' ], [ ['-Fc'], @pg_restore, '--data-only' ] ],
 	[ 'custom, schema, then data without triggers', [ ['-Fc'], @pg_restore, '--schema-only' ], [ ['-Fc'], @pg_restore, '--data-only', '--disable-triggers' ] ],
 	[ 'custom, data of a dump of data', [ ['--schema-only'], @psql ], [ [ '-Fc', '--data-only' ], @pg_restore ] ])

@@ -85,7 +85,7 @@ $node->safe_psql('postgres', q{
 			ALTER TABLE usage_events.event ENABLE TRIGGER ALL;
 			ALTER TABLE usage_events.event ENABLE ALWAYS TRIGGER usage_events_watch;
 		ELSE
-			PERFORM usage_events.erase_customer(test.one_of('zoë, "ü"', ' x ', 'a''b\c', 'Daily'), (SELECT id FROM test.account ORDER BY random() LIMIT 1), 1 + test.dice(50));
+			PERFORM usage_events.erase_customer(test.one_of('zoë, "ü"', 'x  y', 'a''b\c', 'Daily'), (SELECT id FROM test.account ORDER BY random() LIMIT 1), 1 + test.dice(50));
 		END IF;
 	END $$;
 	INSERT INTO test.recorded (at) VALUES (clock_timestamp());
