@@ -74,6 +74,13 @@ are_forgotten(void)
 		   (forgotten_below == TopSubTransactionId || forgotten_below == GetCurrentSubTransactionId());
 }
 
+/* A refresh in the same transaction makes rollups anew: what comes after it is another change. */
+void
+change_watch_begin_anew(void)
+{
+	forgotten_in = InvalidLocalTransactionId;
+}
+
 /* Under row-level security only one account's are: the next statement may be of another. */
 static bool
 sees_one_account(Oid table)

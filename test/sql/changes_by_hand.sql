@@ -145,6 +145,16 @@ SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
 CALL refresh();
 SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
 
+-- a change behind a refresh of the same transaction is another one
+BEGIN;
+DELETE FROM usage_events.event WHERE customer_event_id = '40';
+SELECT count(usage_events.refresh_rollups()) FROM generate_series(1, 3);
+DELETE FROM usage_events.event WHERE customer_event_id = '41';
+COMMIT;
+SELECT event_count + skipped_event_count = (SELECT count(*) FROM usage_events WHERE event_timestamp <@ period) AS is_right
+FROM usage_metrics, tstzrange(now() - interval '1 day', now() + interval '1 day') AS period, usage_metric_by_customer(id, period);
+CALL refresh();
+
 -- what another's trigger does inside of one of ours is not ours
 CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = '5'; RETURN NEW; END $$;
 CREATE TRIGGER meddle BEFORE INSERT ON usage_events.event FOR EACH ROW EXECUTE FUNCTION meddle();
