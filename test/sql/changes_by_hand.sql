@@ -146,6 +146,8 @@ CALL refresh();
 SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
 
 -- a change behind a refresh of the same transaction is another one
+DELETE FROM usage_events.event WHERE customer_event_id = '39';
+CALL refresh();
 BEGIN;
 DELETE FROM usage_events.event WHERE customer_event_id = '40';
 SELECT count(usage_events.refresh_rollups()) FROM generate_series(1, 3);
