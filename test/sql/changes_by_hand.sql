@@ -182,6 +182,21 @@ SELECT usage_events.refresh_rollups();
 ALTER TABLE usage_events.event ENABLE ALWAYS TRIGGER usage_events_watch;
 SELECT usage_events.refresh_rollups() > 0;
 
+-- whoever may truncate, and sees one account alone, has rollups of all forgotten
+CALL refresh();
+CREATE ROLE truncates_by_hand;
+GRANT USAGE ON SCHEMA usage_events TO truncates_by_hand;
+GRANT ALL ON ALL TABLES IN SCHEMA usage_events TO truncates_by_hand;
+SELECT count(*) > 0 FROM usage_events.metric_rollup;
+BEGIN;
+SET LOCAL ROLE truncates_by_hand;
+TRUNCATE usage_events.event;
+RESET ROLE;
+SELECT count(*) FROM usage_events.metric_rollup;
+ROLLBACK;
+DROP OWNED BY truncates_by_hand;
+DROP ROLE truncates_by_hand;
+
 -- nobody else can have a trigger of it, and whose rights do not let him change events needs none
 CREATE ROLE changes_by_hand;
 SELECT usage_events.grant_access('changes_by_hand', 'ingest');
