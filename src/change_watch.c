@@ -74,6 +74,13 @@ are_forgotten(void)
 		   (forgotten_below == TopSubTransactionId || forgotten_below == GetCurrentSubTransactionId());
 }
 
+/* A refresh in the same transaction makes rollups anew: what comes after it is another change. */
+void
+change_watch_begin_anew(void)
+{
+	forgotten_in = InvalidLocalTransactionId;
+}
+
 /* Under row-level security only one account's are: the next statement may be of another. */
 static bool
 sees_one_account(Oid table)
@@ -131,6 +138,22 @@ watch_subscriptions(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
+/* For row-level security: whoever truncates takes rows of all accounts, and may see one alone. */
+static void
+forget_truncated(Oid table)
+{
+	static Statement truncate_rollups = {.sql = "TRUNCATE usage_events.metric_rollup"};
+	int nest_level;
+
+	if (!sees_one_account(table))
+		return;
+	nest_level = refresh_rights_quieten();
+	SPI_connect();
+	statement_execute(&truncate_rollups, NULL, NULL);
+	SPI_finish();
+	AtEOXact_GUC(true, nest_level);
+}
+
 /* The trigger usage_events_watch.  None of our statements truncates. */
 PG_FUNCTION_INFO_V1(watch_changes);
 Datum
@@ -143,5 +166,7 @@ watch_changes(PG_FUNCTION_ARGS)
 						errmsg("watch_changes() must be called as a trigger")));
 	if (!statement_is_own() || TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		forget(RelationGetRelid(trigger->tg_relation));
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		forget_truncated(RelationGetRelid(trigger->tg_relation));
 	PG_RETURN_POINTER(NULL);
 }

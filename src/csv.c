@@ -239,6 +239,35 @@ without_prefix(const char *name, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0 ? name + strlen(prefix) : name;
 }
 
+/* Whether the names are the same but for case, and what words are joined by. */
+static bool
+looks_like(const char *name, const char *field)
+{
+	for (; *name != '\0'; name++)
+	{
+		if (*name == '_' || *name == '-' || *name == ' ')
+			continue;
+		if (pg_tolower((unsigned char) *name) != pg_tolower((unsigned char) *field))
+			return false;
+		field++;
+	}
+	return *field == '\0';
+}
+
+/* As a property it would be nobody's time, or id, and go unnoticed. */
+static void
+refuse_other_spelling(const char *name)
+{
+	for (int field = 0; field < FIELD_COUNT; field++)
+	{
+		if (looks_like(name, event_field_names[field].data))
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid header of CSV"),
+							errdetail("It has a column %s, which is spelled %s.", fault_quote(cstring_event_text(name)),
+									  event_field_names[field].data),
+							errhint("A property of that name is written with \"properties.\" before it.")));
+	}
+}
+
 static Column
 column_of(const char *name)
 {
@@ -249,6 +278,7 @@ column_of(const char *name)
 		if (strcmp(name, event_field_names[field].data) == 0)
 			return (Column){field == FIELD_EVENT_PROPERTIES ? COLUMN_PROPERTIES : COLUMN_FIELD, pstrdup(name)};
 	}
+	refuse_other_spelling(name);
 	name = without_prefix(without_prefix(name, "eventProperties."), "properties.");
 	return (Column){COLUMN_PROPERTY, pstrdup(name)};
 }

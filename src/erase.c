@@ -99,14 +99,17 @@ static Statement delete_rejected = {
 	.argument_types = {UUIDOID, UUIDARRAYOID},
 };
 
+/* A mark that is of an event that came meanwhile stays: that event is not erased yet. */
 static Statement delete_marks = {
 	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($2)",
+		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($2)"
+		   " AND NOT EXISTS (SELECT FROM usage_events.event AS e WHERE e.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND e.customer_alias OPERATOR(pg_catalog.=) ANY ($2))",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
-/* First the rows at the top, without which nothing below is used. */
+/* First the rows at the top, without which nothing below is used; those of many metrics may take several calls. */
 static Statement delete_rollups = {
 	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
 		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT ctid FROM usage_events.metric_rollup"
@@ -336,16 +339,18 @@ erase_rejected(Erasure *erasure)
 
 /* What is made of events ----------------------------------------------------- */
 
+/* As long as there are rollups, of any metric, marks say that they are not to be used. */
 static void
 erase_rollups(Erasure *erasure)
 {
 	Datum arguments[] = {erasure->account, erasure->names, Int64GetDatum(erasure->rows_left)};
 
 	metric_refresh_wait_for_others(erasure->account_id);
-	statement_execute(&delete_marks, arguments, NULL);
 	statement_execute(&delete_rollups, arguments, NULL);
 	erasure->rollups += (int64) SPI_processed;
 	erasure->rows_left -= (int64) SPI_processed;
+	if (erasure->rows_left > 0)
+		statement_execute(&delete_marks, arguments, NULL);
 	statement_execute(&forget_place, arguments, NULL);
 	statement_execute(&forget_turn, arguments, NULL);
 }
@@ -371,10 +376,7 @@ find_customer(Erasure *erasure)
 	erasure->void_name = statement_varlena_array(&void_text, 1, TEXTOID);
 }
 
-/*
- * Each kind when nothing is left of the one before.  An event that came just before its mark
- * was deleted goes as well, with another mark: then aliases are for the next call.
- */
+/* Each kind when nothing is left of the one before.  Where events came meanwhile, aliases are for the next call. */
 static void
 erase_step(Erasure *erasure)
 {

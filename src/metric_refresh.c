@@ -1549,6 +1549,7 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_tur
 	if (!distribution_is_here(account_id))
 		return 0;
 
+	change_watch_begin_anew();
 	SPI_connect();
 	statement_execute(&is_subscribed, NULL, NULL);
 	if (SPI_processed > 0)

@@ -128,7 +128,7 @@ plan_along_indexes(Query *query, const char *text, int options, ParamListInfo pa
 	bool was_planning = is_planning;
 	PlannedStmt *volatile plan = NULL;
 
-	if (own_text == NULL || strcmp(own_text, text) != 0)
+	if (own_text == NULL || text == NULL || strcmp(own_text, text) != 0)
 		return next_plan(query, text, options, parameters);
 	enable_seqscan = false;
 	jit_enabled = false;

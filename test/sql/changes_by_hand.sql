@@ -145,6 +145,18 @@ SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
 CALL refresh();
 SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
 
+-- a change behind a refresh of the same transaction is another one
+DELETE FROM usage_events.event WHERE customer_event_id = '39';
+CALL refresh();
+BEGIN;
+DELETE FROM usage_events.event WHERE customer_event_id = '40';
+SELECT count(usage_events.refresh_rollups()) FROM generate_series(1, 3);
+DELETE FROM usage_events.event WHERE customer_event_id = '41';
+COMMIT;
+SELECT event_count + skipped_event_count = (SELECT count(*) FROM usage_events WHERE event_timestamp <@ period) AS is_right
+FROM usage_metrics, tstzrange(now() - interval '1 day', now() + interval '1 day') AS period, usage_metric_by_customer(id, period);
+CALL refresh();
+
 -- what another's trigger does inside of one of ours is not ours
 CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = '5'; RETURN NEW; END $$;
 CREATE TRIGGER meddle BEFORE INSERT ON usage_events.event FOR EACH ROW EXECUTE FUNCTION meddle();
@@ -169,6 +181,21 @@ DELETE FROM usage_events.event WHERE customer_event_id = '6';
 SELECT usage_events.refresh_rollups();
 ALTER TABLE usage_events.event ENABLE ALWAYS TRIGGER usage_events_watch;
 SELECT usage_events.refresh_rollups() > 0;
+
+-- whoever may truncate, and sees one account alone, has rollups of all forgotten
+CALL refresh();
+CREATE ROLE truncates_by_hand;
+GRANT USAGE ON SCHEMA usage_events TO truncates_by_hand;
+GRANT ALL ON ALL TABLES IN SCHEMA usage_events TO truncates_by_hand;
+SELECT count(*) > 0 FROM usage_events.metric_rollup;
+BEGIN;
+SET LOCAL ROLE truncates_by_hand;
+TRUNCATE usage_events.event;
+RESET ROLE;
+SELECT count(*) FROM usage_events.metric_rollup;
+ROLLBACK;
+DROP OWNED BY truncates_by_hand;
+DROP ROLE truncates_by_hand;
 
 -- nobody else can have a trigger of it, and whose rights do not let him change events needs none
 CREATE ROLE changes_by_hand;

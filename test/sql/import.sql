@@ -173,6 +173,11 @@ COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'
 [{"customerAlias": "acme", "eventType": "call"},
 {"customerAlias": "acme", "eventType": "call"}]
 \.
+-- a field in another spelling would become a property, and the event another
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType,event_timestamp
+acme,call,2022-10-01T00:00:00Z
+\.
 -- a value in the column of properties is no more than that
 SET usage_events.import_on_error = 'skip';
 COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
