@@ -44,10 +44,21 @@
  * (see metric_refresh.c).  Those that were there before are seen, whatever snapshot the
  * transaction keeps.
  */
+#define FORGET_ROLLUPS \
+	"INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)" \
+	" SELECT DISTINCT p.account_id, '', '', '-infinity'::pg_catalog.timestamptz, $1, (-1)::smallint" \
+	" FROM usage_events.metric_progress AS p"
+
 static Statement forget_rollups = {
-	.sql = "INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
-		   " SELECT DISTINCT p.account_id, '', '', '-infinity'::pg_catalog.timestamptz, $1, (-1)::smallint"
-		   " FROM usage_events.metric_progress AS p",
+	.sql = FORGET_ROLLUPS,
+	.sees_all = true,
+	.argument_count = 1,
+	.argument_types = {TIMESTAMPTZOID},
+};
+
+/* As the tables' owner, with no row-level security: in a plan of its own, since the user may be the same. */
+static Statement forget_rollups_of_all = {
+	.sql = FORGET_ROLLUPS,
 	.sees_all = true,
 	.argument_count = 1,
 	.argument_types = {TIMESTAMPTZOID},
@@ -138,20 +149,19 @@ watch_subscriptions(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* For row-level security: whoever truncates takes rows of all accounts, and may see one alone. */
+/* Row-level security does not hold for TRUNCATE: whoever sees one account alone takes the rows of all. */
 static void
 forget_truncated(Oid table)
 {
-	static Statement truncate_rollups = {.sql = "TRUNCATE usage_events.metric_rollup"};
-	int nest_level;
+	RefreshRights before;
 
 	if (!sees_one_account(table))
 		return;
-	nest_level = refresh_rights_quieten();
+	before = refresh_rights_take_owners();
 	SPI_connect();
-	statement_execute(&truncate_rollups, NULL, NULL);
+	statement_execute(&forget_rollups_of_all, (Datum[]){TimestampTzGetDatum(GetCurrentTimestamp())}, NULL);
 	SPI_finish();
-	AtEOXact_GUC(true, nest_level);
+	refresh_rights_give_back(before);
 }
 
 /* The trigger usage_events_watch.  None of our statements truncates. */

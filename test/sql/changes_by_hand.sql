@@ -187,12 +187,13 @@ CALL refresh();
 CREATE ROLE truncates_by_hand;
 GRANT USAGE ON SCHEMA usage_events TO truncates_by_hand;
 GRANT ALL ON ALL TABLES IN SCHEMA usage_events TO truncates_by_hand;
-SELECT count(*) > 0 FROM usage_events.metric_rollup;
+INSERT INTO usage_events.metric_progress (account_id, metric_version_id, event_type, is_built, started_at) VALUES (:'other', '00000000-0000-8000-8000-00000000000a', 'call', true, now());
 BEGIN;
 SET LOCAL ROLE truncates_by_hand;
-TRUNCATE usage_events.event;
+TRUNCATE usage_events.event, usage_events.metric_rollup;
 RESET ROLE;
-SELECT count(*) FROM usage_events.metric_rollup;
+SELECT count(DISTINCT p.account_id) > 1 AS are_several, bool_and(EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id = p.account_id AND d.event_type = '' AND d.seconds < 0)) AS are_forgotten
+FROM usage_events.metric_progress AS p;
 ROLLBACK;
 DROP OWNED BY truncates_by_hand;
 DROP ROLE truncates_by_hand;
