@@ -5,7 +5,7 @@
  * It may have been refused because it is no JSON, so nothing is parsed: the text is
  * read from string to string.  A string that is the alias, however it is escaped and wherever
  * it stands, names it; so does what stands without quotes as "customerAlias".  What
- * does not even begin as JSON, such as a line of CSV, names whatever is in it.
+ * does not even begin as JSON, such as a line of CSV, names whatever words are in it.
  */
 #include "postgres.h"
 
@@ -133,11 +133,27 @@ has_bare_value(const Reader *reader, EventText word)
 }
 
 static bool
+is_part_of_word(char c)
+{
+	return isalnum((unsigned char) c) || c == '_' || c == '-' || IS_HIGHBIT_SET(c);
+}
+
+/* Whether a word goes on from one character to the next one. */
+static bool
+is_inside_of_word(EventText text, int before)
+{
+	return before >= 0 && before + 1 < text.length && is_part_of_word(text.data[before]) &&
+		   is_part_of_word(text.data[before + 1]);
+}
+
+/* Whether the text has the part, and not only inside of other words: "a" is nobody of "acme". */
+static bool
 contains(EventText text, EventText part)
 {
 	for (int i = 0; i + part.length <= text.length; i++)
 	{
-		if (memcmp(text.data + i, part.data, part.length) == 0)
+		if (memcmp(text.data + i, part.data, part.length) == 0 && !is_inside_of_word(text, i - 1) &&
+			!is_inside_of_word(text, i + part.length - 1))
 			return true;
 	}
 	return false;

@@ -64,6 +64,7 @@ alice,call,1
 {"customerAlias": "bob\\\"alice"}
 {"customerAlias": "bob", "x": "\
 bob,call,1
+malice,call,1
 \.
 RESET usage_events.import_on_error;
 SELECT count(*) AS rejected, count(*) FILTER (WHERE body ~ 'bob|malice|5') AS of_others FROM rejected_usage_events;
