@@ -46,6 +46,20 @@ static Statement find_names = {
 	.argument_types = {UUIDOID, TEXTOID},
 };
 
+/*
+ * The customer of an alias that is the id of another customer as well.  By its id that one would be
+ * erased too, at the latest by the next call, when the alias' mapping is gone.
+ */
+static Statement find_other_meaning = {
+	.sql = "SELECT m.customer_id FROM usage_events.customer_alias AS m"
+		   " WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.value OPERATOR(pg_catalog.=) $2"
+		   " AND m.deleted_at IS NULL AND m.customer_id OPERATOR(pg_catalog.<>) $2"
+		   " AND EXISTS (SELECT FROM usage_events.customer_alias AS a WHERE a.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND a.customer_id OPERATOR(pg_catalog.=) $2 AND a.deleted_at IS NULL)",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTOID},
+};
+
 static Statement find_events = {
 	.sql = "SELECT customer_event_id FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
 		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($2) LIMIT $3",
@@ -134,9 +148,11 @@ static Statement forget_turn = {
 	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
+/* What is mapped to the customer meanwhile is for the next call, with its events. */
 static Statement delete_aliases = {
 	.sql = "DELETE FROM usage_events.customer_alias WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND (value OPERATOR(pg_catalog.=) ANY ($2) OR customer_id OPERATOR(pg_catalog.=) $3)",
+		   " AND (value OPERATOR(pg_catalog.=) ANY ($2)"
+		   " OR (customer_id OPERATOR(pg_catalog.=) $3 AND deleted_at IS NOT NULL))",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTOID},
 };
@@ -365,11 +381,26 @@ erase_aliases(Erasure *erasure)
 /* The whole ----------------------------------------------------------------- */
 
 static void
+check_meaning(const Erasure *erasure)
+{
+	char *alias = pnstrdup(erasure->alias.data, erasure->alias.length);
+
+	statement_execute(&find_other_meaning, (Datum[]){erasure->account, erasure->alias_text}, NULL);
+	if (SPI_processed > 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("\"%s\" names two customers", alias),
+						errdetail("It is an alias of customer \"%s\", and the id of a customer who has other aliases.",
+								  TextDatumGetCString(row_value(0, 1))),
+						errhint("Erase by other aliases, or delete the mapping that is not meant.")));
+	pfree(alias);
+}
+
+static void
 find_customer(Erasure *erasure)
 {
 	EventText void_text = EVENT_TEXT(VOID_ALIAS);
 
 	erasure->alias_text = PointerGetDatum(cstring_to_text_with_len(erasure->alias.data, erasure->alias.length));
+	check_meaning(erasure);
 	statement_execute(&find_names, (Datum[]){erasure->account, erasure->alias_text}, NULL);
 	erasure->name_texts = returned_texts(&erasure->name_count);
 	erasure->names = statement_varlena_array(erasure->name_texts, erasure->name_count, TEXTOID);

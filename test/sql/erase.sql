@@ -138,6 +138,11 @@ SELECT calculate_usage_metric(id, '{bob}', '[2026-10-01Z, 2026-10-01 00:00:01Z)'
 SELECT value FROM customer_aliases;
 
 DELETE FROM usage_events.account WHERE account_id = :'another';
+-- an alias that is another customer's id: nobody knows which of the two is meant
+SELECT create_customer_alias('{"customerId": "wonderland", "value": "alice"}') ->> 'value' AS alias, create_customer_alias('{"customerId": "alice", "value": "rabbit"}') ->> 'value' AS other;
+SELECT usage_events.erase_customer('alice');
+SELECT usage_events.erase_customer('rabbit') AS rabbit, usage_events.erase_customer('alice') AS alice;
+
 DROP FUNCTION sent(text, text, numeric, text), tables_with(text), of_others();
 DROP PROCEDURE refresh(), remember();
 DROP TABLE moment;
