@@ -25,15 +25,14 @@ EXTENSION = usage_events
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" usage_events.control)
 
 MODULE_big = usage_events
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
-PROJECT_HEADERS = $(wildcard src/*.h)
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 DATA = $(wildcard sql/usage_events--*.sql)
 DOCS = README.md
-EXTRA_CLEAN = src/openapi.inc
+EXTRA_CLEAN = src/http/openapi.inc $(OBJS:.o=.d)
 
 # The server's headers do not pass -Wextra themselves: as system headers they need not.
-PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) -DUSAGE_EVENTS_VERSION='"$(EXTVERSION)"'
-PG_CFLAGS = -std=gnu99 -Wall -Wextra -Werror
+PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) -DUSAGE_EVENTS_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS = -std=gnu99 -Wall -Wextra -Werror -MMD -MP
 # Below 16 every symbol is visible: our calls shall reach our own functions whatever else is loaded.
 SHLIB_LINK = -luuid -Wl,-Bsymbolic
 
@@ -51,13 +50,17 @@ ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
 endif
 
-$(OBJS): $(PROJECT_HEADERS) usage_events.control Makefile
+# What a file includes, it was compiled with: a touched header compiles what includes it.
+-include $(OBJS:.o=.d)
+
+$(OBJS): usage_events.control Makefile
+$(OBJS:.o=.bc): %.bc: %.o
 
 # A string literal for each line.
-src/openapi.inc: docs/openapi.json
+src/http/openapi.inc: docs/openapi.json
 	sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< >$@
 
-src/openapi.o src/openapi.bc: src/openapi.inc
+src/http/openapi.o src/http/openapi.bc: src/http/openapi.inc
 
 demo:
 	@examples/demo/run
@@ -122,8 +125,8 @@ bench:
 	@test/packages
 	@bench/run
 
-lint: src/openapi.inc
+lint: src/http/openapi.inc
 	@test/lint
 
 indent:
-	clang-format -i src/*.c src/*.h
+	clang-format -i src/*.[ch] src/*/*.[ch]

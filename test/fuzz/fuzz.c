@@ -14,13 +14,13 @@
 #include <sys/mman.h>
 
 #include "access/xact.h"
-#include "base64.h"
+#include "base/base64.h"
+#include "base/json_build.h"
+#include "base/timestamp.h"
 #include "catalog/pg_type.h"
-#include "event_json.h"
-#include "event_timestamp.h"
+#include "event/json.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "json_build.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"

@@ -1,0 +1,12 @@
+/*
+ * base/case_folding.h
+ *		Texts that are to be compared without regard to case.
+ */
+#ifndef USAGE_EVENTS_BASE_CASE_FOLDING_H
+#define USAGE_EVENTS_BASE_CASE_FOLDING_H
+
+#include "event/event.h"
+
+extern EventText case_fold(EventText text);
+
+#endif /* USAGE_EVENTS_BASE_CASE_FOLDING_H */

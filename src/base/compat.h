@@ -1,0 +1,82 @@
+/*
+ * base/compat.h
+ *		Everything that depends on the version of PostgreSQL, and nothing else.
+ *
+ * Code elsewhere is written for the newest server; here its names are made to
+ * mean the same on older ones.  A block goes when the version it serves does.
+ */
+#ifndef USAGE_EVENTS_BASE_COMPAT_H
+#define USAGE_EVENTS_BASE_COMPAT_H
+
+#include "fmgr.h"
+#include "replication/message.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
+
+#if PG_VERSION_NUM < 150000
+#error "usage_events needs PostgreSQL 15 or newer"
+#endif
+
+/*
+ * Soft errors came with 16: an input function may hand its error back instead
+ * of raising it (pg_input_is_valid, COPY ... ON_ERROR ignore).  On 15 every
+ * error is raised.
+ */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#include "varatt.h"
+#else
+#define errsave(context, ...) \
+	do \
+	{ \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+	} while (0)
+
+static inline bool
+DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_parameter, int32 typmod,
+							Node *context pg_attribute_unused(), Datum *result)
+{
+	*result = DirectFunctionCall3(function, CStringGetDatum(string), ObjectIdGetDatum(type_io_parameter),
+								  Int32GetDatum(typmod));
+	return true;
+}
+#endif
+
+/* 17 moved the backend's number of its transaction. */
+#if PG_VERSION_NUM >= 170000
+#define current_local_transaction_id() (MyProc->vxid.lxid)
+#else
+#define current_local_transaction_id() (MyProc->lxid)
+#endif
+
+/* What a check hook hands to its assign hook is freed by the server: with free() below 16. */
+#if PG_VERSION_NUM < 160000
+#define guc_malloc(elevel, size) malloc(size)
+#endif
+
+/* 17 let the writer of a logical message ask for a flush at once; we never do. */
+#if PG_VERSION_NUM >= 170000
+#define log_transactional_message(prefix, message, size) LogLogicalMessage((prefix), (message), (size), true, false)
+#else
+#define log_transactional_message(prefix, message, size) LogLogicalMessage((prefix), (message), (size), true)
+#endif
+
+/* 18 took a parameter from ExecutorRun. */
+#if PG_VERSION_NUM >= 180000
+#define EXECUTOR_RUN_PARAMETER
+#define EXECUTOR_RUN_ARGUMENT
+#else
+#define EXECUTOR_RUN_PARAMETER , bool execute_once
+#define EXECUTOR_RUN_ARGUMENT , execute_once
+#endif
+
+/* 18 lets a module carry its name and version (pg_get_loaded_modules). */
+#ifdef PG_MODULE_MAGIC_EXT
+#define MODULE_MAGIC(module_name, module_version) \
+	PG_MODULE_MAGIC_EXT(.name = (module_name), .version = (module_version))
+#else
+#define MODULE_MAGIC(module_name, module_version) PG_MODULE_MAGIC
+#endif
+
+#endif /* USAGE_EVENTS_BASE_COMPAT_H */

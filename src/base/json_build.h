@@ -1,0 +1,64 @@
+/*
+ * base/json_build.h
+ *		JSON objects and arrays, assembled from their parts.
+ */
+#ifndef USAGE_EVENTS_BASE_JSON_BUILD_H
+#define USAGE_EVENTS_BASE_JSON_BUILD_H
+
+#include "event/event.h"
+#include "utils/numeric.h"
+
+#define JSON_MAX_MEMBERS 17
+
+typedef struct JsonMember
+{
+	EventText key;
+	JEntry kind; /* JENTRY_ISSTRING and its kin */
+	EventText value;
+} JsonMember;
+
+/* An object that is being built: start with {0}. */
+typedef struct JsonObject
+{
+	JsonMember members[JSON_MAX_MEMBERS]; /* in the order of jsonb */
+	int count;
+} JsonObject;
+
+/*
+ * An array that is an answer, of objects that are made one by one:
+ *
+ *	json_array_begin(&array);
+ *	json_array_next(&array);
+ *	json_array_add(&array, ...);	for each
+ *	json = json_array_end(&array);
+ */
+typedef struct JsonArray
+{
+	MemoryContext context;
+	MemoryContext element_context;
+	char *data; /* of the elements, as they lie in the array */
+	Size length;
+	Size data_capacity;
+	uint32 *ends; /* where each ends in it */
+	Size end_capacity;
+	int count;
+	Size written; /* with numbers written out */
+} JsonArray;
+
+extern void json_add_text(JsonObject *object, EventText key, EventText value);
+extern void json_add_null(JsonObject *object, EventText key);
+extern void json_add_text_or_null(JsonObject *object, EventText key, EventText value);
+extern void json_add_boolean(JsonObject *object, EventText key, bool value);
+extern void json_add_numeric(JsonObject *object, EventText key, Numeric value);
+extern void json_add_integer(JsonObject *object, EventText key, int64 value);
+extern void json_add_container(JsonObject *object, EventText key, EventText value);
+extern void json_add_json(JsonObject *object, EventText key, const Jsonb *value);
+extern Jsonb *json_make_object(const JsonObject *object);
+extern Jsonb *json_make_array(Jsonb *const *elements, int count);
+extern Jsonb *json_copy(const Jsonb *json);
+extern void json_array_begin(JsonArray *array);
+extern MemoryContext json_array_next(JsonArray *array);
+extern void json_array_add(JsonArray *array, const Jsonb *element);
+extern Jsonb *json_array_end(JsonArray *array);
+
+#endif /* USAGE_EVENTS_BASE_JSON_BUILD_H */

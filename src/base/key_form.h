@@ -1,0 +1,13 @@
+/*
+ * base/key_form.h
+ *		What a key may look like.
+ */
+#ifndef USAGE_EVENTS_BASE_KEY_FORM_H
+#define USAGE_EVENTS_BASE_KEY_FORM_H
+
+#include "event/event.h"
+
+extern bool key_form_is_blank(EventText text);
+extern const char *key_form_fault(EventText key);
+
+#endif /* USAGE_EVENTS_BASE_KEY_FORM_H */

@@ -1,0 +1,13 @@
+/*
+ * event/copy_line.h
+ *		The line of a COPY that is being read.
+ */
+#ifndef USAGE_EVENTS_EVENT_COPY_LINE_H
+#define USAGE_EVENTS_EVENT_COPY_LINE_H
+
+#include "event/event.h"
+
+extern bool copy_line_read(EventText *line);
+extern void copy_line_require_kept(EventText line, EventText value);
+
+#endif /* USAGE_EVENTS_EVENT_COPY_LINE_H */

@@ -1,0 +1,93 @@
+/*
+ * event/functions.c
+ *		The functions that people call for one event: arguments in, the pieces in
+ *		order, the answer out.
+ */
+#include "postgres.h"
+
+#include "account/account.h"
+#include "base/json_read.h"
+#include "base/memory_budget.h"
+#include "endpoint/response.h"
+#include "event/json.h"
+#include "event/read.h"
+#include "event/store.h"
+#include "fmgr.h"
+
+/* Reads an event for the account of this call from the argument, or refuses it with all its faults. */
+static void
+read_argument(FunctionCallInfo fcinfo, int number, UsageEvent *event)
+{
+	List *faults;
+
+	if (PG_ARGISNULL(number))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("usage event must not be null")));
+
+	faults = event_read(PG_GETARG_JSONB_P(number), event);
+	if (faults != NIL)
+		event_faults_report(faults, NULL);
+}
+
+/* The answer to an event that was stored, or the error that says why it was not. */
+static Datum
+answer(const EventPut *put)
+{
+	if (put->outcome == EVENT_REFUSED)
+		event_conflicts_report(put, 1, -1);
+	return JsonbPGetDatum(event_json_write(put->answer));
+}
+
+static Datum
+create(PG_FUNCTION_ARGS)
+{
+	EventPut put;
+
+	read_argument(fcinfo, 0, &put.event);
+	event_store_put(account_current(), &put);
+	return answer(&put);
+}
+
+/* create_usage_event(jsonb) */
+PG_FUNCTION_INFO_V1(create_usage_event);
+Datum
+create_usage_event(PG_FUNCTION_ARGS)
+{
+	return http_endpoint(create, fcinfo, "create_usage_event", 201);
+}
+
+/* usage_events.create_event(account_id uuid, event jsonb) */
+PG_FUNCTION_INFO_V1(create_event);
+Datum
+create_event(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t *account_id = account_argument(fcinfo, 0);
+	EventPut put;
+	int nest_level = account_enter(account_id);
+
+	memory_budget_begin();
+	read_argument(fcinfo, 1, &put.event);
+	event_store_put(account_id, &put);
+	account_leave(nest_level);
+	return answer(&put);
+}
+
+static Datum
+get(PG_FUNCTION_ARGS)
+{
+	UsageEvent event;
+	Jsonb *json;
+
+	if (!event_store_get(account_current(), PG_GETARG_UUID_P(0), &event))
+		PG_RETURN_NULL();
+	json = event_json_write(&event);
+	json_answer_check(json, json_answer_add(0, json));
+	PG_RETURN_JSONB_P(json);
+}
+
+/* get_usage_event(id uuid) */
+PG_FUNCTION_INFO_V1(get_usage_event);
+Datum
+get_usage_event(PG_FUNCTION_ARGS)
+{
+	return http_endpoint(get, fcinfo, "get_usage_event", 200);
+}

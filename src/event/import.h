@@ -1,0 +1,10 @@
+/*
+ * event/import.h
+ *		COPY usage_event_import FROM ...
+ */
+#ifndef USAGE_EVENTS_EVENT_IMPORT_H
+#define USAGE_EVENTS_EVENT_IMPORT_H
+
+extern void import_init(void);
+
+#endif /* USAGE_EVENTS_EVENT_IMPORT_H */

@@ -1,0 +1,135 @@
+/*
+ * event/json.c
+ *		Usage events as JSON: the two ends of an event's way.
+ */
+#include "postgres.h"
+
+#include "event/json.h"
+
+#include "base/json_build.h"
+#include "base/json_read.h"
+#include "base/timestamp.h"
+#include "base/uuid_v7.h"
+
+/* How many unknown fields are remembered, to be named in a refusal, where they are one. */
+#define MAX_UNKNOWN_FIELDS 20
+
+/* Which field the key names; FIELD_COUNT if none. */
+static EventField
+field_of_key(const JsonbValue *key)
+{
+	for (int field = 0; field < FIELD_COUNT; field++)
+	{
+		if (key->val.string.len == event_field_names[field].length &&
+			memcmp(key->val.string.val, event_field_names[field].data, key->val.string.len) == 0)
+			return (EventField) field;
+	}
+	return FIELD_COUNT;
+}
+
+/* Takes an object apart in one pass. */
+static void
+read_fields(JsonbContainer *object, EventFields *fields)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(object);
+	JsonbIteratorToken token;
+	JsonbValue key;
+	JsonbValue value;
+
+	memset(fields->given, false, sizeof(fields->given));
+	fields->unknown = NIL;
+
+	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
+	{
+		EventField field;
+
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&iterator, &value, true);
+
+		field = field_of_key(&key);
+		if (field == FIELD_COUNT && event_check_rejects_unknown_fields() &&
+			list_length(fields->unknown) < MAX_UNKNOWN_FIELDS)
+			fields->unknown = lappend(fields->unknown, fault_field(json_string(&key)));
+		else if (field != FIELD_COUNT)
+		{
+			fields->given[field] = true;
+			fields->value[field] = value;
+		}
+	}
+}
+
+/*
+ * Reads and checks an event that stands in other JSON.  Returns its faults, NIL
+ * if there is none.  The event's texts point into the JSON.
+ */
+List *
+event_json_read_value(const JsonbValue *value, UsageEvent *event)
+{
+	EventFields fields;
+
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+	{
+		memset(event, 0, sizeof(UsageEvent));
+		return fault_add(NIL, NULL, psprintf("must be a JSON object, not %s", json_kind(value)));
+	}
+	read_fields(value->val.binary.data, &fields);
+	return event_check(&fields, event);
+}
+
+/* The same for an event that is a JSON document of its own. */
+List *
+event_json_read(Jsonb *json, UsageEvent *event)
+{
+	JsonbValue value = json_document(json);
+
+	return event_json_read_value(&value, event);
+}
+
+void
+event_json_add_id(JsonObject *object, EventText key, const pg_uuid_t *id)
+{
+	char *text = palloc(EVENT_ID_TEXT_LENGTH + 1);
+
+	event_id_to_text(id, text);
+	json_add_text(object, key, (EventText){text, EVENT_ID_TEXT_LENGTH});
+}
+
+void
+event_json_add_timestamp(JsonObject *object, EventText key, TimestampTz timestamp)
+{
+	char *text = palloc(EVENT_TIMESTAMP_TEXT_SIZE);
+	int length = event_timestamp_to_text(timestamp, text);
+
+	json_add_text(object, key, (EventText){text, length});
+}
+
+/*
+ * Adds the fields of an event: all seven once it is stored, and those that it has
+ * before.
+ */
+void
+event_json_add_event(JsonObject *object, const UsageEvent *event)
+{
+	const EventText *names = event_field_names;
+
+	if (event->has_id)
+		event_json_add_id(object, names[FIELD_ID], &event->id);
+	json_add_text(object, names[FIELD_EVENT_TYPE], event->event_type);
+	json_add_text(object, names[FIELD_CUSTOMER_ALIAS], event->customer_alias);
+	if (event->has_timestamp)
+		event_json_add_timestamp(object, names[FIELD_EVENT_TIMESTAMP], event->timestamp);
+	json_add_text(object, names[FIELD_CUSTOMER_EVENT_ID], event->customer_event_id);
+	json_add_container(object, names[FIELD_EVENT_PROPERTIES], event->properties);
+	if (event->has_account_id)
+		event_json_add_id(object, names[FIELD_SEQUENCE_ACCOUNT_ID], &event->account_id);
+}
+
+Jsonb *
+event_json_write(const UsageEvent *event)
+{
+	JsonObject object = {0};
+
+	event_json_add_event(&object, event);
+	return json_make_object(&object);
+}

@@ -1,0 +1,417 @@
+/*
+ * event/mark.c
+ *		Marks: seconds, or minutes, whose events were changed since they were rolled
+ *		up.
+ *
+ * Each write marks where its new versions are, and those that they replaced, in
+ * its own transaction.  Marks are rows that are only added here, and only taken
+ * away by a refresh, so that writers never wait for each other, or for a refresh,
+ * because of them.  A batch writes few: a minute rather than several of its seconds,
+ * and one for all customers where several have events in a minute.
+ *
+ * Only types of events that a metric aggregates are marked, and each backend
+ * remembers which they are.  It looks whether that still holds when the events have
+ * been written, and its transaction has an id.  Whoever changes the types tells
+ * all backends, by the message that goes out when the definition of a table has
+ * changed.  Messages are sent a moment after a commit can be seen, and before its
+ * locks are released; metric_refresh.c waits for both before it relies on marks.
+ *
+ * A transaction of one snapshot may be too old to see a metric, and marks in any
+ * case.  A mark too many does no harm.
+ */
+#include "postgres.h"
+
+#include "event/mark.h"
+
+#include "access/xact.h"
+#include "base/calendar.h"
+#include "base/compat.h"
+#include "base/uuid_v7.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "sql/distribution.h"
+#include "sql/lock.h"
+#include "sql/statement.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* A minute in which so many customers of a batch have events is marked for all. */
+#define COMMON_CUSTOMERS 4
+
+/* A minute with fewer events in each of its seconds is marked as a whole. */
+#define DENSE_EVENTS 8
+
+typedef struct Mark
+{
+	EventText event_type;
+	EventText customer_alias;
+	TimestampTz bucket;
+	int seconds;
+	bool is_dense; /* its customer has many events in its minute */
+} Mark;
+
+/* With RETURNING, Citus sends rows by INSERT and not by COPY, which row-level security refuses. */
+static Statement insert_marks = {
+	.sql =
+		"INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
+		" SELECT $1, pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), $5, pg_catalog.unnest($6) RETURNING account_id",
+	.argument_count = 6,
+	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, INT2ARRAYOID},
+};
+
+static Statement read_types = {
+	.sql = "SELECT DISTINCT event_type FROM usage_events.metric_progress WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
+/* Types that are marked ---------------------------------------------------- */
+
+/* Of the account last asked for. */
+static bool types_are_known = false;
+static pg_uuid_t types_account_id;
+static List *types = NIL; /* of EventText * */
+static Oid types_table = InvalidOid;
+static uint64 times_forgotten = 0;
+
+/* The transaction of this backend that last changed types. */
+static LocalTransactionId types_changed_by = InvalidLocalTransactionId;
+
+static void
+forget_types(Datum argument pg_attribute_unused(), Oid relation)
+{
+	if (relation != InvalidOid && types_table != InvalidOid && relation != types_table)
+		return;
+	types_are_known = false;
+	times_forgotten++;
+}
+
+void
+dirty_bucket_init(void)
+{
+	CacheRegisterRelcacheCallback(forget_types, (Datum) 0);
+}
+
+/* InvalidOid while the extension is of version 0.1, which has no metrics. */
+static Oid
+find_types_table(void)
+{
+	return get_relname_relid("metric_progress", get_namespace_oid("usage_events", false));
+}
+
+/*
+ * To be called by a transaction that changes usage_events.metric_progress.  It has a share of
+ * a lock until the message has gone out: the table's own lock is also that of
+ * refreshes, which write to it all the time.
+ */
+void
+dirty_bucket_types_changed(void)
+{
+	metric_lock_share(METRIC_LOCK_MARKED_TYPES, 0);
+	CacheInvalidateRelcacheByRelid(find_types_table());
+	types_changed_by = current_local_transaction_id();
+}
+
+/*
+ * Waits for nothing, and returns whether all that can be seen of
+ * usage_events.metric_progress has been told to all backends.  What this
+ * transaction has changed is told when it commits, and its own locks do not show.
+ */
+bool
+dirty_bucket_types_are_told(void)
+{
+	return types_changed_by != current_local_transaction_id() && metric_lock_is_free(METRIC_LOCK_MARKED_TYPES, 0);
+}
+
+static void
+free_types(void)
+{
+	list_free_deep(types);
+	types = NIL;
+}
+
+static void
+learn_types(const pg_uuid_t *account_id)
+{
+	uint64 times_forgotten_before;
+
+	types_table = find_types_table();
+	times_forgotten_before = times_forgotten;
+	/* Reading may fail: what is known then is nothing, of any account. */
+	types_are_known = false;
+	free_types();
+	if (!OidIsValid(types_table))
+	{
+		types_account_id = *account_id;
+		types_are_known = true;
+		return;
+	}
+	SPI_connect();
+	statement_execute(&read_types, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		MemoryContext context = MemoryContextSwitchTo(TopMemoryContext);
+		bool isnull;
+		text *value = DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull));
+		int length = VARSIZE_ANY_EXHDR(value);
+		EventText *type = palloc(sizeof(EventText) + length);
+
+		*type = (EventText){(char *) (type + 1), length};
+		memcpy(type + 1, VARDATA_ANY(value), length);
+		types = lappend(types, type);
+		MemoryContextSwitchTo(context);
+	}
+	SPI_finish();
+	types_account_id = *account_id;
+	/* Another change may have come to know while this was read; and other nodes tell nobody here. */
+	types_are_known = times_forgotten == times_forgotten_before && !distribution_is_on();
+}
+
+static bool
+has_type(EventText event_type)
+{
+	ListCell *cell;
+
+	foreach(cell, types)
+	{
+		const EventText *type = lfirst(cell);
+
+		if (type->length == event_type.length && memcmp(type->data, event_type.data, type->length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether events of the type are known to be marked; if not, they may be as well. */
+bool
+dirty_bucket_is_known(const pg_uuid_t *account_id, EventText event_type)
+{
+	if (distribution_is_on())
+		return false;
+	if (IsolationUsesXactSnapshot())
+		return OidIsValid(find_types_table());
+	return types_are_known && event_id_equal(&types_account_id, account_id) && has_type(event_type);
+}
+
+/* Whether events of the type are to be marked.  The transaction must have an id. */
+static bool
+is_marked(const pg_uuid_t *account_id, EventText event_type)
+{
+	if (IsolationUsesXactSnapshot())
+		return OidIsValid(find_types_table());
+	AcceptInvalidationMessages();
+	if (!types_are_known || !event_id_equal(&types_account_id, account_id))
+		learn_types(account_id);
+	return has_type(event_type);
+}
+
+/* Marks ------------------------------------------------------------------- */
+
+/* The second that the event is in; a row written by hand may have a time that no bucket has. */
+TimestampTz
+dirty_bucket_of(const UsageEvent *event)
+{
+	TimestampTz timestamp = Min(Max(event->timestamp, EVENT_TIME_START), EVENT_TIME_END - 1);
+
+	return bucket_start(timestamp, BUCKET_SECOND);
+}
+
+static Mark
+mark_of(const UsageEvent *event)
+{
+	return (Mark){event->event_type, event->customer_alias, dirty_bucket_of(event), 1, false};
+}
+
+static int
+compare_texts(EventText a, EventText b)
+{
+	int result = memcmp(a.data, b.data, Min(a.length, b.length));
+
+	return result != 0 ? result : a.length - b.length;
+}
+
+/* In the order of the index. */
+static int
+compare_marks(const void *a, const void *b)
+{
+	const Mark *first = a;
+	const Mark *second = b;
+	int result = compare_texts(first->event_type, second->event_type);
+
+	if (result == 0)
+		result = compare_texts(first->customer_alias, second->customer_alias);
+	return result != 0 ? result : (first->bucket > second->bucket) - (first->bucket < second->bucket);
+}
+
+/* Whether both marks are of one alias, in one minute. */
+static bool
+is_same_minute(const Mark *a, const Mark *b)
+{
+	return bucket_start(a->bucket, BUCKET_MINUTE) == bucket_start(b->bucket, BUCKET_MINUTE) &&
+		   compare_texts(a->customer_alias, b->customer_alias) == 0 && compare_texts(a->event_type, b->event_type) == 0;
+}
+
+/*
+ * Makes sorted marks fewer: each second once, or its minute.  Few rows are worth
+ * more than exact ones, as long as reading a minute of events is nothing.
+ */
+static int
+condense(Mark *marks, int count)
+{
+	int kept = 0;
+
+	for (int first = 0; first < count;)
+	{
+		int kept_before = kept;
+		int last = first;
+
+		for (; last < count && is_same_minute(&marks[first], &marks[last]); last++)
+		{
+			if (kept == kept_before || marks[kept - 1].bucket != marks[last].bucket)
+				marks[kept++] = marks[last];
+		}
+		if (kept - kept_before > 1 && last - first < DENSE_EVENTS * (kept - kept_before))
+		{
+			kept = kept_before + 1;
+			marks[kept_before].bucket = bucket_start(marks[kept_before].bucket, BUCKET_MINUTE);
+			marks[kept_before].seconds = SECS_PER_MINUTE;
+		}
+		for (int i = kept_before; i < kept; i++)
+			marks[i].is_dense = last - first >= DENSE_EVENTS;
+		first = last;
+	}
+	return kept;
+}
+
+/* By type and minute. */
+static int
+compare_minutes(const void *a, const void *b)
+{
+	const Mark *first = a;
+	const Mark *second = b;
+	int result = compare_texts(first->event_type, second->event_type);
+	TimestampTz first_minute = bucket_start(first->bucket, BUCKET_MINUTE);
+	TimestampTz second_minute = bucket_start(second->bucket, BUCKET_MINUTE);
+
+	return result != 0 ? result : (first_minute > second_minute) - (first_minute < second_minute);
+}
+
+/*
+ * Makes condensed marks of new versions fewer still: a minute in which many customers
+ * have events has one mark for all, unless one of them has many there.
+ */
+static int
+make_common(Mark *marks, int count)
+{
+	int kept = 0;
+
+	qsort(marks, count, sizeof(Mark), compare_minutes);
+	for (int first = 0; first < count;)
+	{
+		bool is_dense = false;
+		int last = first;
+
+		for (; last < count && compare_minutes(&marks[first], &marks[last]) == 0; last++)
+			is_dense = is_dense || marks[last].is_dense;
+		if (last - first >= COMMON_CUSTOMERS && !is_dense)
+			marks[kept++] = (Mark){.event_type = marks[first].event_type,
+								   .customer_alias = {"", 0},
+								   .bucket = bucket_start(marks[first].bucket, BUCKET_MINUTE),
+								   .seconds = SECS_PER_MINUTE};
+		else
+		{
+			for (int i = first; i < last; i++)
+				marks[kept++] = marks[i];
+		}
+		first = last;
+	}
+	return kept;
+}
+
+static void
+insert_many(const pg_uuid_t *account_id, const Mark *marks, int count)
+{
+	EventText *texts = palloc(sizeof(EventText) * count);
+	Datum *values = palloc(sizeof(Datum) * count);
+	Datum arguments[6];
+
+	arguments[0] = UUIDPGetDatum(account_id);
+	for (int i = 0; i < count; i++)
+		texts[i] = marks[i].event_type;
+	arguments[1] = statement_varlena_array(texts, count, TEXTOID);
+	for (int i = 0; i < count; i++)
+		texts[i] = marks[i].customer_alias;
+	arguments[2] = statement_varlena_array(texts, count, TEXTOID);
+	for (int i = 0; i < count; i++)
+		values[i] = TimestampTzGetDatum(marks[i].bucket);
+	arguments[3] = statement_timestamp_array(values, count);
+	arguments[4] = TimestampTzGetDatum(GetCurrentStatementStartTimestamp());
+	for (int i = 0; i < count; i++)
+		values[i] = Int16GetDatum((int16) marks[i].seconds);
+	arguments[5] = statement_array(values, NULL, count, INT2OID);
+
+	statement_execute(&insert_marks, arguments, NULL);
+}
+
+/* The type that was asked for last: a batch often has one. */
+typedef struct LastType
+{
+	EventText type;
+	bool is_marked;
+} LastType;
+
+/* Adds a mark of the event, if its type is marked. */
+static void
+add_mark(const pg_uuid_t *account_id, const UsageEvent *event, LastType *last, Mark *marks, int *count)
+{
+	if (last->type.data == NULL || compare_texts(event->event_type, last->type) != 0)
+	{
+		last->type = event->event_type;
+		last->is_marked = is_marked(account_id, event->event_type);
+	}
+	if (last->is_marked)
+		marks[(*count)++] = mark_of(event);
+}
+
+static int
+sort_and_condense(Mark *marks, int count)
+{
+	if (count > 1)
+		qsort(marks, count, sizeof(Mark), compare_marks);
+	return condense(marks, count);
+}
+
+/*
+ * Marks what the puts have changed; the caller is connected to SPI.  Versions that
+ * were replaced are marked for their own customers: a mark for all is for those who have events
+ * there when it is taken away.
+ */
+void
+dirty_bucket_mark(const pg_uuid_t *account_id, const EventPut *puts, int count)
+{
+	Mark *marks = palloc_extended(sizeof(Mark) * 2 * count, MCXT_ALLOC_HUGE);
+	LastType last = {{NULL, 0}, false};
+	int new_count = 0;
+	int replaced_count = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if ((puts[i].outcome == EVENT_CREATED || puts[i].outcome == EVENT_SUPERSEDED) && !puts[i].is_marked)
+			add_mark(account_id, &puts[i].event, &last, marks, &new_count);
+	}
+	new_count = sort_and_condense(marks, new_count);
+	if (new_count >= COMMON_CUSTOMERS)
+		new_count = make_common(marks, new_count);
+	for (int i = 0; i < count; i++)
+	{
+		if (puts[i].superseded != NULL)
+			add_mark(account_id, puts[i].superseded, &last, marks + new_count, &replaced_count);
+	}
+	replaced_count = sort_and_condense(marks + new_count, replaced_count);
+	if (new_count + replaced_count > 0)
+		insert_many(account_id, marks, new_count + replaced_count);
+	pfree(marks);
+}

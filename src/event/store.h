@@ -1,0 +1,43 @@
+/*
+ * event/store.h
+ *		The tables of usage events.
+ */
+#ifndef USAGE_EVENTS_EVENT_STORE_H
+#define USAGE_EVENTS_EVENT_STORE_H
+
+#include "event/event.h"
+
+typedef enum EventOutcome
+{
+	EVENT_CREATED,
+	EVENT_SUPERSEDED,
+	EVENT_UNCHANGED,
+	EVENT_REFUSED /* usage_events.on_conflict is refuse */
+} EventOutcome;
+
+#define EVENT_OUTCOMES (EVENT_REFUSED + 1)
+
+/* An event to be stored, and what became of it. */
+typedef struct EventPut
+{
+	UsageEvent event; /* as sent; afterwards with all that the sender left out */
+	EventOutcome outcome;
+	const UsageEvent *answer;     /* what is stored: this event, or the one that stays; never NULL afterwards */
+	const UsageEvent *superseded; /* the version that this event replaced, or NULL */
+	bool is_marked;               /* its mark is written with it, see dirty_bucket.c */
+} EventPut;
+
+/* The columns of a row that event_store_read_row() reads, the first ones of the row. */
+#define EVENT_ROW_COLUMNS "id, customer_event_id, customer_alias, event_type, event_timestamp, event_properties"
+
+extern void event_store_init(void);
+
+extern const char *event_conflict_text(const EventPut *put);
+extern void event_conflicts_report(const EventPut *puts, int count, int64 first_index);
+
+extern void event_store_put(const pg_uuid_t *account_id, EventPut *put);
+extern void event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count);
+extern bool event_store_get(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *event);
+extern void event_store_read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event, MemoryContext context);
+
+#endif /* USAGE_EVENTS_EVENT_STORE_H */

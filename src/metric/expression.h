@@ -1,0 +1,26 @@
+/*
+ * metric/expression.h
+ *		CUSTOM metrics: an SQL expression of the administrator's over events.
+ */
+#ifndef USAGE_EVENTS_METRIC_EXPRESSION_H
+#define USAGE_EVENTS_METRIC_EXPRESSION_H
+
+#include "base/fault.h"
+#include "metric/metric.h"
+#include "sql/query.h"
+#include "utils/numeric.h"
+
+typedef struct CustomValue
+{
+	bool is_null;
+	Numeric value; /* unless it is null */
+	int64 event_count;
+	pg_uuid_t min_event_id; /* where there are events */
+	pg_uuid_t max_event_id;
+} CustomValue;
+
+extern List *metric_custom_check(List *faults, EventText expression, Jsonb *parameters);
+extern Jsonb *metric_custom_parameters(Jsonb *parameters, const pg_uuid_t *metric_id);
+extern void metric_custom_calculate(const Metric *metric, const SqlQuery *events, Jsonb *arguments, CustomValue *value);
+
+#endif /* USAGE_EVENTS_METRIC_EXPRESSION_H */

@@ -1,0 +1,170 @@
+/*
+ * metric/metric.c
+ *		Usage metrics as they are stored: usage_events.metric, and their earlier
+ *		versions in usage_events.superseded_metric.
+ */
+#include "postgres.h"
+
+#include "metric/metric.h"
+
+#include "catalog/pg_type.h"
+#include "sql/statement.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+const EventText metric_aggregation_names[METRIC_AGGREGATION_COUNT] = {
+	[METRIC_COUNT] = EVENT_TEXT("COUNT"),   [METRIC_UNIQUE] = EVENT_TEXT("UNIQUE"),
+	[METRIC_SUM] = EVENT_TEXT("SUM"),       [METRIC_MAX] = EVENT_TEXT("MAX"),
+	[METRIC_MIN] = EVENT_TEXT("MIN"),       [METRIC_AVERAGE] = EVENT_TEXT("AVERAGE"),
+	[METRIC_LATEST] = EVENT_TEXT("LATEST"), [METRIC_CUSTOM] = EVENT_TEXT("CUSTOM"),
+};
+
+/* Numbers of METRIC_ROW_COLUMNS. */
+enum
+{
+	COLUMN_ID = 1,
+	COLUMN_VERSION_ID,
+	COLUMN_NAME,
+	COLUMN_DESCRIPTION,
+	COLUMN_METRIC_TYPE,
+	COLUMN_EVENT_TYPE,
+	COLUMN_AGGREGATION_TYPE,
+	COLUMN_AGGREGATION_PROPERTY,
+	COLUMN_GROUPING_PROPERTY,
+	COLUMN_UNIT,
+	COLUMN_PROPERTY_FILTERS,
+	COLUMN_PROPERTIES_TO_NEGATE,
+	COLUMN_CASE_SENSITIVE,
+	COLUMN_EXPRESSION,
+	COLUMN_PARAMETERS,
+	COLUMN_CREATED_AT,
+	COLUMN_DELETED_AT
+};
+
+#define BY_ID " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2"
+
+static Statement get_metric = {
+	.sql = "SELECT " METRIC_ROW_COLUMNS " FROM usage_events.metric" BY_ID,
+	.read_only = true,
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
+};
+
+/* The version in force at a moment, which is given as the id of a version that would begin just then. */
+static Statement get_metric_as_of = {
+	.sql =
+		"SELECT " METRIC_ROW_COLUMNS " FROM (SELECT " METRIC_ROW_COLUMNS " FROM usage_events.metric" BY_ID " UNION ALL"
+		" SELECT " METRIC_ROW_COLUMNS " FROM usage_events.superseded_metric" BY_ID ") AS version"
+		" WHERE version_id OPERATOR(pg_catalog.<) $3 ORDER BY version_id DESC LIMIT 1",
+	.read_only = true,
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDOID, UUIDOID},
+};
+
+static Datum
+column(uint64 row, int number, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
+}
+
+static EventText
+text_column(uint64 row, int number)
+{
+	bool isnull;
+	Datum value = column(row, number, &isnull);
+	text *copy;
+
+	if (isnull)
+		return (EventText){NULL, 0};
+	copy = DatumGetTextPCopy(value);
+	return (EventText){VARDATA(copy), VARSIZE(copy) - VARHDRSZ};
+}
+
+static Jsonb *
+json_column(uint64 row, int number)
+{
+	bool isnull;
+	Datum value = column(row, number, &isnull);
+
+	return isnull ? NULL : DatumGetJsonbPCopy(value);
+}
+
+/* The aggregation of that name; false if there is none. */
+bool
+metric_aggregation_from_name(EventText name, MetricAggregation *aggregation)
+{
+	for (int i = 0; i < METRIC_AGGREGATION_COUNT; i++)
+	{
+		if (name.data != NULL && name.length == metric_aggregation_names[i].length &&
+			memcmp(name.data, metric_aggregation_names[i].data, name.length) == 0)
+		{
+			*aggregation = (MetricAggregation) i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Reads a row of the last statement into the metric, in memory that outlives SPI. */
+void
+metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryContext context)
+{
+	MemoryContext spi_context = MemoryContextSwitchTo(context);
+	EventText aggregation;
+	bool isnull;
+	Datum deleted_at;
+
+	metric->account_id = *account_id;
+	metric->id = *DatumGetUUIDP(column(row, COLUMN_ID, &isnull));
+	metric->version_id = *DatumGetUUIDP(column(row, COLUMN_VERSION_ID, &isnull));
+	metric->name = text_column(row, COLUMN_NAME);
+	metric->description = text_column(row, COLUMN_DESCRIPTION);
+	metric->is_grouped = strcmp(TextDatumGetCString(column(row, COLUMN_METRIC_TYPE, &isnull)), "GROUPED") == 0;
+	metric->event_type = text_column(row, COLUMN_EVENT_TYPE);
+	aggregation = text_column(row, COLUMN_AGGREGATION_TYPE);
+	if (!metric_aggregation_from_name(aggregation, &metric->aggregation))
+		elog(ERROR, "unexpected aggregation of a usage metric: %.*s", aggregation.length, aggregation.data);
+	metric->aggregation_property = text_column(row, COLUMN_AGGREGATION_PROPERTY);
+	metric->grouping_property = text_column(row, COLUMN_GROUPING_PROPERTY);
+	metric->unit = text_column(row, COLUMN_UNIT);
+	metric->property_filters = json_column(row, COLUMN_PROPERTY_FILTERS);
+	metric->properties_to_negate = json_column(row, COLUMN_PROPERTIES_TO_NEGATE);
+	metric->case_sensitive = DatumGetBool(column(row, COLUMN_CASE_SENSITIVE, &isnull));
+	metric->expression = text_column(row, COLUMN_EXPRESSION);
+	metric->parameters = json_column(row, COLUMN_PARAMETERS);
+	metric->created_at = DatumGetTimestampTz(column(row, COLUMN_CREATED_AT, &isnull));
+	deleted_at = column(row, COLUMN_DELETED_AT, &isnull);
+	metric->is_deleted = !isnull;
+	metric->deleted_at = isnull ? 0 : DatumGetTimestampTz(deleted_at);
+	MemoryContextSwitchTo(spi_context);
+}
+
+static bool
+get(Statement *statement, Datum *arguments, Metric *metric)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool found;
+
+	SPI_connect();
+	statement_execute(statement, arguments, NULL);
+	found = SPI_processed > 0;
+	if (found)
+		metric_read_row(0, DatumGetUUIDP(arguments[0]), metric, context);
+	SPI_finish();
+	return found;
+}
+
+/* Reads the account's metric of that id, also a deleted one; false if there is none. */
+bool
+metric_get(const pg_uuid_t *account_id, const pg_uuid_t *id, Metric *metric)
+{
+	return get(&get_metric, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id)}, metric);
+}
+
+/* The version whose id is the last below `as_of`; false if there was none yet. */
+bool
+metric_get_as_of(const pg_uuid_t *account_id, const pg_uuid_t *id, const pg_uuid_t *as_of, Metric *metric)
+{
+	return get(&get_metric_as_of, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id), UUIDPGetDatum(as_of)},
+			   metric);
+}

@@ -1,0 +1,63 @@
+/*
+ * metric/metric.h
+ *		The usage metric as every part of the extension sees it: what is counted, of
+ *		which events.
+ */
+#ifndef USAGE_EVENTS_METRIC_METRIC_H
+#define USAGE_EVENTS_METRIC_METRIC_H
+
+#include "event/event.h"
+#include "nodes/pg_list.h"
+
+typedef enum MetricAggregation
+{
+	METRIC_COUNT,
+	METRIC_UNIQUE,
+	METRIC_SUM,
+	METRIC_MAX,
+	METRIC_MIN,
+	METRIC_AVERAGE,
+	METRIC_LATEST,
+	METRIC_CUSTOM,
+	METRIC_AGGREGATION_COUNT
+} MetricAggregation;
+
+/* Their names in the API. */
+extern const EventText metric_aggregation_names[METRIC_AGGREGATION_COUNT];
+
+/* A version of a metric.  Texts that are absent have no data. */
+typedef struct Metric
+{
+	pg_uuid_t account_id;
+	pg_uuid_t id;         /* the same in all versions */
+	pg_uuid_t version_id; /* of version 7, ascending with each update */
+	EventText name;
+	EventText description;
+	bool is_grouped;
+	EventText event_type;
+	MetricAggregation aggregation;
+	EventText aggregation_property;
+	EventText grouping_property;
+	EventText unit;
+	Jsonb *property_filters;     /* an object of arrays of scalars, perhaps empty */
+	Jsonb *properties_to_negate; /* an array of strings, or NULL */
+	bool case_sensitive;
+	EventText expression; /* of a CUSTOM metric */
+	Jsonb *parameters;    /* an array, empty but for CUSTOM metrics */
+	TimestampTz created_at;
+	bool is_deleted;
+	TimestampTz deleted_at;
+} Metric;
+
+/* The columns of a row that metric_read_row() reads, the first ones of the row. */
+#define METRIC_ROW_COLUMNS \
+	"id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property," \
+	" grouping_property, unit, property_filters, properties_to_negate, case_sensitive, expression, parameters," \
+	" created_at, deleted_at"
+
+extern bool metric_aggregation_from_name(EventText name, MetricAggregation *aggregation);
+extern void metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryContext context);
+extern bool metric_get(const pg_uuid_t *account_id, const pg_uuid_t *id, Metric *metric);
+extern bool metric_get_as_of(const pg_uuid_t *account_id, const pg_uuid_t *id, const pg_uuid_t *as_of, Metric *metric);
+
+#endif /* USAGE_EVENTS_METRIC_METRIC_H */

@@ -1,0 +1,38 @@
+/*
+ * metric/value.h
+ *		What one event is to a metric.
+ */
+#ifndef USAGE_EVENTS_METRIC_VALUE_H
+#define USAGE_EVENTS_METRIC_VALUE_H
+
+#include "metric/metric.h"
+#include "utils/numeric.h"
+
+/* Makes out what events are to a metric; made once for many. */
+typedef struct MetricMatcher MetricMatcher;
+
+typedef enum MetricVerdict
+{
+	METRIC_COUNTS,
+	METRIC_SKIPS,  /* has no value that could be aggregated */
+	METRIC_FILTERS /* is filtered out */
+} MetricVerdict;
+
+typedef struct MetricValue
+{
+	EventText group;    /* of a GROUPED metric; no data: the event has none, or long_group */
+	Numeric long_group; /* a number that is too long to be written out for each event */
+	EventText unique;   /* of a UNIQUE metric; no data: long_unique */
+	Numeric long_unique;
+	Numeric number;     /* of those that aggregate numbers */
+	const char *reason; /* why it does not count, worded to follow the event: "has no property \"length\"" */
+} MetricValue;
+
+extern MetricMatcher *metric_matcher_make(const Metric *metric);
+extern MetricVerdict metric_value_read(const MetricMatcher *matcher, Jsonb *properties, bool explain,
+									   MetricValue *value);
+extern bool metric_aggregates_numbers(MetricAggregation aggregation);
+extern Numeric metric_number_from_text(EventText text);
+extern EventText metric_number_text(Numeric number);
+
+#endif /* USAGE_EVENTS_METRIC_VALUE_H */

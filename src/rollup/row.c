@@ -1,0 +1,611 @@
+/*
+ * rollup/row.c
+ *		Rows of rollups: reading, writing, deleting them.
+ *
+ * A bucket has a row for each cell of its total, and all say whether it is a
+ * branch: whether the buckets of the next level inside it are there as well.  A
+ * bucket without events has no row.  One with too many cells is open: it has one row,
+ * without any events, which says only that what it has is to be read below.
+ */
+#include "postgres.h"
+
+#include "rollup/row.h"
+
+#include "base/uuid_v7.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* So many rows are written by one statement, and about so many bytes. */
+#define ROWS_AT_A_TIME 500
+#define BYTES_AT_A_TIME ((Size) 4 * 1024 * 1024)
+
+/* Numbers of ROLLUP_ROW_COLUMNS, from their first one on. */
+enum
+{
+	COLUMN_BUCKET,
+	COLUMN_IS_BRANCH,
+	COLUMN_GROUP_KEY,
+	COLUMN_UNIQUE_KEY,
+	COLUMN_EVENT_COUNT,
+	COLUMN_SKIPPED_COUNT,
+	COLUMN_MIN_ID,
+	COLUMN_MAX_ID,
+	COLUMN_OLDEST_ID,
+	COLUMN_NEWEST_ID,
+	COLUMN_LATEST_TIMESTAMP,
+	COLUMN_LATEST_ID,
+	COLUMN_GROUP_VALUE,
+	COLUMN_VALUE,
+	COLUMN_COUNT
+};
+
+/* Arguments of write_rows: account, version, alias, level, then the columns. */
+#define FIRST_COLUMN_ARGUMENT 4
+
+static const Oid column_types[COLUMN_COUNT] = {
+	[COLUMN_BUCKET] = TIMESTAMPTZOID,
+	[COLUMN_IS_BRANCH] = BOOLOID,
+	[COLUMN_GROUP_KEY] = TEXTOID,
+	[COLUMN_UNIQUE_KEY] = TEXTOID,
+	[COLUMN_EVENT_COUNT] = INT8OID,
+	[COLUMN_SKIPPED_COUNT] = INT8OID,
+	[COLUMN_MIN_ID] = UUIDOID,
+	[COLUMN_MAX_ID] = UUIDOID,
+	[COLUMN_OLDEST_ID] = UUIDOID,
+	[COLUMN_NEWEST_ID] = UUIDOID,
+	[COLUMN_LATEST_TIMESTAMP] = TIMESTAMPTZOID,
+	[COLUMN_LATEST_ID] = UUIDOID,
+	[COLUMN_GROUP_VALUE] = TEXTOID,
+	[COLUMN_VALUE] = NUMERICOID,
+};
+
+static Statement write_rows = {
+	.sql =
+		"INSERT INTO usage_events.metric_rollup (account_id, metric_version_id, customer_alias, level, bucket,"
+		" is_branch, group_key, unique_key, event_count, skipped_event_count, min_event_id, max_event_id, oldest_id, newest_id,"
+		" latest_timestamp, latest_id, group_value, value)"
+		" SELECT $1, $2, $3, pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
+		" pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10),"
+		" pg_catalog.unnest($11), pg_catalog.unnest($12), pg_catalog.unnest($13), pg_catalog.unnest($14),"
+		" pg_catalog.unnest($15), pg_catalog.unnest($16), pg_catalog.unnest($17),"
+		" pg_catalog.unnest($18)"
+		" ON CONFLICT (account_id, metric_version_id, level, customer_alias, bucket, group_key, unique_key)"
+		" DO UPDATE SET is_branch = EXCLUDED.is_branch, event_count = EXCLUDED.event_count,"
+		" skipped_event_count = EXCLUDED.skipped_event_count, min_event_id = EXCLUDED.min_event_id,"
+		" max_event_id = EXCLUDED.max_event_id, oldest_id = EXCLUDED.oldest_id, newest_id = EXCLUDED.newest_id,"
+		" latest_timestamp = EXCLUDED.latest_timestamp, latest_id = EXCLUDED.latest_id,"
+		" group_value = EXCLUDED.group_value, value = EXCLUDED.value",
+	.argument_count = 18,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, TEXTARRAYOID,
+					   TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID,
+					   TIMESTAMPTZARRAYOID, UUIDARRAYOID, TEXTARRAYOID, NUMERICARRAYOID},
+};
+
+#define OF_ALIAS \
+	" WHERE account_id OPERATOR(pg_catalog.=) $1 AND metric_version_id OPERATOR(pg_catalog.=) $2" \
+	" AND customer_alias OPERATOR(pg_catalog.=) $3"
+#define OF_NODE OF_ALIAS " AND level OPERATOR(pg_catalog.=) $4 AND bucket OPERATOR(pg_catalog.=) $5"
+
+static Statement delete_node = {
+	.sql = "DELETE FROM usage_events.metric_rollup" OF_NODE,
+	.argument_count = 5,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID},
+};
+
+/* Single rows of it. */
+static Statement delete_rows = {
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT r.ctid"
+		   " FROM ROWS FROM (pg_catalog.unnest($6), pg_catalog.unnest($7)) AS gone(group_key, unique_key)"
+		   " CROSS JOIN LATERAL (SELECT ctid FROM usage_events.metric_rollup" OF_NODE
+		   " AND group_key OPERATOR(pg_catalog.=) gone.group_key"
+		   " AND unique_key OPERATOR(pg_catalog.=) gone.unique_key OFFSET 0) AS r))",
+	.argument_count = 7,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID},
+};
+
+/* Of levels one by one: the index has them before the aliases. */
+static Statement delete_below = {
+	.sql = "DELETE FROM usage_events.metric_rollup" OF_ALIAS
+		   " AND level OPERATOR(pg_catalog.=) ANY ($4) AND bucket OPERATOR(pg_catalog.>=) $5"
+		   " AND bucket OPERATOR(pg_catalog.<) $6",
+	.argument_count = 6,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+static Statement find_node = {
+	.sql = "SELECT is_branch FROM usage_events.metric_rollup" OF_NODE " LIMIT 1",
+	.argument_count = 5,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID},
+};
+
+static Statement read_node = {
+	.sql = "SELECT " ROLLUP_ROW_COLUMNS " FROM usage_events.metric_rollup AS r" OF_NODE,
+	.argument_count = 5,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID},
+};
+
+static Statement read_rows = {
+	.sql = "SELECT " ROLLUP_ROW_COLUMNS " FROM usage_events.metric_rollup AS r" OF_ALIAS
+		   " AND level OPERATOR(pg_catalog.=) $4"
+		   " AND bucket OPERATOR(pg_catalog.>=) $5 AND bucket OPERATOR(pg_catalog.<) $6",
+	.argument_count = 6,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+/* Reading ----------------------------------------------------------------- */
+
+static Datum
+column(uint64 row, int number, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
+}
+
+static EventText
+text_column(uint64 row, int number)
+{
+	bool isnull;
+	Datum value = column(row, number, &isnull);
+	text *packed;
+
+	if (isnull)
+		return (EventText){NULL, 0};
+	packed = DatumGetTextPP(value);
+	return (EventText){VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed)};
+}
+
+static void
+id_column(uint64 row, int number, pg_uuid_t *id)
+{
+	bool isnull;
+	Datum value = column(row, number, &isnull);
+
+	if (!isnull)
+		*id = *DatumGetUUIDP(value);
+}
+
+/* Both keys as one, see MetricCell. */
+static EventText
+join_keys(EventText group_key, EventText unique_key)
+{
+	char *key = palloc(group_key.length + 1 + unique_key.length);
+
+	if (group_key.data != NULL)
+		memcpy(key, group_key.data, group_key.length);
+	key[group_key.length] = '\0';
+	if (unique_key.data != NULL)
+		memcpy(key + group_key.length + 1, unique_key.data, unique_key.length);
+	return (EventText){key, group_key.length + 1 + unique_key.length};
+}
+
+/* Reads a row of the last statement, whose columns begin at that number, into memory of its own. */
+void
+rollup_row_read(uint64 row, int first_column, RollupRow *rollup)
+{
+	MetricCell *cell = &rollup->cell;
+	EventText group_value;
+	bool isnull;
+	Datum value;
+
+	memset(rollup, 0, sizeof(RollupRow));
+	rollup->bucket = DatumGetTimestampTz(column(row, first_column + COLUMN_BUCKET, &isnull));
+	rollup->is_branch = DatumGetBool(column(row, first_column + COLUMN_IS_BRANCH, &isnull));
+	cell->key = join_keys(text_column(row, first_column + COLUMN_GROUP_KEY),
+						  text_column(row, first_column + COLUMN_UNIQUE_KEY));
+	cell->group_key_length = text_column(row, first_column + COLUMN_GROUP_KEY).length;
+	cell->event_count = DatumGetInt64(column(row, first_column + COLUMN_EVENT_COUNT, &isnull));
+	cell->skipped_count = DatumGetInt64(column(row, first_column + COLUMN_SKIPPED_COUNT, &isnull));
+	id_column(row, first_column + COLUMN_MIN_ID, &cell->min_id);
+	id_column(row, first_column + COLUMN_MAX_ID, &cell->max_id);
+	id_column(row, first_column + COLUMN_OLDEST_ID, &cell->oldest_id);
+	id_column(row, first_column + COLUMN_NEWEST_ID, &cell->newest_id);
+	value = column(row, first_column + COLUMN_LATEST_TIMESTAMP, &isnull);
+	cell->latest_timestamp = isnull ? 0 : DatumGetTimestampTz(value);
+	id_column(row, first_column + COLUMN_LATEST_ID, &cell->latest_id);
+	group_value = text_column(row, first_column + COLUMN_GROUP_VALUE);
+	if (group_value.data != NULL)
+		cell->group_value =
+			(EventText){memcpy(palloc(Max(group_value.length, 1)), group_value.data, group_value.length),
+						group_value.length};
+	value = column(row, first_column + COLUMN_VALUE, &isnull);
+	cell->value = isnull ? NULL : DatumGetNumericCopy(value);
+	rollup->is_open = metric_cell_is_empty(cell);
+}
+
+/* The parameters that name an alias of a metric. */
+static void
+alias_arguments(const Metric *metric, EventText alias, Datum *arguments)
+{
+	arguments[0] = UUIDPGetDatum(&metric->account_id);
+	arguments[1] = UUIDPGetDatum(&metric->version_id);
+	arguments[2] = PointerGetDatum(cstring_to_text_with_len(alias.data, alias.length));
+}
+
+/* What there is of a bucket. */
+RollupNode
+rollup_find(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket)
+{
+	Datum arguments[5];
+	bool isnull;
+	RollupNode node = ROLLUP_ABSENT;
+
+	alias_arguments(metric, alias, arguments);
+	arguments[3] = Int16GetDatum((int16) level);
+	arguments[4] = TimestampTzGetDatum(bucket);
+	statement_execute(&find_node, arguments, NULL);
+	if (SPI_processed > 0)
+		node = DatumGetBool(column(0, 1, &isnull)) ? ROLLUP_BRANCH : ROLLUP_LEAF;
+	SPI_freetuptable(SPI_tuptable);
+	return node;
+}
+
+typedef struct ChildrenWork
+{
+	MetricTotal *total;
+	List *open_leaves; /* of TimestampTz * */
+	MemoryContext row_context;
+} ChildrenWork;
+
+static void
+take_open_child(ChildrenWork *work, const RollupRow *rollup)
+{
+	TimestampTz *bucket;
+
+	/* What is below such a child is no less than what was too much for it. */
+	if (rollup->is_branch)
+	{
+		metric_total_set_over(work->total);
+		return;
+	}
+	bucket = palloc(sizeof(TimestampTz));
+	*bucket = rollup->bucket;
+	work->open_leaves = lappend(work->open_leaves, bucket);
+}
+
+static void
+take_child(uint64 row, void *argument)
+{
+	ChildrenWork *work = argument;
+	MemoryContext context = MemoryContextSwitchTo(work->row_context);
+	RollupRow rollup;
+
+	rollup_row_read(row, 1, &rollup);
+	metric_total_add_cell(work->total, &rollup.cell);
+	MemoryContextSwitchTo(context);
+	if (rollup.is_open)
+		take_open_child(work, &rollup);
+	MemoryContextReset(work->row_context);
+}
+
+/*
+ * Adds to the total what the buckets of the next level inside this one have, unless
+ * that is too much.  Returns the begins of those whose events have to be added by the
+ * caller.
+ */
+List *
+rollup_add_children(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket, MetricTotal *total)
+{
+	ChildrenWork work = {total, NIL,
+						 AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES)};
+	Datum arguments[6];
+
+	alias_arguments(metric, alias, arguments);
+	arguments[3] = Int16GetDatum((int16) (level + 1));
+	arguments[4] = TimestampTzGetDatum(bucket);
+	arguments[5] = TimestampTzGetDatum(bucket_end(bucket, level));
+	statement_each_row_until(&read_rows, arguments, take_child, &work, &total->is_over);
+	MemoryContextDelete(work.row_context);
+	return work.open_leaves;
+}
+
+/* What is there already ---------------------------------------------------- */
+
+static bool
+is_equal_text(EventText a, EventText b)
+{
+	return (a.data == NULL) == (b.data == NULL) && a.length == b.length &&
+		   (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
+}
+
+/* To the byte: numbers may be equal and of another scale. */
+static bool
+is_equal_number(Numeric a, Numeric b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return VARSIZE_ANY((Pointer) a) == VARSIZE_ANY((Pointer) b) && memcmp(a, b, VARSIZE_ANY((Pointer) a)) == 0;
+}
+
+/* Whether both would be the same row; their keys are equal. */
+static bool
+is_same_row(const Metric *metric, const MetricCell *a, const MetricCell *b)
+{
+	if (a->event_count != b->event_count || a->skipped_count != b->skipped_count ||
+		!is_equal_text(a->group_value, b->group_value) || !is_equal_number(a->value, b->value))
+		return false;
+	if (a->event_count > 0 && !(event_id_equal(&a->min_id, &b->min_id) && event_id_equal(&a->max_id, &b->max_id)))
+		return false;
+	if (a->event_count + a->skipped_count > 0 &&
+		!(event_id_equal(&a->oldest_id, &b->oldest_id) && event_id_equal(&a->newest_id, &b->newest_id)))
+		return false;
+	return metric->aggregation != METRIC_LATEST || a->value == NULL ||
+		   (a->latest_timestamp == b->latest_timestamp && event_id_equal(&a->latest_id, &b->latest_id));
+}
+
+/* Of a bucket that has more rows too many than this, all are written anew. */
+#define MAX_GONE ROWS_AT_A_TIME
+
+typedef struct StoredWork
+{
+	const Metric *metric;
+	MetricTotal *total;
+	bool is_branch;
+	int gone_count; /* rows that the total has not */
+	Datum gone_groups[MAX_GONE];
+	Datum gone_values[MAX_GONE];
+	MemoryContext row_context;
+	MemoryContext context; /* of the keys of those that are gone */
+} StoredWork;
+
+static void
+note_gone(StoredWork *work, const MetricCell *cell)
+{
+	MemoryContext context = MemoryContextSwitchTo(work->context);
+	int unique_key_at = cell->group_key_length + 1;
+
+	if (work->gone_count < MAX_GONE)
+	{
+		work->gone_groups[work->gone_count] =
+			PointerGetDatum(cstring_to_text_with_len(cell->key.data, cell->group_key_length));
+		work->gone_values[work->gone_count] =
+			PointerGetDatum(cstring_to_text_with_len(cell->key.data + unique_key_at, cell->key.length - unique_key_at));
+	}
+	work->gone_count++;
+	MemoryContextSwitchTo(context);
+}
+
+static void
+take_stored(uint64 row, void *argument)
+{
+	StoredWork *work = argument;
+	MemoryContext context = MemoryContextSwitchTo(work->row_context);
+	RollupRow rollup;
+	MetricCell cell;
+
+	rollup_row_read(row, 1, &rollup);
+	if (rollup.is_open || !metric_total_find_cell(work->total, rollup.cell.key, &cell))
+		note_gone(work, &rollup.cell);
+	else if (rollup.is_branch == work->is_branch && is_same_row(work->metric, &rollup.cell, &cell))
+		metric_total_set_stored(work->total, rollup.cell.key, true);
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(work->row_context);
+}
+
+static void
+node_arguments(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket, Datum *arguments)
+{
+	alias_arguments(metric, alias, arguments);
+	arguments[3] = Int16GetDatum((int16) level);
+	arguments[4] = TimestampTzGetDatum(bucket);
+}
+
+/*
+ * Brings the rows that a bucket has nearer to those of its total: deletes what is too
+ * many, and marks the cells whose rows are as they are, so that they are not written
+ * again.  Of many groups or values, few change at a time.
+ */
+void
+rollup_keep_stored(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket, bool is_branch,
+				   MetricTotal *total)
+{
+	StoredWork *work = palloc(sizeof(StoredWork));
+	Datum arguments[7];
+
+	work->metric = metric;
+	work->total = total;
+	work->is_branch = is_branch;
+	work->gone_count = 0;
+	work->context = CurrentMemoryContext;
+	work->row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
+	node_arguments(metric, alias, level, bucket, arguments);
+	statement_each_row(&read_node, arguments, take_stored, work);
+	MemoryContextDelete(work->row_context);
+	if (work->gone_count > MAX_GONE)
+	{
+		metric_total_set_none_stored(total);
+		statement_execute(&delete_node, arguments, NULL);
+	}
+	else if (work->gone_count > 0)
+	{
+		arguments[5] = statement_array(work->gone_groups, NULL, work->gone_count, TEXTOID);
+		arguments[6] = statement_array(work->gone_values, NULL, work->gone_count, TEXTOID);
+		statement_execute(&delete_rows, arguments, NULL);
+	}
+	pfree(work);
+}
+
+/* Deleting ---------------------------------------------------------------- */
+
+void
+rollup_delete_node(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket)
+{
+	Datum arguments[5];
+
+	node_arguments(metric, alias, level, bucket, arguments);
+	statement_execute(&delete_node, arguments, NULL);
+}
+
+/* Deletes the buckets of that level and those below it in an interval. */
+void
+rollup_delete_below(const Metric *metric, EventText alias, BucketLevel level, TimestampTz start, TimestampTz end)
+{
+	Datum levels[BUCKET_LEVEL_COUNT];
+	Datum arguments[6];
+	int count = 0;
+
+	for (int each = level; each < BUCKET_LEVEL_COUNT; each++)
+		levels[count++] = Int16GetDatum((int16) each);
+	if (count == 0)
+		return;
+	alias_arguments(metric, alias, arguments);
+	arguments[3] = statement_array(levels, NULL, count, INT2OID);
+	arguments[4] = TimestampTzGetDatum(start);
+	arguments[5] = TimestampTzGetDatum(end);
+	statement_execute(&delete_below, arguments, NULL);
+}
+
+/* Writing ----------------------------------------------------------------- */
+
+struct RollupWriter
+{
+	const Metric *metric;
+	EventText alias;
+	MemoryContext context; /* of the rows that are gathered */
+	int count;
+	Size size; /* of those parts of them that may be long */
+	Datum levels[ROWS_AT_A_TIME];
+	Datum values[COLUMN_COUNT][ROWS_AT_A_TIME];
+	bool nulls[COLUMN_COUNT][ROWS_AT_A_TIME];
+};
+
+RollupWriter *
+rollup_writer_make(const Metric *metric, EventText alias)
+{
+	RollupWriter *writer = palloc0(sizeof(RollupWriter));
+
+	writer->metric = metric;
+	writer->alias = alias;
+	writer->context = AllocSetContextCreate(CurrentMemoryContext, "usage metric rollups", ALLOCSET_DEFAULT_SIZES);
+	return writer;
+}
+
+/* Writes what is gathered: it can be read from then on. */
+void
+rollup_write_flush(RollupWriter *writer)
+{
+	MemoryContext context = MemoryContextSwitchTo(writer->context);
+	Datum arguments[FIRST_COLUMN_ARGUMENT + COLUMN_COUNT];
+
+	if (writer->count > 0)
+	{
+		alias_arguments(writer->metric, writer->alias, arguments);
+		arguments[3] = statement_array(writer->levels, NULL, writer->count, INT2OID);
+		for (int i = 0; i < COLUMN_COUNT; i++)
+			arguments[FIRST_COLUMN_ARGUMENT + i] =
+				statement_array(writer->values[i], writer->nulls[i], writer->count, column_types[i]);
+		statement_execute(&write_rows, arguments, NULL);
+	}
+	writer->count = 0;
+	writer->size = 0;
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(writer->context);
+}
+
+static void
+set_text(RollupWriter *writer, int number, EventText value)
+{
+	writer->nulls[number][writer->count] = value.data == NULL;
+	if (value.data != NULL)
+		writer->values[number][writer->count] = PointerGetDatum(cstring_to_text_with_len(value.data, value.length));
+}
+
+static void
+set_id(RollupWriter *writer, int number, const pg_uuid_t *id)
+{
+	pg_uuid_t *copy = palloc(sizeof(pg_uuid_t));
+
+	*copy = *id;
+	writer->nulls[number][writer->count] = false;
+	writer->values[number][writer->count] = UUIDPGetDatum(copy);
+}
+
+static void
+set_datum(RollupWriter *writer, int number, Datum value)
+{
+	writer->nulls[number][writer->count] = false;
+	writer->values[number][writer->count] = value;
+}
+
+static void
+write_cell(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch, const MetricCell *cell)
+{
+	MemoryContext context;
+	int unique_key_at = cell->group_key_length + 1;
+
+	if (writer->count == ROWS_AT_A_TIME || writer->size >= BYTES_AT_A_TIME)
+		rollup_write_flush(writer);
+	writer->size += Max(cell->group_value.length, 0) + (cell->value == NULL ? 0 : VARSIZE_ANY((Pointer) cell->value));
+
+	context = MemoryContextSwitchTo(writer->context);
+	writer->levels[writer->count] = Int16GetDatum((int16) level);
+	for (int i = 0; i < COLUMN_COUNT; i++)
+		writer->nulls[i][writer->count] = true;
+	set_datum(writer, COLUMN_BUCKET, TimestampTzGetDatum(bucket));
+	set_datum(writer, COLUMN_IS_BRANCH, BoolGetDatum(is_branch));
+	set_text(writer, COLUMN_GROUP_KEY, (EventText){cell->key.data, cell->group_key_length});
+	set_text(writer, COLUMN_UNIQUE_KEY, (EventText){cell->key.data + unique_key_at, cell->key.length - unique_key_at});
+	set_datum(writer, COLUMN_EVENT_COUNT, Int64GetDatum(cell->event_count));
+	set_datum(writer, COLUMN_SKIPPED_COUNT, Int64GetDatum(cell->skipped_count));
+	if (cell->event_count > 0)
+	{
+		set_id(writer, COLUMN_MIN_ID, &cell->min_id);
+		set_id(writer, COLUMN_MAX_ID, &cell->max_id);
+	}
+	if (cell->event_count + cell->skipped_count > 0)
+	{
+		set_id(writer, COLUMN_OLDEST_ID, &cell->oldest_id);
+		set_id(writer, COLUMN_NEWEST_ID, &cell->newest_id);
+	}
+	if (cell->value != NULL)
+	{
+		Size size = VARSIZE_ANY((Pointer) cell->value);
+		Pointer copy = palloc(size);
+
+		memcpy(copy, cell->value, size);
+		set_datum(writer, COLUMN_VALUE, PointerGetDatum(copy));
+		if (writer->metric->aggregation == METRIC_LATEST)
+		{
+			set_datum(writer, COLUMN_LATEST_TIMESTAMP, TimestampTzGetDatum(cell->latest_timestamp));
+			set_id(writer, COLUMN_LATEST_ID, &cell->latest_id);
+		}
+	}
+	set_text(writer, COLUMN_GROUP_VALUE, cell->group_value);
+	writer->count++;
+	MemoryContextSwitchTo(context);
+}
+
+/* Writes the one row of a bucket that has none of its own. */
+void
+rollup_write_open(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch)
+{
+	static const MetricCell empty = {.key = {"", 1}};
+
+	write_cell(writer, level, bucket, is_branch, &empty);
+}
+
+/* Writes a bucket: a row for each cell of the total. */
+void
+rollup_write(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch, const MetricTotal *total)
+{
+	MetricCellIterator iterator;
+	MetricCell cell;
+
+	metric_total_first_cell(total, &iterator);
+	while (metric_total_next_cell(&iterator, &cell))
+	{
+		if (!metric_total_is_stored(&iterator))
+			write_cell(writer, level, bucket, is_branch, &cell);
+	}
+}
+
+void
+rollup_write_end(RollupWriter *writer)
+{
+	rollup_write_flush(writer);
+	MemoryContextDelete(writer->context);
+	pfree(writer);
+}

@@ -1,0 +1,71 @@
+/*
+ * rollup/row.h
+ *		Rows of rollups: one bucket, one cell of its total.
+ */
+#ifndef USAGE_EVENTS_ROLLUP_ROW_H
+#define USAGE_EVENTS_ROLLUP_ROW_H
+
+#include "base/calendar.h"
+#include "metric/total.h"
+#include "sql/statement.h"
+
+/* The level of the row that says that the aliases of all customers are there. */
+#define ROLLUP_IS_COMPLETE_LEVEL (-1)
+
+/* The columns of a row that rollup_row_read() reads, after whatever comes before them. */
+#define ROLLUP_ROW_COLUMNS \
+	"r.bucket, r.is_branch, r.group_key, r.unique_key, r.event_count, r.skipped_event_count, r.min_event_id," \
+	" r.max_event_id, r.oldest_id, r.newest_id, r.latest_timestamp, r.latest_id, r.group_value, r.value"
+
+/*
+ * Whether events come by logical replication: what applies them marks nothing, so
+ * rollups do not hold.  As a condition, since it has to be true in the snapshot of the
+ * statement that uses them.  A subscription without any tables may be to events: of those
+ * of 15 and 16 pg_upgrade forgets the tables.
+ */
+#define EVENTS_ARE_SUBSCRIBED \
+	"(EXISTS (SELECT 1 FROM pg_catalog.pg_subscription_rel AS s" \
+	" WHERE s.srrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass)" \
+	" OR EXISTS (SELECT 1 FROM pg_catalog.pg_subscription AS s" \
+	" WHERE s.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d" \
+	" WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())" \
+	" AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_subscription_rel AS r" \
+	" WHERE r.srsubid OPERATOR(pg_catalog.=) s.oid)))"
+
+typedef struct RollupRow
+{
+	TimestampTz bucket;
+	bool is_branch;
+	bool is_open; /* the bucket has more than it has rows for: what it has is read below */
+	MetricCell cell;
+} RollupRow;
+
+/* What there is of a bucket. */
+typedef enum RollupNode
+{
+	ROLLUP_ABSENT, /* had no events when it was rolled up */
+	ROLLUP_LEAF,   /* is rolled up as a whole */
+	ROLLUP_BRANCH  /* so are the buckets of the next level inside it */
+} RollupNode;
+
+extern void rollup_row_read(uint64 row, int first_column, RollupRow *rollup);
+
+/* Buckets to be written. */
+typedef struct RollupWriter RollupWriter;
+
+extern RollupWriter *rollup_writer_make(const Metric *metric, EventText alias);
+extern void rollup_write(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch,
+						 const MetricTotal *total);
+extern void rollup_write_open(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch);
+extern void rollup_keep_stored(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket,
+							   bool is_branch, MetricTotal *total);
+extern void rollup_write_flush(RollupWriter *writer);
+extern void rollup_write_end(RollupWriter *writer);
+extern void rollup_delete_node(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket);
+extern void rollup_delete_below(const Metric *metric, EventText alias, BucketLevel level, TimestampTz start,
+								TimestampTz end);
+extern RollupNode rollup_find(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket);
+extern List *rollup_add_children(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket,
+								 MetricTotal *total);
+
+#endif /* USAGE_EVENTS_ROLLUP_ROW_H */

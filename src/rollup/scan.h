@@ -1,0 +1,50 @@
+/*
+ * rollup/scan.h
+ *		Totals of a metric over customers and intervals of time.
+ */
+#ifndef USAGE_EVENTS_ROLLUP_SCAN_H
+#define USAGE_EVENTS_ROLLUP_SCAN_H
+
+#include "metric/total.h"
+
+/* Events of an alias in an interval, which are to be added to a total. */
+typedef struct MetricInterval
+{
+	int alias;         /* its place in the scan's aliases */
+	TimestampTz start; /* inclusive */
+	TimestampTz end;   /* exclusive */
+	MetricTotal *total;
+} MetricInterval;
+
+/* A minute that is marked for all customers, and one who has events in it. */
+typedef struct DividedMark
+{
+	EventText alias;
+	TimestampTz minute;
+} DividedMark;
+
+typedef struct DividedMarks
+{
+	DividedMark *items;
+	int count;
+	int capacity;
+	bool is_known;
+	MemoryContext context;
+} DividedMarks;
+
+typedef struct MetricScan
+{
+	const Metric *metric;
+	const pg_uuid_t *as_of; /* only what was known then: ids below this one; NULL: what is current */
+	EventText *aliases;     /* each once */
+	int alias_count;
+	bool is_all;               /* these are the aliases of all customers, in the order of "C" */
+	DividedMarks divided;      /* of all customers, as they were found with the aliases */
+	MetricInterval *intervals; /* sorted by alias and time, none overlaps another of its alias */
+	int interval_count;
+} MetricScan;
+
+extern void metric_scan(const MetricScan *scan);
+extern void metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end);
+
+#endif /* USAGE_EVENTS_ROLLUP_SCAN_H */

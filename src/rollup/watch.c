@@ -1,0 +1,182 @@
+/*
+ * rollup/watch.c
+ *		Changes that do not come through our own statements: rollups that were made
+ *		before one are forgotten.
+ *
+ * Our statements mark what they change (dirty_bucket.c).  A superuser's DELETE, a COPY
+ * into a table, a restore or a subscription does not.  So a trigger fires once for each
+ * statement, before it, and lets our own pass.  For any other it writes a row of no
+ * type into usage_events.dirty_bucket, for each account that has rollups, in the
+ * statement's own transaction.  As long as a snapshot shows such a row, nothing is taken
+ * from rollups; a refresh takes away those that it sees, and begins anew
+ * (metric_refresh.c).  So whoever sees the change does without the rollups of before,
+ * under the same rule that marks have.
+ *
+ * What applies the changes of a subscription fires no such trigger.  Beside a subscription nothing is
+ * taken from rollups anyway (metric_rollup.h), so it is enough that they are forgotten when one
+ * ends, or is about other tables: an event trigger sees to that.
+ *
+ * Which accounts a statement is about to change is not known before it, and to look at
+ * its rows would cost our own statements more than is worth it.
+ */
+#include "postgres.h"
+
+#include "rollup/watch.h"
+
+#include "access/xact.h"
+#include "base/compat.h"
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "rollup/rights.h"
+#include "rollup/row.h"
+#include "sql/statement.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/rls.h"
+#include "utils/timestamp.h"
+
+/*
+ * A metric that is made meanwhile waits for this transaction, which has its id already
+ * (see metric_refresh.c).  Those that were there before are seen, whatever snapshot the
+ * transaction keeps.
+ */
+#define FORGET_ROLLUPS \
+	"INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)" \
+	" SELECT DISTINCT p.account_id, '', '', '-infinity'::pg_catalog.timestamptz, $1, (-1)::smallint" \
+	" FROM usage_events.metric_progress AS p"
+
+static Statement forget_rollups = {
+	.sql = FORGET_ROLLUPS,
+	.sees_all = true,
+	.argument_count = 1,
+	.argument_types = {TIMESTAMPTZOID},
+};
+
+/* As the tables' owner, with no row-level security: in a plan of its own, since the user may be the same. */
+static Statement forget_rollups_of_all = {
+	.sql = FORGET_ROLLUPS,
+	.sees_all = true,
+	.argument_count = 1,
+	.argument_types = {TIMESTAMPTZOID},
+};
+
+static Statement is_subscribed = {
+	.sql = "SELECT WHERE " EVENTS_ARE_SUBSCRIBED,
+};
+
+/* A transaction that applies changes may still be under way: as for a new metric, it is waited for. */
+static Statement build_anew = {
+	.sql = "UPDATE usage_events.metric_progress SET is_built = false, customer_alias = NULL, horizon = NULL",
+};
+
+/* The transaction that has forgotten the rollups of all accounts, and where in it. */
+static LocalTransactionId forgotten_in = InvalidLocalTransactionId;
+static SubTransactionId forgotten_below = InvalidSubTransactionId;
+
+/* What a subtransaction wrote may be taken back: it counts while that one lasts. */
+static bool
+are_forgotten(void)
+{
+	return forgotten_in == current_local_transaction_id() &&
+		   (forgotten_below == TopSubTransactionId || forgotten_below == GetCurrentSubTransactionId());
+}
+
+/* A refresh in the same transaction makes rollups anew: what comes after it is another change. */
+void
+change_watch_begin_anew(void)
+{
+	forgotten_in = InvalidLocalTransactionId;
+}
+
+/* Under row-level security only one account's are: the next statement may be of another. */
+static bool
+sees_one_account(Oid table)
+{
+	return check_enable_rls(table, InvalidOid, true) == RLS_ENABLED;
+}
+
+static void
+forget(Oid table)
+{
+	int nest_level;
+
+	if (are_forgotten())
+		return;
+	/* Who changes events by hand does not ask for what others may have put on the table of marks. */
+	nest_level = refresh_rights_quieten();
+	/* Before it is read which metrics there are. */
+	(void) GetTopTransactionId();
+	SPI_connect();
+	statement_execute(&forget_rollups, (Datum[]){TimestampTzGetDatum(GetCurrentTimestamp())}, NULL);
+	SPI_finish();
+	AtEOXact_GUC(true, nest_level);
+	if (sees_one_account(table))
+		return;
+	forgotten_in = current_local_transaction_id();
+	forgotten_below = GetCurrentSubTransactionId();
+}
+
+static void
+forget_of_subscriber(void)
+{
+	SPI_connect();
+	statement_execute(&is_subscribed, NULL, NULL);
+	if (SPI_processed > 0)
+	{
+		statement_execute(&forget_rollups, (Datum[]){TimestampTzGetDatum(GetCurrentTimestamp())}, NULL);
+		statement_execute(&build_anew, NULL, NULL);
+	}
+	SPI_finish();
+}
+
+/* The event trigger usage_events_watch_subscriptions: who owns a subscription need not have rights here. */
+PG_FUNCTION_INFO_V1(watch_subscriptions);
+Datum
+watch_subscriptions(PG_FUNCTION_ARGS)
+{
+	RefreshRights before;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("watch_subscriptions() must be called as an event trigger")));
+	before = refresh_rights_take_owners();
+	forget_of_subscriber();
+	refresh_rights_give_back(before);
+	PG_RETURN_NULL();
+}
+
+/* Row-level security does not hold for TRUNCATE: whoever sees one account alone takes the rows of all. */
+static void
+forget_truncated(Oid table)
+{
+	RefreshRights before;
+
+	if (!sees_one_account(table))
+		return;
+	before = refresh_rights_take_owners();
+	SPI_connect();
+	statement_execute(&forget_rollups_of_all, (Datum[]){TimestampTzGetDatum(GetCurrentTimestamp())}, NULL);
+	SPI_finish();
+	refresh_rights_give_back(before);
+}
+
+/* The trigger usage_events_watch.  None of our statements truncates. */
+PG_FUNCTION_INFO_V1(watch_changes);
+Datum
+watch_changes(PG_FUNCTION_ARGS)
+{
+	const TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("watch_changes() must be called as a trigger")));
+	if (!statement_is_own() || TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		forget(RelationGetRelid(trigger->tg_relation));
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		forget_truncated(RelationGetRelid(trigger->tg_relation));
+	PG_RETURN_POINTER(NULL);
+}

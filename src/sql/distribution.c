@@ -1,0 +1,100 @@
+/*
+ * sql/distribution.c
+ *		Whether the tables are distributed over the nodes of a Citus cluster.
+ *
+ * All rows of an account are on one node.  SQL finds them from every node, but some
+ * things are a node's own: what backends tell each other, transaction ids, locks of refreshes,
+ * and a snapshot that several statements share.  What rests on these asks here
+ * whether it runs where the account's rows are, and does without if not.
+ *
+ * Citus is not linked: its catalogs are asked.  It invalidates a table's relcache entry
+ * when the table is distributed or a shard of it moves.
+ */
+#include "postgres.h"
+
+#include "sql/distribution.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/uuid.h"
+
+static bool is_known = false;
+static bool is_on = false;
+static Oid event_table = InvalidOid;
+static uint64 times_forgotten = 0;
+
+static const char *const find_distributed =
+	"SELECT FROM pg_catalog.pg_dist_partition"
+	" WHERE logicalrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass";
+
+static const char *const find_here =
+	"SELECT FROM pg_catalog.pg_dist_placement AS p JOIN pg_catalog.pg_dist_local_group AS g"
+	" ON g.groupid OPERATOR(pg_catalog.=) p.groupid WHERE p.shardid OPERATOR(pg_catalog.=)"
+	" pg_catalog.get_shard_id_for_distribution_column('usage_events.event', $1)";
+
+static void
+forget(Datum argument pg_attribute_unused(), Oid relation)
+{
+	if (relation != InvalidOid && event_table != InvalidOid && relation != event_table)
+		return;
+	is_known = false;
+	times_forgotten++;
+}
+
+void
+distribution_init(void)
+{
+	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+}
+
+static bool
+finds(const char *sql, const pg_uuid_t *account_id)
+{
+	bool found;
+
+	SPI_connect();
+	if (SPI_execute_with_args(sql, account_id == NULL ? 0 : 1, (Oid[]){UUIDOID}, (Datum[]){UUIDPGetDatum(account_id)},
+							  NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read catalogs of Citus");
+	found = SPI_processed > 0;
+	SPI_finish();
+	return found;
+}
+
+/* Whether the tables are distributed. */
+bool
+distribution_is_on(void)
+{
+	uint64 times_forgotten_before;
+
+	if (is_known)
+		return is_on;
+	event_table = get_relname_relid("event", get_namespace_oid("usage_events", false));
+	times_forgotten_before = times_forgotten;
+	is_on = OidIsValid(get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)) && finds(find_distributed, NULL);
+	is_known = times_forgotten == times_forgotten_before;
+	return is_on;
+}
+
+/* Whether the rows of the account are on this node. */
+bool
+distribution_is_here(const pg_uuid_t *account_id)
+{
+	return !distribution_is_on() || finds(find_here, account_id);
+}
+
+/*
+ * Ends work that relied on the account's rows being here, if they have moved meanwhile.
+ * What has written to them keeps them from moving.
+ */
+void
+distribution_require_here(const pg_uuid_t *account_id)
+{
+	if (!distribution_is_here(account_id))
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("account has moved to another node"),
+						errhint("Try again.")));
+}

@@ -1,0 +1,15 @@
+/*
+ * sql/distribution.h
+ *		Whether the tables are distributed over the nodes of a Citus cluster.
+ */
+#ifndef USAGE_EVENTS_SQL_DISTRIBUTION_H
+#define USAGE_EVENTS_SQL_DISTRIBUTION_H
+
+#include "event/event.h"
+
+extern void distribution_init(void);
+extern bool distribution_is_on(void);
+extern bool distribution_is_here(const pg_uuid_t *account_id);
+extern void distribution_require_here(const pg_uuid_t *account_id);
+
+#endif /* USAGE_EVENTS_SQL_DISTRIBUTION_H */
