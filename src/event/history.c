@@ -12,6 +12,7 @@
 #include "event/json.h"
 #include "event/store.h"
 #include "fmgr.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/timestamp.h"
 
@@ -52,22 +53,19 @@ version_to_json(uint64 row, const pg_uuid_t *account_id)
 	JsonObject object = {0};
 	UsageEvent event;
 	bool is_current;
-	bool isnull;
-	Datum superseded_at =
-		SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COLUMN_SUPERSEDED_AT, &is_current);
-	Datum superseded_by = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COLUMN_SUPERSEDED_BY, &isnull);
+	Datum superseded_at = row_value(row, COLUMN_SUPERSEDED_AT, &is_current);
 
 	event_store_read_row(row, account_id, &event, CurrentMemoryContext);
 	event_json_add_event(&object, &event);
 	if (is_current)
 	{
-		json_add_null(&object, EVENT_TEXT("supersededAt"));
-		json_add_null(&object, EVENT_TEXT("supersededBy"));
+		json_add_null(&object, SLICE("supersededAt"));
+		json_add_null(&object, SLICE("supersededBy"));
 	}
 	else
 	{
-		event_json_add_timestamp(&object, EVENT_TEXT("supersededAt"), DatumGetTimestampTz(superseded_at));
-		event_json_add_id(&object, EVENT_TEXT("supersededBy"), DatumGetUUIDP(superseded_by));
+		json_add_timestamp(&object, SLICE("supersededAt"), DatumGetTimestampTz(superseded_at));
+		json_add_uuid(&object, SLICE("supersededBy"), DatumGetUUIDP(row_value_there(row, COLUMN_SUPERSEDED_BY)));
 	}
 	return json_make_object(&object);
 }
@@ -96,7 +94,7 @@ event_history_read(const pg_uuid_t *account_id, const pg_uuid_t *id)
 
 	if (history.versions.count == 0)
 		return NULL;
-	json_add_json(&answer, EVENT_TEXT("items"), json_array_end(&history.versions));
+	json_add_json(&answer, SLICE("items"), json_array_end(&history.versions));
 	return json_make_object(&answer);
 }
 

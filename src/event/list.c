@@ -32,6 +32,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "sql/query.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -94,7 +95,7 @@ conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList *list)
 		appendStringInfo(&sql, " AND (customer_event_id OPERATOR(pg_catalog.=) %s",
 						 sql_query_argument(query, TEXTOID, CStringGetTextDatum(list->event_id)));
 		id = palloc(sizeof(pg_uuid_t));
-		if (event_id_from_text(cstring_event_text(list->event_id), id))
+		if (uuid_v7_from_text(slice_from_cstring(list->event_id), id))
 			appendStringInfo(&sql, " OR id OPERATOR(pg_catalog.=) %s",
 							 sql_query_argument(query, UUIDOID, UUIDPGetDatum(id)));
 		appendStringInfoChar(&sql, ')');
@@ -107,7 +108,7 @@ conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList *list)
 static Datum
 first_value(bool *isnull)
 {
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
+	return row_value(0, 1, isnull);
 }
 
 static void
@@ -228,10 +229,8 @@ read_aliases(MemoryContext context)
 
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		bool isnull;
-
 		CHECK_FOR_INTERRUPTS();
-		if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull)))
+		if (DatumGetBool(row_value_there(row, 2)))
 			refuse_aliases();
 		aliases = lappend(aliases, SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1));
 		size += strlen(llast(aliases));

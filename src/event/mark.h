@@ -7,12 +7,12 @@
 
 #include "event/store.h"
 
-extern void dirty_bucket_init(void);
-extern void dirty_bucket_types_changed(void);
-extern bool dirty_bucket_types_are_told(void);
-extern bool dirty_bucket_is_known(const pg_uuid_t *account_id, EventText event_type);
-extern TimestampTz dirty_bucket_of(const UsageEvent *event);
-extern void dirty_bucket_mark(const pg_uuid_t *account_id, const EventPut *puts, int count);
+extern void event_mark_init(void);
+extern void event_mark_types_changed(void);
+extern bool event_mark_types_are_told(void);
+extern bool event_mark_is_known(const pg_uuid_t *account_id, Slice event_type);
+extern TimestampTz event_mark_second(const UsageEvent *event);
+extern void event_mark_add(const pg_uuid_t *account_id, const EventPut *puts, int count);
 
 /*
  * Who of the account $1 has events of the type $2 in the minutes that begin at $3:

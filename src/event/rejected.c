@@ -11,13 +11,14 @@
 
 #include "access/xact.h"
 #include "account/account.h"
+#include "base/fault.h"
 #include "base/json_read.h"
 #include "base/memory_budget.h"
 #include "base/uuid_v7.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "event/json.h"
 #include "miscadmin.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -161,13 +162,13 @@ typedef struct Keeping
 	RoomLeft bytes_left;
 	MemoryContext context; /* of the portion */
 	Datum ids[PORTION_ROWS];
-	EventText bodies[PORTION_ROWS];
-	EventText faults[PORTION_ROWS];
+	Slice bodies[PORTION_ROWS];
+	Slice faults[PORTION_ROWS];
 	int count;
 	Size bytes;
 	Datum taken_ids[PORTION_ROWS]; /* rows that are put back, under ids of their own, and why */
 	Datum new_ids[PORTION_ROWS];
-	EventText new_faults[PORTION_ROWS];
+	Slice new_faults[PORTION_ROWS];
 	int taken_count;
 } Keeping;
 
@@ -175,7 +176,7 @@ static int64
 measured(int number)
 {
 	bool isnull;
-	Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, &isnull);
+	Datum value = row_value(0, number, &isnull);
 
 	return isnull ? 0 : DatumGetInt64(value);
 }
@@ -274,16 +275,16 @@ body_size(const BatchElement *element)
 }
 
 /* The event as it came. */
-static EventText
+static Slice
 body_text(const BatchElement *element)
 {
 	JsonbContainer *container;
 	int length;
 
 	if (element->body != NULL)
-		return (EventText){VARDATA_ANY(element->body), VARSIZE_ANY_EXHDR(element->body)};
+		return (Slice){VARDATA_ANY(element->body), VARSIZE_ANY_EXHDR(element->body)};
 	container = json_container(&element->json, &length);
-	return cstring_event_text(JsonbToCString(NULL, container, length));
+	return slice_from_cstring(JsonbToCString(NULL, container, length));
 }
 
 /* Why another refused event is not kept, worded to follow it; NULL if it is. */
@@ -305,12 +306,12 @@ limit_reached(const Keeping *keeping, Size size)
 	return NULL;
 }
 
-static EventText
+static Slice
 faults_bytes(const List *faults)
 {
 	Jsonb *json = faults_to_json(faults);
 
-	return (EventText){(const char *) &json->root, VARSIZE(json) - VARHDRSZ};
+	return (Slice){(const char *) &json->root, VARSIZE(json) - VARHDRSZ};
 }
 
 static Datum
@@ -318,7 +319,7 @@ make_id(void)
 {
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
 
-	event_id_generate(id);
+	uuid_v7_generate(id);
 	return UUIDPGetDatum(id);
 }
 
@@ -331,7 +332,7 @@ keep(Keeping *keeping, const BatchElement *element, bool is_too_large)
 	Size size;
 
 	keeping->ids[place] = make_id();
-	keeping->bodies[place] = is_too_large ? EVENT_TEXT("\"too large to be kept\"") : body_text(element);
+	keeping->bodies[place] = is_too_large ? SLICE("\"too large to be kept\"") : body_text(element);
 	keeping->faults[place] = faults_bytes(element->faults);
 	MemoryContextSwitchTo(caller);
 	size = keeping->bodies[place].length + keeping->faults[place].length;
@@ -387,16 +388,15 @@ count_not_kept(const pg_uuid_t *account_id, int64 count)
 	Datum arguments[] = {UUIDPGetDatum(account_id), (Datum) 0, Int64GetDatum(count),
 						 TimestampTzGetDatum(GetCurrentTimestamp())};
 	pg_uuid_t id;
-	bool isnull;
 
 	if (count == 0 || IsolationUsesXactSnapshot())
 		return;
 	statement_execute(&lock_counter, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
 	if (SPI_processed > 0)
-		arguments[1] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		arguments[1] = row_value_there(0, 1);
 	else
 	{
-		event_id_generate(&id);
+		uuid_v7_generate(&id);
 		arguments[1] = UUIDPGetDatum(&id);
 	}
 	statement_execute(SPI_processed > 0 ? &add_to_counter : &insert_counter, arguments, NULL);
@@ -444,7 +444,7 @@ rejected_event_delete_before(const pg_uuid_t *account_id, TimestampTz moment, in
 	pg_uuid_t first_kept;
 	uint64 rows;
 
-	event_id_after(&first_kept, moment - 1);
+	uuid_v7_after(&first_kept, moment - 1);
 	SPI_connect();
 	statement_execute(&delete_before,
 					  (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(&first_kept), Int64GetDatum(max_rows)}, NULL);
@@ -503,11 +503,8 @@ rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, text ***bodies,
 	*row_ids = palloc(sizeof(pg_uuid_t) * Max(count, 1));
 	for (int i = 0; i < count; i++)
 	{
-		HeapTuple row = SPI_tuptable->vals[i];
-		bool isnull;
-
-		(*bodies)[i] = DatumGetTextPCopy(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
-		(*row_ids)[i] = *DatumGetUUIDP(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+		(*bodies)[i] = DatumGetTextPCopy(row_value_there(i, 1));
+		(*row_ids)[i] = *DatumGetUUIDP(row_value_there(i, 2));
 		memory_budget_grow(VARSIZE((*bodies)[i]));
 	}
 	MemoryContextSwitchTo(spi_context);

@@ -2,7 +2,7 @@
  * event/stored_key.c
  *		Keys of a form that an older version took, and that events have.
  *
- * A new key has to look like what it is (key_form.c).  Where events are stored under one that
+ * A new key has to look like what it is (base/key_form.c).  Where events are stored under one that
  * does not, they can still be corrected, taken back, sent again, given to a customer and
  * counted: so a key is let through where the account has it already.  Only where there is
  * such a fault is anything looked up.
@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "event/check.h"
 #include "miscadmin.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 
@@ -39,12 +40,6 @@ static Statement find_event_type = {
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
-
-static Datum
-text_datum(EventText text)
-{
-	return PointerGetDatum(cstring_to_text_with_len(text.data, text.length));
-}
 
 static bool
 is_of_form(const Fault *fault, const char *field)
@@ -82,10 +77,9 @@ without_fault_of_form(const List *faults, const char *field)
 
 /* Whether the row that was found has that key in its column. */
 static bool
-row_has(int column, EventText key)
+row_has(int column, Slice key)
 {
-	bool isnull;
-	text *value = DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull));
+	text *value = DatumGetTextPP(row_value_there(0, column));
 
 	return VARSIZE_ANY_EXHDR(value) == (Size) key.length && memcmp(VARDATA_ANY(value), key.data, key.length) == 0;
 }
@@ -95,7 +89,7 @@ static void
 find_stored_fields(const UsageEvent *event, bool is_stored[FIELD_COUNT])
 {
 	SPI_connect();
-	statement_execute(&read_keys, (Datum[]){UUIDPGetDatum(account_current()), text_datum(event->customer_event_id)},
+	statement_execute(&read_keys, (Datum[]){UUIDPGetDatum(account_current()), slice_to_datum(event->customer_event_id)},
 					  NULL);
 	if (SPI_processed > 0)
 	{
@@ -125,14 +119,14 @@ stored_key_allow_event(List *faults, const UsageEvent *event)
 }
 
 static List *
-allow(List *faults, const char *field, Statement *statement, EventText key)
+allow(List *faults, const char *field, Statement *statement, Slice key)
 {
 	bool is_stored;
 
 	if (!has_fault_of_form(faults) || key.data == NULL)
 		return faults;
 	SPI_connect();
-	statement_execute(statement, (Datum[]){UUIDPGetDatum(account_current()), text_datum(key)}, NULL);
+	statement_execute(statement, (Datum[]){UUIDPGetDatum(account_current()), slice_to_datum(key)}, NULL);
 	is_stored = SPI_processed > 0;
 	SPI_finish();
 	return is_stored ? without_fault_of_form(faults, field) : faults;
@@ -140,14 +134,14 @@ allow(List *faults, const char *field, Statement *statement, EventText key)
 
 /* The faults without that of an alias in the field under which the session's account has events. */
 List *
-stored_key_allow_alias(List *faults, const char *field, EventText alias)
+stored_key_allow_alias(List *faults, const char *field, Slice alias)
 {
 	return allow(faults, field, &find_alias, alias);
 }
 
 /* The same for an event type. */
 List *
-stored_key_allow_event_type(List *faults, const char *field, EventText event_type)
+stored_key_allow_event_type(List *faults, const char *field, Slice event_type)
 {
 	return allow(faults, field, &find_event_type, event_type);
 }

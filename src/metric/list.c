@@ -61,7 +61,7 @@ check_aggregation_types(List *faults, const TextFilter *filter)
 
 	foreach(cell, filter->texts)
 	{
-		EventText name = cstring_event_text(lfirst(cell));
+		Slice name = slice_from_cstring(lfirst(cell));
 
 		if (!metric_aggregation_from_name(name, &aggregation))
 			faults = fault_add(

@@ -41,7 +41,8 @@
 #include "rollup/row.h"
 #include "rollup/watch.h"
 #include "sql/distribution.h"
-#include "sql/lock.h"
+#include "sql/own_lock.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -355,27 +356,6 @@ static Statement find_next_event = {
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID},
 };
 
-static Datum
-row_value(uint64 row, int number, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
-}
-
-static Datum
-text_datum(EventText text)
-{
-	return PointerGetDatum(cstring_to_text_with_len(text.data, text.length));
-}
-
-static EventText
-row_text(uint64 row, int number)
-{
-	bool isnull;
-	text *value = DatumGetTextPCopy(row_value(row, number, &isnull));
-
-	return (EventText){VARDATA(value), VARSIZE(value) - VARHDRSZ};
-}
-
 /* Events of a bucket -------------------------------------------------------- */
 
 /* What a metric has to know of an event. */
@@ -433,7 +413,7 @@ typedef struct AliasRefresh
 {
 	const Metric *metric;
 	EventCache *cache; /* NULL: there are no other metrics */
-	EventText alias;
+	Slice alias;
 	const MetricMatcher *matcher;
 	RollupWriter *writer;
 	const TimestampTz *marks; /* seconds, ascending, each once */
@@ -452,10 +432,10 @@ static void
 event_arguments(const AliasRefresh *refresh, TimestampTz start, TimestampTz end, Datum *arguments)
 {
 	arguments[0] = UUIDPGetDatum(&refresh->metric->account_id);
-	arguments[1] = text_datum(refresh->alias);
-	arguments[2] = TimestampTzGetDatum(Max(start, EVENT_TIME_START));
-	arguments[3] = TimestampTzGetDatum(Min(end, EVENT_TIME_END));
-	arguments[4] = text_datum(refresh->metric->event_type);
+	arguments[1] = slice_to_datum(refresh->alias);
+	arguments[2] = TimestampTzGetDatum(Max(start, CALENDAR_START));
+	arguments[3] = TimestampTzGetDatum(Min(end, CALENDAR_END));
+	arguments[4] = slice_to_datum(refresh->metric->event_type);
 }
 
 /* Reads the events of a bucket, if they are few, into the current memory context. */
@@ -545,12 +525,10 @@ take_event(uint64 row, void *argument)
 {
 	EventsWork *work = argument;
 	MemoryContext context = MemoryContextSwitchTo(work->row_context);
-	bool isnull;
-	Jsonb *properties = DatumGetJsonbP(row_value(row, 3, &isnull));
+	Jsonb *properties = DatumGetJsonbP(row_value_there(row, 3));
 
 	MemoryContextSwitchTo(context);
-	add_event(work, DatumGetUUIDP(row_value(row, 1, &isnull)), DatumGetTimestampTz(row_value(row, 2, &isnull)),
-			  properties);
+	add_event(work, DatumGetUUIDP(row_value_there(row, 1)), DatumGetTimestampTz(row_value_there(row, 2)), properties);
 }
 
 /* Adds the bucket's events: the few, or where they are many, all that there are. */
@@ -579,14 +557,13 @@ static bool
 next_event(const AliasRefresh *refresh, TimestampTz start, TimestampTz end, TimestampTz *timestamp)
 {
 	Datum arguments[5];
-	bool isnull;
 	bool found;
 
 	event_arguments(refresh, start, end, arguments);
 	statement_execute(&find_next_event, arguments, NULL);
 	found = SPI_processed > 0;
 	if (found)
-		*timestamp = DatumGetTimestampTz(row_value(0, 1, &isnull));
+		*timestamp = DatumGetTimestampTz(row_value_there(0, 1));
 	SPI_freetuptable(SPI_tuptable);
 	return found;
 }
@@ -737,7 +714,7 @@ refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucke
 
 /* Rolls up an alias: what is marked or, where there is nothing of it yet, all. */
 static void
-refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, int mark_count, EventCache *cache)
+refresh_alias(const Metric *metric, Slice alias, const TimestampTz *marks, int mark_count, EventCache *cache)
 {
 	AliasRefresh refresh = {
 		.metric = metric,
@@ -753,7 +730,7 @@ refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, i
 	refresh.writer = rollup_writer_make(metric, alias);
 	if (is_new)
 	{
-		rollup_delete_below(metric, alias, BUCKET_MONTH, EVENT_TIME_START, EVENT_TIME_END);
+		rollup_delete_below(metric, alias, BUCKET_MONTH, CALENDAR_START, CALENDAR_END);
 		refresh_children(&refresh, BUCKET_ALL, DT_NOBEGIN, (Changes){.all = true}, NULL);
 		rollup_write_open(refresh.writer, BUCKET_ALL, DT_NOBEGIN, true);
 	}
@@ -765,7 +742,7 @@ refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, i
 /* Locks --------------------------------------------------------------------- */
 
 static uint32
-lock_key(const pg_uuid_t *account_id, EventText event_type, EventText alias)
+lock_key(const pg_uuid_t *account_id, Slice event_type, Slice alias)
 {
 	uint32 hash = hash_combine(hash_bytes(account_id->data, UUID_LEN),
 							   hash_combine(hash_bytes((const unsigned char *) event_type.data, event_type.length),
@@ -776,9 +753,9 @@ lock_key(const pg_uuid_t *account_id, EventText event_type, EventText alias)
 
 /* Only one refresh at a time takes an alias; the lock is kept until its transaction ends. */
 static bool
-try_lock_alias(const pg_uuid_t *account_id, EventText event_type, EventText alias)
+try_lock_alias(const pg_uuid_t *account_id, Slice event_type, Slice alias)
 {
-	return metric_lock_try(METRIC_LOCK_ALIAS, lock_key(account_id, event_type, alias));
+	return own_lock_try(OWN_LOCK_ALIAS, lock_key(account_id, event_type, alias));
 }
 
 /*
@@ -787,18 +764,18 @@ try_lock_alias(const pg_uuid_t *account_id, EventText event_type, EventText alia
  * out.
  */
 static bool
-try_lock_type(const pg_uuid_t *account_id, EventText event_type, bool to_build)
+try_lock_type(const pg_uuid_t *account_id, Slice event_type, bool to_build)
 {
-	uint32 key = lock_key(account_id, event_type, EVENT_TEXT(""));
+	uint32 key = lock_key(account_id, event_type, SLICE(""));
 
-	return to_build ? metric_lock_try(METRIC_LOCK_TYPE, key) : metric_lock_try_shared(METRIC_LOCK_TYPE, key);
+	return to_build ? own_lock_try(OWN_LOCK_TYPE, key) : own_lock_try_shared(OWN_LOCK_TYPE, key);
 }
 
 /* Tries to take an account for this transaction: for refreshes that leave it to each other. */
 bool
-metric_refresh_lock_account(const pg_uuid_t *account_id)
+rollup_refresh_lock_account(const pg_uuid_t *account_id)
 {
-	return metric_lock_try(METRIC_LOCK_ACCOUNT, hash_bytes(account_id->data, UUID_LEN));
+	return own_lock_try(OWN_LOCK_ACCOUNT, hash_bytes(account_id->data, UUID_LEN));
 }
 
 /* Transactions that write no events ------------------------------------------ */
@@ -808,7 +785,7 @@ static LocalTransactionId told_by = InvalidLocalTransactionId;
 
 /* Tells that this process does nothing but refresh. */
 void
-metric_refresh_in_background(void)
+rollup_refresh_in_background(void)
 {
 	is_background = true;
 }
@@ -826,8 +803,7 @@ tell_of_step(void)
 {
 	if (!is_background || told_by == current_local_transaction_id())
 		return;
-	(void) metric_lock_try(METRIC_LOCK_TRANSACTION,
-						   transaction_key(U64FromFullTransactionId(GetTopFullTransactionId())));
+	(void) own_lock_try(OWN_LOCK_TRANSACTION, transaction_key(U64FromFullTransactionId(GetTopFullTransactionId())));
 	told_by = current_local_transaction_id();
 }
 
@@ -837,7 +813,7 @@ tell_of_step(void)
 static int account_time = 1000;
 
 void
-metric_refresh_init(void)
+rollup_refresh_init(void)
 {
 	DefineCustomIntVariable("usage_events.refresh_account_time",
 							"How long rollups of an account are refreshed before the next account has its turn.",
@@ -897,25 +873,24 @@ compare_timestamps(const void *a, const void *b)
 static bool
 is_event_time(TimestampTz bucket)
 {
-	return bucket >= EVENT_TIME_START && bucket < EVENT_TIME_END;
+	return bucket >= CALENDAR_START && bucket < CALENDAR_END;
 }
 
 /* Deletes marks of the alias, and returns them in order, each once. */
 static TimestampTz *
-take_marks_of(const pg_uuid_t *account_id, EventText event_type, EventText alias, int *count)
+take_marks_of(const pg_uuid_t *account_id, Slice event_type, Slice alias, int *count)
 {
 	TimestampTz *marks;
 	int mark_count = 0;
 	int kept = 0;
 
-	statement_execute(&take_marks, (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type), text_datum(alias)},
-					  NULL);
+	statement_execute(&take_marks,
+					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type), slice_to_datum(alias)}, NULL);
 	marks = palloc_extended(sizeof(TimestampTz) * Max(SPI_processed * SECS_PER_MINUTE, 1), MCXT_ALLOC_HUGE);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		bool isnull;
-		TimestampTz second = DatumGetTimestampTz(row_value(row, 1, &isnull));
-		int seconds = DatumGetInt16(row_value(row, 2, &isnull));
+		TimestampTz second = DatumGetTimestampTz(row_value_there(row, 1));
+		int seconds = DatumGetInt16(row_value_there(row, 2));
 
 		if (!is_event_time(second))
 			continue;
@@ -948,10 +923,8 @@ read_versions(void)
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		MetricVersion *version = palloc(sizeof(MetricVersion));
-		bool isnull;
-
-		version->id = *DatumGetUUIDP(row_value(row, 1, &isnull));
-		version->version_id = *DatumGetUUIDP(row_value(row, 2, &isnull));
+		version->id = *DatumGetUUIDP(row_value_there(row, 1));
+		version->version_id = *DatumGetUUIDP(row_value_there(row, 2));
 		versions = lappend(versions, version);
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -963,18 +936,17 @@ read_versions(void)
  * such a minute.  Who had one that is gone from it was marked when it went.
  */
 static void
-divide_common_marks(const pg_uuid_t *account_id, EventText event_type)
+divide_common_marks(const pg_uuid_t *account_id, Slice event_type)
 {
 	Datum *buckets;
 	int count = 0;
 	int nest_level;
 
-	statement_execute(&take_common_marks, (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type)}, NULL);
+	statement_execute(&take_common_marks, (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type)}, NULL);
 	buckets = palloc_extended(sizeof(Datum) * Max(SPI_processed, 1), MCXT_ALLOC_HUGE);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		bool isnull;
-		Datum bucket = row_value(row, 1, &isnull);
+		Datum bucket = row_value_there(row, 1);
 
 		if (is_event_time(DatumGetTimestampTz(bucket)))
 			buckets[count++] = bucket;
@@ -984,7 +956,7 @@ divide_common_marks(const pg_uuid_t *account_id, EventText event_type)
 		return;
 	nest_level = statement_use_any_index();
 	statement_execute(&insert_marks_of_customers,
-					  (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type),
+					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type),
 								statement_timestamp_array(buckets, count), TimestampTzGetDatum(GetCurrentTimestamp())},
 					  NULL);
 	statement_use_indexes_end(nest_level);
@@ -1008,7 +980,7 @@ read_metric(const pg_uuid_t *account_id, const MetricVersion *version, Metric *m
 }
 
 static void
-refresh_version(const pg_uuid_t *account_id, const MetricVersion *version, EventText alias, const TimestampTz *marks,
+refresh_version(const pg_uuid_t *account_id, const MetricVersion *version, Slice alias, const TimestampTz *marks,
 				int mark_count, EventCache *cache)
 {
 	MemoryContext work_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric", ALLOCSET_DEFAULT_SIZES);
@@ -1022,7 +994,7 @@ refresh_version(const pg_uuid_t *account_id, const MetricVersion *version, Event
 }
 
 static void
-refresh_marked_alias(const pg_uuid_t *account_id, EventText event_type, EventText alias)
+refresh_marked_alias(const pg_uuid_t *account_id, Slice event_type, Slice alias)
 {
 	int mark_count;
 	TimestampTz *marks = take_marks_of(account_id, event_type, alias, &mark_count);
@@ -1033,7 +1005,7 @@ refresh_marked_alias(const pg_uuid_t *account_id, EventText event_type, EventTex
 	if (mark_count == 0)
 		return;
 	statement_execute(&metrics_of_alias,
-					  (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type), text_datum(alias)}, NULL);
+					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type), slice_to_datum(alias)}, NULL);
 	versions = read_versions();
 	cache = list_length(versions) > 1 ? event_cache_make() : NULL;
 	foreach(cell, versions)
@@ -1048,7 +1020,7 @@ typedef struct MarkPlace
 } MarkPlace;
 
 static void
-place_set(MarkPlace *place, EventText event_type, EventText alias)
+place_set(MarkPlace *place, Slice event_type, Slice alias)
 {
 	resetStringInfo(&place->event_type);
 	resetStringInfo(&place->alias);
@@ -1070,7 +1042,7 @@ read_place(const pg_uuid_t *account_id, MarkPlace *place)
 	initStringInfo(&place->alias);
 	statement_execute(&read_last_place, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
 	if (SPI_processed > 0)
-		place_set(place, row_text(0, 1), row_text(0, 2));
+		place_set(place, row_text_copy(0, 1), row_text_copy(0, 2));
 	SPI_freetuptable(SPI_tuptable);
 }
 
@@ -1082,14 +1054,14 @@ next_dirty_alias(const pg_uuid_t *account_id, MarkPlace *place)
 
 	statement_execute(&find_dirty_alias,
 					  (Datum[]){UUIDPGetDatum(account_id),
-								text_datum((EventText){place->event_type.data, place->event_type.len}),
-								text_datum((EventText){place->alias.data, place->alias.len})},
+								slice_to_datum((Slice){place->event_type.data, place->event_type.len}),
+								slice_to_datum((Slice){place->alias.data, place->alias.len})},
 					  NULL);
 	found = SPI_processed > 0;
 	if (found)
-		place_set(place, row_text(0, 1), row_text(0, 2));
+		place_set(place, row_text_copy(0, 1), row_text_copy(0, 2));
 	else
-		place_set(place, EVENT_TEXT(""), EVENT_TEXT(""));
+		place_set(place, SLICE(""), SLICE(""));
 	SPI_freetuptable(SPI_tuptable);
 	return found;
 }
@@ -1098,8 +1070,8 @@ next_dirty_alias(const pg_uuid_t *account_id, MarkPlace *place)
 static bool
 take_dirty_alias(const pg_uuid_t *account_id, const MarkPlace *place)
 {
-	EventText event_type = {place->event_type.data, place->event_type.len};
-	EventText alias = {place->alias.data, place->alias.len};
+	Slice event_type = {place->event_type.data, place->event_type.len};
+	Slice alias = {place->alias.data, place->alias.len};
 
 	if (!try_lock_type(account_id, event_type, false) || !try_lock_alias(account_id, event_type, alias))
 		return false;
@@ -1178,7 +1150,7 @@ oldest_writer(void)
 	{
 		uint64 running = transaction_id(row, 1, &isnull);
 
-		if (!isnull && metric_lock_is_free(METRIC_LOCK_TRANSACTION, transaction_key(running)))
+		if (!isnull && own_lock_is_free(OWN_LOCK_TRANSACTION, transaction_key(running)))
 			oldest = running;
 	}
 	if (oldest == 0)
@@ -1252,14 +1224,14 @@ build_aliases(const Metric *metric, RefreshBudget budget)
 		}
 		else
 		{
-			EventText alias = row_text(0, 1);
+			Slice alias = row_text_copy(0, 1);
 
 			SPI_freetuptable(SPI_tuptable);
 			if (try_lock_alias(&metric->account_id, metric->event_type, alias))
 			{
 				tell_of_step();
 				refresh_alias(metric, alias, NULL, 0, NULL);
-				statement_execute(&set_progress, (Datum[]){account, version, text_datum(alias)}, NULL);
+				statement_execute(&set_progress, (Datum[]){account, version, slice_to_datum(alias)}, NULL);
 				steps++;
 			}
 			else
@@ -1345,14 +1317,14 @@ lock_rollups(const pg_uuid_t *account_id, bool to_restart)
 {
 	uint32 key = rollups_key(account_id);
 
-	return to_restart ? metric_lock_try(METRIC_LOCK_ROLLUPS, key) : metric_lock_try_shared(METRIC_LOCK_ROLLUPS, key);
+	return to_restart ? own_lock_try(OWN_LOCK_ROLLUPS, key) : own_lock_try_shared(OWN_LOCK_ROLLUPS, key);
 }
 
 /* Until this transaction ends no other refreshes the account. */
 void
-metric_refresh_wait_for_others(const pg_uuid_t *account_id)
+rollup_refresh_wait_for_others(const pg_uuid_t *account_id)
 {
-	metric_lock_wait(METRIC_LOCK_ROLLUPS, rollups_key(account_id));
+	own_lock_wait(OWN_LOCK_ROLLUPS, rollups_key(account_id));
 }
 
 static bool
@@ -1373,7 +1345,6 @@ restart_unmarked(const pg_uuid_t *account_id)
 	Datum account = UUIDPGetDatum(account_id);
 	bool keeps = keeps_account_marks(account_id);
 	text *watch;
-	bool isnull;
 
 	if (!lock_rollups(account_id, !keeps))
 		return -1;
@@ -1383,7 +1354,7 @@ restart_unmarked(const pg_uuid_t *account_id)
 	statement_execute(&read_watch, NULL, NULL);
 	if (SPI_processed == 0)
 		return -1;
-	watch = DatumGetTextPCopy(row_value(0, 1, &isnull));
+	watch = DatumGetTextPCopy(row_value_there(0, 1));
 	statement_execute(&delete_roots, (Datum[]){account}, NULL);
 	statement_execute(&restart_all, (Datum[]){account}, NULL);
 	statement_execute(&insert_marks_row,
@@ -1407,7 +1378,7 @@ restart_where_needed(const pg_uuid_t *account_id)
 	statement_execute(&delete_past_progress, (Datum[]){account}, NULL);
 	if (SPI_processed > 0)
 	{
-		dirty_bucket_types_changed();
+		event_mark_types_changed();
 		steps++;
 	}
 
@@ -1415,16 +1386,15 @@ restart_where_needed(const pg_uuid_t *account_id)
 	statement_execute(&insert_missing_progress, (Datum[]){account, now}, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		bool isnull;
 		pg_uuid_t *version = palloc(sizeof(pg_uuid_t));
 
-		*version = *DatumGetUUIDP(row_value(row, 1, &isnull));
+		*version = *DatumGetUUIDP(row_value_there(row, 1));
 		versions = lappend(versions, version);
 	}
 	foreach(cell, versions)
 	{
 		statement_execute(&delete_roots_of_version, (Datum[]){account, UUIDPGetDatum(lfirst(cell))}, NULL);
-		dirty_bucket_types_changed();
+		event_mark_types_changed();
 		steps++;
 	}
 
@@ -1437,12 +1407,11 @@ delete_orphans(const pg_uuid_t *account_id)
 {
 	Datum account = UUIDPGetDatum(account_id);
 	pg_uuid_t version;
-	bool isnull;
 
 	statement_execute(&find_orphan, (Datum[]){account}, NULL);
 	if (SPI_processed == 0)
 		return 0;
-	version = *DatumGetUUIDP(row_value(0, 1, &isnull));
+	version = *DatumGetUUIDP(row_value_there(0, 1));
 	statement_execute(&delete_orphan, (Datum[]){account, UUIDPGetDatum(&version)}, NULL);
 	return SPI_processed > 0 ? 1 : 0;
 }
@@ -1469,14 +1438,14 @@ note_refreshed(const pg_uuid_t *account_id, bool had_work, const MarkPlace *plac
 	statement_execute(&note_refresh,
 					  (Datum[]){UUIDPGetDatum(account_id), TimestampTzGetDatum(now),
 								TimestampTzGetDatum(had_work ? now : now - USECS_PER_MINUTE),
-								text_datum((EventText){place->event_type.data, place->event_type.len}),
-								text_datum((EventText){place->alias.data, place->alias.len})},
+								slice_to_datum((Slice){place->event_type.data, place->event_type.len}),
+								slice_to_datum((Slice){place->alias.data, place->alias.len})},
 					  NULL);
 }
 
 /* Notes a turn that has failed, and was taken back: the next one comes after those of others. */
 void
-metric_refresh_note_failure(const pg_uuid_t *account_id)
+rollup_refresh_note_failure(const pg_uuid_t *account_id)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -1533,7 +1502,7 @@ forget_of_subscriber(const pg_uuid_t *account_id)
  * left to do, or nothing that can be done now.
  */
 int64
-metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_turn)
+rollup_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_turn)
 {
 	RefreshBudget budget = budget_make(max_steps, is_turn);
 	Transactions transactions;
@@ -1549,7 +1518,7 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_tur
 	if (!distribution_is_here(account_id))
 		return 0;
 
-	change_watch_begin_anew();
+	rollup_watch_begin_anew();
 	SPI_connect();
 	statement_execute(&is_subscribed, NULL, NULL);
 	if (SPI_processed > 0)
@@ -1561,7 +1530,7 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_tur
 	nest_level = statement_use_indexes();
 	/* In this order, and before anything is written, which would make this transaction one of them. */
 	new_metrics = read_new_metrics(account_id);
-	if (!dirty_bucket_types_are_told())
+	if (!event_mark_types_are_told())
 		new_metrics = NIL;
 	read_running_transactions(&transactions);
 	if (has_metrics(account_id))

@@ -37,6 +37,7 @@
 #include "rollup/row.h"
 #include "rollup/watch.h"
 #include "sql/distribution.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -76,7 +77,7 @@ typedef struct Marks
 
 typedef struct ScanWork
 {
-	const MetricScan *scan;
+	const RollupScan *scan;
 	const MetricMatcher *matcher;
 	MemoryContext row_context; /* of one row */
 	Marks marks;               /* of single aliases */
@@ -235,8 +236,8 @@ static Statement read_events_as_of = {
 static int
 compare_texts(const void *a, const void *b)
 {
-	const EventText *first = a;
-	const EventText *second = b;
+	const Slice *first = a;
+	const Slice *second = b;
 	int result = memcmp(first->data, second->data, Min(first->length, second->length));
 
 	return result != 0 ? result : first->length - second->length;
@@ -290,12 +291,12 @@ add_raw(ScanWork *work, MetricInterval interval)
 static void
 interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *arguments)
 {
-	EventText *aliases;
+	Slice *aliases;
 	Datum *values;
 
 	/* Both, and the three arrays that are made of them. */
-	memory_budget_require((Size) intervals->count * 2 * (sizeof(EventText) + 2 * sizeof(Datum)));
-	aliases = palloc_extended(sizeof(EventText) * intervals->count, MCXT_ALLOC_HUGE);
+	memory_budget_require((Size) intervals->count * 2 * (sizeof(Slice) + 2 * sizeof(Datum)));
+	aliases = palloc_extended(sizeof(Slice) * intervals->count, MCXT_ALLOC_HUGE);
 	values = palloc_extended(sizeof(Datum) * intervals->count, MCXT_ALLOC_HUGE);
 	arguments[0] = UUIDPGetDatum(&work->scan->metric->account_id);
 	for (int i = 0; i < intervals->count; i++)
@@ -314,9 +315,9 @@ interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *argu
 static Datum
 event_type_argument(const Metric *metric)
 {
-	EventText type = metric->event_type;
+	Slice type = metric->event_type;
 
-	return PointerGetDatum(cstring_to_text_with_len(type.data, type.length));
+	return slice_to_datum(type);
 }
 
 static Datum
@@ -325,19 +326,11 @@ aliases_argument(const ScanWork *work)
 	return statement_varlena_array(work->scan->aliases, work->scan->alias_count, TEXTOID);
 }
 
-static Datum
-row_value(uint64 row, int number, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
-}
-
 /* The ordinality that a statement handed back, from 0 on. */
 static int
 row_place(uint64 row)
 {
-	bool isnull;
-
-	return (int) DatumGetInt64(row_value(row, 1, &isnull)) - 1;
+	return (int) DatumGetInt64(row_value_there(row, 1)) - 1;
 }
 
 /* Marks ------------------------------------------------------------------- */
@@ -457,10 +450,9 @@ static void
 take_common_mark(uint64 row, void *argument)
 {
 	ScanWork *work = argument;
-	bool isnull;
 
-	add_mark(&work->common_marks, 0, DatumGetTimestampTz(row_value(row, 1, &isnull)),
-			 DatumGetInt16(row_value(row, 2, &isnull)));
+	add_mark(&work->common_marks, 0, DatumGetTimestampTz(row_value_there(row, 1)),
+			 DatumGetInt16(row_value_there(row, 2)));
 }
 
 static void
@@ -477,10 +469,9 @@ static void
 take_mark(uint64 row, void *argument)
 {
 	ScanWork *work = argument;
-	bool isnull;
 
-	add_mark(&work->marks, row_place(row), DatumGetTimestampTz(row_value(row, 2, &isnull)),
-			 DatumGetInt16(row_value(row, 3, &isnull)));
+	add_mark(&work->marks, row_place(row), DatumGetTimestampTz(row_value_there(row, 2)),
+			 DatumGetInt16(row_value_there(row, 3)));
 }
 
 static void
@@ -497,15 +488,15 @@ read_all_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 
 typedef struct AliasPlace
 {
-	EventText alias;
+	Slice alias;
 	int place;
 } AliasPlace;
 
 static int
 compare_alias_places(const void *a, const void *b)
 {
-	EventText first = ((const AliasPlace *) a)->alias;
-	EventText second = ((const AliasPlace *) b)->alias;
+	Slice first = ((const AliasPlace *) a)->alias;
+	Slice second = ((const AliasPlace *) b)->alias;
 	int result = memcmp(first.data, second.data, Min(first.length, second.length));
 
 	return result != 0 ? result : first.length - second.length;
@@ -513,7 +504,7 @@ compare_alias_places(const void *a, const void *b)
 
 /* The interval that has the moment, or NULL. */
 static const MetricInterval *
-find_interval(const MetricScan *scan, int alias, TimestampTz timestamp)
+find_interval(const RollupScan *scan, int alias, TimestampTz timestamp)
 {
 	int low = 0;
 	int high = scan->interval_count;
@@ -546,19 +537,18 @@ take_superseded(uint64 row, void *argument)
 	ScanWork *work = superseded->work;
 	const MetricInterval *interval;
 	MemoryContext context;
-	bool isnull;
-	text *alias = DatumGetTextPP(row_value(row, 1, &isnull));
+	text *alias = DatumGetTextPP(row_value_there(row, 1));
 	AliasPlace wanted = {{VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)}, 0};
 	AliasPlace *found =
 		bsearch(&wanted, superseded->places, work->scan->alias_count, sizeof(AliasPlace), compare_alias_places);
-	TimestampTz timestamp = DatumGetTimestampTz(row_value(row, 3, &isnull));
+	TimestampTz timestamp = DatumGetTimestampTz(row_value_there(row, 3));
 
 	interval = found != NULL ? find_interval(work->scan, found->place, timestamp) : NULL;
 	if (interval == NULL)
 		return;
 	context = MemoryContextSwitchTo(work->row_context);
-	metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value(row, 2, &isnull)), timestamp,
-						   DatumGetJsonbP(row_value(row, 4, &isnull)));
+	metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value_there(row, 2)), timestamp,
+						   DatumGetJsonbP(row_value_there(row, 4)));
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
 	add_mark(&work->marks, found->place, timestamp, 1);
@@ -568,7 +558,7 @@ take_superseded(uint64 row, void *argument)
 static void
 add_superseded(ScanWork *work, TimestampTz start, TimestampTz end)
 {
-	const MetricScan *scan = work->scan;
+	const RollupScan *scan = work->scan;
 	SupersededWork superseded = {work, NULL};
 
 	memory_budget_require(sizeof(AliasPlace) * scan->alias_count);
@@ -620,7 +610,7 @@ take_root(uint64 row, void *argument)
 static Intervals
 find_rolled_up(ScanWork *work)
 {
-	const MetricScan *scan = work->scan;
+	const RollupScan *scan = work->scan;
 	Intervals open = {0};
 
 	work->is_rolled_up = palloc0(sizeof(bool) * Max(scan->alias_count, 1));
@@ -717,8 +707,8 @@ end_node(ScanWork *work)
 		/* A value is its group's, and as old. */
 		if (cell->event_count + cell->skipped_count == 0)
 			continue;
-		holds = holds && event_id_compare(&cell->newest_id, work->scan->as_of) < 0;
-		is_newer = is_newer && event_id_compare(&cell->oldest_id, work->scan->as_of) >= 0;
+		holds = holds && uuid_v7_compare(&cell->newest_id, work->scan->as_of) < 0;
+		is_newer = is_newer && uuid_v7_compare(&cell->oldest_id, work->scan->as_of) >= 0;
 	}
 	if (is_newer && !holds)
 	{
@@ -742,8 +732,7 @@ take_bucket(uint64 row, void *argument)
 	MemoryContext context;
 	RollupRow rollup;
 	int place = row_place(row);
-	bool isnull;
-	TimestampTz bucket = DatumGetTimestampTz(row_value(row, 2, &isnull));
+	TimestampTz bucket = DatumGetTimestampTz(row_value_there(row, 2));
 
 	if (work->node_count > 0 && (work->node_place != place || work->node[0].bucket != bucket))
 		end_node(work);
@@ -837,11 +826,9 @@ take_event(uint64 row, void *argument)
 {
 	ScanWork *work = argument;
 	MemoryContext context = MemoryContextSwitchTo(work->row_context);
-	bool isnull;
 
-	metric_total_add_event(work->raw.items[row_place(row)].total, work->matcher,
-						   DatumGetUUIDP(row_value(row, 2, &isnull)), DatumGetTimestampTz(row_value(row, 3, &isnull)),
-						   DatumGetJsonbP(row_value(row, 4, &isnull)));
+	metric_total_add_event(work->raw.items[row_place(row)].total, work->matcher, DatumGetUUIDP(row_value_there(row, 2)),
+						   DatumGetTimestampTz(row_value_there(row, 3)), DatumGetJsonbP(row_value_there(row, 4)));
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
 }
@@ -888,7 +875,7 @@ static Statement read_all_events_as_of = {
 
 /* The place of an alias among those of all customers; -1 if it is none. */
 static int
-find_alias(const MetricScan *scan, EventText alias)
+find_alias(const RollupScan *scan, Slice alias)
 {
 	int low = 0;
 	int high = scan->alias_count;
@@ -910,16 +897,15 @@ take_event_of_all(uint64 row, void *argument)
 {
 	ScanWork *work = argument;
 	MemoryContext context = MemoryContextSwitchTo(work->row_context);
-	bool isnull;
-	text *alias = DatumGetTextPP(row_value(row, 1, &isnull));
-	int place = find_alias(work->scan, (EventText){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)});
-	TimestampTz timestamp = DatumGetTimestampTz(row_value(row, 3, &isnull));
+	text *alias = DatumGetTextPP(row_value_there(row, 1));
+	int place = find_alias(work->scan, (Slice){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)});
+	TimestampTz timestamp = DatumGetTimestampTz(row_value_there(row, 3));
 	const MetricInterval *interval =
 		place >= 0 && !work->is_rolled_up[place] ? find_interval(work->scan, place, timestamp) : NULL;
 
 	if (interval != NULL)
-		metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value(row, 2, &isnull)), timestamp,
-							   DatumGetJsonbP(row_value(row, 4, &isnull)));
+		metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value_there(row, 2)), timestamp,
+							   DatumGetJsonbP(row_value_there(row, 4)));
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
 }
@@ -962,13 +948,12 @@ take_divided(uint64 row, void *argument)
 {
 	DividedMarks *divided = argument;
 	MemoryContext context = MemoryContextSwitchTo(divided->context);
-	bool isnull;
-	text *alias = DatumGetTextPCopy(row_value(row, 1, &isnull));
+	text *alias = DatumGetTextPCopy(row_value_there(row, 1));
 
 	memory_budget_grow(VARSIZE(alias));
 	divided->items = grow(divided->items, divided->count, &divided->capacity, sizeof(DividedMark));
 	divided->items[divided->count++] =
-		(DividedMark){{VARDATA(alias), VARSIZE(alias) - VARHDRSZ}, DatumGetTimestampTz(row_value(row, 2, &isnull))};
+		(DividedMark){{VARDATA(alias), VARSIZE(alias) - VARHDRSZ}, DatumGetTimestampTz(row_value_there(row, 2))};
 	MemoryContextSwitchTo(context);
 }
 
@@ -983,10 +968,9 @@ static void
 take_minute(uint64 row, void *argument)
 {
 	Minutes *minutes = argument;
-	bool isnull;
 
 	minutes->items = grow(minutes->items, minutes->count, &minutes->capacity, sizeof(Datum));
-	minutes->items[minutes->count++] = row_value(row, 1, &isnull);
+	minutes->items[minutes->count++] = row_value_there(row, 1);
 }
 
 /*
@@ -1033,7 +1017,7 @@ add_divided_marks(ScanWork *work, const DividedMarks *divided)
 
 /* Adds to the total of each interval what its events are to the metric. */
 void
-metric_scan(const MetricScan *scan)
+rollup_scan(const RollupScan *scan)
 {
 	ScanWork work = {.scan = scan, .matcher = metric_matcher_make(scan->metric), .node_capacity = 8};
 	TimestampTz start = DT_NOEND;
@@ -1136,16 +1120,16 @@ static Statement find_superseded_aliases = {
 
 typedef struct AliasList
 {
-	EventText *items;
+	Slice *items;
 	int count;
 	int capacity;
 	MemoryContext context;
 } AliasList;
 
 static void
-add_alias(AliasList *list, EventText alias)
+add_alias(AliasList *list, Slice alias)
 {
-	list->items = grow(list->items, list->count, &list->capacity, sizeof(EventText));
+	list->items = grow(list->items, list->count, &list->capacity, sizeof(Slice));
 	list->items[list->count++] = alias;
 }
 
@@ -1154,17 +1138,16 @@ take_alias(uint64 row, void *argument)
 {
 	AliasList *list = argument;
 	MemoryContext context = MemoryContextSwitchTo(list->context);
-	bool isnull;
-	text *alias = DatumGetTextPCopy(row_value(row, 1, &isnull));
+	text *alias = DatumGetTextPCopy(row_value_there(row, 1));
 
 	memory_budget_grow(VARSIZE(alias));
-	add_alias(list, (EventText){VARDATA(alias), VARSIZE(alias) - VARHDRSZ});
+	add_alias(list, (Slice){VARDATA(alias), VARSIZE(alias) - VARHDRSZ});
 	MemoryContextSwitchTo(context);
 }
 
 /* Sets the scan's aliases to all that have, or had, events from start to end, and maybe some more; in the order of "C". */
 void
-metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end)
+rollup_scan_find_aliases(RollupScan *scan, TimestampTz start, TimestampTz end)
 {
 	const Metric *metric = scan->metric;
 	Datum account = UUIDPGetDatum(&metric->account_id);
@@ -1198,7 +1181,7 @@ metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end)
 
 	for (int i = 0; i < scan->divided.count; i++)
 		add_alias(&list, scan->divided.items[i].alias);
-	qsort(list.items, list.count, sizeof(EventText), compare_texts);
+	qsort(list.items, list.count, sizeof(Slice), compare_texts);
 	for (int i = 0; i < list.count; i++)
 	{
 		if (count == 0 || compare_texts(&list.items[count - 1], &list.items[i]) != 0)

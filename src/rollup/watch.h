@@ -28,6 +28,6 @@
 	") AND NOT EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id OPERATOR(pg_catalog.=) $1" \
 	" AND d.event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text AND d.seconds OPERATOR(pg_catalog.<) 0::smallint)"
 
-extern void change_watch_begin_anew(void);
+extern void rollup_watch_begin_anew(void);
 
 #endif /* USAGE_EVENTS_ROLLUP_WATCH_H */
