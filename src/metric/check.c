@@ -166,30 +166,28 @@ check_aggregation_type(List *faults, Slice type, Metric *metric)
 {
 	if (type.data == NULL)
 		return faults;
-	if (!metric_aggregation_from_name(type, &metric->aggregation))
-		return fault_add(faults, "aggregationType",
-						 psprintf("must be \"COUNT\", \"UNIQUE\", \"SUM\", \"MAX\", \"MIN\", \"AVERAGE\" or \"LATEST\","
-								  " not %s",
-								  fault_quote(type)));
-	if (metric->aggregation == METRIC_CUSTOM)
+	metric->kind = metric_kind_find(type);
+	if (metric->kind == NULL)
+		return fault_add(faults, "aggregationType", metric_kind_fault(type, false));
+	if (metric->kind->is_expression)
 		return fault_add(
 			faults, "aggregationType",
-			"must not be \"CUSTOM\", which is for administrators: see usage_events.create_custom_metric()");
+			psprintf("must not be %s, which is for administrators: see usage_events.create_custom_metric()",
+					 fault_quote(type)));
 	return faults;
 }
 
-/* Rule of aggregationType and of aggregationProperty, which only COUNT can do without. */
+/* Rule of aggregationType and of aggregationProperty, which kinds need that read one. */
 static List *
 check_aggregation(List *faults, Jsonb *body, Metric *metric)
 {
 	Slice type;
 	JsonbValue value;
 
-	metric->aggregation = METRIC_COUNT;
 	faults = check_word(faults, body, "aggregationType", &type);
 	faults = check_aggregation_type(faults, type, metric);
 	faults = text_check_member(faults, body, "aggregationProperty", false, &metric->aggregation_property);
-	if (metric->aggregation != METRIC_COUNT && metric->aggregation != METRIC_CUSTOM &&
+	if (metric->kind != NULL && metric->kind->reads != METRIC_READS_NOTHING &&
 		!member_given(body, "aggregationProperty", &value))
 		faults = fault_add(faults, "aggregationProperty",
 						   psprintf("is missing: \"aggregationType\" is %s", fault_quote(type)));

@@ -200,7 +200,7 @@ metric_definition_to_json(const Metric *metric)
 	json_add_text_or_null(&object, SLICE("description"), metric->description);
 	json_add_text(&object, SLICE("metricType"), type_name(metric));
 	json_add_text(&object, SLICE("eventType"), metric->event_type);
-	json_add_text(&object, SLICE("aggregationType"), metric_aggregation_names[metric->aggregation]);
+	json_add_text(&object, SLICE("aggregationType"), metric->kind->name);
 	json_add_text_or_null(&object, SLICE("aggregationProperty"), metric->aggregation_property);
 	json_add_text_or_null(&object, SLICE("groupingProperty"), metric->grouping_property);
 	json_add_text_or_null(&object, SLICE("unit"), metric->unit);
@@ -216,7 +216,7 @@ metric_definition_to_json(const Metric *metric)
 		json_add_null(&object, SLICE("deletedAt"));
 	json_add_timestamp(&object, SLICE("createdAt"), metric->created_at);
 	json_add_json(&object, SLICE("parameters"), metric->parameters);
-	if (metric->aggregation == METRIC_CUSTOM)
+	if (metric->kind->is_expression)
 		json_add_text_or_null(&object, SLICE("expression"), metric->expression);
 	return json_make_object(&object);
 }
@@ -265,7 +265,7 @@ write_version(Statement *statement, Metric *metric, MemoryContext context)
 	set_text(arguments, nulls, ARGUMENT_DESCRIPTION, metric->description);
 	set_text(arguments, nulls, ARGUMENT_METRIC_TYPE, type_name(metric));
 	set_text(arguments, nulls, ARGUMENT_EVENT_TYPE, metric->event_type);
-	set_text(arguments, nulls, ARGUMENT_AGGREGATION_TYPE, metric_aggregation_names[metric->aggregation]);
+	set_text(arguments, nulls, ARGUMENT_AGGREGATION_TYPE, metric->kind->name);
 	set_text(arguments, nulls, ARGUMENT_AGGREGATION_PROPERTY, metric->aggregation_property);
 	set_text(arguments, nulls, ARGUMENT_GROUPING_PROPERTY, metric->grouping_property);
 	set_text(arguments, nulls, ARGUMENT_UNIT, metric->unit);
@@ -282,7 +282,7 @@ write_version(Statement *statement, Metric *metric, MemoryContext context)
 static void
 write_progress(const Metric *metric)
 {
-	if (metric->aggregation == METRIC_CUSTOM)
+	if (metric->kind->is_expression)
 		return;
 	statement_execute(&begin_rollups,
 					  (Datum[]){UUIDPGetDatum(&metric->account_id), UUIDPGetDatum(&metric->version_id),
@@ -315,9 +315,9 @@ archive(const Metric *metric)
 static void
 require_same_kind(const Metric *metric, const Metric *stored)
 {
-	bool is_custom = metric->aggregation == METRIC_CUSTOM;
+	bool is_custom = metric->kind->is_expression;
 
-	if (is_custom == (stored->aggregation == METRIC_CUSTOM))
+	if (is_custom == stored->kind->is_expression)
 		return;
 	metric_faults_report(
 		fault_add(NIL, "aggregationType",
@@ -339,7 +339,7 @@ metric_definition_insert(Metric *metric)
 	SPI_connect();
 	require_room_for_metric(&metric->account_id);
 	require_room_for_version(&metric->account_id);
-	write_version(metric->aggregation == METRIC_CUSTOM ? &insert_custom_metric : &insert_metric, metric, context);
+	write_version(metric->kind->is_expression ? &insert_custom_metric : &insert_metric, metric, context);
 	write_progress(metric);
 	SPI_finish();
 }
@@ -354,9 +354,9 @@ same_json(Jsonb *a, Jsonb *b)
 static bool
 is_unchanged(const Metric *metric, const Metric *stored)
 {
-	return metric->aggregation != METRIC_CUSTOM && metric->aggregation == stored->aggregation &&
-		   metric->is_grouped == stored->is_grouped && metric->case_sensitive == stored->case_sensitive &&
-		   slice_equal(metric->name, stored->name) && slice_equal(metric->description, stored->description) &&
+	return !metric->kind->is_expression && metric->kind == stored->kind && metric->is_grouped == stored->is_grouped &&
+		   metric->case_sensitive == stored->case_sensitive && slice_equal(metric->name, stored->name) &&
+		   slice_equal(metric->description, stored->description) &&
 		   slice_equal(metric->event_type, stored->event_type) &&
 		   slice_equal(metric->aggregation_property, stored->aggregation_property) &&
 		   slice_equal(metric->grouping_property, stored->grouping_property) &&
@@ -371,7 +371,7 @@ replace_version(Metric *metric, const Metric *stored, MemoryContext context)
 	require_room_for_version(&metric->account_id);
 	archive(stored);
 	uuid_v7_generate_after(&metric->version_id, &stored->version_id);
-	write_version(metric->aggregation == METRIC_CUSTOM ? &update_custom_metric : &update_metric, metric, context);
+	write_version(metric->kind->is_expression ? &update_custom_metric : &update_metric, metric, context);
 	write_progress(metric);
 }
 

@@ -7,7 +7,7 @@
  * makes rollups exact.
  *
  * It has a cell for each group; a metric that is not grouped has one group, and no
- * table of them.  Of a UNIQUE metric there is also a cell for each value, only its key:
+ * table of them.  Of a kind that keeps values there is also a cell for each, only its key:
  * it is just counted, and a row of a rollup that says no more is not written anew for
  * each event.  Clients determine how many cells there are and how long their
  * numbers, so all of it is bounded:
@@ -71,11 +71,9 @@ typedef struct KeptGroup
 	KeptCell cell;
 	int64 event_count;
 	int64 skipped_count;
-	int64 value_count; /* different ones, of a UNIQUE metric */
+	int64 value_count; /* different ones, of a kind that keeps values */
 	Slice group_value;
-	Numeric value;
-	TimestampTz latest_timestamp;
-	pg_uuid_t latest_id;
+	MetricNumber number; /* combined of all */
 	pg_uuid_t min_id;
 	pg_uuid_t max_id;
 	pg_uuid_t oldest_id;
@@ -216,8 +214,8 @@ keep_text(MetricTotal *total, Slice text)
 static void
 forget_value(KeptCell *cell)
 {
-	if (cell->kind == CELL_GROUP && ((KeptGroup *) cell)->value != NULL)
-		pfree(((KeptGroup *) cell)->value);
+	if (cell->kind == CELL_GROUP && ((KeptGroup *) cell)->number.value != NULL)
+		pfree(((KeptGroup *) cell)->number.value);
 }
 
 /* The next cell from that place on, in no order; the group of all comes first. */
@@ -356,7 +354,7 @@ make_key(const Metric *metric, MetricVerdict verdict, const MetricValue *value, 
 		append_key(probe, value->group, value->long_group);
 	probe->cell.group_key_length = probe->cell.key_length;
 	probe->key[probe->cell.key_length++] = '\0';
-	if (metric->aggregation == METRIC_UNIQUE && verdict == METRIC_COUNTS)
+	if (metric->kind->keeps == METRIC_KEEPS_VALUES && verdict == METRIC_COUNTS)
 		append_key(probe, value->unique, value->long_unique);
 }
 
@@ -366,7 +364,7 @@ has_value_key(const MetricCell *cell)
 	return cell->key.length > cell->group_key_length + 1;
 }
 
-/* Whether nothing is known of it: neither an event nor, of a UNIQUE metric, a value. */
+/* Whether nothing is known of it: neither an event nor, where values are kept, a value. */
 bool
 metric_cell_is_empty(const MetricCell *cell)
 {
@@ -469,27 +467,6 @@ keep_group(MetricTotal *total, const MetricCell *cell)
 
 /* Values ------------------------------------------------------------------ */
 
-static Numeric
-add_numbers(Numeric a, Numeric b)
-{
-	return DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(a), NumericGetDatum(b)));
-}
-
-static int
-scale_of(Numeric number)
-{
-	return DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(number)));
-}
-
-/* Of equal numbers, that with more zeros after the point is above: 1.50 or 1.5 is not a matter of who came first. */
-static int
-compare_extremes(Numeric a, Numeric b)
-{
-	int result = DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
-
-	return result != 0 ? result : scale_of(a) - scale_of(b);
-}
-
 static void
 set_value(MetricTotal *total, KeptGroup *group, Numeric value)
 {
@@ -500,19 +477,19 @@ set_value(MetricTotal *total, KeptGroup *group, Numeric value)
 	copy = MemoryContextAlloc(total->context, size);
 	memcpy(copy, value, size);
 	total->size += size;
-	if (group->value != NULL)
+	if (group->number.value != NULL)
 	{
-		total->size -= VARSIZE_ANY((Pointer) group->value);
-		pfree(group->value);
+		total->size -= VARSIZE_ANY((Pointer) group->number.value);
+		pfree(group->number.value);
 	}
-	group->value = copy;
+	group->number.value = copy;
 }
 
 /* Whether a sum has more digits than it may. */
 static bool
 is_too_long(Numeric sum)
 {
-	int scale = scale_of(sum);
+	int scale = metric_number_scale(sum);
 
 	return scale > max_sum_digits || json_number_has_digits(sum, max_sum_digits - scale + 1);
 }
@@ -536,38 +513,23 @@ set_sum(MetricTotal *total, KeptGroup *group, Numeric sum)
 static void
 combine_value(MetricTotal *total, KeptGroup *group, const MetricCell *other)
 {
-	Numeric value = other->value;
-	Numeric sum;
+	const MetricKind *kind = total->metric->kind;
+	MetricNumber next = {other->value, other->latest_timestamp, other->latest_id};
+	Numeric combined = kind->combine(&group->number, &next);
 
-	switch (total->metric->aggregation)
+	if (combined == group->number.value)
+		return;
+	if (kind->keeps_event)
 	{
-		case METRIC_SUM:
-		case METRIC_AVERAGE:
-			sum = group->value == NULL ? value : add_numbers(group->value, value);
-			set_sum(total, group, sum);
-			if (sum != value)
-				pfree(sum);
-			return;
-		case METRIC_MAX:
-			if (group->value != NULL && compare_extremes(group->value, value) >= 0)
-				return;
-			break;
-		case METRIC_MIN:
-			if (group->value != NULL && compare_extremes(value, group->value) >= 0)
-				return;
-			break;
-		case METRIC_LATEST:
-			if (group->value != NULL && (group->latest_timestamp > other->latest_timestamp ||
-										 (group->latest_timestamp == other->latest_timestamp &&
-										  uuid_v7_compare(&group->latest_id, &other->latest_id) >= 0)))
-				return;
-			group->latest_timestamp = other->latest_timestamp;
-			group->latest_id = other->latest_id;
-			break;
-		default:
-			return;
+		group->number.timestamp = next.timestamp;
+		group->number.id = next.id;
 	}
-	set_value(total, group, value);
+	if (kind->makes_long_numbers)
+		set_sum(total, group, combined);
+	else
+		set_value(total, group, combined);
+	if (combined != next.value)
+		pfree(combined);
 }
 
 /* Widens from min to max by others; is_first: there is nothing yet. */
@@ -705,9 +667,9 @@ read_cell(const MetricTotal *total, const KeptCell *kept, MetricCell *cell)
 	cell->group_value = group->group_value;
 	cell->event_count = group->event_count;
 	cell->skipped_count = group->skipped_count;
-	cell->value = group->value;
-	cell->latest_timestamp = group->latest_timestamp;
-	cell->latest_id = group->latest_id;
+	cell->value = group->number.value;
+	cell->latest_timestamp = group->number.timestamp;
+	cell->latest_id = group->number.id;
 	cell->min_id = group->min_id;
 	cell->max_id = group->max_id;
 	cell->oldest_id = group->oldest_id;
@@ -835,24 +797,9 @@ count_values(const MetricTotal *total)
 
 /* What is answered for a group, or for all. */
 static Numeric
-value_of_group(MetricAggregation aggregation, const KeptGroup *group)
+value_of_group(const MetricKind *kind, const KeptGroup *group)
 {
-	switch (aggregation)
-	{
-		case METRIC_COUNT:
-			return int64_to_numeric(group->event_count);
-		case METRIC_UNIQUE:
-			return int64_to_numeric(group->value_count);
-		case METRIC_SUM:
-			return group->value != NULL ? group->value : int64_to_numeric(0);
-		case METRIC_AVERAGE:
-			if (group->value == NULL)
-				return NULL;
-			return DatumGetNumeric(DirectFunctionCall2(numeric_div, NumericGetDatum(group->value),
-													   NumericGetDatum(int64_to_numeric(group->event_count))));
-		default:
-			return group->value;
-	}
+	return kind->result(&(MetricSum){group->event_count, group->value_count, group->number.value});
 }
 
 static int
@@ -889,10 +836,10 @@ add_groups(const MetricTotal *total, KeptGroup *whole, MetricResult *result)
 			continue;
 		combine(&sum, whole, &cell);
 		if (group->event_count > 0)
-			result->groups[result->group_count++] = (MetricGroup){group->group_value, group->event_count,
-																  value_of_group(total->metric->aggregation, group)};
+			result->groups[result->group_count++] =
+				(MetricGroup){group->group_value, group->event_count, value_of_group(total->metric->kind, group)};
 	}
-	if (total->metric->aggregation == METRIC_UNIQUE)
+	if (total->metric->kind->keeps == METRIC_KEEPS_VALUES)
 		whole->value_count = count_values(total);
 	qsort(result->groups, result->group_count, sizeof(MetricGroup), compare_group_values);
 }
@@ -913,5 +860,5 @@ metric_total_result(const MetricTotal *total, MetricResult *result)
 	result->skipped_count = whole.skipped_count;
 	result->min_id = whole.min_id;
 	result->max_id = whole.max_id;
-	result->value = value_of_group(total->metric->aggregation, &whole);
+	result->value = value_of_group(total->metric->kind, &whole);
 }

@@ -8,7 +8,7 @@
 #include "metric/value.h"
 
 /*
- * What a row of a rollup says: of one group or, of a UNIQUE metric, that the group has a
+ * What a row of a rollup says: of one group or, where values are kept, that the group has a
  * value; the value's events are among those of the group.
  */
 typedef struct MetricCell
@@ -18,7 +18,7 @@ typedef struct MetricCell
 	Slice group_value;    /* no data: null */
 	int64 event_count;
 	int64 skipped_count;
-	Numeric value; /* sum, maximum, minimum or latest; NULL: none */
+	Numeric value; /* what the numbers of the events have come to; NULL: none */
 	TimestampTz latest_timestamp;
 	pg_uuid_t latest_id;
 	pg_uuid_t min_id; /* of those that count, where there are any */

@@ -305,7 +305,7 @@ is_same_row(const Metric *metric, const MetricCell *a, const MetricCell *b)
 	if (a->event_count + a->skipped_count > 0 &&
 		!(uuid_v7_equal(&a->oldest_id, &b->oldest_id) && uuid_v7_equal(&a->newest_id, &b->newest_id)))
 		return false;
-	return metric->aggregation != METRIC_LATEST || a->value == NULL ||
+	return !metric->kind->keeps_event || a->value == NULL ||
 		   (a->latest_timestamp == b->latest_timestamp && uuid_v7_equal(&a->latest_id, &b->latest_id));
 }
 
@@ -540,7 +540,7 @@ write_cell(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_
 
 		memcpy(copy, cell->value, size);
 		set_datum(writer, COLUMN_VALUE, PointerGetDatum(copy));
-		if (writer->metric->aggregation == METRIC_LATEST)
+		if (writer->metric->kind->keeps_event)
 		{
 			set_datum(writer, COLUMN_LATEST_TIMESTAMP, TimestampTzGetDatum(cell->latest_timestamp));
 			set_id(writer, COLUMN_LATEST_ID, &cell->latest_id);

@@ -144,7 +144,7 @@ explain(const Metric *metric, const UsageEvent *event, const pg_uuid_t *supersed
 static void
 refuse_custom(const Metric *metric)
 {
-	if (metric->aggregation == METRIC_CUSTOM)
+	if (metric->kind->is_expression)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a CUSTOM metric cannot be explained event by event")));
 }
@@ -386,9 +386,9 @@ static Compared
 compared_by(const Metric *then, const Metric *now)
 {
 	return (Compared){
-		.unique = then->aggregation == METRIC_UNIQUE && now->aggregation == METRIC_UNIQUE,
+		.unique = then->kind->reads == METRIC_READS_TEXT && now->kind->reads == METRIC_READS_TEXT,
 		.group = then->is_grouped && now->is_grouped,
-		.timestamp = then->aggregation == METRIC_LATEST && now->aggregation == METRIC_LATEST,
+		.timestamp = then->kind->keeps_event && now->kind->keeps_event,
 	};
 }
 
@@ -501,7 +501,8 @@ usage_metric_changes(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	work.result_set = (ReturnSetInfo *) fcinfo->resultinfo;
-	work.compared = compared_by(&then.question.metric, &now.question.metric);
+	work.compared =
+		then.exists ? compared_by(&then.question.metric, &now.question.metric) : (Compared){.unique = false};
 	work.old_matcher = then.exists ? metric_matcher_make(&then.question.metric) : NULL;
 	work.new_matcher = metric_matcher_make(&now.question.metric);
 	SPI_connect();
