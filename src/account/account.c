@@ -69,7 +69,7 @@ static pg_uuid_t verified_account_id;
 
 static Statement read_account = {
 	.sql = "SELECT FROM usage_events.account"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1",
+		   " WHERE account_id " EQ " $1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };

@@ -38,8 +38,8 @@
 static Statement read_key = {
 	.sql = "SELECT key.secret_hash, key.expires_at"
 		   " FROM usage_events.api_key AS key"
-		   " JOIN usage_events.account AS account ON account.account_id OPERATOR(pg_catalog.=) key.account_id"
-		   " WHERE key.account_id OPERATOR(pg_catalog.=) $1 AND key.client_id OPERATOR(pg_catalog.=) $2",
+		   " JOIN usage_events.account AS account ON account.account_id " EQ " key.account_id"
+		   " WHERE key.account_id " EQ " $1 AND key.client_id " EQ " $2",
 	.read_only = true,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
@@ -54,7 +54,7 @@ static Statement insert_key = {
 
 static Statement set_expiry = {
 	.sql = "UPDATE usage_events.api_key SET expires_at = $3"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND client_id OPERATOR(pg_catalog.=) $2",
+		   " WHERE account_id " EQ " $1 AND client_id " EQ " $2",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID},
 };
@@ -62,8 +62,8 @@ static Statement set_expiry = {
 /* Never later than the key would have expired anyway; and one that has expired brings forth no other. */
 static Statement advance_expiry = {
 	.sql = "UPDATE usage_events.api_key SET expires_at = LEAST(expires_at, $3)"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND client_id OPERATOR(pg_catalog.=) $2"
-		   " AND (expires_at IS NULL OR expires_at OPERATOR(pg_catalog.>) $4)"
+		   " WHERE account_id " EQ " $1 AND client_id " EQ " $2"
+		   " AND (expires_at IS NULL OR expires_at " GT " $4)"
 		   " RETURNING label",
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
@@ -71,7 +71,7 @@ static Statement advance_expiry = {
 
 static Statement list_keys = {
 	.sql = "SELECT client_id, label, created_at, expires_at FROM usage_events.api_key"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 ORDER BY created_at, client_id",
+		   " WHERE account_id " EQ " $1 ORDER BY created_at, client_id",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };

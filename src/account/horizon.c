@@ -22,14 +22,14 @@
 #include "utils/timestamp.h"
 
 static Statement read_horizon = {
-	.sql = "SELECT purged_before FROM usage_events.purge_horizon WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.sql = "SELECT purged_before FROM usage_events.purge_horizon WHERE account_id " EQ " $1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
 
 /* The same in the caller's snapshot, which a question's events are read in. */
 static Statement read_horizon_of_question = {
-	.sql = "SELECT purged_before FROM usage_events.purge_horizon WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.sql = "SELECT purged_before FROM usage_events.purge_horizon WHERE account_id " EQ " $1",
 	.read_only = true,
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
@@ -38,7 +38,7 @@ static Statement read_horizon_of_question = {
 static Statement advance = {
 	.sql = "INSERT INTO usage_events.purge_horizon AS h (account_id, purged_before) VALUES ($1, $2)"
 		   " ON CONFLICT (account_id) DO UPDATE SET purged_before = EXCLUDED.purged_before"
-		   " WHERE h.purged_before OPERATOR(pg_catalog.<) EXCLUDED.purged_before",
+		   " WHERE h.purged_before " LT " EXCLUDED.purged_before",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TIMESTAMPTZOID},
 };

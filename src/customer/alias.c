@@ -63,14 +63,14 @@ static Statement insert_alias = {
 
 static Statement find_alias = {
 	.sql = "SELECT " ALIAS_COLUMNS " FROM usage_events.customer_alias"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND value OPERATOR(pg_catalog.=) $2 AND deleted_at IS NULL",
+		   " WHERE account_id " EQ " $1 AND value " EQ " $2 AND deleted_at IS NULL",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
 
 static Statement set_label = {
 	.sql = "UPDATE usage_events.customer_alias SET label = $3"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2 AND deleted_at IS NULL"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2 AND deleted_at IS NULL"
 		   " RETURNING " ALIAS_COLUMNS,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
@@ -78,7 +78,7 @@ static Statement set_label = {
 
 static Statement set_deleted = {
 	.sql = "UPDATE usage_events.customer_alias SET deleted_at = $3"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2 AND deleted_at IS NULL"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2 AND deleted_at IS NULL"
 		   " RETURNING " ALIAS_COLUMNS,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, TIMESTAMPTZOID},
@@ -245,12 +245,12 @@ customer_alias_delete(const pg_uuid_t *account_id, const pg_uuid_t *id)
 static const char *
 list_conditions(SqlQuery *query, const pg_uuid_t *account_id, const char *value)
 {
-	const char *conditions = psprintf("account_id OPERATOR(pg_catalog.=) %s AND deleted_at IS NULL",
+	const char *conditions = psprintf("account_id " EQ " %s AND deleted_at IS NULL",
 									  sql_query_argument(query, UUIDOID, UUIDPGetDatum(account_id)));
 
 	if (value == NULL)
 		return conditions;
-	return psprintf("%s AND value OPERATOR(pg_catalog.=) %s", conditions,
+	return psprintf("%s AND value " EQ " %s", conditions,
 					sql_query_argument(query, TEXTOID, CStringGetTextDatum(value)));
 }
 

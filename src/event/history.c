@@ -20,15 +20,15 @@
 static Statement read_versions = {
 	.sql = "WITH event AS ("
 		   "SELECT customer_event_id FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2"
 		   " UNION ALL SELECT customer_event_id FROM usage_events.superseded_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2)"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2)"
 		   " SELECT " EVENT_ROW_COLUMNS ", NULL AS superseded_at, NULL AS superseded_by FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_event_id OPERATOR(pg_catalog.=) (SELECT customer_event_id FROM event)"
+		   " WHERE account_id " EQ " $1"
+		   " AND customer_event_id " EQ " (SELECT customer_event_id FROM event)"
 		   " UNION ALL SELECT " EVENT_ROW_COLUMNS ", superseded_at, superseded_by FROM usage_events.superseded_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_event_id OPERATOR(pg_catalog.=) (SELECT customer_event_id FROM event)"
+		   " WHERE account_id " EQ " $1"
+		   " AND customer_event_id " EQ " (SELECT customer_event_id FROM event)"
 		   " ORDER BY id",
 	.read_only = true,
 	.argument_count = 2,

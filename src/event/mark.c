@@ -65,7 +65,7 @@ static Statement insert_marks = {
 };
 
 static Statement read_types = {
-	.sql = "SELECT DISTINCT event_type FROM usage_events.metric_progress WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.sql = "SELECT DISTINCT event_type FROM usage_events.metric_progress WHERE account_id " EQ " $1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };

@@ -40,8 +40,8 @@ static Statement insert_rejected = {
  */
 static Statement take_rejected = {
 	.sql = "WITH taken AS (UPDATE usage_events.rejected_event SET taken_at = $3"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND taken_at IS NULL"
-		   " AND ($2 IS NULL OR id OPERATOR(pg_catalog.=) ANY ($2))"
+		   " WHERE account_id " EQ " $1 AND taken_at IS NULL"
+		   " AND ($2 IS NULL OR id " EQ " ANY ($2))"
 		   " RETURNING id, body)"
 		   " SELECT body, id FROM taken ORDER BY id",
 	.argument_count = 3,
@@ -49,9 +49,9 @@ static Statement take_rejected = {
 };
 
 static Statement delete_taken = {
-	.sql = "DELETE FROM usage_events.rejected_event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM usage_events.rejected_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND taken_at IS NOT NULL"
+	.sql = "DELETE FROM usage_events.rejected_event WHERE account_id " EQ " $1"
+		   " AND id " EQ " ANY (ARRAY(SELECT id FROM usage_events.rejected_event"
+		   " WHERE account_id " EQ " $1 AND taken_at IS NOT NULL"
 		   " LIMIT 1000 FOR UPDATE SKIP LOCKED))",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
@@ -62,12 +62,12 @@ static Statement put_back = {
 	.sql =
 		"UPDATE usage_events.rejected_event AS r SET id = b.new_id, faults = b.faults, taken_at = NULL"
 		" FROM (SELECT pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) AS b (id, new_id, faults)"
-		" WHERE r.account_id OPERATOR(pg_catalog.=) $1 AND r.id OPERATOR(pg_catalog.=) b.id",
+		" WHERE r.account_id " EQ " $1 AND r.id " EQ " b.id",
 	.argument_count = 4,
 	.argument_types = {UUIDOID, UUIDARRAYOID, UUIDARRAYOID, JSONBARRAYOID},
 };
 
-#define KEPT_BYTES "pg_catalog.octet_length(body) OPERATOR(pg_catalog.+) pg_catalog.pg_column_size(faults)"
+#define KEPT_BYTES "pg_catalog.octet_length(body) " PLUS " pg_catalog.pg_column_size(faults)"
 
 /* What the account has, up to $2 rows: those that wait, and all with those that were taken. */
 static Statement measure_rejected = {
@@ -75,17 +75,17 @@ static Statement measure_rejected = {
 		   " CAST(pg_catalog.sum(" KEPT_BYTES ") FILTER (WHERE taken_at IS NULL) AS pg_catalog.int8),"
 		   " pg_catalog.count(*), CAST(pg_catalog.sum(" KEPT_BYTES ") AS pg_catalog.int8)"
 		   " FROM (SELECT body, faults, taken_at FROM usage_events.rejected_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 LIMIT $2) AS rejected",
+		   " WHERE account_id " EQ " $1 LIMIT $2) AS rejected",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, INT8OID},
 };
 
 static Statement delete_before = {
 	.sql = "WITH old AS MATERIALIZED (SELECT id FROM usage_events.rejected_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.<) $2"
+		   " WHERE account_id " EQ " $1 AND id " LT " $2"
 		   " LIMIT $3 FOR UPDATE SKIP LOCKED)"
 		   " DELETE FROM usage_events.rejected_event AS r USING old"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1 AND r.id OPERATOR(pg_catalog.=) old.id",
+		   " WHERE r.account_id " EQ " $1 AND r.id " EQ " old.id",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, INT8OID},
 };
@@ -96,7 +96,7 @@ static Statement delete_before = {
  * account has as many rows as there were ever transactions of its at a time.
  */
 static Statement lock_counter = {
-	.sql = "SELECT id FROM usage_events.rejected_overflow WHERE account_id OPERATOR(pg_catalog.=) $1"
+	.sql = "SELECT id FROM usage_events.rejected_overflow WHERE account_id " EQ " $1"
 		   " LIMIT 1 FOR UPDATE SKIP LOCKED",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
@@ -104,8 +104,8 @@ static Statement lock_counter = {
 
 static Statement add_to_counter = {
 	.sql = "UPDATE usage_events.rejected_overflow"
-		   " SET event_count = event_count OPERATOR(pg_catalog.+) $3, last_at = $4"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
+		   " SET event_count = event_count " PLUS " $3, last_at = $4"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2",
 	.argument_count = 4,
 	.argument_types = {UUIDOID, UUIDOID, INT8OID, TIMESTAMPTZOID},
 };

@@ -156,8 +156,8 @@ static Statement replace_events = {
 		   " SET id = n.id, event_timestamp = n.event_timestamp, customer_alias = n.customer_alias,"
 		   " event_type = n.event_type, event_properties = n.event_properties"
 		   " FROM (SELECT " UNNEST_EVENTS ") AS n (" EVENT_COLUMNS ")"
-		   " WHERE e.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND e.customer_event_id OPERATOR(pg_catalog.=) n.customer_event_id",
+		   " WHERE e.account_id " EQ " $1"
+		   " AND e.customer_event_id " EQ " n.customer_event_id",
 	.argument_count = EVENT_ARGUMENT_COUNT,
 	.argument_types = {EVENT_ARRAY_TYPES},
 };
@@ -183,8 +183,8 @@ enum
 
 #define SELECT_BY_KEYS \
 	"SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event" \
-	" WHERE account_id OPERATOR(pg_catalog.=) $1" \
-	" AND customer_event_id OPERATOR(pg_catalog.=) ANY ($2)" \
+	" WHERE account_id " EQ " $1" \
+	" AND customer_event_id " EQ " ANY ($2)" \
 	" ORDER BY customer_event_id"
 
 static Statement read_events = {
@@ -222,7 +222,7 @@ static Statement lock_many_events = {
 
 static Statement get_event = {
 	.sql = "SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2",
 	.read_only = true,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
@@ -231,7 +231,7 @@ static Statement get_event = {
 /* Logged on the node that the account's rows are on. */
 static Statement log_retry = {
 	.sql = "SELECT pg_catalog.pg_logical_emit_message(true, 'usage_events', 'retry') FROM usage_events.account"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1",
+		   " WHERE account_id " EQ " $1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };

@@ -22,21 +22,21 @@
 
 static Statement read_keys = {
 	.sql = "SELECT customer_alias, event_type FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_event_id OPERATOR(pg_catalog.=) $2",
+		   " WHERE account_id " EQ " $1 AND customer_event_id " EQ " $2",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
 
 static Statement find_alias = {
 	.sql = "SELECT FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) $2 LIMIT 1",
+		   " WHERE account_id " EQ " $1 AND customer_alias " EQ " $2 LIMIT 1",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
 
 static Statement find_event_type = {
 	.sql = "SELECT FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2 LIMIT 1",
+		   " WHERE account_id " EQ " $1 AND event_type " EQ " $2 LIMIT 1",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };

@@ -67,7 +67,7 @@ enum
 	" aggregation_property = $10, grouping_property = $11, unit = $12, property_filters = $13," \
 	" properties_to_negate = $14, case_sensitive = $15"
 
-#define BY_ID " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2"
+#define BY_ID " WHERE account_id " EQ " $1 AND id " EQ " $2"
 #define RETURNING " RETURNING " METRIC_ROW_COLUMNS
 
 /* Only administrators may write expressions: all others use statements that leave their columns alone. */
@@ -120,15 +120,15 @@ static Statement begin_rollups = {
 
 static Statement count_metrics = {
 	.sql = "SELECT pg_catalog.count(*) FROM (SELECT FROM usage_events.metric"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL LIMIT $2) AS metric",
+		   " WHERE account_id " EQ " $1 AND deleted_at IS NULL LIMIT $2) AS metric",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, INT8OID},
 };
 
 static Statement count_versions = {
 	.sql = "SELECT pg_catalog.count(*) FROM ("
-		   "SELECT id FROM usage_events.metric WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " UNION ALL SELECT id FROM usage_events.superseded_metric WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   "SELECT id FROM usage_events.metric WHERE account_id " EQ " $1"
+		   " UNION ALL SELECT id FROM usage_events.superseded_metric WHERE account_id " EQ " $1"
 		   " LIMIT $2) AS version",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, INT8OID},

@@ -35,7 +35,7 @@ enum
 	COLUMN_DELETED_AT
 };
 
-#define BY_ID " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2"
+#define BY_ID " WHERE account_id " EQ " $1 AND id " EQ " $2"
 
 static Statement get_metric = {
 	.sql = "SELECT " METRIC_ROW_COLUMNS " FROM usage_events.metric" BY_ID,
@@ -49,7 +49,7 @@ static Statement get_metric_as_of = {
 	.sql =
 		"SELECT " METRIC_ROW_COLUMNS " FROM (SELECT " METRIC_ROW_COLUMNS " FROM usage_events.metric" BY_ID " UNION ALL"
 		" SELECT " METRIC_ROW_COLUMNS " FROM usage_events.superseded_metric" BY_ID ") AS version"
-		" WHERE version_id OPERATOR(pg_catalog.<) $3 ORDER BY version_id DESC LIMIT 1",
+		" WHERE version_id " LT " $3 ORDER BY version_id DESC LIMIT 1",
 	.read_only = true,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, UUIDOID},

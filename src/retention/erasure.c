@@ -39,10 +39,10 @@
 /* The alias and, of a customer by his id, those that are mapped to him, as in a question about him. */
 static Statement find_names = {
 	.sql = "SELECT $2 UNION SELECT a.value FROM usage_events.customer_alias AS a"
-		   " WHERE a.account_id OPERATOR(pg_catalog.=) $1 AND a.customer_id OPERATOR(pg_catalog.=) $2"
+		   " WHERE a.account_id " EQ " $1 AND a.customer_id " EQ " $2"
 		   " AND a.deleted_at IS NULL AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS m"
-		   " WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.value OPERATOR(pg_catalog.=) $2"
-		   " AND m.deleted_at IS NULL AND m.customer_id OPERATOR(pg_catalog.<>) $2)",
+		   " WHERE m.account_id " EQ " $1 AND m.value " EQ " $2"
+		   " AND m.deleted_at IS NULL AND m.customer_id " NE " $2)",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
@@ -53,82 +53,82 @@ static Statement find_names = {
  */
 static Statement find_other_meaning = {
 	.sql = "SELECT m.customer_id FROM usage_events.customer_alias AS m"
-		   " WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.value OPERATOR(pg_catalog.=) $2"
-		   " AND m.deleted_at IS NULL AND m.customer_id OPERATOR(pg_catalog.<>) $2"
-		   " AND EXISTS (SELECT FROM usage_events.customer_alias AS a WHERE a.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND a.customer_id OPERATOR(pg_catalog.=) $2 AND a.deleted_at IS NULL)",
+		   " WHERE m.account_id " EQ " $1 AND m.value " EQ " $2"
+		   " AND m.deleted_at IS NULL AND m.customer_id " NE " $2"
+		   " AND EXISTS (SELECT FROM usage_events.customer_alias AS a WHERE a.account_id " EQ " $1"
+		   " AND a.customer_id " EQ " $2 AND a.deleted_at IS NULL)",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
 
 static Statement find_events = {
-	.sql = "SELECT customer_event_id FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($2) LIMIT $3",
+	.sql = "SELECT customer_event_id FROM usage_events.event WHERE account_id " EQ " $1"
+		   " AND customer_alias " EQ " ANY ($2) LIMIT $3",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, INT8OID},
 };
 
 /* By key in ascending order, as writers lock them. */
 static Statement lock_events = {
-	.sql = "SELECT FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_event_id OPERATOR(pg_catalog.=) ANY ($2)"
-		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($3) ORDER BY customer_event_id FOR UPDATE",
+	.sql = "SELECT FROM usage_events.event WHERE account_id " EQ " $1"
+		   " AND customer_event_id " EQ " ANY ($2)"
+		   " AND customer_alias " EQ " ANY ($3) ORDER BY customer_event_id FOR UPDATE",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID},
 };
 
 static Statement delete_events = {
-	.sql = "DELETE FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_event_id OPERATOR(pg_catalog.=) ANY ($2)"
-		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($3)"
+	.sql = "DELETE FROM usage_events.event WHERE account_id " EQ " $1"
+		   " AND customer_event_id " EQ " ANY ($2)"
+		   " AND customer_alias " EQ " ANY ($3)"
 		   " RETURNING event_type, customer_alias, event_timestamp",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID},
 };
 
 static Statement find_versions = {
-	.sql = "SELECT customer_event_id, id FROM usage_events.superseded_event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($2) LIMIT $3",
+	.sql = "SELECT customer_event_id, id FROM usage_events.superseded_event WHERE account_id " EQ " $1"
+		   " AND customer_alias " EQ " ANY ($2) LIMIT $3",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, INT8OID},
 };
 
 static Statement delete_versions = {
-	.sql = "DELETE FROM usage_events.superseded_event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_event_id OPERATOR(pg_catalog.=) ANY ($2)"
-		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($3)",
+	.sql = "DELETE FROM usage_events.superseded_event WHERE account_id " EQ " $1"
+		   " AND customer_event_id " EQ " ANY ($2)"
+		   " AND customer_alias " EQ " ANY ($3)",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID},
 };
 
 static Statement read_rejected = {
-	.sql = "SELECT id, body FROM usage_events.rejected_event WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.sql = "SELECT id, body FROM usage_events.rejected_event WHERE account_id " EQ " $1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
 
 static Statement delete_rejected = {
-	.sql = "DELETE FROM usage_events.rejected_event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND id OPERATOR(pg_catalog.=) ANY ($2)",
+	.sql = "DELETE FROM usage_events.rejected_event WHERE account_id " EQ " $1"
+		   " AND id " EQ " ANY ($2)",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDARRAYOID},
 };
 
 /* A mark that is of an event that came meanwhile stays: that event is not erased yet. */
 static Statement delete_marks = {
-	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($2)"
-		   " AND NOT EXISTS (SELECT FROM usage_events.event AS e WHERE e.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND e.customer_alias OPERATOR(pg_catalog.=) ANY ($2))",
+	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id " EQ " $1"
+		   " AND customer_alias " EQ " ANY ($2)"
+		   " AND NOT EXISTS (SELECT FROM usage_events.event AS e WHERE e.account_id " EQ " $1"
+		   " AND e.customer_alias " EQ " ANY ($2))",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
 /* First the rows at the top, without which nothing below is used; those of many metrics may take several calls. */
 static Statement delete_rollups = {
-	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT ctid FROM usage_events.metric_rollup"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) ANY ($2)"
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id " EQ " $1"
+		   " AND ctid " EQ " ANY (ARRAY(SELECT ctid FROM usage_events.metric_rollup"
+		   " WHERE account_id " EQ " $1 AND customer_alias " EQ " ANY ($2)"
 		   " ORDER BY level LIMIT $3))",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, INT8OID},
@@ -137,23 +137,23 @@ static Statement delete_rollups = {
 /* How far refreshes have come: a metric that is being built begins anew, the others do not need it. */
 static Statement forget_place = {
 	.sql = "UPDATE usage_events.metric_progress SET customer_alias = NULL"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) ANY ($2)",
+		   " WHERE account_id " EQ " $1 AND customer_alias " EQ " ANY ($2)",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
 static Statement forget_turn = {
 	.sql = "UPDATE usage_events.metric_progress SET turn_event_type = NULL, turn_customer_alias = NULL"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND turn_customer_alias OPERATOR(pg_catalog.=) ANY ($2)",
+		   " WHERE account_id " EQ " $1 AND turn_customer_alias " EQ " ANY ($2)",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
 /* What is mapped to the customer meanwhile is for the next call, with its events. */
 static Statement delete_aliases = {
-	.sql = "DELETE FROM usage_events.customer_alias WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND (value OPERATOR(pg_catalog.=) ANY ($2)"
-		   " OR (customer_id OPERATOR(pg_catalog.=) $3 AND deleted_at IS NOT NULL))",
+	.sql = "DELETE FROM usage_events.customer_alias WHERE account_id " EQ " $1"
+		   " AND (value " EQ " ANY ($2)"
+		   " OR (customer_id " EQ " $3 AND deleted_at IS NOT NULL))",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTOID},
 };

@@ -34,13 +34,13 @@
 
 #define HAS_KEPT_VERSION \
 	"EXISTS (SELECT FROM usage_events.superseded_event AS s" \
-	" WHERE s.account_id OPERATOR(pg_catalog.=) $1" \
-	" AND s.customer_event_id OPERATOR(pg_catalog.=) e.customer_event_id" \
-	" AND s.event_timestamp OPERATOR(pg_catalog.>=) $2)"
+	" WHERE s.account_id " EQ " $1" \
+	" AND s.customer_event_id " EQ " e.customer_event_id" \
+	" AND s.event_timestamp " GE " $2)"
 
 static Statement lock_old_events = {
 	.sql = "SELECT e.customer_event_id FROM usage_events.event AS e"
-		   " WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.event_timestamp OPERATOR(pg_catalog.<) $2"
+		   " WHERE e.account_id " EQ " $1 AND e.event_timestamp " LT " $2"
 		   " AND NOT " HAS_KEPT_VERSION " ORDER BY e.event_timestamp, e.id LIMIT $3 FOR UPDATE SKIP LOCKED",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TIMESTAMPTZOID, INT8OID},
@@ -49,16 +49,15 @@ static Statement lock_old_events = {
 /* Looks again, at what the locked ones are now: before, they may have been corrected. */
 static Statement delete_old_events = {
 	.sql = "DELETE FROM usage_events.event AS e"
-		   " WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.event_timestamp OPERATOR(pg_catalog.<) $2"
-		   " AND e.customer_event_id OPERATOR(pg_catalog.=) ANY ($3) AND NOT " HAS_KEPT_VERSION
-		   " RETURNING e.customer_event_id",
+		   " WHERE e.account_id " EQ " $1 AND e.event_timestamp " LT " $2"
+		   " AND e.customer_event_id " EQ " ANY ($3) AND NOT " HAS_KEPT_VERSION " RETURNING e.customer_event_id",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TIMESTAMPTZOID, TEXTARRAYOID},
 };
 
 static Statement delete_versions = {
 	.sql = "DELETE FROM usage_events.superseded_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_event_id OPERATOR(pg_catalog.=) ANY ($2)",
+		   " WHERE account_id " EQ " $1 AND customer_event_id " EQ " ANY ($2)",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
@@ -67,21 +66,21 @@ static Statement delete_versions = {
 static Statement delete_old_rollups = {
 	.sql = "WITH old AS MATERIALIZED ("
 		   " SELECT account_id, metric_version_id, level, customer_alias, bucket, group_key, unique_key"
-		   " FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND (level OPERATOR(pg_catalog.=) 1 AND bucket OPERATOR(pg_catalog.<) $2"
-		   " OR level OPERATOR(pg_catalog.=) 2 AND bucket OPERATOR(pg_catalog.<) $3"
-		   " OR level OPERATOR(pg_catalog.=) 3 AND bucket OPERATOR(pg_catalog.<) $4"
-		   " OR level OPERATOR(pg_catalog.=) 4 AND bucket OPERATOR(pg_catalog.<) $5"
-		   " OR level OPERATOR(pg_catalog.=) 5 AND bucket OPERATOR(pg_catalog.<) $6)"
+		   " FROM usage_events.metric_rollup WHERE account_id " EQ " $1"
+		   " AND (level " EQ " 1 AND bucket " LT " $2"
+		   " OR level " EQ " 2 AND bucket " LT " $3"
+		   " OR level " EQ " 3 AND bucket " LT " $4"
+		   " OR level " EQ " 4 AND bucket " LT " $5"
+		   " OR level " EQ " 5 AND bucket " LT " $6)"
 		   " LIMIT $7 FOR UPDATE SKIP LOCKED)"
 		   " DELETE FROM usage_events.metric_rollup AS r USING old"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) old.metric_version_id"
-		   " AND r.level OPERATOR(pg_catalog.=) old.level"
-		   " AND r.customer_alias OPERATOR(pg_catalog.=) old.customer_alias"
-		   " AND r.bucket OPERATOR(pg_catalog.=) old.bucket"
-		   " AND r.group_key OPERATOR(pg_catalog.=) old.group_key"
-		   " AND r.unique_key OPERATOR(pg_catalog.=) old.unique_key",
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " old.metric_version_id"
+		   " AND r.level " EQ " old.level"
+		   " AND r.customer_alias " EQ " old.customer_alias"
+		   " AND r.bucket " EQ " old.bucket"
+		   " AND r.group_key " EQ " old.group_key"
+		   " AND r.unique_key " EQ " old.unique_key",
 	.argument_count = 7,
 	.argument_types = {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
 					   INT8OID},

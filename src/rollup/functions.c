@@ -27,7 +27,7 @@
 /* Row-level security shows ordinary roles their own account alone. */
 static Statement list_accounts = {
 	.sql = "SELECT a.account_id FROM usage_events.account AS a LEFT JOIN usage_events.metric_progress AS p"
-		   " ON p.account_id OPERATOR(pg_catalog.=) a.account_id GROUP BY a.account_id"
+		   " ON p.account_id " EQ " a.account_id GROUP BY a.account_id"
 		   " ORDER BY pg_catalog.max(p.turn_at) NULLS FIRST, a.account_id",
 };
 

@@ -66,13 +66,13 @@ static Statement keeps_marks = {
 };
 
 static Statement read_watch = {
-	.sql = "SELECT w.state FROM (SELECT " EVENTS_WATCH " AS state) AS w WHERE w.state OPERATOR(pg_catalog.<>) 'off'",
+	.sql = "SELECT w.state FROM (SELECT " EVENTS_WATCH " AS state) AS w WHERE w.state " NE " 'off'",
 };
 
 /* Its marks row, and what was written when something was changed by hand. */
 static Statement delete_marks_rows = {
-	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text",
+	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id " EQ " $1"
+		   " AND event_type " EQ " ''::pg_catalog.text",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
@@ -83,7 +83,7 @@ static Statement is_subscribed = {
 
 /* What was rolled up before the subscription is not to be used after it, either. */
 static Statement delete_rollups = {
-	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id " EQ " $1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
@@ -98,22 +98,22 @@ static Statement insert_marks_row = {
 
 /* Without the rows of these levels nothing below them is used. */
 static Statement delete_roots = {
-	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND level OPERATOR(pg_catalog.<=) 0::smallint",
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id " EQ " $1"
+		   " AND level " LE " 0::smallint",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
 
 static Statement restart_all = {
 	.sql = "UPDATE usage_events.metric_progress SET is_built = false, customer_alias = NULL"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1",
+		   " WHERE account_id " EQ " $1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
 
 static Statement delete_roots_of_version = {
-	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND metric_version_id OPERATOR(pg_catalog.=) $2 AND level OPERATOR(pg_catalog.<=) 0::smallint",
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id " EQ " $1"
+		   " AND metric_version_id " EQ " $2 AND level " LE " 0::smallint",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
 };
@@ -121,11 +121,11 @@ static Statement delete_roots_of_version = {
 static Statement insert_missing_progress = {
 	.sql = "INSERT INTO usage_events.metric_progress (account_id, metric_version_id, event_type, started_at)"
 		   " SELECT m.account_id, m.version_id, m.event_type, $2 FROM usage_events.metric AS m"
-		   " WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.deleted_at IS NULL"
-		   " AND m.aggregation_type OPERATOR(pg_catalog.<>) 'CUSTOM'::pg_catalog.text"
+		   " WHERE m.account_id " EQ " $1 AND m.deleted_at IS NULL"
+		   " AND m.aggregation_type " NE " 'CUSTOM'::pg_catalog.text"
 		   " AND NOT EXISTS (SELECT FROM usage_events.metric_progress AS p"
-		   " WHERE p.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND p.metric_version_id OPERATOR(pg_catalog.=) m.version_id)"
+		   " WHERE p.account_id " EQ " $1"
+		   " AND p.metric_version_id " EQ " m.version_id)"
 		   " ON CONFLICT (account_id, metric_version_id) DO NOTHING RETURNING metric_version_id",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TIMESTAMPTZOID},
@@ -136,12 +136,12 @@ static Statement insert_missing_progress = {
  * a metric may have another type in the same version.
  */
 static Statement delete_past_progress = {
-	.sql = "DELETE FROM usage_events.metric_progress WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND metric_version_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.metric_version_id"
-		   " FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND NOT ROW(p.metric_version_id, p.event_type) OPERATOR(pg_catalog.=) ANY"
+	.sql = "DELETE FROM usage_events.metric_progress WHERE account_id " EQ " $1"
+		   " AND metric_version_id " EQ " ANY (ARRAY(SELECT p.metric_version_id"
+		   " FROM usage_events.metric_progress AS p WHERE p.account_id " EQ " $1"
+		   " AND NOT ROW(p.metric_version_id, p.event_type) " EQ " ANY"
 		   " (SELECT m.version_id, m.event_type FROM usage_events.metric AS m"
-		   " WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.deleted_at IS NULL) FOR UPDATE SKIP LOCKED))",
+		   " WHERE m.account_id " EQ " $1 AND m.deleted_at IS NULL) FOR UPDATE SKIP LOCKED))",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
@@ -149,24 +149,24 @@ static Statement delete_past_progress = {
 /* From version to version in the index: the first that is no metric's any more. */
 static Statement find_orphan = {
 	.sql = "WITH RECURSIVE version (id) AS ("
-		   " (SELECT metric_version_id FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " (SELECT metric_version_id FROM usage_events.metric_rollup WHERE account_id " EQ " $1"
 		   " ORDER BY metric_version_id LIMIT 1)"
 		   " UNION ALL"
 		   " SELECT (SELECT metric_version_id FROM usage_events.metric_rollup"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND metric_version_id OPERATOR(pg_catalog.>) version.id"
+		   " WHERE account_id " EQ " $1 AND metric_version_id " GT " version.id"
 		   " ORDER BY metric_version_id LIMIT 1) FROM version WHERE version.id IS NOT NULL)"
 		   " SELECT version.id FROM version WHERE version.id IS NOT NULL"
 		   " AND NOT EXISTS (SELECT FROM usage_events.metric_progress AS p"
-		   " WHERE p.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND p.metric_version_id OPERATOR(pg_catalog.=) version.id) LIMIT 1",
+		   " WHERE p.account_id " EQ " $1"
+		   " AND p.metric_version_id " EQ " version.id) LIMIT 1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
 
 static Statement delete_orphan = {
-	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT ctid FROM usage_events.metric_rollup"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND metric_version_id OPERATOR(pg_catalog.=) $2"
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id " EQ " $1"
+		   " AND ctid " EQ " ANY (ARRAY(SELECT ctid FROM usage_events.metric_rollup"
+		   " WHERE account_id " EQ " $1 AND metric_version_id " EQ " $2"
 		   " LIMIT " MARKS_AT_A_TIME " FOR UPDATE SKIP LOCKED))",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
@@ -174,8 +174,8 @@ static Statement delete_orphan = {
 
 static Statement find_dirty_alias = {
 	.sql = "SELECT event_type, customer_alias FROM usage_events.dirty_bucket"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND ROW(event_type, customer_alias) OPERATOR(pg_catalog.>) ROW($2, $3)"
+		   " WHERE account_id " EQ " $1"
+		   " AND ROW(event_type, customer_alias) " GT " ROW($2, $3)"
 		   " ORDER BY event_type, customer_alias LIMIT 1",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
@@ -183,16 +183,16 @@ static Statement find_dirty_alias = {
 
 static Statement read_last_place = {
 	.sql = "SELECT COALESCE(turn_event_type, ''), COALESCE(turn_customer_alias, '') FROM usage_events.metric_progress"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND turn_at IS NOT NULL ORDER BY turn_at DESC LIMIT 1",
+		   " WHERE account_id " EQ " $1 AND turn_at IS NOT NULL ORDER BY turn_at DESC LIMIT 1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
 
 static Statement take_marks = {
-	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT ctid FROM usage_events.dirty_bucket"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2"
-		   " AND customer_alias OPERATOR(pg_catalog.=) $3 ORDER BY bucket LIMIT " MARKS_AT_A_TIME "))"
+	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id " EQ " $1"
+		   " AND ctid " EQ " ANY (ARRAY(SELECT ctid FROM usage_events.dirty_bucket"
+		   " WHERE account_id " EQ " $1 AND event_type " EQ " $2"
+		   " AND customer_alias " EQ " $3 ORDER BY bucket LIMIT " MARKS_AT_A_TIME "))"
 		   " RETURNING bucket, seconds",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
@@ -200,8 +200,8 @@ static Statement take_marks = {
 
 /* Marks of all customers, of a type. */
 static Statement take_common_marks = {
-	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND event_type OPERATOR(pg_catalog.=) $2 AND customer_alias OPERATOR(pg_catalog.=) '' RETURNING bucket",
+	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id " EQ " $1"
+		   " AND event_type " EQ " $2 AND customer_alias " EQ " '' RETURNING bucket",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
@@ -217,24 +217,24 @@ static Statement insert_marks_of_customers = {
 
 #define METRIC_JOIN \
 	" FROM usage_events.metric AS m JOIN usage_events.metric_progress AS p" \
-	" ON p.account_id OPERATOR(pg_catalog.=) m.account_id" \
-	" AND p.metric_version_id OPERATOR(pg_catalog.=) m.version_id" \
-	" WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.deleted_at IS NULL"
+	" ON p.account_id " EQ " m.account_id" \
+	" AND p.metric_version_id " EQ " m.version_id" \
+	" WHERE m.account_id " EQ " $1 AND m.deleted_at IS NULL"
 
 /* Metrics that have rolled up this alias, or passed by its place: their ids, since the metrics themselves may be large. */
 static Statement metrics_of_alias = {
-	.sql = "SELECT m.id, m.version_id" METRIC_JOIN " AND m.event_type OPERATOR(pg_catalog.=) $2"
-		   " AND (p.is_built OR p.customer_alias OPERATOR(pg_catalog.>=) $3"
-		   " OR EXISTS (SELECT FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) m.version_id"
-		   " AND r.level OPERATOR(pg_catalog.=) 0::smallint AND r.customer_alias OPERATOR(pg_catalog.=) $3))",
+	.sql = "SELECT m.id, m.version_id" METRIC_JOIN " AND m.event_type " EQ " $2"
+		   " AND (p.is_built OR p.customer_alias " GE " $3"
+		   " OR EXISTS (SELECT FROM usage_events.metric_rollup AS r WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " m.version_id"
+		   " AND r.level " EQ " 0::smallint AND r.customer_alias " EQ " $3))",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
 };
 
 static Statement read_version = {
-	.sql = "SELECT " METRIC_ROW_COLUMNS " FROM usage_events.metric WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND id OPERATOR(pg_catalog.=) $2 AND version_id OPERATOR(pg_catalog.=) $3 AND deleted_at IS NULL",
+	.sql = "SELECT " METRIC_ROW_COLUMNS " FROM usage_events.metric WHERE account_id " EQ " $1"
+		   " AND id " EQ " $2 AND version_id " EQ " $3 AND deleted_at IS NULL",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, UUIDOID},
 };
@@ -249,12 +249,12 @@ static Statement metrics_to_build = {
 /* Those whose cache somebody has truncated: the row that was written last is not there. */
 static Statement restart_truncated = {
 	.sql = "UPDATE usage_events.metric_progress AS p SET is_built = false, customer_alias = NULL"
-		   " WHERE p.account_id OPERATOR(pg_catalog.=) $1 AND (p.is_built OR p.customer_alias IS NOT NULL)"
+		   " WHERE p.account_id " EQ " $1 AND (p.is_built OR p.customer_alias IS NOT NULL)"
 		   " AND NOT EXISTS (SELECT FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) p.metric_version_id"
-		   " AND r.level OPERATOR(pg_catalog.=) CASE WHEN p.is_built THEN (-1)::smallint ELSE 0::smallint END"
-		   " AND r.customer_alias OPERATOR(pg_catalog.=) CASE WHEN p.is_built THEN '' ELSE p.customer_alias END)",
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " p.metric_version_id"
+		   " AND r.level " EQ " CASE WHEN p.is_built THEN (-1)::smallint ELSE 0::smallint END"
+		   " AND r.customer_alias " EQ " CASE WHEN p.is_built THEN '' ELSE p.customer_alias END)",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
@@ -267,32 +267,32 @@ static Statement read_transactions = {
 };
 
 static Statement set_horizon = {
-	.sql = "UPDATE usage_events.metric_progress SET horizon = $3 WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND metric_version_id OPERATOR(pg_catalog.=) $2 AND horizon IS NULL",
+	.sql = "UPDATE usage_events.metric_progress SET horizon = $3 WHERE account_id " EQ " $1"
+		   " AND metric_version_id " EQ " $2 AND horizon IS NULL",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, XID8OID},
 };
 
 static Statement find_next_alias = {
-	.sql = "SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_alias OPERATOR(pg_catalog.>) (SELECT COALESCE(p.customer_alias, '')"
-		   " FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND p.metric_version_id OPERATOR(pg_catalog.=) $2) ORDER BY customer_alias LIMIT 1",
+	.sql = "SELECT customer_alias FROM usage_events.event WHERE account_id " EQ " $1"
+		   " AND customer_alias " GT " (SELECT COALESCE(p.customer_alias, '')"
+		   " FROM usage_events.metric_progress AS p WHERE p.account_id " EQ " $1"
+		   " AND p.metric_version_id " EQ " $2) ORDER BY customer_alias LIMIT 1",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
 };
 
 static Statement set_progress = {
-	.sql = "UPDATE usage_events.metric_progress SET customer_alias = $3 WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND metric_version_id OPERATOR(pg_catalog.=) $2"
-		   " AND COALESCE(customer_alias, '') OPERATOR(pg_catalog.<) $3",
+	.sql = "UPDATE usage_events.metric_progress SET customer_alias = $3 WHERE account_id " EQ " $1"
+		   " AND metric_version_id " EQ " $2"
+		   " AND COALESCE(customer_alias, '') " LT " $3",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
 };
 
 static Statement set_built = {
-	.sql = "UPDATE usage_events.metric_progress SET is_built = true WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND metric_version_id OPERATOR(pg_catalog.=) $2",
+	.sql = "UPDATE usage_events.metric_progress SET is_built = true WHERE account_id " EQ " $1"
+		   " AND metric_version_id " EQ " $2",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
 };
@@ -308,10 +308,10 @@ static Statement insert_complete_row = {
 };
 
 #define OF_TURN_BEFORE \
-	" WHERE account_id OPERATOR(pg_catalog.=) $1" \
-	" AND metric_version_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT metric_version_id" \
-	" FROM usage_events.metric_progress WHERE account_id OPERATOR(pg_catalog.=) $1" \
-	" AND (turn_at IS NULL OR turn_at OPERATOR(pg_catalog.<) $3) FOR UPDATE SKIP LOCKED))"
+	" WHERE account_id " EQ " $1" \
+	" AND metric_version_id " EQ " ANY (ARRAY(SELECT metric_version_id" \
+	" FROM usage_events.metric_progress WHERE account_id " EQ " $1" \
+	" AND (turn_at IS NULL OR turn_at " LT " $3) FOR UPDATE SKIP LOCKED))"
 
 static Statement note_refresh = {
 	.sql = "UPDATE usage_events.metric_progress"
@@ -330,8 +330,8 @@ static Statement note_failure = {
 static Statement read_few_events = {
 	.sql = "SELECT id, event_timestamp, CASE WHEN pg_catalog.texteq(event_type, $5) THEN event_properties END"
 		   " FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) $2"
-		   " AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4"
+		   " WHERE account_id " EQ " $1 AND customer_alias " EQ " $2"
+		   " AND event_timestamp " GE " $3 AND event_timestamp " LT " $4"
 		   " LIMIT $6",
 	.argument_count = 6,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT8OID},
@@ -340,8 +340,8 @@ static Statement read_few_events = {
 /* Compared by a function, the type does not tempt the planner to an index that has all customers' events of it. */
 #define EVENTS_OF_TYPE \
 	" FROM usage_events.event" \
-	" WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) $2" \
-	" AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4" \
+	" WHERE account_id " EQ " $1 AND customer_alias " EQ " $2" \
+	" AND event_timestamp " GE " $3 AND event_timestamp " LT " $4" \
 	" AND pg_catalog.texteq(event_type, $5)"
 
 static Statement read_events = {
@@ -1419,7 +1419,7 @@ static bool
 has_metrics(const pg_uuid_t *account_id)
 {
 	static Statement find_metric = {
-		.sql = "SELECT WHERE EXISTS (SELECT FROM usage_events.metric WHERE account_id OPERATOR(pg_catalog.=) $1)",
+		.sql = "SELECT WHERE EXISTS (SELECT FROM usage_events.metric WHERE account_id " EQ " $1)",
 		.argument_count = 1,
 		.argument_types = {UUIDOID},
 	};

@@ -87,9 +87,9 @@ static Statement write_rows = {
 };
 
 #define OF_ALIAS \
-	" WHERE account_id OPERATOR(pg_catalog.=) $1 AND metric_version_id OPERATOR(pg_catalog.=) $2" \
-	" AND customer_alias OPERATOR(pg_catalog.=) $3"
-#define OF_NODE OF_ALIAS " AND level OPERATOR(pg_catalog.=) $4 AND bucket OPERATOR(pg_catalog.=) $5"
+	" WHERE account_id " EQ " $1 AND metric_version_id " EQ " $2" \
+	" AND customer_alias " EQ " $3"
+#define OF_NODE OF_ALIAS " AND level " EQ " $4 AND bucket " EQ " $5"
 
 static Statement delete_node = {
 	.sql = "DELETE FROM usage_events.metric_rollup" OF_NODE,
@@ -99,21 +99,20 @@ static Statement delete_node = {
 
 /* Single rows of it. */
 static Statement delete_rows = {
-	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT r.ctid"
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id " EQ " $1"
+		   " AND ctid " EQ " ANY (ARRAY(SELECT r.ctid"
 		   " FROM ROWS FROM (pg_catalog.unnest($6), pg_catalog.unnest($7)) AS gone(group_key, unique_key)"
-		   " CROSS JOIN LATERAL (SELECT ctid FROM usage_events.metric_rollup" OF_NODE
-		   " AND group_key OPERATOR(pg_catalog.=) gone.group_key"
-		   " AND unique_key OPERATOR(pg_catalog.=) gone.unique_key OFFSET 0) AS r))",
+		   " CROSS JOIN LATERAL (SELECT ctid FROM usage_events.metric_rollup" OF_NODE " AND group_key " EQ
+		   " gone.group_key"
+		   " AND unique_key " EQ " gone.unique_key OFFSET 0) AS r))",
 	.argument_count = 7,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID},
 };
 
 /* Of levels one by one: the index has them before the aliases. */
 static Statement delete_below = {
-	.sql = "DELETE FROM usage_events.metric_rollup" OF_ALIAS
-		   " AND level OPERATOR(pg_catalog.=) ANY ($4) AND bucket OPERATOR(pg_catalog.>=) $5"
-		   " AND bucket OPERATOR(pg_catalog.<) $6",
+	.sql = "DELETE FROM usage_events.metric_rollup" OF_ALIAS " AND level " EQ " ANY ($4) AND bucket " GE " $5"
+		   " AND bucket " LT " $6",
 	.argument_count = 6,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
@@ -131,9 +130,8 @@ static Statement read_node = {
 };
 
 static Statement read_rows = {
-	.sql = "SELECT " ROLLUP_ROW_COLUMNS " FROM usage_events.metric_rollup AS r" OF_ALIAS
-		   " AND level OPERATOR(pg_catalog.=) $4"
-		   " AND bucket OPERATOR(pg_catalog.>=) $5 AND bucket OPERATOR(pg_catalog.<) $6",
+	.sql = "SELECT " ROLLUP_ROW_COLUMNS " FROM usage_events.metric_rollup AS r" OF_ALIAS " AND level " EQ " $4"
+		   " AND bucket " GE " $5 AND bucket " LT " $6",
 	.argument_count = 6,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };

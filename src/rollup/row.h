@@ -25,12 +25,12 @@
  */
 #define EVENTS_ARE_SUBSCRIBED \
 	"(EXISTS (SELECT 1 FROM pg_catalog.pg_subscription_rel AS s" \
-	" WHERE s.srrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass)" \
+	" WHERE s.srrelid " EQ " 'usage_events.event'::pg_catalog.regclass)" \
 	" OR EXISTS (SELECT 1 FROM pg_catalog.pg_subscription AS s" \
-	" WHERE s.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d" \
-	" WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())" \
+	" WHERE s.subdbid " EQ " (SELECT d.oid FROM pg_catalog.pg_database AS d" \
+	" WHERE d.datname " EQ " pg_catalog.current_database())" \
 	" AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_subscription_rel AS r" \
-	" WHERE r.srsubid OPERATOR(pg_catalog.=) s.oid)))"
+	" WHERE r.srsubid " EQ " s.oid)))"
 
 typedef struct RollupRow
 {

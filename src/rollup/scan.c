@@ -108,9 +108,9 @@ static Statement read_marks = {
 	.sql = "SELECT i.place, d.bucket, pg_catalog.max(d.seconds)"
 		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
 		   " CROSS JOIN LATERAL (SELECT d.bucket, d.seconds FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) i.alias"
-		   " AND d.bucket OPERATOR(pg_catalog.>=) $4 AND d.bucket OPERATOR(pg_catalog.<) $5 OFFSET 0) AS d"
+		   " WHERE d.account_id " EQ " $1"
+		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " i.alias"
+		   " AND d.bucket " GE " $4 AND d.bucket " LT " $5 OFFSET 0) AS d"
 		   " GROUP BY i.place, d.bucket",
 	.read_only = true,
 	.argument_count = 5,
@@ -120,9 +120,9 @@ static Statement read_marks = {
 /* Of all customers. */
 static Statement read_common_marks = {
 	.sql = "SELECT d.bucket, pg_catalog.max(d.seconds) FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) ''"
-		   " AND d.bucket OPERATOR(pg_catalog.>=) $3 AND d.bucket OPERATOR(pg_catalog.<) $4"
+		   " WHERE d.account_id " EQ " $1"
+		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " ''"
+		   " AND d.bucket " GE " $3 AND d.bucket " LT " $4"
 		   " GROUP BY d.bucket",
 	.read_only = true,
 	.argument_count = 4,
@@ -133,9 +133,9 @@ static Statement read_common_marks = {
 static Statement read_superseded = {
 	.sql = "SELECT e.customer_alias, e.id, e.event_timestamp, e.event_properties"
 		   " FROM usage_events.superseded_event AS e"
-		   " WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.superseded_by OPERATOR(pg_catalog.>=) $3"
-		   " AND e.id OPERATOR(pg_catalog.<) $3 AND e.event_type OPERATOR(pg_catalog.=) $2"
-		   " AND e.event_timestamp OPERATOR(pg_catalog.>=) $4 AND e.event_timestamp OPERATOR(pg_catalog.<) $5",
+		   " WHERE e.account_id " EQ " $1 AND e.superseded_by " GE " $3"
+		   " AND e.id " LT " $3 AND e.event_type " EQ " $2"
+		   " AND e.event_timestamp " GE " $4 AND e.event_timestamp " LT " $5",
 	.read_only = true,
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
@@ -147,11 +147,10 @@ static Statement read_superseded = {
  * another version is in force: a refresh brings only that one up to date.
  */
 #define ROLLUPS_HOLD(metric_id) \
-	"EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1" \
-	" AND p.metric_version_id OPERATOR(pg_catalog.=) $2)" \
-	" AND EXISTS (SELECT FROM usage_events.metric AS m WHERE m.account_id OPERATOR(pg_catalog.=) $1" \
-	" AND m.id OPERATOR(pg_catalog.=) " metric_id \
-	" AND m.version_id OPERATOR(pg_catalog.=) $2 AND m.deleted_at IS NULL)" \
+	"EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id " EQ " $1" \
+	" AND p.metric_version_id " EQ " $2)" \
+	" AND EXISTS (SELECT FROM usage_events.metric AS m WHERE m.account_id " EQ " $1" \
+	" AND m.id " EQ " " metric_id " AND m.version_id " EQ " $2 AND m.deleted_at IS NULL)" \
 	" AND " MARKS_ARE_KEPT " AND NOT " EVENTS_ARE_SUBSCRIBED
 
 /* Aliases that are rolled up. */
@@ -159,9 +158,9 @@ static Statement find_roots = {
 	.sql = "SELECT i.place"
 		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
 		   " CROSS JOIN LATERAL (SELECT FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) 0::smallint"
-		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias OFFSET 0) AS r"
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " 0::smallint"
+		   " AND r.customer_alias " EQ " i.alias OFFSET 0) AS r"
 		   " WHERE " ROLLUPS_HOLD("$4"),
 	.read_only = true,
 	.argument_count = 4,
@@ -172,10 +171,10 @@ static Statement find_roots = {
 static Statement read_buckets = {
 	.sql = "SELECT i.place, " ROLLUP_ROW_COLUMNS " FROM " INTERVAL_PARAMETERS
 		   " CROSS JOIN LATERAL (SELECT * FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) $6"
-		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias"
-		   " AND r.bucket OPERATOR(pg_catalog.>=) i.starts_at AND r.bucket OPERATOR(pg_catalog.<) i.ends_at"
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " $6"
+		   " AND r.customer_alias " EQ " i.alias"
+		   " AND r.bucket " GE " i.starts_at AND r.bucket " LT " i.ends_at"
 		   " OFFSET 0) AS r ORDER BY i.place, r.bucket",
 	.read_only = true,
 	.argument_count = 6,
@@ -185,9 +184,9 @@ static Statement read_buckets = {
 /* What there is of single buckets, which begin at starts_at. */
 static Statement find_buckets = {
 	.sql = "SELECT i.place, (SELECT r.is_branch FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) $6"
-		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias AND r.bucket OPERATOR(pg_catalog.=) i.starts_at"
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " $6"
+		   " AND r.customer_alias " EQ " i.alias AND r.bucket " EQ " i.starts_at"
 		   " LIMIT 1) FROM " INTERVAL_PARAMETERS,
 	.read_only = true,
 	.argument_count = 6,
@@ -198,10 +197,10 @@ static Statement find_buckets = {
 #define READ_EVENTS \
 	"SELECT i.place, e.id, e.event_timestamp, e.event_properties FROM " INTERVAL_PARAMETERS \
 	" CROSS JOIN LATERAL (SELECT e.id, e.event_timestamp, e.event_properties FROM usage_events.event AS e" \
-	" WHERE e.account_id OPERATOR(pg_catalog.=) $1" \
-	" AND e.customer_alias OPERATOR(pg_catalog.=) i.alias" \
-	" AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at" \
-	" AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at" \
+	" WHERE e.account_id " EQ " $1" \
+	" AND e.customer_alias " EQ " i.alias" \
+	" AND e.event_timestamp " GE " i.starts_at" \
+	" AND e.event_timestamp " LT " i.ends_at" \
 	" AND pg_catalog.texteq(e.event_type, $2)"
 
 static Statement read_events = {
@@ -214,20 +213,20 @@ static Statement read_events = {
 /* Both from one statement, where several would not see the same. */
 static Statement read_events_and_superseded = {
 	.sql = READ_EVENTS
-	" AND e.id OPERATOR(pg_catalog.<) $6"
+	" AND e.id " LT " $6"
 	" UNION ALL SELECT e.id, e.event_timestamp, e.event_properties FROM usage_events.superseded_event AS e"
-	" WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.superseded_by OPERATOR(pg_catalog.>=) $6"
-	" AND e.id OPERATOR(pg_catalog.<) $6 AND e.event_type OPERATOR(pg_catalog.=) $2"
-	" AND e.customer_alias OPERATOR(pg_catalog.=) i.alias"
-	" AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at"
-	" AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at OFFSET 0) AS e",
+	" WHERE e.account_id " EQ " $1 AND e.superseded_by " GE " $6"
+	" AND e.id " LT " $6 AND e.event_type " EQ " $2"
+	" AND e.customer_alias " EQ " i.alias"
+	" AND e.event_timestamp " GE " i.starts_at"
+	" AND e.event_timestamp " LT " i.ends_at OFFSET 0) AS e",
 	.read_only = true,
 	.argument_count = 6,
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES, UUIDOID},
 };
 
 static Statement read_events_as_of = {
-	.sql = READ_EVENTS " AND e.id OPERATOR(pg_catalog.<) $6 OFFSET 0) AS e",
+	.sql = READ_EVENTS " AND e.id " LT " $6 OFFSET 0) AS e",
 	.read_only = true,
 	.argument_count = 6,
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES, UUIDOID},
@@ -856,8 +855,8 @@ read_raw(ScanWork *work)
 
 #define READ_ALL_EVENTS \
 	"SELECT customer_alias, id, event_timestamp, event_properties FROM usage_events.event" \
-	" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2" \
-	" AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4"
+	" WHERE account_id " EQ " $1 AND event_type " EQ " $2" \
+	" AND event_timestamp " GE " $3 AND event_timestamp " LT " $4"
 
 static Statement read_all_events = {
 	.sql = READ_ALL_EVENTS,
@@ -867,7 +866,7 @@ static Statement read_all_events = {
 };
 
 static Statement read_all_events_as_of = {
-	.sql = READ_ALL_EVENTS " AND id OPERATOR(pg_catalog.<) $5",
+	.sql = READ_ALL_EVENTS " AND id " LT " $5",
 	.read_only = true,
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID},
@@ -928,9 +927,9 @@ read_all(ScanWork *work, TimestampTz start, TimestampTz end)
 
 static Statement read_common_minutes = {
 	.sql = "SELECT DISTINCT d.bucket FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) ''"
-		   " AND d.bucket OPERATOR(pg_catalog.>=) $3 AND d.bucket OPERATOR(pg_catalog.<) $4",
+		   " WHERE d.account_id " EQ " $1"
+		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " ''"
+		   " AND d.bucket " GE " $3 AND d.bucket " LT " $4",
 	.read_only = true,
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
@@ -1075,8 +1074,8 @@ rollup_scan(const RollupScan *scan)
 
 /* Whether all aliases with events of the metric's type are rolled up, or marked. */
 static Statement is_complete = {
-	.sql = "SELECT true FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) (-1)::smallint"
+	.sql = "SELECT true FROM usage_events.metric_rollup AS r WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " (-1)::smallint"
 		   " AND " ROLLUPS_HOLD("$3"),
 	.read_only = true,
 	.argument_count = 3,
@@ -1084,11 +1083,11 @@ static Statement is_complete = {
 };
 
 static Statement find_rolled_up_aliases = {
-	.sql = "SELECT r.customer_alias FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) 0::smallint"
+	.sql = "SELECT r.customer_alias FROM usage_events.metric_rollup AS r WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " 0::smallint"
 		   " UNION SELECT d.customer_alias FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1 AND d.event_type OPERATOR(pg_catalog.=) $3"
-		   " AND d.customer_alias OPERATOR(pg_catalog.<>) ''",
+		   " WHERE d.account_id " EQ " $1 AND d.event_type " EQ " $3"
+		   " AND d.customer_alias " NE " ''",
 	.read_only = true,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
@@ -1097,11 +1096,11 @@ static Statement find_rolled_up_aliases = {
 /* From alias to alias in the index. */
 static Statement find_event_aliases = {
 	.sql = "WITH RECURSIVE alias (value) AS ("
-		   " (SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " (SELECT customer_alias FROM usage_events.event WHERE account_id " EQ " $1"
 		   " ORDER BY customer_alias LIMIT 1)"
 		   " UNION ALL"
-		   " SELECT (SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_alias OPERATOR(pg_catalog.>) alias.value ORDER BY customer_alias LIMIT 1)"
+		   " SELECT (SELECT customer_alias FROM usage_events.event WHERE account_id " EQ " $1"
+		   " AND customer_alias " GT " alias.value ORDER BY customer_alias LIMIT 1)"
 		   " FROM alias WHERE alias.value IS NOT NULL)"
 		   " SELECT value FROM alias WHERE value IS NOT NULL",
 	.read_only = true,
@@ -1111,8 +1110,8 @@ static Statement find_event_aliases = {
 
 static Statement find_superseded_aliases = {
 	.sql = "SELECT e.customer_alias FROM usage_events.superseded_event AS e"
-		   " WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.superseded_by OPERATOR(pg_catalog.>=) $3"
-		   " AND e.id OPERATOR(pg_catalog.<) $3 AND e.event_type OPERATOR(pg_catalog.=) $2",
+		   " WHERE e.account_id " EQ " $1 AND e.superseded_by " GE " $3"
+		   " AND e.id " LT " $3 AND e.event_type " EQ " $2",
 	.read_only = true,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, UUIDOID},

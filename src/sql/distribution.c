@@ -17,6 +17,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "sql/operator.h"
 #include "sql/told.h"
 #include "utils/lsyscache.h"
 #include "utils/uuid.h"
@@ -24,13 +25,12 @@
 static bool is_on = false;
 static Told told = {.table = "event"};
 
-static const char *const find_distributed =
-	"SELECT FROM pg_catalog.pg_dist_partition"
-	" WHERE logicalrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass";
+static const char *const find_distributed = "SELECT FROM pg_catalog.pg_dist_partition"
+											" WHERE logicalrelid " EQ " 'usage_events.event'::pg_catalog.regclass";
 
 static const char *const find_here =
 	"SELECT FROM pg_catalog.pg_dist_placement AS p JOIN pg_catalog.pg_dist_local_group AS g"
-	" ON g.groupid OPERATOR(pg_catalog.=) p.groupid WHERE p.shardid OPERATOR(pg_catalog.=)"
+	" ON g.groupid " EQ " p.groupid WHERE p.shardid " EQ
 	" pg_catalog.get_shard_id_for_distribution_column('usage_events.event', $1)";
 
 void

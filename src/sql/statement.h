@@ -3,7 +3,7 @@
  *		SQL statements that are planned once and kept.
  *
  * Statements name every object with its schema and every operator with
- * OPERATOR(pg_catalog.…): they run with the caller's rights and search_path.
+ * EQ and its kin, see sql/operator.h: they run with the caller's rights and search_path.
  */
 #ifndef USAGE_EVENTS_SQL_STATEMENT_H
 #define USAGE_EVENTS_SQL_STATEMENT_H
@@ -11,6 +11,7 @@
 #include "base/slice.h"
 #include "datatype/timestamp.h"
 #include "executor/spi.h"
+#include "sql/operator.h"
 
 #define STATEMENT_MAX_ARGUMENTS 18
 

@@ -79,8 +79,8 @@ in_force(SqlQuery *query, const UsageQuestion *question, const char *table)
 	if (!question->has_as_of)
 		return psprintf("%s.deleted_at IS NULL", table);
 	then = sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(question->as_of_timestamp));
-	return psprintf("%s.created_at OPERATOR(pg_catalog.<=) %s"
-					" AND (%s.deleted_at IS NULL OR %s.deleted_at OPERATOR(pg_catalog.>) %s)",
+	return psprintf("%s.created_at " LE " %s"
+					" AND (%s.deleted_at IS NULL OR %s.deleted_at " GT " %s)",
 					table, then, table, table, then);
 }
 
@@ -134,17 +134,16 @@ usage_find_aliases(const UsageQuestion *question, const List *customers, Slice *
 	asked = sql_query_argument(&query, TEXTARRAYOID, statement_text_array(customers));
 	mapped_in_force = in_force(&query, question, "mapped");
 	other_in_force = in_force(&query, question, "other");
-	sql_query_append(
-		&query,
-		"SELECT alias FROM (SELECT asked.alias FROM pg_catalog.unnest(%s) AS asked (alias)"
-		" UNION SELECT mapped.value FROM pg_catalog.unnest(%s) AS asked (alias)"
-		" JOIN usage_events.customer_alias AS mapped ON mapped.account_id OPERATOR(pg_catalog.=) %s"
-		" AND mapped.customer_id OPERATOR(pg_catalog.=) asked.alias AND %s"
-		" WHERE NOT EXISTS (SELECT FROM usage_events.customer_alias AS other"
-		" WHERE other.account_id OPERATOR(pg_catalog.=) %s AND other.value OPERATOR(pg_catalog.=) asked.alias"
-		" AND other.customer_id OPERATOR(pg_catalog.<>) asked.alias AND %s)) AS found (alias)"
-		" WHERE alias OPERATOR(pg_catalog.<>) '" VOID_ALIAS "' ORDER BY alias COLLATE pg_catalog.\"C\"",
-		asked, asked, account, mapped_in_force, account, other_in_force);
+	sql_query_append(&query,
+					 "SELECT alias FROM (SELECT asked.alias FROM pg_catalog.unnest(%s) AS asked (alias)"
+					 " UNION SELECT mapped.value FROM pg_catalog.unnest(%s) AS asked (alias)"
+					 " JOIN usage_events.customer_alias AS mapped ON mapped.account_id " EQ " %s"
+					 " AND mapped.customer_id " EQ " asked.alias AND %s"
+					 " WHERE NOT EXISTS (SELECT FROM usage_events.customer_alias AS other"
+					 " WHERE other.account_id " EQ " %s AND other.value " EQ " asked.alias"
+					 " AND other.customer_id " NE " asked.alias AND %s)) AS found (alias)"
+					 " WHERE alias " NE " '" VOID_ALIAS "' ORDER BY alias COLLATE pg_catalog.\"C\"",
+					 asked, asked, account, mapped_in_force, account, other_in_force);
 
 	SPI_connect();
 	sql_query_each_row(&query, take_text, &found);
@@ -169,9 +168,9 @@ calculate_custom(const UsageQuestion *question, const Slice *aliases, int alias_
 
 	sql_query_init(&events);
 	asked_for =
-		psprintf("account_id OPERATOR(pg_catalog.=) %s AND customer_alias OPERATOR(pg_catalog.=) ANY (%s)"
-				 " AND event_timestamp OPERATOR(pg_catalog.>=) %s AND event_timestamp OPERATOR(pg_catalog.<) %s"
-				 " AND event_type OPERATOR(pg_catalog.=) %s",
+		psprintf("account_id " EQ " %s AND customer_alias " EQ " ANY (%s)"
+				 " AND event_timestamp " GE " %s AND event_timestamp " LT " %s"
+				 " AND event_type " EQ " %s",
 				 sql_query_argument(&events, UUIDOID, UUIDPGetDatum(&question->metric.account_id)),
 				 sql_query_argument(&events, TEXTARRAYOID, statement_varlena_array(aliases, alias_count, TEXTOID)),
 				 sql_query_argument(&events, TIMESTAMPTZOID, TimestampTzGetDatum(start)),
@@ -183,9 +182,9 @@ calculate_custom(const UsageQuestion *question, const Slice *aliases, int alias_
 		const char *known = sql_query_argument(&events, UUIDOID, UUIDPGetDatum(&question->as_of));
 
 		sql_query_append(&events,
-						 " AND id OPERATOR(pg_catalog.<) %s UNION ALL SELECT " CUSTOM_COLUMNS
-						 " FROM usage_events.superseded_event WHERE %s AND id OPERATOR(pg_catalog.<) %s"
-						 " AND superseded_by OPERATOR(pg_catalog.>=) %s",
+						 " AND id " LT " %s UNION ALL SELECT " CUSTOM_COLUMNS
+						 " FROM usage_events.superseded_event WHERE %s AND id " LT " %s"
+						 " AND superseded_by " GE " %s",
 						 known, asked_for, known, known);
 	}
 	metric_expression_calculate(&question->metric, &events, question->parameters, &value);
@@ -625,7 +624,7 @@ map_aliases(const UsageQuestion *question, const Slice *aliases, int count)
 	account = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&question->metric.account_id));
 	sql_query_append(&query,
 					 "SELECT mapped.value, mapped.customer_id FROM usage_events.customer_alias AS mapped"
-					 " WHERE mapped.account_id OPERATOR(pg_catalog.=) %s AND %s",
+					 " WHERE mapped.account_id " EQ " %s AND %s",
 					 account, in_force(&query, question, "mapped"));
 	SPI_connect();
 	sql_query_each_row(&query, take_mapped, &work);

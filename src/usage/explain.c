@@ -35,9 +35,9 @@
 
 static Statement find_version = {
 	.sql = "SELECT " EVENT_ROW_COLUMNS ", NULL::pg_catalog.uuid AS superseded_by FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2"
 		   " UNION ALL SELECT " EVENT_ROW_COLUMNS ", superseded_by FROM usage_events.superseded_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2",
 	.read_only = true,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
@@ -229,8 +229,8 @@ aliases_changed_at(const pg_uuid_t *account_id, const List *customers, Timestamp
 	asked = sql_query_argument(&query, TEXTARRAYOID, statement_text_array(customers));
 	sql_query_append(&query,
 					 "SELECT pg_catalog.max(GREATEST(created_at, deleted_at)) FROM usage_events.customer_alias"
-					 " WHERE account_id OPERATOR(pg_catalog.=) %s AND (customer_id OPERATOR(pg_catalog.=) ANY (%s)"
-					 " OR value OPERATOR(pg_catalog.=) ANY (%s))",
+					 " WHERE account_id " EQ " %s AND (customer_id " EQ " ANY (%s)"
+					 " OR value " EQ " ANY (%s))",
 					 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(account_id)), asked, asked);
 	SPI_connect();
 	sql_query_execute(&query);
@@ -264,9 +264,9 @@ events_of_side(SqlQuery *query, const Side *side, const char *table, TimestampTz
 	Slice type = side->question.metric.event_type;
 
 	return psprintf("SELECT customer_event_id, id, event_timestamp, event_properties FROM usage_events.%s"
-					" WHERE account_id OPERATOR(pg_catalog.=) %s AND customer_alias OPERATOR(pg_catalog.=) ANY (%s)"
-					" AND event_timestamp OPERATOR(pg_catalog.>=) %s AND event_timestamp OPERATOR(pg_catalog.<) %s"
-					" AND event_type OPERATOR(pg_catalog.=) %s AND %s",
+					" WHERE account_id " EQ " %s AND customer_alias " EQ " ANY (%s)"
+					" AND event_timestamp " GE " %s AND event_timestamp " LT " %s"
+					" AND event_type " EQ " %s AND %s",
 					table, sql_query_argument(query, UUIDOID, UUIDPGetDatum(&side->question.metric.account_id)),
 					sql_query_argument(query, TEXTARRAYOID,
 									   statement_varlena_array(side->aliases, side->alias_count, TEXTOID)),
@@ -304,29 +304,26 @@ find_changes(SqlQuery *query, const Side *then, const Side *now, TimestampTz sta
 	sql_query_init(query);
 	changed = sql_query_argument(query, UUIDOID, UUIDPGetDatum(question_changed));
 	known = sql_query_argument(query, UUIDOID, UUIDPGetDatum(since));
-	new_events = events_of_side(query, now, "event", start, end,
-								is_same ? psprintf("id OPERATOR(pg_catalog.>=) %s", known) : "true");
+	new_events = events_of_side(query, now, "event", start, end, is_same ? psprintf("id " GE " %s", known) : "true");
 	old_events =
 		"SELECT NULL::pg_catalog.text AS customer_event_id, NULL::pg_catalog.uuid AS id,"
 		" NULL::pg_catalog.timestamptz AS event_timestamp, NULL::pg_catalog.jsonb AS event_properties WHERE false";
 	if (then->exists)
 		old_events = events_of_side(query, then, "superseded_event", start, end,
-									psprintf("superseded_by OPERATOR(pg_catalog.>=) %s"
-											 " AND id OPERATOR(pg_catalog.<) %s",
+									psprintf("superseded_by " GE " %s"
+											 " AND id " LT " %s",
 											 known, known));
 	if (then->exists && !is_same)
-		old_events =
-			psprintf("%s UNION ALL %s", old_events,
-					 events_of_side(query, then, "event", start, end, psprintf("id OPERATOR(pg_catalog.<) %s", known)));
+		old_events = psprintf("%s UNION ALL %s", old_events,
+							  events_of_side(query, then, "event", start, end, psprintf("id " LT " %s", known)));
 	sql_query_append(query,
 					 "SELECT COALESCE(old.customer_event_id, new.customer_event_id), old.id,"
 					 " old.event_timestamp, old.event_properties, current.id, new.event_timestamp, new.event_properties"
 					 " FROM (%s) AS old FULL JOIN (%s) AS new"
-					 " ON old.customer_event_id OPERATOR(pg_catalog.=) new.customer_event_id"
-					 " JOIN usage_events.event AS current ON current.account_id OPERATOR(pg_catalog.=) %s"
-					 " AND current.customer_event_id OPERATOR(pg_catalog.=)"
-					 " COALESCE(old.customer_event_id, new.customer_event_id)"
-					 " ORDER BY CASE WHEN current.id OPERATOR(pg_catalog.<) %s THEN %s ELSE current.id END, current.id",
+					 " ON old.customer_event_id " EQ " new.customer_event_id"
+					 " JOIN usage_events.event AS current ON current.account_id " EQ " %s"
+					 " AND current.customer_event_id " EQ " COALESCE(old.customer_event_id, new.customer_event_id)"
+					 " ORDER BY CASE WHEN current.id " LT " %s THEN %s ELSE current.id END, current.id",
 					 old_events, new_events,
 					 sql_query_argument(query, UUIDOID, UUIDPGetDatum(&now->question.metric.account_id)), known,
 					 changed);
