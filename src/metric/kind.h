@@ -22,7 +22,8 @@ typedef enum MetricReads
 typedef enum MetricKeeps
 {
 	METRIC_KEEPS_NO_VALUES,
-	METRIC_KEEPS_VALUES /* that they are there */
+	METRIC_KEEPS_VALUES, /* that they are there */
+	METRIC_KEEPS_COUNTS  /* numbers, and how many events have each */
 } MetricKeeps;
 
 /* One number: that of an event, or what those of many have come to. */
@@ -33,12 +34,23 @@ typedef struct MetricNumber
 	pg_uuid_t id;
 } MetricNumber;
 
+/* How many events have a number. */
+typedef struct MetricCounted
+{
+	Numeric number;
+	int64 event_count;
+} MetricCounted;
+
+struct Metric;
+
 /* What is known of the events of a group that count, or of all, when an answer is made. */
 typedef struct MetricSum
 {
+	const struct Metric *metric;
 	int64 event_count;
-	int64 value_count; /* different ones, of a kind that keeps them */
-	Numeric number;    /* combined of all; NULL: there is none */
+	Numeric number;              /* combined of all; NULL: there is none */
+	int64 value_count;           /* of a kind that keeps values; different ones, but for counts of all groups */
+	const MetricCounted *values; /* of a kind that keeps counts; ascending */
 } MetricSum;
 
 /*

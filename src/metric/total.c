@@ -7,9 +7,9 @@
  * makes rollups exact.
  *
  * It has a cell for each group; a metric that is not grouped has one group, and no
- * table of them.  Of a kind that keeps values there is also a cell for each, only its key:
- * it is just counted, and a row of a rollup that says no more is not written anew for
- * each event.  Clients determine how many cells there are and how long their
+ * table of them.  Of a kind that keeps values there is also a cell for each, where it can
+ * be only its key: it is just counted, and a row of a rollup that says no more is not
+ * written anew for each event.  Clients determine how many cells there are and how long their
  * numbers, so all of it is bounded:
  *
  *	answers		usage_events.max_groups, usage_events.max_sum_digits, and the memory of a
@@ -54,7 +54,8 @@ static int max_rollup_rows = 50000;
 typedef enum CellKind
 {
 	CELL_GROUP,
-	CELL_VALUE
+	CELL_VALUE,
+	CELL_COUNTED
 } CellKind;
 
 /* What all kinds begin with; their keys follow at their ends. */
@@ -71,7 +72,8 @@ typedef struct KeptGroup
 	KeptCell cell;
 	int64 event_count;
 	int64 skipped_count;
-	int64 value_count; /* different ones, of a kind that keeps values */
+	int64 value_count;     /* different ones, of a kind that keeps values */
+	MetricCounted *values; /* of a kind that keeps counts, for its result */
 	Slice group_value;
 	MetricNumber number; /* combined of all */
 	pg_uuid_t min_id;
@@ -80,9 +82,16 @@ typedef struct KeptGroup
 	pg_uuid_t newest_id;
 } KeptGroup;
 
+typedef struct KeptCounted
+{
+	KeptCell cell;
+	MetricCounted counted;
+} KeptCounted;
+
 static const Size kept_sizes[] = {
 	[CELL_GROUP] = sizeof(KeptGroup),
 	[CELL_VALUE] = sizeof(KeptCell),
+	[CELL_COUNTED] = sizeof(KeptCounted),
 };
 
 static inline const char *
@@ -345,6 +354,18 @@ append_key(Probe *probe, Slice text, Numeric long_number)
 	}
 }
 
+/* Of a number, as it is written: 1.50 and 1.5 are two values, since an answer that is one of them is to be the same each time. */
+static void
+append_number_key(Probe *probe, Numeric number)
+{
+	if (json_number_length(number) > MAX_KEY_TEXT)
+		append_key(probe, (Slice){NULL, 0}, number);
+	else
+		append_key(probe,
+				   slice_from_cstring(DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)))),
+				   NULL);
+}
+
 /* The key of an event's cell. */
 static void
 make_key(const Metric *metric, MetricVerdict verdict, const MetricValue *value, Probe *probe)
@@ -354,7 +375,11 @@ make_key(const Metric *metric, MetricVerdict verdict, const MetricValue *value, 
 		append_key(probe, value->group, value->long_group);
 	probe->cell.group_key_length = probe->cell.key_length;
 	probe->key[probe->cell.key_length++] = '\0';
-	if (metric->kind->keeps == METRIC_KEEPS_VALUES && verdict == METRIC_COUNTS)
+	if (metric->kind->keeps == METRIC_KEEPS_NO_VALUES || verdict != METRIC_COUNTS)
+		return;
+	if (value->number != NULL)
+		append_number_key(probe, value->number);
+	else
 		append_key(probe, value->unique, value->long_unique);
 }
 
@@ -558,15 +583,38 @@ combine(MetricTotal *total, KeptGroup *group, const MetricCell *other)
 
 /* Adding up ----------------------------------------------------------------- */
 
+static Numeric
+keep_number(MetricTotal *total, Numeric number)
+{
+	Size size = VARSIZE_ANY((Pointer) number);
+
+	return memcpy(allocate(total, size), number, size);
+}
+
+static void
+count_number(MetricTotal *total, MetricCounted *counted, const MetricCell *cell)
+{
+	/* Another's rows, written by hand. */
+	if (cell->value == NULL)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("invalid rollup of a usage metric: a value is missing"),
+						errhint("Truncate usage_events.metric_rollup, which is built anew.")));
+	if (counted->number == NULL)
+		counted->number = keep_number(total, cell->value);
+	counted->event_count += cell->value_event_count;
+}
+
 static void
 add_value(MetricTotal *total, KeptGroup *group, const MetricCell *cell)
 {
+	CellKind kind = total->metric->kind->keeps == METRIC_KEEPS_COUNTS ? CELL_COUNTED : CELL_VALUE;
 	Probe room;
 	bool is_new;
+	KeptCell *kept =
+		find_or_keep(total, kind, make_probe(cell->key.data, cell->key.length, cell->group_key_length, &room), &is_new);
 
-	(void) find_or_keep(total, CELL_VALUE, make_probe(cell->key.data, cell->key.length, cell->group_key_length, &room),
-						&is_new);
 	group->value_count += is_new;
+	if (kind == CELL_COUNTED)
+		count_number(total, &((KeptCounted *) kept)->counted, cell);
 }
 
 /* Adds a cell: an event's, another total's, or a rollup's; an empty one leaves no trace. */
@@ -611,6 +659,7 @@ metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const p
 		.group_value = value.group,
 		.event_count = verdict == METRIC_COUNTS,
 		.skipped_count = verdict == METRIC_SKIPS,
+		.value_event_count = verdict == METRIC_COUNTS,
 		.value = verdict == METRIC_COUNTS ? value.number : NULL,
 		.latest_timestamp = timestamp,
 		.latest_id = *id,
@@ -658,11 +707,17 @@ read_cell(const MetricTotal *total, const KeptCell *kept, MetricCell *cell)
 	const KeptGroup *group;
 
 	*cell = (MetricCell){.key = {kept_key(kept), kept->key_length}, .group_key_length = kept->group_key_length};
-	if (kept->kind == CELL_VALUE)
-	{
+	if (kept->kind != CELL_GROUP)
 		cell->group_value = find_group(total, cell)->group_value;
-		return true;
+	if (kept->kind == CELL_COUNTED)
+	{
+		const MetricCounted *counted = &((const KeptCounted *) kept)->counted;
+
+		cell->value = counted->number;
+		cell->value_event_count = counted->event_count;
 	}
+	if (kept->kind != CELL_GROUP)
+		return true;
 	group = (const KeptGroup *) kept;
 	cell->group_value = group->group_value;
 	cell->event_count = group->event_count;
@@ -795,11 +850,83 @@ count_values(const MetricTotal *total)
 	return count;
 }
 
+static int
+compare_counted(const void *a, const void *b, void *argument pg_attribute_unused())
+{
+	return metric_number_compare(((const MetricCounted *) a)->number, ((const MetricCounted *) b)->number);
+}
+
+static void
+sort_counted(MetricCounted *values, int64 count)
+{
+	qsort_interruptible(values, count, sizeof(MetricCounted), compare_counted, NULL);
+}
+
+/* Says of each group where its values are to be: their end, since they come from there on backwards.  Returns the end of all. */
+static MetricCounted *
+place_counted(const MetricTotal *total, MetricCounted *values)
+{
+	uint64 place = 0;
+	KeptCell *kept;
+
+	while ((kept = next_kept(total, &place)) != NULL)
+	{
+		if (kept->kind != CELL_GROUP)
+			continue;
+		values += ((KeptGroup *) kept)->value_count;
+		((KeptGroup *) kept)->values = values;
+	}
+	return values;
+}
+
+static void
+fill_counted(const MetricTotal *total)
+{
+	uint64 place = 0;
+	const KeptCell *kept;
+
+	while ((kept = next_kept(total, &place)) != NULL)
+	{
+		MetricCell cell = {.key = {kept_key(kept), kept->key_length}, .group_key_length = kept->group_key_length};
+
+		CHECK_FOR_INTERRUPTS();
+		if (kept->kind == CELL_COUNTED)
+			*--find_group(total, &cell)->values = ((const KeptCounted *) kept)->counted;
+	}
+}
+
+/* Gives each group its values, ascending; those of all groups lie side by side.  Returns them, and how many there are. */
+static MetricCounted *
+gather_counted(const MetricTotal *total, int64 *count)
+{
+	Size size = sizeof(MetricCounted) * metric_total_cell_count(total);
+	MetricCounted *values;
+	uint64 place = 0;
+	KeptCell *kept;
+
+	memory_budget_require(size);
+	values = palloc_extended(Max(size, 1), MCXT_ALLOC_HUGE);
+	*count = place_counted(total, values) - values;
+	fill_counted(total);
+	while ((kept = next_kept(total, &place)) != NULL)
+	{
+		if (kept->kind == CELL_GROUP)
+			sort_counted(((KeptGroup *) kept)->values, ((KeptGroup *) kept)->value_count);
+	}
+	return values;
+}
+
 /* What is answered for a group, or for all. */
 static Numeric
-value_of_group(const MetricKind *kind, const KeptGroup *group)
+value_of_group(const Metric *metric, const KeptGroup *group)
 {
-	return kind->result(&(MetricSum){group->event_count, group->value_count, group->number.value});
+	return metric->kind->result(&(MetricSum){
+		.metric = metric,
+		.event_count = group->event_count,
+		.number = group->number.value,
+		.value_count = group->value_count,
+		.values = group->values,
+	});
 }
 
 static int
@@ -837,10 +964,12 @@ add_groups(const MetricTotal *total, KeptGroup *whole, MetricResult *result)
 		combine(&sum, whole, &cell);
 		if (group->event_count > 0)
 			result->groups[result->group_count++] =
-				(MetricGroup){group->group_value, group->event_count, value_of_group(total->metric->kind, group)};
+				(MetricGroup){group->group_value, group->event_count, value_of_group(total->metric, group)};
 	}
 	if (total->metric->kind->keeps == METRIC_KEEPS_VALUES)
 		whole->value_count = count_values(total);
+	else if (total->metric->kind->keeps == METRIC_KEEPS_COUNTS)
+		sort_counted(whole->values, whole->value_count);
 	qsort(result->groups, result->group_count, sizeof(MetricGroup), compare_group_values);
 }
 
@@ -849,9 +978,12 @@ void
 metric_total_result(const MetricTotal *total, MetricResult *result)
 {
 	KeptGroup whole = {0};
+	MetricCounted *counted = NULL;
 
 	Assert(!total->is_for_rows);
 	memset(result, 0, sizeof(MetricResult));
+	if (total->metric->kind->keeps == METRIC_KEEPS_COUNTS)
+		counted = whole.values = gather_counted(total, &whole.value_count);
 	if (total->metric->is_grouped)
 		add_groups(total, &whole, result);
 	else if (total->only != NULL)
@@ -860,5 +992,7 @@ metric_total_result(const MetricTotal *total, MetricResult *result)
 	result->skipped_count = whole.skipped_count;
 	result->min_id = whole.min_id;
 	result->max_id = whole.max_id;
-	result->value = value_of_group(total->metric->kind, &whole);
+	result->value = value_of_group(total->metric, &whole);
+	if (counted != NULL)
+		pfree(counted);
 }

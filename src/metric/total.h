@@ -9,7 +9,7 @@
 
 /*
  * What a row of a rollup says: of one group or, where values are kept, that the group has a
- * value; the value's events are among those of the group.
+ * value, and how many events have it where that is kept; they are among those of the group.
  */
 typedef struct MetricCell
 {
@@ -18,7 +18,8 @@ typedef struct MetricCell
 	Slice group_value;    /* no data: null */
 	int64 event_count;
 	int64 skipped_count;
-	Numeric value; /* what the numbers of the events have come to; NULL: none */
+	int64 value_event_count; /* of a value whose events are counted; the group's are not */
+	Numeric value;           /* that number, or what those of the group have come to; NULL: none */
 	TimestampTz latest_timestamp;
 	pg_uuid_t latest_id;
 	pg_uuid_t min_id; /* of those that count, where there are any */
