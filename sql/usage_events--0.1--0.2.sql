@@ -161,6 +161,7 @@ CREATE TABLE usage_events.metric (
     event_type text COLLATE pg_catalog."C" NOT NULL,
     aggregation_type text NOT NULL,
     aggregation_property text,
+    percentile numeric,
     grouping_property text,
     unit text,
     property_filters jsonb NOT NULL,
@@ -181,8 +182,9 @@ COMMENT ON COLUMN usage_events.metric.name IS 'For people to read; should be uni
 COMMENT ON COLUMN usage_events.metric.description IS 'For people to read';
 COMMENT ON COLUMN usage_events.metric.metric_type IS 'SIMPLE, or GROUPED by a property';
 COMMENT ON COLUMN usage_events.metric.event_type IS 'Type of the events that are aggregated';
-COMMENT ON COLUMN usage_events.metric.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST or CUSTOM';
+COMMENT ON COLUMN usage_events.metric.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST, PERCENTILE or CUSTOM';
 COMMENT ON COLUMN usage_events.metric.aggregation_property IS 'Property of the event that is aggregated; NULL for COUNT and CUSTOM';
+COMMENT ON COLUMN usage_events.metric.percentile IS 'Of a PERCENTILE: the share of its values, from 0 to 1, that are at most the answer';
 COMMENT ON COLUMN usage_events.metric.grouping_property IS 'Property by whose values a GROUPED metric is split';
 COMMENT ON COLUMN usage_events.metric.unit IS 'For people to read';
 COMMENT ON COLUMN usage_events.metric.property_filters IS 'Events are aggregated whose properties have one of these values: {property: [value, ...]}';
@@ -205,6 +207,7 @@ CREATE TABLE usage_events.superseded_metric (
     event_type text COLLATE pg_catalog."C" NOT NULL,
     aggregation_type text NOT NULL,
     aggregation_property text,
+    percentile numeric,
     grouping_property text,
     unit text,
     property_filters jsonb NOT NULL,
@@ -225,8 +228,9 @@ COMMENT ON COLUMN usage_events.superseded_metric.name IS 'As this version had it
 COMMENT ON COLUMN usage_events.superseded_metric.description IS 'For people to read';
 COMMENT ON COLUMN usage_events.superseded_metric.metric_type IS 'SIMPLE, or GROUPED by a property';
 COMMENT ON COLUMN usage_events.superseded_metric.event_type IS 'Type of the events that were aggregated';
-COMMENT ON COLUMN usage_events.superseded_metric.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST or CUSTOM';
+COMMENT ON COLUMN usage_events.superseded_metric.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST, PERCENTILE or CUSTOM';
 COMMENT ON COLUMN usage_events.superseded_metric.aggregation_property IS 'Property of the event that was aggregated';
+COMMENT ON COLUMN usage_events.superseded_metric.percentile IS 'Of a PERCENTILE: the share of its values, from 0 to 1, that were at most the answer';
 COMMENT ON COLUMN usage_events.superseded_metric.grouping_property IS 'Property by whose values the metric was split';
 COMMENT ON COLUMN usage_events.superseded_metric.unit IS 'For people to read';
 COMMENT ON COLUMN usage_events.superseded_metric.property_filters IS 'Filters of properties';
@@ -271,9 +275,9 @@ COMMENT ON COLUMN usage_events.metric_rollup.customer_alias IS 'The alias that t
 COMMENT ON COLUMN usage_events.metric_rollup.level IS 'Length of the interval: 0 all time, 1 a month, 2 a day, 3 an hour, 4 a minute, 5 a second, in UTC; -1 in the row that says that all aliases are there';
 COMMENT ON COLUMN usage_events.metric_rollup.bucket IS 'Begin of the interval; -infinity for all time';
 COMMENT ON COLUMN usage_events.metric_rollup.group_key IS 'Key of the group, of a GROUPED metric; otherwise empty';
-COMMENT ON COLUMN usage_events.metric_rollup.unique_key IS 'Key of the value that was counted, of a UNIQUE metric; otherwise empty';
+COMMENT ON COLUMN usage_events.metric_rollup.unique_key IS 'Key of a single value, of a UNIQUE metric or a PERCENTILE; otherwise empty';
 COMMENT ON COLUMN usage_events.metric_rollup.is_branch IS 'Whether there are rows of the next level for this interval';
-COMMENT ON COLUMN usage_events.metric_rollup.event_count IS 'Events that counted';
+COMMENT ON COLUMN usage_events.metric_rollup.event_count IS 'Events that counted, and of a PERCENTILE''s value those that have it';
 COMMENT ON COLUMN usage_events.metric_rollup.skipped_event_count IS 'Events that would have counted, had their property had a usable value';
 COMMENT ON COLUMN usage_events.metric_rollup.min_event_id IS 'Lowest id of those that counted';
 COMMENT ON COLUMN usage_events.metric_rollup.max_event_id IS 'Highest id of those that counted';
@@ -282,7 +286,7 @@ COMMENT ON COLUMN usage_events.metric_rollup.newest_id IS 'Highest id of those t
 COMMENT ON COLUMN usage_events.metric_rollup.latest_timestamp IS 'Time of the event that the value is from, of a LATEST metric';
 COMMENT ON COLUMN usage_events.metric_rollup.latest_id IS 'Id of the event that the value is from, of a LATEST metric';
 COMMENT ON COLUMN usage_events.metric_rollup.group_value IS 'Value of the group; NULL for events without one';
-COMMENT ON COLUMN usage_events.metric_rollup.value IS 'Sum, maximum, minimum or latest value';
+COMMENT ON COLUMN usage_events.metric_rollup.value IS 'Sum, maximum, minimum or latest value, or of a PERCENTILE the single value';
 
 CREATE TABLE usage_events.metric_progress (
     account_id uuid NOT NULL,
@@ -837,7 +841,7 @@ AS 'MODULE_PATHNAME', 'create_usage_metric';
 
 COMMENT ON FUNCTION @extschema@.create_usage_metric(jsonb) IS
 'Create a usage metric
-Takes {"name", "description", "metricType", "eventType", "aggregationType", "aggregationProperty", "groupingProperty", "unit", "propertyFilters", "propertiesToNegate", "caseSensitive"}: name, metricType (SIMPLE, GROUPED), eventType and aggregationType (COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST) are required, aggregationProperty is for all but COUNT, groupingProperty where GROUPED; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL, 54000 where the account has as many as usage_events.max_metrics or max_metric_versions allow';
+Takes {"name", "description", "metricType", "eventType", "aggregationType", "aggregationProperty", "percentile", "groupingProperty", "unit", "propertyFilters", "propertiesToNegate", "caseSensitive"}: name, metricType (SIMPLE, GROUPED), eventType and aggregationType (COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST, PERCENTILE) are required, aggregationProperty is for all but COUNT, percentile (0 to 1; 0.5 is the median) for PERCENTILE alone, groupingProperty where GROUPED; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL, 54000 where the account has as many as usage_events.max_metrics or max_metric_versions allow';
 
 CREATE FUNCTION @extschema@.get_usage_metric(id uuid) RETURNS jsonb
 LANGUAGE c STABLE STRICT PARALLEL SAFE
@@ -902,6 +906,7 @@ SELECT id,
        event_type,
        aggregation_type,
        aggregation_property,
+       percentile,
        grouping_property,
        unit,
        property_filters,
@@ -918,8 +923,9 @@ COMMENT ON COLUMN @extschema@.usage_metrics.name IS 'For people to read; should 
 COMMENT ON COLUMN @extschema@.usage_metrics.description IS 'For people to read';
 COMMENT ON COLUMN @extschema@.usage_metrics.metric_type IS 'SIMPLE, or GROUPED by a property';
 COMMENT ON COLUMN @extschema@.usage_metrics.event_type IS 'Type of the events that are aggregated';
-COMMENT ON COLUMN @extschema@.usage_metrics.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST or CUSTOM';
+COMMENT ON COLUMN @extschema@.usage_metrics.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST, PERCENTILE or CUSTOM';
 COMMENT ON COLUMN @extschema@.usage_metrics.aggregation_property IS 'Property of the event that is aggregated';
+COMMENT ON COLUMN @extschema@.usage_metrics.percentile IS 'Of a PERCENTILE: the share of its values, from 0 to 1, that are at most the answer';
 COMMENT ON COLUMN @extschema@.usage_metrics.grouping_property IS 'Property by whose values a GROUPED metric is split';
 COMMENT ON COLUMN @extschema@.usage_metrics.unit IS 'For people to read';
 COMMENT ON COLUMN @extschema@.usage_metrics.property_filters IS 'Events are aggregated whose properties have one of these values: {property: [value, ...]}';
@@ -942,7 +948,7 @@ AS 'MODULE_PATHNAME', 'calculate_usage_metric';
 
 COMMENT ON FUNCTION @extschema@.calculate_usage_metric(uuid, text[], tstzrange, timestamptz, jsonb) IS
 'Calculate a usage metric
-What the metric says of these customers, by alias or id, in the period: {"name", "metricType", "eventType", "aggregationType", "eventCount", "value", "unit", "minEventId", "maxEventId", "skippedEventCount"}, and of a GROUPED metric "groupedValues": [{"grouping", "value", "eventCount"}]. value is exact; null for MAX, MIN, AVERAGE and LATEST of no events. LATEST of several events at the latest time is of the one with the highest id. skippedEventCount: events that would have counted, had their property had a usable value. as_of: as events, aliases and the metric itself were known at that moment, what was written in its microsecond included. parameters: of a CUSTOM metric, by name. Errors: P0002 where there is no such metric, 22004 for NULL, 22023 for a period without start or end, or empty';
+What the metric says of these customers, by alias or id, in the period: {"name", "metricType", "eventType", "aggregationType", "eventCount", "value", "unit", "minEventId", "maxEventId", "skippedEventCount"}, and of a GROUPED metric "groupedValues": [{"grouping", "value", "eventCount"}]. value is exact; null for MAX, MIN, AVERAGE, LATEST and PERCENTILE of no events. LATEST of several events at the latest time is of the one with the highest id. skippedEventCount: events that would have counted, had their property had a usable value. as_of: as events, aliases and the metric itself were known at that moment, what was written in its microsecond included. parameters: of a CUSTOM metric, by name. Errors: P0002 where there is no such metric, 22004 for NULL, 22023 for a period without start or end, or empty';
 
 CREATE FUNCTION usage_events.calculate_metric(
     account_id uuid,
@@ -1418,8 +1424,8 @@ BEGIN
     EXECUTE 'GRANT INSERT ON usage_events.superseded_metric, usage_events.dirty_bucket TO ' || role;
     EXECUTE 'GRANT INSERT (account_id, metric_version_id, event_type, started_at) ON usage_events.metric_progress TO ' || role;
     -- An expression is SQL that others will run: only administrators put one in force.
-    EXECUTE 'GRANT INSERT (account_id, id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, created_at) ON usage_events.metric TO ' || role;
-    EXECUTE 'GRANT UPDATE (version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, deleted_at) ON usage_events.metric TO ' || role;
+    EXECUTE 'GRANT INSERT (account_id, id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, percentile, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, created_at) ON usage_events.metric TO ' || role;
+    EXECUTE 'GRANT UPDATE (version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, percentile, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, deleted_at) ON usage_events.metric TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_metric(jsonb), @extschema@.update_usage_metric(uuid, jsonb), @extschema@.delete_usage_metric(uuid) TO ' || role;
     EXECUTE 'GRANT EXECUTE ON FUNCTION @extschema@.create_usage_event(jsonb), @extschema@.create_usage_events(jsonb), @extschema@.ingest_usage_events(jsonb), @extschema@.ingest_usage_events_text(text), @extschema@.retry_rejected_usage_events(uuid[]), @extschema@.create_customer_alias(jsonb), @extschema@.update_customer_alias(uuid, jsonb), @extschema@.delete_customer_alias(uuid) TO ' || role;
     IF access = 'ingest' THEN
