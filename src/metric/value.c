@@ -206,6 +206,15 @@ metric_number_scale(Numeric number)
 	return DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(number)));
 }
 
+/* Whatever zeros they have after the point; none is equal to none. */
+bool
+metric_number_equal(Numeric a, Numeric b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
 /* Of equal numbers, that with more zeros after the point is above: 1.50 or 1.5 is not a matter of who came first. */
 int
 metric_number_compare(Numeric a, Numeric b)

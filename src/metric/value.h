@@ -34,6 +34,7 @@ extern MetricVerdict metric_value_read(const MetricMatcher *matcher, Jsonb *prop
 extern Numeric metric_number_from_text(Slice text);
 extern Slice metric_number_text(Numeric number);
 extern int metric_number_scale(Numeric number);
+extern bool metric_number_equal(Numeric a, Numeric b);
 extern int metric_number_compare(Numeric a, Numeric b);
 
 #endif /* USAGE_EVENTS_METRIC_VALUE_H */

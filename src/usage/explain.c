@@ -363,14 +363,6 @@ contributed_number(const Contribution *contribution)
 	return contribution->value.number != NULL ? contribution->value.number : int64_to_numeric(1);
 }
 
-static bool
-is_same_number(Numeric a, Numeric b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(a), NumericGetDatum(b)));
-}
-
 /* What makes a difference between two versions of an event, besides its number: where both versions of the metric know it. */
 typedef struct Compared
 {
@@ -395,11 +387,11 @@ is_same_contribution(const Compared *compared, const Contribution *a, const Cont
 {
 	if (!a->counts || !b->counts)
 		return a->counts == b->counts;
-	return is_same_number(contributed_number(a), contributed_number(b)) &&
+	return metric_number_equal(contributed_number(a), contributed_number(b)) &&
 		   (!compared->unique || (slice_equal(a->value.unique, b->value.unique) &&
-								  is_same_number(a->value.long_unique, b->value.long_unique))) &&
+								  metric_number_equal(a->value.long_unique, b->value.long_unique))) &&
 		   (!compared->group || (slice_equal(a->value.group, b->value.group) &&
-								 is_same_number(a->value.long_group, b->value.long_group))) &&
+								 metric_number_equal(a->value.long_group, b->value.long_group))) &&
 		   (!compared->timestamp || a->timestamp == b->timestamp);
 }
 
