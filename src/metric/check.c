@@ -37,6 +37,7 @@ static const char *const field_names[] = {
 	"eventType",
 	"aggregationType",
 	"aggregationProperty",
+	"percentile",
 	"groupingProperty",
 	"unit",
 	"propertyFilters",
@@ -194,6 +195,29 @@ check_aggregation(List *faults, Jsonb *body, Metric *metric)
 	return faults;
 }
 
+/* Rule of percentile, which a kind needs that has one, and no other may have. */
+static List *
+check_percentile(List *faults, Jsonb *body, Metric *metric)
+{
+	JsonbValue value;
+	bool is_given = member_given(body, "percentile", &value);
+
+	if (metric->kind == NULL || (!is_given && !metric->kind->has_percentile))
+		return faults;
+	if (!is_given)
+		return fault_add(faults, "percentile",
+						 psprintf("is missing: \"aggregationType\" is %s", fault_quote(metric->kind->name)));
+	if (!metric->kind->has_percentile)
+		return fault_add(faults, "percentile",
+						 psprintf("must not be given: \"aggregationType\" is %s", fault_quote(metric->kind->name)));
+	if (value.type != jbvNumeric)
+		return fault_add(faults, "percentile", psprintf("must be a number, not %s", json_kind(&value)));
+	if (!metric_percentile_is_valid(value.val.numeric))
+		return fault_add(faults, "percentile", "must be a number from 0 to 1");
+	metric->percentile = value.val.numeric;
+	return faults;
+}
+
 /* Rule of the filter of one property: values, any of which an event may have. */
 static List *
 check_filter(List *faults, Slice property, const JsonbValue *filter)
@@ -288,8 +312,9 @@ metric_check_size(List *faults, const Metric *metric)
 {
 	Size size = metric->name.length + metric->description.length + metric->event_type.length +
 				metric->aggregation_property.length + metric->grouping_property.length + metric->unit.length +
-				metric->expression.length + json_size(metric->property_filters) +
-				json_size(metric->properties_to_negate) + json_size(metric->parameters);
+				metric->expression.length + (metric->percentile != NULL ? json_number_length(metric->percentile) : 0) +
+				json_size(metric->property_filters) + json_size(metric->properties_to_negate) +
+				json_size(metric->parameters);
 
 	if (size <= (Size) max_metric_bytes)
 		return faults;
@@ -393,6 +418,7 @@ metric_check(Jsonb *body, Metric *metric)
 	faults = metric_check_texts(faults, body, metric);
 	faults = check_grouping(faults, body, metric);
 	faults = check_aggregation(faults, body, metric);
+	faults = check_percentile(faults, body, metric);
 	faults = check_property_filters(faults, body, metric);
 	faults = check_properties_to_negate(faults, body, metric);
 	faults = check_case_sensitive(faults, body, metric);

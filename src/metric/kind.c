@@ -94,20 +94,74 @@ average(const MetricSum *sum)
 											   NumericGetDatum(int64_to_numeric(sum->event_count))));
 }
 
+/* The percentile was checked, unless somebody has written the row by hand. */
+static void
+check_percentile(const Metric *metric)
+{
+	if (metric->percentile == NULL || !metric_percentile_is_valid(metric->percentile))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("invalid percentile of the usage metric \"%.*s\"", metric->name.length, metric->name.data),
+				 errhint("Update the metric.")));
+}
+
+/* How many values there are up to the one that is the result: as few as make such a share of all, and one at least. */
+static int64
+percentile_rank(const Metric *metric, int64 event_count)
+{
+	Datum share;
+
+	check_percentile(metric);
+	share = DirectFunctionCall2(numeric_mul, NumericGetDatum(metric->percentile),
+								NumericGetDatum(int64_to_numeric(event_count)));
+	return Max(DatumGetInt64(DirectFunctionCall1(numeric_int8, DirectFunctionCall1(numeric_ceil, share))), 1);
+}
+
+/* As SQL's percentile_disc(), but without its errors of floating point: of 100 values 0.07 is the seventh. */
+static Numeric
+percentile(const MetricSum *sum)
+{
+	int64 left;
+
+	if (sum->event_count == 0)
+		return NULL;
+	left = percentile_rank(sum->metric, sum->event_count);
+	for (int64 i = 0; i < sum->value_count; i++)
+	{
+		left -= sum->values[i].event_count;
+		if (left <= 0)
+			return sum->values[i].number;
+	}
+	/* Another's rows, written by hand. */
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("invalid rollup of a usage metric: values are missing"),
+					errhint("Truncate usage_events.metric_rollup, which is built anew.")));
+}
+
+/* Whether it is from 0 to 1. */
+bool
+metric_percentile_is_valid(Numeric percentile)
+{
+	return DatumGetBool(
+			   DirectFunctionCall2(numeric_ge, NumericGetDatum(percentile), NumericGetDatum(int64_to_numeric(0)))) &&
+		   DatumGetBool(
+			   DirectFunctionCall2(numeric_le, NumericGetDatum(percentile), NumericGetDatum(int64_to_numeric(1))));
+}
+
 /* The kinds ----------------------------------------------------------------- */
 
 /* Rows of values are as many as events in the end: of a kind that keeps them there are none for every second. */
 /* clang-format off */
 static const MetricKind kinds[] = {
-	/* name            expression  reads                 keeps                   deepest        combine    long   event  result */
-	{SLICE("COUNT"),   false,      METRIC_READS_NOTHING, METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, no_number, false, false, event_count},
-	{SLICE("UNIQUE"),  false,      METRIC_READS_TEXT,    METRIC_KEEPS_VALUES,    BUCKET_HOUR,   no_number, false, false, value_count},
-	{SLICE("SUM"),     false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, add,       true,  false, number_or_zero},
-	{SLICE("MAX"),     false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, maximum,   false, false, number_or_null},
-	{SLICE("MIN"),     false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, minimum,   false, false, number_or_null},
-	{SLICE("AVERAGE"), false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, add,       true,  false, average},
-	{SLICE("LATEST"),  false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, latest,    false, true,  number_or_null},
-	{SLICE("CUSTOM"),  true,       METRIC_READS_NOTHING, METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, no_number, false, false, number_or_null},
+	/* name               expression  reads                 keeps                   deepest        combine    long   percent event  result */
+	{SLICE("COUNT"),      false,      METRIC_READS_NOTHING, METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, no_number, false, false,  false, event_count},
+	{SLICE("UNIQUE"),     false,      METRIC_READS_TEXT,    METRIC_KEEPS_VALUES,    BUCKET_HOUR,   no_number, false, false,  false, value_count},
+	{SLICE("SUM"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, add,       true,  false,  false, number_or_zero},
+	{SLICE("MAX"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, maximum,   false, false,  false, number_or_null},
+	{SLICE("MIN"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, minimum,   false, false,  false, number_or_null},
+	{SLICE("AVERAGE"),    false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, add,       true,  false,  false, average},
+	{SLICE("LATEST"),     false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, latest,    false, false,  true,  number_or_null},
+	{SLICE("PERCENTILE"), false,      METRIC_READS_NUMBER,  METRIC_KEEPS_COUNTS,    BUCKET_HOUR,   no_number, false, true,   false, percentile},
+	{SLICE("CUSTOM"),     true,       METRIC_READS_NOTHING, METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, no_number, false, false,  false, number_or_null},
 };
 /* clang-format on */
 
@@ -151,5 +205,7 @@ metric_kind_fault(Slice name, bool has_expressions)
 		last = &kinds[i].name;
 	}
 	appendStringInfo(&fault, " or \"%.*s\", not %s", last->length, last->data, fault_quote(name));
+	if (slice_equal(name, SLICE("MEDIAN")))
+		appendStringInfoString(&fault, ": a median is a \"PERCENTILE\" with 0.5 as its \"percentile\"");
 	return fault.data;
 }

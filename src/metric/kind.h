@@ -69,12 +69,14 @@ typedef struct MetricKind
 	/* What a number and the next come to: one of them, or a new one.  In whatever order, it is the same. */
 	Numeric (*combine)(const MetricNumber *number, const MetricNumber *next);
 	bool makes_long_numbers; /* by combining, longer ones than the events have: usage_events.max_sum_digits holds */
+	bool has_percentile;     /* a metric of this kind says which */
 	bool keeps_event;        /* a number is one event's: totals and rollups know its time and id */
 	Numeric (*result)(const MetricSum *sum);
 } MetricKind;
 
 extern const MetricKind *metric_kind_find(Slice name);
 extern const MetricKind *metric_kind_of_expressions(void);
+extern bool metric_percentile_is_valid(Numeric percentile);
 extern const char *metric_kind_fault(Slice name, bool has_expressions);
 
 #endif /* USAGE_EVENTS_METRIC_KIND_H */

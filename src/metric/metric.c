@@ -24,6 +24,7 @@ enum
 	COLUMN_EVENT_TYPE,
 	COLUMN_AGGREGATION_TYPE,
 	COLUMN_AGGREGATION_PROPERTY,
+	COLUMN_PERCENTILE,
 	COLUMN_GROUPING_PROPERTY,
 	COLUMN_UNIT,
 	COLUMN_PROPERTY_FILTERS,
@@ -71,6 +72,7 @@ metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryC
 	MemoryContext spi_context = MemoryContextSwitchTo(context);
 	Slice aggregation;
 	bool isnull;
+	Datum percentile;
 	Datum deleted_at;
 
 	metric->account_id = *account_id;
@@ -85,6 +87,8 @@ metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryC
 	if (metric->kind == NULL)
 		elog(ERROR, "unexpected aggregation of a usage metric: %.*s", aggregation.length, aggregation.data);
 	metric->aggregation_property = row_text_copy(row, COLUMN_AGGREGATION_PROPERTY);
+	percentile = row_value(row, COLUMN_PERCENTILE, &isnull);
+	metric->percentile = isnull ? NULL : DatumGetNumericCopy(percentile);
 	metric->grouping_property = row_text_copy(row, COLUMN_GROUPING_PROPERTY);
 	metric->unit = row_text_copy(row, COLUMN_UNIT);
 	metric->property_filters = json_column(row, COLUMN_PROPERTY_FILTERS);

@@ -25,6 +25,7 @@ typedef struct Metric
 	Slice event_type;
 	const MetricKind *kind; /* of aggregation */
 	Slice aggregation_property;
+	Numeric percentile; /* from 0 to 1, or NULL: of a kind that has one */
 	Slice grouping_property;
 	Slice unit;
 	Jsonb *property_filters;     /* an object of arrays of scalars, perhaps empty */
@@ -40,7 +41,7 @@ typedef struct Metric
 /* The columns of a row that metric_read_row() reads, the first ones of the row. */
 #define METRIC_ROW_COLUMNS \
 	"id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property," \
-	" grouping_property, unit, property_filters, properties_to_negate, case_sensitive, expression, parameters," \
+	" percentile, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, expression, parameters," \
 	" created_at, deleted_at"
 
 extern void metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryContext context);
