@@ -188,18 +188,25 @@ is_marked(const pg_uuid_t *account_id, Slice event_type)
 /* Marks ------------------------------------------------------------------- */
 
 /* The second that the event is in; a row written by hand may have a time that no bucket has. */
-TimestampTz
-event_mark_second(const UsageEvent *event)
+static TimestampTz
+second_of(const UsageEvent *event)
 {
 	TimestampTz timestamp = Min(Max(event->timestamp, CALENDAR_START), CALENDAR_END - 1);
 
 	return bucket_start(timestamp, BUCKET_SECOND);
 }
 
+void
+event_mark_arguments(const UsageEvent *event, Datum *arguments)
+{
+	arguments[0] = TimestampTzGetDatum(second_of(event));
+	arguments[1] = TimestampTzGetDatum(GetCurrentStatementStartTimestamp());
+}
+
 static Mark
 mark_of(const UsageEvent *event)
 {
-	return (Mark){event->event_type, event->customer_alias, event_mark_second(event), 1, false};
+	return (Mark){event->event_type, event->customer_alias, second_of(event), 1, false};
 }
 
 /* In the order of the index. */
