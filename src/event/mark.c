@@ -132,14 +132,11 @@ learn_types(const pg_uuid_t *account_id)
 	uint64 since = told_begin(&told);
 
 	free_types();
-	if (OidIsValid(told.relation))
-	{
-		SPI_connect();
-		statement_execute(&read_types, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
-		for (uint64 row = 0; row < SPI_processed; row++)
-			remember_type(row_text(row, 1));
-		SPI_finish();
-	}
+	SPI_connect();
+	statement_execute(&read_types, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		remember_type(row_text(row, 1));
+	SPI_finish();
 	types_account_id = *account_id;
 	told_end(&told, since);
 	/* Other nodes tell nobody here. */
@@ -169,7 +166,7 @@ event_mark_is_known(const pg_uuid_t *account_id, Slice event_type)
 	if (distribution_is_on())
 		return false;
 	if (IsolationUsesXactSnapshot())
-		return OidIsValid(told_table(&told));
+		return true;
 	return told.is_known && uuid_v7_equal(&types_account_id, account_id) && has_type(event_type);
 }
 
@@ -178,7 +175,7 @@ static bool
 is_marked(const pg_uuid_t *account_id, Slice event_type)
 {
 	if (IsolationUsesXactSnapshot())
-		return OidIsValid(told_table(&told));
+		return true;
 	AcceptInvalidationMessages();
 	if (!told.is_known || !uuid_v7_equal(&types_account_id, account_id))
 		learn_types(account_id);

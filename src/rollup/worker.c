@@ -22,7 +22,6 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "base/uuid_v7.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_database.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
@@ -413,17 +412,13 @@ end_work(RollupRights before)
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
-/* Whether the database has the extension, and of a version that has rollups. */
 static bool
-has_rollups(void)
+has_extension(void)
 {
-	Oid schema;
 	bool result;
 
 	StartTransactionCommand();
-	schema = get_namespace_oid("usage_events", true);
-	result = OidIsValid(get_extension_oid("usage_events", true)) && OidIsValid(schema) &&
-			 OidIsValid(get_relname_relid("metric_progress", schema));
+	result = OidIsValid(get_extension_oid("usage_events", true));
 	CommitTransactionCommand();
 	return result;
 }
@@ -562,6 +557,6 @@ usage_events_refresh(Datum database)
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
 	rollup_rights_use_settings();
 	rollup_turn_in_background();
-	if (has_rollups())
+	if (has_extension())
 		go_round(find_accounts(TopMemoryContext));
 }
