@@ -40,3 +40,15 @@ subtransaction_try(void (*work)(void *argument), void *argument)
 	CurrentResourceOwner = owner;
 	return error;
 }
+
+/* The same for work on what a client has sent: other errors than such a text can cause are raised again. */
+ErrorData *
+subtransaction_try_input(void (*work)(void *argument), void *argument)
+{
+	ErrorData *error = subtransaction_try(work, argument);
+
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+		ReThrowError(error);
+	return error;
+}
