@@ -102,6 +102,13 @@ is_of_use(pg_wchar character, pg_wchar previous, pg_wchar next)
 		   !IS_AMONG(next, invisibles);
 }
 
+/* Whether nothing is drawn of a character that is no white space, and it is of no use. */
+static bool
+is_hidden(pg_wchar character, pg_wchar previous, pg_wchar next)
+{
+	return IS_AMONG(character, controls) || (IS_AMONG(character, invisibles) && !is_of_use(character, previous, next));
+}
+
 /* What is wrong with a character of the key, or NULL; the neighbours are 0 where there is none. */
 static const char *
 character_fault(pg_wchar character, pg_wchar previous, pg_wchar next, int number)
@@ -112,7 +119,7 @@ character_fault(pg_wchar character, pg_wchar previous, pg_wchar next, int number
 		return psprintf("must not end with white space (U+%04X)", character);
 	if (IS_AMONG(character, controls))
 		return psprintf("must not contain a control character (U+%04X, its character %d)", character, number);
-	if (IS_AMONG(character, invisibles) && !is_of_use(character, previous, next))
+	if (is_hidden(character, previous, next))
 		return psprintf("must not contain an invisible character (U+%04X, its character %d)", character, number);
 	return NULL;
 }
@@ -137,4 +144,50 @@ key_form_fault(EventText key)
 		previous = character;
 	}
 	return fault;
+}
+
+/* Writes what the character looks like in the midst of a key; returns its bytes. */
+static int
+write_seen(char *clean, pg_wchar character, const char *at, int size)
+{
+	if (IS_AMONG(character, spaces) && IS_AMONG(character, controls))
+	{
+		*clean = ' ';
+		return 1;
+	}
+	memcpy(clean, at, size);
+	return size;
+}
+
+/*
+ * What the key looks like: without white space at its ends, and without what cannot be
+ * seen, where key_form_fault() refuses it.  White space that is a control character is a blank.
+ */
+EventText
+key_form_clean(EventText key)
+{
+	const char *end = key.data + key.length;
+	char *clean;
+	pg_wchar previous = 0;
+	int length = 0;
+	int seen_length = 0; /* up to the last character that is no white space */
+	int size;
+
+	if (is_plain(key))
+		return key;
+	clean = palloc(key.length + 1);
+	for (const char *at = key.data; at < end; at += size)
+	{
+		pg_wchar character = code_point(at);
+		bool is_space = IS_AMONG(character, spaces);
+
+		size = pg_mblen(at);
+		if (is_space ? length == 0 : is_hidden(character, previous, at + size < end ? code_point(at + size) : 0))
+			continue;
+		length += write_seen(clean + length, character, at, size);
+		if (!is_space)
+			seen_length = length;
+		previous = character;
+	}
+	return (EventText){clean, seen_length};
 }

@@ -9,5 +9,6 @@
 
 extern bool key_form_is_blank(EventText text);
 extern const char *key_form_fault(EventText key);
+extern EventText key_form_clean(EventText key);
 
 #endif /* USAGE_EVENTS_BASE_KEY_FORM_H */

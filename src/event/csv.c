@@ -336,14 +336,13 @@ csv_end(CsvReader *reader)
 	MemoryContextDelete(reader->context);
 }
 
-/* A reader of rows that are separated as this one. */
 static CsvReader *
-reader_make(EventText header, MemoryContext context)
+reader_make(char separator, MemoryContext context)
 {
 	CsvReader *reader = palloc0(sizeof(CsvReader));
 
 	reader->context = context;
-	reader->separator = find_separator(header);
+	reader->separator = separator;
 	initStringInfo(&reader->line);
 	initStringInfo(&reader->values);
 	row_begin(reader);
@@ -359,7 +358,7 @@ csv_begin(EventText header, MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "usage event csv", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	CsvReader *reader = reader_make(header, context);
+	CsvReader *reader = reader_make(find_separator(header), context);
 
 	if (take_line(reader, header) && !reader->is_malformed)
 	{
@@ -432,7 +431,7 @@ looks_like_header(EventText line)
 
 	if (!has_name(line, FIELD_CUSTOMER_ALIAS, false) || !has_name(line, FIELD_EVENT_TYPE, false))
 		return false;
-	reader = reader_make(line, CurrentMemoryContext);
+	reader = reader_make(find_separator(line), CurrentMemoryContext);
 	return take_line(reader, line) && has_value_named(reader, FIELD_CUSTOMER_ALIAS) &&
 		   has_value_named(reader, FIELD_EVENT_TYPE);
 }
@@ -695,4 +694,22 @@ csv_read_line(CsvReader *reader, EventText line, text **body, const char **fault
 		*fault = properties_fault(reader);
 	*body = *fault == NULL ? row_json(reader) : cstring_to_text_with_len(reader->line.data, reader->line.len);
 	return true;
+}
+
+/* Other texts --------------------------------------------------------------- */
+
+/* Takes a text apart as if it were a row of CSV.  Returns whether it is one, of two values or more. */
+bool
+csv_split(EventText text, char separator, EventText **values, int *count)
+{
+	CsvReader *reader = reader_make(separator, CurrentMemoryContext);
+	bool is_whole = take_line(reader, text);
+
+	if (!is_whole)
+		value_end(reader);
+	*count = reader->value_count;
+	*values = palloc(sizeof(EventText) * Max(*count, 1));
+	for (int i = 0; i < *count; i++)
+		(*values)[i] = value_text(reader, i);
+	return is_whole && !reader->is_malformed && *count > 1;
 }

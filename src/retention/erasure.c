@@ -29,6 +29,7 @@
 #include "sql/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -309,7 +310,7 @@ erase_versions(Erasure *erasure)
 typedef struct RejectedSearch
 {
 	const Erasure *erasure;
-	MemoryContext context;
+	MemoryContext body_context;
 	Datum *ids;
 	int count;
 } RejectedSearch;
@@ -329,20 +330,25 @@ static void
 take_rejected(uint64 row, void *argument)
 {
 	RejectedSearch *search = argument;
-	MemoryContext context;
+	MemoryContext caller = MemoryContextSwitchTo(search->body_context);
+	bool is_found = search->count < search->erasure->rows_left && names_customer(search->erasure, row_text(row, 2));
 
-	if (search->count >= search->erasure->rows_left || !names_customer(search->erasure, row_text(row, 2)))
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(search->body_context);
+	if (!is_found)
 		return;
-	context = MemoryContextSwitchTo(search->context);
 	search->ids[search->count] = UUIDPGetDatum(palloc(sizeof(pg_uuid_t)));
 	*DatumGetUUIDP(search->ids[search->count++]) = *DatumGetUUIDP(row_value(row, 1));
-	MemoryContextSwitchTo(context);
 }
 
 static void
 erase_rejected(Erasure *erasure)
 {
-	RejectedSearch search = {erasure, CurrentMemoryContext, palloc(sizeof(Datum) * erasure->rows_left), 0};
+	RejectedSearch search = {
+		.erasure = erasure,
+		.body_context = AllocSetContextCreate(CurrentMemoryContext, "usage event refused", ALLOCSET_DEFAULT_SIZES),
+		.ids = palloc(sizeof(Datum) * erasure->rows_left),
+	};
 
 	statement_each_row(&read_rejected, (Datum[]){erasure->account}, take_rejected, &search);
 	if (search.count == 0)

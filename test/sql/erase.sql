@@ -143,6 +143,46 @@ SELECT create_customer_alias('{"customerId": "wonderland", "value": "alice"}') -
 SELECT usage_events.erase_customer('alice');
 SELECT usage_events.erase_customer('rabbit') AS rabbit, usage_events.erase_customer('alice') AS alice;
 
+-- Refused events: a value that looks like the alias is of the customer, whatever cannot be seen is around it; one that has it among more is another's
+TRUNCATE usage_events.rejected_event;
+SET usage_events.import_on_error = 'skip';
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+{"customerAlias": " ac\"me\t", "eventType": "his"}
+{"customerAlias": "ac\u200b\"me\u00a0", "eventType": "his"}
+{"customerAlias": "\u0000ac\"me", "eventType": "his"}
+{"customerAlias": ac"me , "eventType": "his"}
+{"customerAlias": "the ac\"me", "eventType": ""}
+{"customerAlias": "ac \"me", "eventType": ""}
+{"customerAlias": "ac\u00e9\"me", "eventType": ""}
+{"customerAlias": the ac"me, "eventType": ""}
+\.
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType,customerEventId
+"ac""me",his
+his,"ac""me​"
+" ac""me",his,1
+ ac"me ,his
+ac"me,"his"x
+"his"x,ac"me
+"ac""me Ltd",call
+the ac"me,call
+"""ac""me""",call
+"ac"" me",call
+\.
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+eventProperties;customerAlias;eventType
+{"a": 1};"ac""me";his;too many
+{"a": 1};"the ac""me";call;too many
+\.
+RESET usage_events.import_on_error;
+SELECT ingest_usage_events('["ac\"me", "ac\"me here", "the ac\"me"]') ->> 'refused' AS refused;
+SELECT count(*) FILTER (WHERE body ~ 'his' OR body = '"ac\"me"') AS his, count(*) AS of_all FROM usage_events.rejected_event;
+SELECT usage_events.erase_customer('ac"me') AS erased, usage_events.erase_customer('ac"me') AS nothing;
+SELECT body FROM usage_events.rejected_event ORDER BY id;
+-- characters that join are part of an alias among letters that have a use for them
+SELECT ingest_usage_events('[{"customerAlias": "क्‍ष"}, {"customerAlias": "क्ष"}, {"customerAlias": "‍क्‍ष‍"}]') ->> 'refused' AS refused;
+SELECT usage_events.erase_customer('क्‍ष') AS with_it, usage_events.erase_customer('क्ष') AS without_it;
+
 DROP FUNCTION sent(text, text, numeric, text), tables_with(text), of_others();
 DROP PROCEDURE refresh(), remember();
 DROP TABLE moment;
