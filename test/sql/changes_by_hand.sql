@@ -207,6 +207,45 @@ CREATE TRIGGER t BEFORE INSERT ON mine FOR EACH STATEMENT EXECUTE FUNCTION usage
 DELETE FROM usage_events.event;
 RESET ROLE;
 SELECT usage_events.watch_changes();
+
+-- statements of which policies refuse every row change nothing, and cost the account nothing, however many there are
+CREATE PROCEDURE try_to_forget(statement text) LANGUAGE plpgsql AS $$
+DECLARE
+    forgotten bigint;
+BEGIN
+    SET LOCAL ROLE changes_by_hand;
+    EXECUTE statement;
+    RESET ROLE;
+    SELECT count(*) INTO forgotten FROM usage_events.dirty_bucket WHERE seconds < 0;
+    ROLLBACK;
+    RAISE NOTICE '% by %', forgotten, statement;
+END $$;
+CREATE TABLE nothing (number serial, statement text);
+INSERT INTO nothing (statement) VALUES
+    ('INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE false'),
+    ('INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE false ON CONFLICT (account_id, customer_event_id) DO UPDATE SET event_type = ''x'''),
+    ('WITH unread AS (INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE false) SELECT'),
+    ('UPDATE usage_events.event SET event_type = ''x'' WHERE false'),
+    ('MERGE INTO usage_events.event AS e USING (SELECT 1 WHERE false) AS n ON customer_event_id = ''1'' WHEN MATCHED THEN UPDATE SET event_type = ''x'' WHEN NOT MATCHED THEN INSERT (event_type) VALUES (''x'')'),
+    ('INSERT INTO usage_events.metric_progress (account_id, metric_version_id, event_type, started_at) SELECT account_id, metric_version_id, event_type, started_at FROM usage_events.metric_progress WHERE false'),
+    ('UPDATE usage_events.metric SET event_type = ''x'' WHERE false'),
+    ('INSERT INTO events_of_others SELECT * FROM events_of_others WHERE false'),
+    ('SELECT insert_none()');
+CALL refresh();
+SELECT count(*), (SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0) FROM usage_events.metric_progress;
+-- what is done with the rights of somebody else, by his view or function, is another matter
+CREATE VIEW events_of_others AS SELECT * FROM usage_events.event;
+GRANT SELECT, INSERT ON events_of_others TO changes_by_hand;
+CREATE FUNCTION insert_none() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE false; END $$;
+SELECT format('CALL try_to_forget(%L)', statement) FROM nothing ORDER BY number \gexec
+-- as is another policy, which may let rows pass
+CREATE POLICY may_write ON usage_events.event FOR ALL TO changes_by_hand USING (true);
+SELECT format('CALL try_to_forget(%L)', statement) FROM nothing WHERE statement ~ 'usage_events.event ' ORDER BY number \gexec
+DROP POLICY may_write ON usage_events.event;
+DROP PROCEDURE try_to_forget(text);
+DROP FUNCTION insert_none();
+DROP VIEW events_of_others;
+DROP TABLE nothing;
 DROP TABLE mine;
 
 \pset format aligned
