@@ -145,16 +145,21 @@ SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
 CALL refresh();
 SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
 
--- a change behind a refresh of the same transaction is another one
-DELETE FROM usage_events.event WHERE customer_event_id = '39';
+-- a change behind a refresh of the same transaction is another one; a metric is built in a transaction that has written if it was made while another one had
+SELECT count(create_usage_event(jsonb_build_object('customerEventId', 'past ' || n, 'customerAlias', 'acme', 'eventType', 'past',
+    'eventTimestamp', to_char(timestamp '2026-10-01' + n * interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'eventProperties', jsonb_build_object('n', n)))) FROM generate_series(1, 100) AS n;
+SELECT create_usage_metric('{"name": "past", "metricType": "SIMPLE", "eventType": "past", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'id' AS past \gset
+BEGIN;
+SELECT pg_current_xact_id() IS NOT NULL, usage_events.refresh_rollups() > 0;
+COMMIT;
 CALL refresh();
 BEGIN;
-DELETE FROM usage_events.event WHERE customer_event_id = '40';
-SELECT count(usage_events.refresh_rollups()) FROM generate_series(1, 3);
-DELETE FROM usage_events.event WHERE customer_event_id = '41';
+DELETE FROM usage_events.event WHERE customer_event_id = 'past 40';
+SELECT count(usage_events.refresh_rollups()) FROM generate_series(1, 5);
+SELECT is_built, (SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0) FROM usage_events.metric_progress WHERE event_type = 'past';
+DELETE FROM usage_events.event WHERE customer_event_id = 'past 41';
 COMMIT;
-SELECT event_count + skipped_event_count = (SELECT count(*) FROM usage_events WHERE event_timestamp <@ period) AS is_right
-FROM usage_metrics, tstzrange(now() - interval '1 day', now() + interval '1 day') AS period, usage_metric_by_customer(id, period);
+SELECT calculate_usage_metric(:'past', '{acme}', '[2026-10-01Z, 2026-11-01Z)') ->> 'value' AS says, sum((event_properties ->> 'n')::numeric) AS ought_to_say FROM usage_events WHERE event_type = 'past';
 CALL refresh();
 
 -- what another's trigger does inside of one of ours is not ours
