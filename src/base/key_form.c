@@ -68,7 +68,7 @@ code_point(const char *at)
 }
 
 bool
-key_form_is_blank(EventText text)
+key_form_is_blank(Slice text)
 {
 	const char *end = text.data + text.length;
 
@@ -82,7 +82,7 @@ key_form_is_blank(EventText text)
 
 /* Whether all of it can be seen in ASCII, as of most keys, and no white space is at its ends. */
 static bool
-is_plain(EventText key)
+is_plain(Slice key)
 {
 	for (int i = 0; i < key.length; i++)
 	{
@@ -126,7 +126,7 @@ character_fault(pg_wchar character, pg_wchar previous, pg_wchar next, int number
 
 /* Returns what is wrong with the form of a key, worded to follow its field's name, or NULL. */
 const char *
-key_form_fault(EventText key)
+key_form_fault(Slice key)
 {
 	const char *end = key.data + key.length;
 	const char *fault = NULL;
@@ -163,8 +163,8 @@ write_seen(char *clean, pg_wchar character, const char *at, int size)
  * What the key looks like: without white space at its ends, and without what cannot be
  * seen, where key_form_fault() refuses it.  White space that is a control character is a blank.
  */
-EventText
-key_form_clean(EventText key)
+Slice
+key_form_clean(Slice key)
 {
 	const char *end = key.data + key.length;
 	char *clean;
@@ -189,5 +189,5 @@ key_form_clean(EventText key)
 			seen_length = length;
 		previous = character;
 	}
-	return (EventText){clean, seen_length};
+	return (Slice){clean, seen_length};
 }

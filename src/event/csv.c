@@ -60,7 +60,7 @@ typedef struct Column
 {
 	ColumnKind kind;
 	char *name;
-	EventText title; /* as the header has it */
+	Slice title; /* as the header has it */
 } Column;
 
 struct CsvReader
@@ -186,7 +186,7 @@ csv_is_open(const CsvReader *reader)
 
 /* Takes another line of the row; false if it goes on in the next. */
 static bool
-take_line(CsvReader *reader, EventText line)
+take_line(CsvReader *reader, Slice line)
 {
 	bool goes_on = csv_is_open(reader);
 
@@ -210,10 +210,10 @@ take_line(CsvReader *reader, EventText line)
 	return true;
 }
 
-static EventText
+static Slice
 value_text(const CsvReader *reader, int number)
 {
-	return (EventText){reader->values.data + reader->value[number].start, reader->value[number].length};
+	return (Slice){reader->values.data + reader->value[number].start, reader->value[number].length};
 }
 
 static char *
@@ -225,7 +225,7 @@ value_string(const CsvReader *reader, int number)
 /* Header ------------------------------------------------------------------- */
 
 static char
-find_separator(EventText header)
+find_separator(Slice header)
 {
 	bool in_quotes = false;
 
@@ -254,7 +254,7 @@ joins_words(char character)
 
 /* How much of the text's beginning is the field's name, but for case and what words are joined by; 0 if it is another. */
 static int
-spelled_length(EventText text, const char *field)
+spelled_length(Slice text, const char *field)
 {
 	int length = 0;
 
@@ -277,9 +277,9 @@ refuse_other_spelling(const char *name)
 {
 	for (int field = 0; field < FIELD_COUNT; field++)
 	{
-		if (spelled_length(cstring_event_text(name), event_field_names[field].data) == (int) strlen(name))
+		if (spelled_length(slice_from_cstring(name), event_field_names[field].data) == (int) strlen(name))
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid header of CSV"),
-							errdetail("It has a column %s, which is spelled %s.", fault_quote(cstring_event_text(name)),
+							errdetail("It has a column %s, which is spelled %s.", fault_quote(slice_from_cstring(name)),
 									  event_field_names[field].data),
 							errhint("A property of that name is written with \"properties.\" before it.")));
 	}
@@ -288,7 +288,7 @@ refuse_other_spelling(const char *name)
 static Column
 column_of(const char *name)
 {
-	EventText title = cstring_event_text(name);
+	Slice title = slice_from_cstring(name);
 
 	if (*name == '\0')
 		return (Column){COLUMN_NAMELESS, NULL, title};
@@ -325,7 +325,7 @@ require_different_names(const CsvReader *reader)
 				strcmp(reader->columns[i].name, reader->columns[j].name) == 0)
 				ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid header of CSV"),
 								errdetail("It has two columns %s.",
-										  fault_quote(cstring_event_text(reader->columns[i].name)))));
+										  fault_quote(slice_from_cstring(reader->columns[i].name)))));
 		}
 	}
 }
@@ -354,7 +354,7 @@ reader_make(char separator, MemoryContext context)
  * that every event has.
  */
 CsvReader *
-csv_begin(EventText header, MemoryContext parent)
+csv_begin(Slice header, MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "usage event csv", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
@@ -387,10 +387,7 @@ repeats_header(const CsvReader *reader)
 		return false;
 	for (int i = 0; i < reader->column_count; i++)
 	{
-		EventText value = value_text(reader, i);
-		EventText title = reader->columns[i].title;
-
-		if (value.length != title.length || memcmp(value.data, title.data, title.length) != 0)
+		if (!slice_equal(value_text(reader, i), reader->columns[i].title))
 			return false;
 	}
 	return true;
@@ -398,11 +395,11 @@ repeats_header(const CsvReader *reader)
 
 /* Whether the text has the field's name, in any spelling, or ends with it. */
 static bool
-has_name(EventText text, EventField field, bool at_end)
+has_name(Slice text, EventField field, bool at_end)
 {
 	for (int i = 0; i < text.length; i++)
 	{
-		EventText rest = {text.data + i, text.length - i};
+		Slice rest = {text.data + i, text.length - i};
 		int length = spelled_length(rest, event_field_names[field].data);
 
 		if (length > 0 && (!at_end || length == rest.length))
@@ -425,7 +422,7 @@ has_value_named(const CsvReader *reader, EventField field)
 
 /* Whether the line is a header, of whatever columns, spelling and separator. */
 static bool
-looks_like_header(EventText line)
+looks_like_header(Slice line)
 {
 	CsvReader *reader;
 
@@ -440,7 +437,7 @@ looks_like_header(EventText line)
 static void
 refuse_other_header(const CsvReader *reader)
 {
-	if (looks_like_header((EventText){reader->line.data, reader->line.len}))
+	if (looks_like_header((Slice){reader->line.data, reader->line.len}))
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT), errmsg("CSV has a second header, which is not the first one"),
 				 errdetail("The rows after it would be read under the first one."),
@@ -460,7 +457,7 @@ add_name(StringInfo json, const char *name)
 
 /* Whether an unquoted value is JSON as it stands. */
 static bool
-is_literal(EventText value)
+is_literal(Slice value)
 {
 	return IsValidJsonNumber(value.data, value.length) || (value.length == 4 && memcmp(value.data, "true", 4) == 0) ||
 		   (value.length == 5 && memcmp(value.data, "false", 5) == 0);
@@ -469,7 +466,7 @@ is_literal(EventText value)
 static void
 add_property(StringInfo json, const CsvReader *reader, int number)
 {
-	EventText value = value_text(reader, number);
+	Slice value = value_text(reader, number);
 
 	add_name(json, reader->columns[number].name);
 	if (!reader->value[number].is_quoted && is_literal(value))
@@ -482,11 +479,11 @@ add_property(StringInfo json, const CsvReader *reader, int number)
 static bool
 is_enclosed(const char *text)
 {
-	EventText *elements;
+	Slice *elements;
 	int count;
 
 	return *text == '{' && text[strlen(text) - 1] == '}' &&
-		   json_elements(cstring_event_text(psprintf("[%s]", text)), &elements, &count) && count == 1;
+		   json_elements(slice_from_cstring(psprintf("[%s]", text)), &elements, &count) && count == 1;
 }
 
 /* The value in the column of all properties; empty if there is none. */
@@ -661,7 +658,7 @@ properties_fault(const CsvReader *reader)
 			   ? NULL
 			   : psprintf("has the property %s twice, in eventProperties and in a column of its own, "
 						  "with two values",
-						  fault_quote(cstring_event_text(check.contested)));
+						  fault_quote(slice_from_cstring(check.contested)));
 }
 
 static bool
@@ -680,7 +677,7 @@ row_is_blank(const CsvReader *reader)
  * Else the event's JSON is in `body`, or the row as it stands, with what is wrong with it.
  */
 bool
-csv_read_line(CsvReader *reader, EventText line, text **body, const char **fault)
+csv_read_line(CsvReader *reader, Slice line, text **body, const char **fault)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
 	bool is_whole = take_line(reader, line);
@@ -700,7 +697,7 @@ csv_read_line(CsvReader *reader, EventText line, text **body, const char **fault
 
 /* Takes a text apart as if it were a row of CSV.  Returns whether it is one, of two values or more. */
 bool
-csv_split(EventText text, char separator, EventText **values, int *count)
+csv_split(Slice text, char separator, Slice **values, int *count)
 {
 	CsvReader *reader = reader_make(separator, CurrentMemoryContext);
 	bool is_whole = take_line(reader, text);
@@ -708,7 +705,7 @@ csv_split(EventText text, char separator, EventText **values, int *count)
 	if (!is_whole)
 		value_end(reader);
 	*count = reader->value_count;
-	*values = palloc(sizeof(EventText) * Max(*count, 1));
+	*values = palloc(sizeof(Slice) * Max(*count, 1));
 	for (int i = 0; i < *count; i++)
 		(*values)[i] = value_text(reader, i);
 	return is_whole && !reader->is_malformed && *count > 1;

@@ -32,25 +32,19 @@ typedef struct Reader
 	bool is_foreign; /* it has a character that no alias can have here */
 } Reader;
 
-static bool
-is_equal(EventText a, EventText b)
-{
-	return a.length == b.length && memcmp(a.data, b.data, b.length) == 0;
-}
-
 /* Whether the value is the alias, or looks like it. */
 static bool
-is_name(EventText value, EventText alias)
+is_name(Slice value, Slice alias)
 {
-	return value.length >= alias.length && (is_equal(value, alias) || is_equal(key_form_clean(value), alias));
+	return value.length >= alias.length && (slice_equal(value, alias) || slice_equal(key_form_clean(value), alias));
 }
 
 /* JSON ----------------------------------------------------------------------- */
 
-static EventText
+static Slice
 string_read(const Reader *reader)
 {
-	return (EventText){reader->string, reader->length};
+	return (Slice){reader->string, reader->length};
 }
 
 /* The number in four hexadecimal digits; -1 if there are none. */
@@ -168,7 +162,7 @@ read_string(Reader *reader)
 
 /* Whether the text goes on with a colon and that alias without quotes, up to a blank or the next member. */
 static bool
-has_bare_value(const Reader *reader, EventText alias)
+has_bare_value(const Reader *reader, Slice alias)
 {
 	const char *at = reader->at;
 	const char *end;
@@ -177,23 +171,23 @@ has_bare_value(const Reader *reader, EventText alias)
 		at++;
 	for (end = at; end < reader->end && strchr(",}]", *end) == NULL; end++)
 		;
-	if (is_name((EventText){at, (int) (end - at)}, alias))
+	if (is_name((Slice){at, (int) (end - at)}, alias))
 		return true;
-	return end - at > alias.length && is_equal((EventText){at, alias.length}, alias) &&
+	return end - at > alias.length && slice_equal((Slice){at, alias.length}, alias) &&
 		   isspace((unsigned char) at[alias.length]);
 }
 
 /* Whether a string that was read is the alias, or the name of its field before it. */
 static bool
-names(const Reader *reader, EventText alias)
+names(const Reader *reader, Slice alias)
 {
 	return !reader->is_foreign &&
 		   (is_name(string_read(reader), alias) ||
-			(is_equal(string_read(reader), EVENT_TEXT("customerAlias")) && has_bare_value(reader, alias)));
+			(slice_equal(string_read(reader), SLICE("customerAlias")) && has_bare_value(reader, alias)));
 }
 
 static bool
-json_names(EventText text, EventText alias)
+json_names(Slice text, Slice alias)
 {
 	Reader reader = {text.data, text.data + text.length, palloc(text.length + MAX_MULTIBYTE_CHAR_LEN), 0, false};
 
@@ -213,7 +207,7 @@ json_names(EventText text, EventText alias)
 
 /* Whether a value is the alias under any separator; that it is a row of CSV at all is left in `is_row`. */
 static bool
-csv_names(EventText text, EventText alias, bool *is_row)
+csv_names(Slice text, Slice alias, bool *is_row)
 {
 	static const char separators[] = {',', ';', '\t'};
 	bool found = false;
@@ -221,7 +215,7 @@ csv_names(EventText text, EventText alias, bool *is_row)
 	*is_row = false;
 	for (int i = 0; i < (int) sizeof(separators); i++)
 	{
-		EventText *values;
+		Slice *values;
 		int count;
 		bool is_split = csv_split(text, separators[i], &values, &count);
 
@@ -242,7 +236,7 @@ is_part_of_word(char c)
 
 /* Whether a word goes on from one character to the next one. */
 static bool
-is_inside_of_word(EventText text, int before)
+is_inside_of_word(Slice text, int before)
 {
 	return before >= 0 && before + 1 < text.length && is_part_of_word(text.data[before]) &&
 		   is_part_of_word(text.data[before + 1]);
@@ -250,7 +244,7 @@ is_inside_of_word(EventText text, int before)
 
 /* Whether the text has the part, and not only inside of other words: "a" is nobody of "acme". */
 static bool
-contains(EventText text, EventText part)
+contains(Slice text, Slice part)
 {
 	for (int i = 0; i + part.length <= text.length; i++)
 	{
@@ -263,26 +257,26 @@ contains(EventText text, EventText part)
 
 /* Whether the alias is among the words, as they stand or as they look. */
 static bool
-words_name(EventText text, EventText alias)
+words_name(Slice text, Slice alias)
 {
 	return contains(text, alias) || contains(key_form_clean(text), alias);
 }
 
 /* Any text ------------------------------------------------------------------- */
 
-static EventText
-without_blanks(EventText text)
+static Slice
+without_blanks(Slice text)
 {
 	while (text.length > 0 && isspace((unsigned char) text.data[text.length - 1]))
 		text.length--;
 	while (text.length > 0 && isspace((unsigned char) *text.data))
-		text = (EventText){text.data + 1, text.length - 1};
+		text = (Slice){text.data + 1, text.length - 1};
 	return text;
 }
 
 /* Whether the text is one string of JSON from end to end: a row of CSV may begin with a quote, too. */
 static bool
-is_one_string(EventText text)
+is_one_string(Slice text)
 {
 	for (int i = 1; i < text.length; i++)
 	{
@@ -296,7 +290,7 @@ is_one_string(EventText text)
 
 /* Whether strings are what it is made of, as far as it goes. */
 static bool
-looks_like_json(EventText text)
+looks_like_json(Slice text)
 {
 	if (text.length == 0)
 		return false;
@@ -306,9 +300,9 @@ looks_like_json(EventText text)
 }
 
 bool
-rejected_body_names(EventText body, EventText alias)
+rejected_body_names(Slice body, Slice alias)
 {
-	EventText text = without_blanks(body);
+	Slice text = without_blanks(body);
 	bool is_row;
 
 	if (looks_like_json(text) && json_names(text, alias))
