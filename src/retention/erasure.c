@@ -26,6 +26,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "rollup/refresh.h"
+#include "retention/step.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/array.h"
@@ -33,9 +34,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
-
-/* Rows of one call, which are all in memory. */
-#define MAX_ROWS 100000
 
 /* The alias and, of a customer by his id, those that are mapped to him, as in a question about him. */
 static Statement find_names = {
@@ -451,16 +449,13 @@ erase_customer(PG_FUNCTION_ARGS)
 {
 	Slice alias = alias_argument(fcinfo, 0);
 	pg_uuid_t account_id = PG_ARGISNULL(1) ? *account_current() : *PG_GETARG_UUID_P(1);
+	int max_rows = step_rows_argument(fcinfo, 2);
 	int64 rows;
 	int nest_level;
 
-	if (PG_ARGISNULL(2) || PG_GETARG_INT32(2) < 1 || PG_GETARG_INT32(2) > MAX_ROWS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be between 1 and %d", MAX_ROWS)));
-
 	memory_budget_begin();
 	nest_level = account_enter(&account_id);
-	rows = erase(&account_id, alias, PG_GETARG_INT32(2));
+	rows = erase(&account_id, alias, max_rows);
 	account_leave(nest_level);
 	PG_RETURN_INT64(rows);
 }
