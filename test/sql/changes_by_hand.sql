@@ -31,13 +31,7 @@ CREATE FUNCTION ought_to_say() RETURNS text LANGUAGE sql VOLATILE AS $$
         of_acme, (SELECT of_all FROM value WHERE EXISTS (SELECT FROM event JOIN metric USING (event_type) WHERE name = 'sum')), of_acme)
     FROM value
 $$;
-CREATE PROCEDURE refresh() LANGUAGE plpgsql AS $$
-BEGIN
-    FOR i IN 1 .. 5 LOOP
-        PERFORM usage_events.refresh_rollups();
-        COMMIT;
-    END LOOP;
-END $$;
+\i test/helpers/refresh.sql
 -- whether an answer is taken from rollups: it is wrong if they are
 CREATE FUNCTION uses_rollups() RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -53,7 +47,7 @@ BEGIN
         RETURN before <> after;
     END;
 END $$;
-CALL refresh();
+CALL pg_temp.refresh();
 SELECT says() = ought_to_say(), uses_rollups();
 
 -- a change: taken back, inside a savepoint that is taken back, and committed; then rolled up anew
@@ -115,7 +109,7 @@ BEGIN
     f.committed = says() = ought_to_say();
     f.at_once_from_rollups = uses_rollups();
     COMMIT;
-    CALL refresh();
+    CALL pg_temp.refresh();
     f.rolled_up = says() = ought_to_say() AND (uses_rollups() OR statement ~ 'TRUNCATE|''other''$');
     INSERT INTO found SELECT f.*;
     COMMIT;
@@ -130,7 +124,7 @@ WHERE NOT (taken_back AND still_rolled_up AND in_transaction AND in_savepoint AN
 TRUNCATE usage_events.metric, usage_events.metric_progress, usage_events.metric_rollup;
 SELECT create_usage_metric('{"name": "sum", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}') IS NOT NULL;
 SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "1", "eventTimestamp": "2026-10-03T00:00:00Z", "eventProperties": {"n": 9}}') IS NOT NULL;
-CALL refresh();
+CALL pg_temp.refresh();
 SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "1", "eventProperties": {"n": 10}}') IS NOT NULL,
     create_usage_events((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'acme', 'eventType', 'call', 'customerEventId', n::text)) FROM generate_series(1, 500) AS n)) IS NOT NULL,
     ingest_usage_events('[{"customerAlias": "acme", "eventType": "call", "customerEventId": "1"}, {}]') IS NOT NULL,
@@ -142,7 +136,7 @@ SELECT retry_rejected_usage_events() IS NOT NULL, usage_events.purge('2020-01-01
 SELECT update_usage_metric(id, '{"name": "sums", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}') IS NOT NULL FROM usage_metrics;
 SELECT delete_usage_metric((create_usage_metric('{"name": "n", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "COUNT"}') ->> 'id')::uuid) IS NOT NULL;
 SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
-CALL refresh();
+CALL pg_temp.refresh();
 SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
 
 -- a change behind a refresh of the same transaction is another one; a metric is built in a transaction that has written if it was made while another one had
@@ -152,7 +146,7 @@ SELECT create_usage_metric('{"name": "past", "metricType": "SIMPLE", "eventType"
 BEGIN;
 SELECT pg_current_xact_id() IS NOT NULL, usage_events.refresh_rollups() > 0;
 COMMIT;
-CALL refresh();
+CALL pg_temp.refresh();
 BEGIN;
 DELETE FROM usage_events.event WHERE customer_event_id = 'past 40';
 SELECT count(usage_events.refresh_rollups()) FROM generate_series(1, 5);
@@ -160,7 +154,7 @@ SELECT is_built, (SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds <
 DELETE FROM usage_events.event WHERE customer_event_id = 'past 41';
 COMMIT;
 SELECT calculate_usage_metric(:'past', '{acme}', '[2026-10-01Z, 2026-11-01Z)') ->> 'value' AS says, sum((event_properties ->> 'n')::numeric) AS ought_to_say FROM usage_events WHERE event_type = 'past';
-CALL refresh();
+CALL pg_temp.refresh();
 
 -- what another's trigger does inside of one of ours is not ours
 CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = '5'; RETURN NEW; END $$;
@@ -179,7 +173,7 @@ DROP FUNCTION attack();
 SHOW session_replication_role;
 
 -- while the trigger is off nothing is taken from rollups, nor are there any made
-CALL refresh();
+CALL pg_temp.refresh();
 ALTER TABLE usage_events.event DISABLE TRIGGER usage_events_watch;
 SELECT usage_events.refresh_rollups();
 DELETE FROM usage_events.event WHERE customer_event_id = '6';
@@ -188,7 +182,7 @@ ALTER TABLE usage_events.event ENABLE ALWAYS TRIGGER usage_events_watch;
 SELECT usage_events.refresh_rollups() > 0;
 
 -- whoever may truncate, and sees one account alone, has rollups of all forgotten
-CALL refresh();
+CALL pg_temp.refresh();
 CREATE ROLE truncates_by_hand;
 GRANT USAGE ON SCHEMA usage_events TO truncates_by_hand;
 GRANT ALL ON ALL TABLES IN SCHEMA usage_events TO truncates_by_hand;
@@ -236,7 +230,7 @@ INSERT INTO nothing (statement) VALUES
     ('UPDATE usage_events.metric SET event_type = ''x'' WHERE false'),
     ('INSERT INTO events_of_others SELECT * FROM events_of_others WHERE false'),
     ('SELECT insert_none()');
-CALL refresh();
+CALL pg_temp.refresh();
 SELECT count(*), (SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0) FROM usage_events.metric_progress;
 -- what is done with the rights of somebody else, by his view or function, is another matter
 CREATE VIEW events_of_others AS SELECT * FROM usage_events.event;
@@ -255,7 +249,7 @@ DROP TABLE mine;
 
 \pset format aligned
 \pset tuples_only off
-DROP PROCEDURE try_change(integer, text), refresh();
+DROP PROCEDURE try_change(integer, text);
 DELETE FROM usage_events.account WHERE account_id = :'other';
 DROP FUNCTION says(), ought_to_say(), uses_rollups();
 DROP TABLE change, found;

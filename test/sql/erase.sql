@@ -19,13 +19,7 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
-CREATE PROCEDURE refresh() LANGUAGE plpgsql AS $$
-BEGIN
-    FOR i IN 1 .. 5 LOOP
-        PERFORM usage_events.refresh_rollups();
-        COMMIT;
-    END LOOP;
-END $$;
+\i test/helpers/refresh.sql
 -- what the metrics say of all others, now and as of the moments that were kept
 CREATE TABLE moment (at timestamptz);
 GRANT SELECT ON moment TO erase_admin;
@@ -44,7 +38,7 @@ FROM unnest('{alice,alice-phone,bob,carol}'::text[]) AS alias, generate_series(1
 SELECT create_customer_alias('{"customerId": "alice", "value": "alice-phone"}') IS NOT NULL AS phone, create_customer_alias('{"customerId": "bob", "value": "bob-phone"}') IS NOT NULL AS of_bob,
        delete_customer_alias((create_customer_alias('{"customerId": "alice", "value": "carol", "label": "was alice''s"}') ->> 'id')::uuid) IS NOT NULL AS deleted;
 CALL remember();
-CALL refresh();
+CALL pg_temp.refresh();
 SELECT sent('from her to bob', 'alice', 1000), sent('from bob to her', 'bob', 2000), sent('from bob to her to bob', 'bob', 3000), sent('taken back', 'alice', 4000), sent('void, then bob', 'alice', 5000);
 CALL remember();
 SELECT sent('from her to bob', 'bob', 1001), sent('from bob to her', 'alice', 2001), sent('from bob to her to bob', 'alice', 3001), sent('taken back', 'VOID', 4000), sent('void, then bob', 'VOID', 5000), sent('alice1', 'alice', 1.5);
@@ -52,7 +46,7 @@ CALL remember();
 SELECT sent('from bob to her to bob', 'bob', 3002), sent('void, then bob', 'bob', 5001), sent('taken back by bob', 'bob', 6000);
 SELECT sent('taken back by bob', 'VOID', 6000);
 CALL remember();
-CALL refresh();
+CALL pg_temp.refresh();
 -- refused: by field, by a string elsewhere, with escapes, without quotes, as no JSON at all; and those of others
 SELECT ingest_usage_events('[{"customerAlias": "alice"}, {"customerAlias": "bob"}, {"customerAlias": "malice"}, {"eventType": "call", "eventProperties": {"user": "alice"}}, "alice", {"customerAlias": 5}]') ->> 'refused' AS refused;
 SET usage_events.import_on_error = 'skip';
@@ -93,7 +87,7 @@ SELECT usage_events.erase_customer('alice', max_rows => 100) AS first;
 SELECT (SELECT sum(value) FROM usage_metrics AS m, usage_metric_by_customer(m.id, '[2026-01-01Z, 2027-01-01Z)') WHERE name = 'sum') =
        (SELECT sum((event_properties ->> 'n')::numeric) FROM usage_events WHERE customer_alias <> 'VOID') AS is_right,
        (SELECT answers FROM of_others()) IS NOT DISTINCT FROM :'before_answers' AS others_stay;
-CALL refresh();
+CALL pg_temp.refresh();
 SELECT usage_events.erase_customer('alice', max_rows => 300) AS second;
 SELECT (SELECT sum(value) FROM usage_metrics AS m, usage_metric_by_customer(m.id, '[2026-01-01Z, 2027-01-01Z)') WHERE name = 'sum') =
        (SELECT sum((event_properties ->> 'n')::numeric) FROM usage_events WHERE customer_alias <> 'VOID') AS is_right,
@@ -117,7 +111,7 @@ RESET ROLE;
 -- nothing of her, in any table; and all of the others
 SELECT name, rows, (SELECT string_agg(body, ' ' ORDER BY id) FROM usage_events.rejected_event WHERE body ~ 'alice') AS not_hers FROM tables_with('alice');
 SELECT (SELECT answers FROM of_others()) IS NOT DISTINCT FROM :'before_answers' AS others_stay;
-CALL refresh();
+CALL pg_temp.refresh();
 SELECT (SELECT answers FROM of_others()) IS NOT DISTINCT FROM :'before_answers' AS others_stay;
 SELECT name FROM tables_with('alice');
 SELECT customer_event_id, customer_alias, event_properties ->> 'n' AS n, 'current' AS version FROM usage_events WHERE customer_event_id !~ '[0-9]$'
@@ -131,7 +125,7 @@ SELECT min(erased_by) = session_user AND max(erased_by) = session_user AS by_who
 
 -- what comes afterwards is new, and may be erased again; by an alias alone, the rest of its customer stays
 SELECT sent('alice1', 'alice', 7), sent('b', 'bob-phone', 8), create_customer_alias('{"customerId": "bob", "value": "alice"}') IS NOT NULL AS mapped;
-CALL refresh();
+CALL pg_temp.refresh();
 SELECT calculate_usage_metric(id, '{bob}', '[2026-10-01Z, 2026-10-01 00:00:01Z)') ->> 'value' AS bob FROM usage_metrics WHERE name = 'sum';
 SELECT usage_events.erase_customer('alice') > 0 AS erased, usage_events.erase_customer('alice') AS nothing;
 SELECT calculate_usage_metric(id, '{bob}', '[2026-10-01Z, 2026-10-01 00:00:01Z)') ->> 'value' AS bob FROM usage_metrics WHERE name = 'sum';
@@ -184,7 +178,7 @@ SELECT ingest_usage_events('[{"customerAlias": "क्‍ष"}, {"customerAlias"
 SELECT usage_events.erase_customer('क्‍ष') AS with_it, usage_events.erase_customer('क्ष') AS without_it;
 
 DROP FUNCTION sent(text, text, numeric, text), tables_with(text), of_others();
-DROP PROCEDURE refresh(), remember();
+DROP PROCEDURE remember();
 DROP TABLE moment;
 SELECT usage_events.revoke_access('erase_admin'), usage_events.revoke_access('erase_app');
 DROP ROLE erase_admin, erase_app;
