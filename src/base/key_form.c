@@ -8,9 +8,9 @@
  * any kind inside of a key can be seen.  Letters are taken as they are: two spellings of
  * an accent are two keys, as everywhere in PostgreSQL.
  *
- * Joiners and variation selectors are seen by what they do to their neighbours, which
- * are beyond ASCII in every script that has a use for them, and among emoji: they are
- * taken there, and not among the letters of ASCII.
+ * Joiners and variation selectors are seen by what they do to their neighbours, in the
+ * scripts that have a use for them, and among emoji: they are taken there, and not among
+ * letters of Latin, Greek and Cyrillic, which are drawn the same with and without.
  */
 #include "postgres.h"
 
@@ -42,6 +42,12 @@ static const Range invisibles[] = {
 /* Those that follow a character, and those that join two. */
 static const Range selectors[] = {{0x180B, 0x180D}, {0x180F, 0x180F}, {0xFE00, 0xFE0F}, {0xE0100, 0xE01EF}};
 static const Range joiners[] = {{0x200C, 0x200D}};
+
+/* Beside these they do nothing: ASCII, and the letters and accents of Latin, Greek and Cyrillic.  Two signs among them can be emoji. */
+static const Range plain_letters[] = {
+	{0x0000, 0x00A8}, {0x00AA, 0x00AD}, {0x00AF, 0x052F}, {0x1C80, 0x1C8F}, {0x1D00, 0x1FFF}, {0x2C60, 0x2C7F},
+	{0x2DE0, 0x2DFF}, {0xA640, 0xA69F}, {0xA720, 0xA7FF}, {0xAB30, 0xAB6F}, {0xFF21, 0xFF5A},
+};
 
 static bool
 is_among(pg_wchar character, const Range *ranges, size_t count)
@@ -97,8 +103,8 @@ static bool
 is_of_use(pg_wchar character, pg_wchar previous, pg_wchar next)
 {
 	if (IS_AMONG(character, selectors))
-		return previous > 0x7F && !IS_AMONG(previous, selectors);
-	return IS_AMONG(character, joiners) && previous > 0x7F && !IS_AMONG(previous, joiners) && next > 0x7F &&
+		return !IS_AMONG(previous, plain_letters) && !IS_AMONG(previous, selectors);
+	return IS_AMONG(character, joiners) && !IS_AMONG(previous, plain_letters) && !IS_AMONG(next, plain_letters) &&
 		   !IS_AMONG(next, invisibles);
 }
 
