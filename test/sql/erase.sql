@@ -123,6 +123,13 @@ SELECT customer_id, value FROM usage_events.customer_alias ORDER BY 1, 2;
 SELECT min(erased_by) = session_user AND max(erased_by) = session_user AS by_whom, max(erased_at) <= clock_timestamp() AND min(erased_at) > clock_timestamp() - interval '1 hour' AS at, count(*) > 3 AS calls,
        sum(event_count) AS events, sum(version_count) AS versions, sum(rejected_count) AS rejected, sum(rollup_count) > 0 AS rollups, sum(alias_count) AS aliases FROM usage_events.erasure;
 
+-- what was hers when it was taken back before it was hers, and where refreshes stand
+SELECT sent('void before', 'VOID', 1), sent('void before', 'alice', 2);
+UPDATE usage_events.metric_progress SET customer_alias = 'alice', turn_event_type = 'call', turn_customer_alias = 'alice';
+SELECT usage_events.erase_customer('alice') AS erased;
+SELECT (SELECT count(*) FROM usage_event_history WHERE customer_event_id = 'void before') AS versions, (SELECT string_agg(name, ' ') FROM tables_with('alice')) AS tables;
+CALL pg_temp.refresh();
+
 -- what comes afterwards is new, and may be erased again; by an alias alone, the rest of its customer stays
 SELECT sent('alice1', 'alice', 7), sent('b', 'bob-phone', 8), create_customer_alias('{"customerId": "bob", "value": "alice"}') IS NOT NULL AS mapped;
 CALL pg_temp.refresh();
