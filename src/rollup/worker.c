@@ -32,6 +32,7 @@
 #include "rollup/functions.h"
 #include "rollup/refresh.h"
 #include "rollup/rights.h"
+#include "rollup/turn.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/pmsignal.h"
@@ -458,7 +459,7 @@ refresh_account(const pg_uuid_t *account_id, bool is_only)
 	RollupRights before = begin_work();
 	int64 steps = 0;
 
-	if (is_only || rollup_refresh_lock_account(account_id))
+	if (is_only || rollup_turn_lock_account(account_id))
 		steps = refresh_rollups_of_account(account_id, INT_MAX, true);
 	end_work(before);
 	return steps;
@@ -560,7 +561,7 @@ usage_events_refresh(Datum database)
 	watch_postmaster();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
 	rollup_rights_use_settings();
-	rollup_refresh_in_background();
+	rollup_turn_in_background();
 	if (has_rollups())
 		go_round(find_accounts(TopMemoryContext));
 }
