@@ -161,6 +161,13 @@ written_table(const Trigger *trigger)
 	return NULL;
 }
 
+/* Whether one of our own statements has fired the trigger, none of which truncates; a COPY inside of one is none. */
+static bool
+is_own_change(const TriggerData *trigger)
+{
+	return statement_is_own() && written_table(trigger->tg_trigger) != NULL;
+}
+
 /*
  * Whether no row of an INSERT or UPDATE passes our policies.  It is read from the plan, which has what was decided: for
  * whom, through whose view, and with which other policies.
@@ -240,7 +247,7 @@ watch_changes(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("watch_changes() must be called as a trigger")));
-	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event) || (!statement_is_own() && !writes_nothing(trigger)))
+	if (!is_own_change(trigger) && !writes_nothing(trigger))
 		forget(RelationGetRelid(trigger->tg_relation));
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		forget_truncated(RelationGetRelid(trigger->tg_relation));

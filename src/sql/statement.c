@@ -71,8 +71,10 @@ run(QueryDesc *query, ScanDirection direction, uint64 count EXECUTOR_RUN_PARAMET
 static void
 finish(QueryDesc *query)
 {
+	bool was_own = is_own;
 	QueryDesc *was_running = running;
 
+	is_own = own_text != NULL && query->sourceText == own_text;
 	running = query;
 	PG_TRY();
 	{
@@ -83,6 +85,7 @@ finish(QueryDesc *query)
 	}
 	PG_FINALLY();
 	{
+		is_own = was_own;
 		running = was_running;
 	}
 	PG_END_TRY();

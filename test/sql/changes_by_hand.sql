@@ -161,6 +161,15 @@ CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FRO
 CREATE TRIGGER meddle BEFORE INSERT ON usage_events.event FOR EACH ROW EXECUTE FUNCTION meddle();
 SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "new"}') IS NOT NULL;
 SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
+-- nor where it stands in a WITH that nobody reads, or is a COPY
+CREATE OR REPLACE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n integer; BEGIN WITH unread AS (DELETE FROM usage_events.event WHERE false) SELECT 1 INTO n; RETURN NEW; END $$;
+CALL pg_temp.refresh();
+SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "new by WITH"}') IS NOT NULL;
+SELECT count(*) > 0 FROM usage_events.dirty_bucket WHERE seconds < 0;
+CREATE OR REPLACE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN COPY usage_events.event FROM PROGRAM 'true'; RETURN NEW; END $$;
+CALL pg_temp.refresh();
+SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "new by COPY"}') IS NOT NULL;
+SELECT count(*) > 0 FROM usage_events.dirty_bucket WHERE seconds < 0;
 DROP TRIGGER meddle ON usage_events.event;
 DROP FUNCTION meddle();
 
