@@ -60,14 +60,14 @@ faults_but_of_form(const List *faults)
 }
 
 static int
-quoted_length(EventText text)
+quoted_length(Slice text)
 {
 	return pg_mbcliplen(text.data, text.length, MAX_QUOTED_BYTES);
 }
 
 /* The client's name for a field, cut short. */
 char *
-fault_field(EventText name)
+fault_field(Slice name)
 {
 	int length = quoted_length(name);
 
@@ -76,7 +76,7 @@ fault_field(EventText name)
 
 /* The client's text as a JSON string, cut short: fit for one line of an error. */
 char *
-fault_quote(EventText text)
+fault_quote(Slice text)
 {
 	StringInfoData buffer;
 	int length = quoted_length(text);
@@ -104,7 +104,7 @@ faults_describe(StringInfo detail, const char *prefix, const char *whole, const 
 		if (detail->len > 0)
 			appendStringInfoChar(detail, '\n');
 		appendStringInfo(detail, "%s%s %s.", prefix,
-						 fault->field == NULL ? whole : fault_quote(cstring_event_text(fault->field)), fault->text);
+						 fault->field == NULL ? whole : fault_quote(slice_from_cstring(fault->field)), fault->text);
 	}
 }
 
@@ -145,8 +145,8 @@ faults_to_json(const List *faults)
 		JsonObject object = {0};
 
 		if (fault->field != NULL)
-			json_add_text(&object, EVENT_TEXT("field"), cstring_event_text(fault->field));
-		json_add_text(&object, EVENT_TEXT("fault"), cstring_event_text(fault->text));
+			json_add_text(&object, SLICE("field"), slice_from_cstring(fault->field));
+		json_add_text(&object, SLICE("fault"), slice_from_cstring(fault->text));
 		list[count++] = json_make_object(&object);
 	}
 	return json_make_array(list, count);

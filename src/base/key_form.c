@@ -68,7 +68,7 @@ code_point(const char *at)
 }
 
 bool
-key_form_is_blank(EventText text)
+key_form_is_blank(Slice text)
 {
 	const char *end = text.data + text.length;
 
@@ -82,7 +82,7 @@ key_form_is_blank(EventText text)
 
 /* Whether all of it can be seen in ASCII, as of most keys, and no white space is at its ends. */
 static bool
-is_plain(EventText key)
+is_plain(Slice key)
 {
 	for (int i = 0; i < key.length; i++)
 	{
@@ -119,7 +119,7 @@ character_fault(pg_wchar character, pg_wchar previous, pg_wchar next, int number
 
 /* Returns what is wrong with the form of a key, worded to follow its field's name, or NULL. */
 const char *
-key_form_fault(EventText key)
+key_form_fault(Slice key)
 {
 	const char *end = key.data + key.length;
 	const char *fault = NULL;

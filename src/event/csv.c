@@ -179,7 +179,7 @@ csv_is_open(const CsvReader *reader)
 
 /* Takes another line of the row; false if it goes on in the next. */
 static bool
-take_line(CsvReader *reader, EventText line)
+take_line(CsvReader *reader, Slice line)
 {
 	bool goes_on = csv_is_open(reader);
 
@@ -203,10 +203,10 @@ take_line(CsvReader *reader, EventText line)
 	return true;
 }
 
-static EventText
+static Slice
 value_text(const CsvReader *reader, int number)
 {
-	return (EventText){reader->values.data + reader->value[number].start, reader->value[number].length};
+	return (Slice){reader->values.data + reader->value[number].start, reader->value[number].length};
 }
 
 static char *
@@ -218,7 +218,7 @@ value_string(const CsvReader *reader, int number)
 /* Header ------------------------------------------------------------------- */
 
 static char
-find_separator(EventText header)
+find_separator(Slice header)
 {
 	bool in_quotes = false;
 
@@ -262,7 +262,7 @@ refuse_other_spelling(const char *name)
 	{
 		if (looks_like(name, event_field_names[field].data))
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid header of CSV"),
-							errdetail("It has a column %s, which is spelled %s.", fault_quote(cstring_event_text(name)),
+							errdetail("It has a column %s, which is spelled %s.", fault_quote(slice_from_cstring(name)),
 									  event_field_names[field].data),
 							errhint("A property of that name is written with \"properties.\" before it.")));
 	}
@@ -306,7 +306,7 @@ require_different_names(const CsvReader *reader)
 				strcmp(reader->columns[i].name, reader->columns[j].name) == 0)
 				ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid header of CSV"),
 								errdetail("It has two columns %s.",
-										  fault_quote(cstring_event_text(reader->columns[i].name)))));
+										  fault_quote(slice_from_cstring(reader->columns[i].name)))));
 		}
 	}
 }
@@ -322,7 +322,7 @@ csv_end(CsvReader *reader)
  * that every event has.
  */
 CsvReader *
-csv_begin(EventText header, MemoryContext parent)
+csv_begin(Slice header, MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "usage event csv", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
@@ -363,7 +363,7 @@ add_name(StringInfo json, const char *name)
 
 /* Whether an unquoted value is JSON as it stands. */
 static bool
-is_literal(EventText value)
+is_literal(Slice value)
 {
 	return IsValidJsonNumber(value.data, value.length) || (value.length == 4 && memcmp(value.data, "true", 4) == 0) ||
 		   (value.length == 5 && memcmp(value.data, "false", 5) == 0);
@@ -372,7 +372,7 @@ is_literal(EventText value)
 static void
 add_property(StringInfo json, const CsvReader *reader, int number)
 {
-	EventText value = value_text(reader, number);
+	Slice value = value_text(reader, number);
 
 	add_name(json, reader->columns[number].name);
 	if (!reader->value[number].is_quoted && is_literal(value))
@@ -385,11 +385,11 @@ add_property(StringInfo json, const CsvReader *reader, int number)
 static bool
 is_enclosed(const char *text)
 {
-	EventText *elements;
+	Slice *elements;
 	int count;
 
 	return *text == '{' && text[strlen(text) - 1] == '}' &&
-		   json_elements(cstring_event_text(psprintf("[%s]", text)), &elements, &count) && count == 1;
+		   json_elements(slice_from_cstring(psprintf("[%s]", text)), &elements, &count) && count == 1;
 }
 
 /* The value in the column of all properties; empty if there is none. */
@@ -496,7 +496,7 @@ row_is_blank(const CsvReader *reader)
  * Else the event's JSON is in `body`, or the row as it stands, with what is wrong with it.
  */
 bool
-csv_read_line(CsvReader *reader, EventText line, text **body, const char **fault)
+csv_read_line(CsvReader *reader, Slice line, text **body, const char **fault)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
 	bool is_whole = take_line(reader, line);

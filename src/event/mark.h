@@ -6,13 +6,14 @@
 #define USAGE_EVENTS_EVENT_MARK_H
 
 #include "event/store.h"
+#include "sql/operator.h"
 
-extern void dirty_bucket_init(void);
-extern void dirty_bucket_types_changed(void);
-extern bool dirty_bucket_types_are_told(void);
-extern bool dirty_bucket_is_known(const pg_uuid_t *account_id, EventText event_type);
-extern TimestampTz dirty_bucket_of(const UsageEvent *event);
-extern void dirty_bucket_mark(const pg_uuid_t *account_id, const EventPut *puts, int count);
+extern void event_mark_init(void);
+extern void event_mark_types_changed(void);
+extern bool event_mark_types_are_told(void);
+extern bool event_mark_is_known(const pg_uuid_t *account_id, Slice event_type);
+extern TimestampTz event_mark_second(const UsageEvent *event);
+extern void event_mark_add(const pg_uuid_t *account_id, const EventPut *puts, int count);
 
 /*
  * Who of the account $1 has events of the type $2 in the minutes that begin at $3:
@@ -22,11 +23,11 @@ extern void dirty_bucket_mark(const pg_uuid_t *account_id, const EventPut *puts,
  */
 #define CUSTOMERS_IN_MINUTES \
 	"(SELECT DISTINCT e.customer_alias, d.starts_at FROM" \
-	" (SELECT DISTINCT m.starts_at, m.starts_at OPERATOR(pg_catalog.+) '1 minute'::pg_catalog.interval AS ends_at" \
+	" (SELECT DISTINCT m.starts_at, m.starts_at " PLUS " '1 minute'::pg_catalog.interval AS ends_at" \
 	" FROM pg_catalog.unnest($3) AS m(starts_at) OFFSET 0) AS d" \
 	" CROSS JOIN LATERAL (SELECT customer_alias FROM usage_events.event" \
-	" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_timestamp OPERATOR(pg_catalog.>=) d.starts_at" \
-	" AND event_timestamp OPERATOR(pg_catalog.<) d.ends_at" \
+	" WHERE account_id " EQ " $1 AND event_timestamp " GE " d.starts_at" \
+	" AND event_timestamp " LT " d.ends_at" \
 	" AND pg_catalog.texteq(event_type, $2) OFFSET 0) AS e)"
 
 #endif /* USAGE_EVENTS_EVENT_MARK_H */

@@ -26,7 +26,7 @@ typedef struct Reader
 } Reader;
 
 static bool
-is_equal(const Reader *reader, EventText text)
+is_equal(const Reader *reader, Slice text)
 {
 	return reader->length == text.length && memcmp(reader->string, text.data, text.length) == 0;
 }
@@ -122,7 +122,7 @@ read_string(Reader *reader)
 
 /* Whether the text goes on with a colon and that word without quotes. */
 static bool
-has_bare_value(const Reader *reader, EventText word)
+has_bare_value(const Reader *reader, Slice word)
 {
 	const char *at = reader->at;
 
@@ -140,7 +140,7 @@ is_part_of_word(char c)
 
 /* Whether a word goes on from one character to the next one. */
 static bool
-is_inside_of_word(EventText text, int before)
+is_inside_of_word(Slice text, int before)
 {
 	return before >= 0 && before + 1 < text.length && is_part_of_word(text.data[before]) &&
 		   is_part_of_word(text.data[before + 1]);
@@ -148,7 +148,7 @@ is_inside_of_word(EventText text, int before)
 
 /* Whether the text has the part, and not only inside of other words: "a" is nobody of "acme". */
 static bool
-contains(EventText text, EventText part)
+contains(Slice text, Slice part)
 {
 	for (int i = 0; i + part.length <= text.length; i++)
 	{
@@ -160,7 +160,7 @@ contains(EventText text, EventText part)
 }
 
 static bool
-begins_as_json(EventText text)
+begins_as_json(Slice text)
 {
 	int i = 0;
 
@@ -170,7 +170,7 @@ begins_as_json(EventText text)
 }
 
 bool
-rejected_body_names(EventText body, EventText alias)
+rejected_body_names(Slice body, Slice alias)
 {
 	Reader reader = {body.data, body.data + body.length, NULL, 0};
 	bool found = false;
@@ -184,8 +184,8 @@ rejected_body_names(EventText body, EventText alias)
 		if (*reader.at++ != '"')
 			continue;
 		read_string(&reader);
-		found = is_equal(&reader, alias) ||
-				(is_equal(&reader, EVENT_TEXT("customerAlias")) && has_bare_value(&reader, alias));
+		found =
+			is_equal(&reader, alias) || (is_equal(&reader, SLICE("customerAlias")) && has_bare_value(&reader, alias));
 	}
 	pfree(reader.string);
 	return found;

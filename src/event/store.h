@@ -24,7 +24,7 @@ typedef struct EventPut
 	EventOutcome outcome;
 	const UsageEvent *answer;     /* what is stored: this event, or the one that stays; never NULL afterwards */
 	const UsageEvent *superseded; /* the version that this event replaced, or NULL */
-	bool is_marked;               /* its mark is written with it, see dirty_bucket.c */
+	bool is_marked;               /* its mark is written with it, see event/mark.c */
 } EventPut;
 
 /* The columns of a row that event_store_read_row() reads, the first ones of the row. */

@@ -2,7 +2,7 @@
  * event/stored_key.c
  *		Keys of a form that an older version took, and that events have.
  *
- * A new key has to look like what it is (key_form.c).  Where events are stored under one that
+ * A new key has to look like what it is (base/key_form.c).  Where events are stored under one that
  * does not, they can still be corrected, taken back, sent again, given to a customer and
  * counted: so a key is let through where the account has it already.  Only where there is
  * such a fault is anything looked up.
@@ -16,35 +16,30 @@
 #include "catalog/pg_type.h"
 #include "event/check.h"
 #include "miscadmin.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 
 static Statement read_keys = {
 	.sql = "SELECT customer_alias, event_type FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_event_id OPERATOR(pg_catalog.=) $2",
+		   " WHERE account_id " EQ " $1 AND customer_event_id " EQ " $2",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
 
 static Statement find_alias = {
 	.sql = "SELECT FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) $2 LIMIT 1",
+		   " WHERE account_id " EQ " $1 AND customer_alias " EQ " $2 LIMIT 1",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
 
 static Statement find_event_type = {
 	.sql = "SELECT FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2 LIMIT 1",
+		   " WHERE account_id " EQ " $1 AND event_type " EQ " $2 LIMIT 1",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
-
-static Datum
-text_datum(EventText text)
-{
-	return PointerGetDatum(cstring_to_text_with_len(text.data, text.length));
-}
 
 static bool
 is_of_form(const Fault *fault, const char *field)
@@ -82,10 +77,9 @@ without_fault_of_form(const List *faults, const char *field)
 
 /* Whether the row that was found has that key in its column. */
 static bool
-row_has(int column, EventText key)
+row_has(int column, Slice key)
 {
-	bool isnull;
-	text *value = DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull));
+	text *value = DatumGetTextPP(row_value_there(0, column));
 
 	return VARSIZE_ANY_EXHDR(value) == (Size) key.length && memcmp(VARDATA_ANY(value), key.data, key.length) == 0;
 }
@@ -95,7 +89,7 @@ static void
 find_stored_fields(const UsageEvent *event, bool is_stored[FIELD_COUNT])
 {
 	SPI_connect();
-	statement_execute(&read_keys, (Datum[]){UUIDPGetDatum(account_current()), text_datum(event->customer_event_id)},
+	statement_execute(&read_keys, (Datum[]){UUIDPGetDatum(account_current()), slice_to_datum(event->customer_event_id)},
 					  NULL);
 	if (SPI_processed > 0)
 	{
@@ -125,14 +119,14 @@ stored_key_allow_event(List *faults, const UsageEvent *event)
 }
 
 static List *
-allow(List *faults, const char *field, Statement *statement, EventText key)
+allow(List *faults, const char *field, Statement *statement, Slice key)
 {
 	bool is_stored;
 
 	if (!has_fault_of_form(faults) || key.data == NULL)
 		return faults;
 	SPI_connect();
-	statement_execute(statement, (Datum[]){UUIDPGetDatum(account_current()), text_datum(key)}, NULL);
+	statement_execute(statement, (Datum[]){UUIDPGetDatum(account_current()), slice_to_datum(key)}, NULL);
 	is_stored = SPI_processed > 0;
 	SPI_finish();
 	return is_stored ? without_fault_of_form(faults, field) : faults;
@@ -140,14 +134,14 @@ allow(List *faults, const char *field, Statement *statement, EventText key)
 
 /* The faults without that of an alias in the field under which the session's account has events. */
 List *
-stored_key_allow_alias(List *faults, const char *field, EventText alias)
+stored_key_allow_alias(List *faults, const char *field, Slice alias)
 {
 	return allow(faults, field, &find_alias, alias);
 }
 
 /* The same for an event type. */
 List *
-stored_key_allow_event_type(List *faults, const char *field, EventText event_type)
+stored_key_allow_event_type(List *faults, const char *field, Slice event_type)
 {
 	return allow(faults, field, &find_event_type, event_type);
 }

@@ -9,7 +9,7 @@
 #include "nodes/pg_list.h"
 
 extern List *stored_key_allow_event(List *faults, const UsageEvent *event);
-extern List *stored_key_allow_alias(List *faults, const char *field, EventText alias);
-extern List *stored_key_allow_event_type(List *faults, const char *field, EventText event_type);
+extern List *stored_key_allow_alias(List *faults, const char *field, Slice alias);
+extern List *stored_key_allow_event_type(List *faults, const char *field, Slice event_type);
 
 #endif /* USAGE_EVENTS_EVENT_STORED_KEY_H */

@@ -62,7 +62,7 @@ transfer(Direction direction, char **at, void *field, size_t size)
 }
 
 static void
-transfer_text(Direction direction, char **at, EventText *text)
+transfer_text(Direction direction, char **at, Slice *text)
 {
 	if (direction == TO_STORED && text->data != NULL)
 		memcpy(*at, text->data, text->length);
@@ -130,7 +130,7 @@ event_from_stored(StoredEvent *stored, UsageEvent *event)
 	event->event_type.length = stored->event_type_length;
 
 	properties = transfer_fields(FROM_STORED, stored, event);
-	event->properties = (EventText){properties, (char *) stored + VARSIZE(stored) - properties};
+	event->properties = (Slice){properties, (char *) stored + VARSIZE(stored) - properties};
 	if (!(stored->flags & STORED_HAS_CUSTOMER_EVENT_ID))
 		event->customer_event_id.data = NULL;
 }

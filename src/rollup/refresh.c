@@ -41,7 +41,8 @@
 #include "rollup/row.h"
 #include "rollup/watch.h"
 #include "sql/distribution.h"
-#include "sql/lock.h"
+#include "sql/own_lock.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -65,13 +66,13 @@ static Statement keeps_marks = {
 };
 
 static Statement read_watch = {
-	.sql = "SELECT w.state FROM (SELECT " EVENTS_WATCH " AS state) AS w WHERE w.state OPERATOR(pg_catalog.<>) 'off'",
+	.sql = "SELECT w.state FROM (SELECT " EVENTS_WATCH " AS state) AS w WHERE w.state " NE " 'off'",
 };
 
 /* Its marks row, and what was written when something was changed by hand. */
 static Statement delete_marks_rows = {
-	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND event_type OPERATOR(pg_catalog.=) ''::pg_catalog.text",
+	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id " EQ " $1"
+		   " AND event_type " EQ " ''::pg_catalog.text",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
@@ -82,7 +83,7 @@ static Statement is_subscribed = {
 
 /* What was rolled up before the subscription is not to be used after it, either. */
 static Statement delete_rollups = {
-	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id " EQ " $1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
@@ -97,22 +98,22 @@ static Statement insert_marks_row = {
 
 /* Without the rows of these levels nothing below them is used. */
 static Statement delete_roots = {
-	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND level OPERATOR(pg_catalog.<=) 0::smallint",
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id " EQ " $1"
+		   " AND level " LE " 0::smallint",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
 
 static Statement restart_all = {
 	.sql = "UPDATE usage_events.metric_progress SET is_built = false, customer_alias = NULL"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1",
+		   " WHERE account_id " EQ " $1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
 
 static Statement delete_roots_of_version = {
-	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND metric_version_id OPERATOR(pg_catalog.=) $2 AND level OPERATOR(pg_catalog.<=) 0::smallint",
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id " EQ " $1"
+		   " AND metric_version_id " EQ " $2 AND level " LE " 0::smallint",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
 };
@@ -120,11 +121,11 @@ static Statement delete_roots_of_version = {
 static Statement insert_missing_progress = {
 	.sql = "INSERT INTO usage_events.metric_progress (account_id, metric_version_id, event_type, started_at)"
 		   " SELECT m.account_id, m.version_id, m.event_type, $2 FROM usage_events.metric AS m"
-		   " WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.deleted_at IS NULL"
-		   " AND m.aggregation_type OPERATOR(pg_catalog.<>) 'CUSTOM'::pg_catalog.text"
+		   " WHERE m.account_id " EQ " $1 AND m.deleted_at IS NULL"
+		   " AND m.aggregation_type " NE " 'CUSTOM'::pg_catalog.text"
 		   " AND NOT EXISTS (SELECT FROM usage_events.metric_progress AS p"
-		   " WHERE p.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND p.metric_version_id OPERATOR(pg_catalog.=) m.version_id)"
+		   " WHERE p.account_id " EQ " $1"
+		   " AND p.metric_version_id " EQ " m.version_id)"
 		   " ON CONFLICT (account_id, metric_version_id) DO NOTHING RETURNING metric_version_id",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TIMESTAMPTZOID},
@@ -135,12 +136,12 @@ static Statement insert_missing_progress = {
  * a metric may have another type in the same version.
  */
 static Statement delete_past_progress = {
-	.sql = "DELETE FROM usage_events.metric_progress WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND metric_version_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.metric_version_id"
-		   " FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND NOT ROW(p.metric_version_id, p.event_type) OPERATOR(pg_catalog.=) ANY"
+	.sql = "DELETE FROM usage_events.metric_progress WHERE account_id " EQ " $1"
+		   " AND metric_version_id " EQ " ANY (ARRAY(SELECT p.metric_version_id"
+		   " FROM usage_events.metric_progress AS p WHERE p.account_id " EQ " $1"
+		   " AND NOT ROW(p.metric_version_id, p.event_type) " EQ " ANY"
 		   " (SELECT m.version_id, m.event_type FROM usage_events.metric AS m"
-		   " WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.deleted_at IS NULL) FOR UPDATE SKIP LOCKED))",
+		   " WHERE m.account_id " EQ " $1 AND m.deleted_at IS NULL) FOR UPDATE SKIP LOCKED))",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
@@ -148,24 +149,24 @@ static Statement delete_past_progress = {
 /* From version to version in the index: the first that is no metric's any more. */
 static Statement find_orphan = {
 	.sql = "WITH RECURSIVE version (id) AS ("
-		   " (SELECT metric_version_id FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " (SELECT metric_version_id FROM usage_events.metric_rollup WHERE account_id " EQ " $1"
 		   " ORDER BY metric_version_id LIMIT 1)"
 		   " UNION ALL"
 		   " SELECT (SELECT metric_version_id FROM usage_events.metric_rollup"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND metric_version_id OPERATOR(pg_catalog.>) version.id"
+		   " WHERE account_id " EQ " $1 AND metric_version_id " GT " version.id"
 		   " ORDER BY metric_version_id LIMIT 1) FROM version WHERE version.id IS NOT NULL)"
 		   " SELECT version.id FROM version WHERE version.id IS NOT NULL"
 		   " AND NOT EXISTS (SELECT FROM usage_events.metric_progress AS p"
-		   " WHERE p.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND p.metric_version_id OPERATOR(pg_catalog.=) version.id) LIMIT 1",
+		   " WHERE p.account_id " EQ " $1"
+		   " AND p.metric_version_id " EQ " version.id) LIMIT 1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
 
 static Statement delete_orphan = {
-	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT ctid FROM usage_events.metric_rollup"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND metric_version_id OPERATOR(pg_catalog.=) $2"
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id " EQ " $1"
+		   " AND ctid " EQ " ANY (ARRAY(SELECT ctid FROM usage_events.metric_rollup"
+		   " WHERE account_id " EQ " $1 AND metric_version_id " EQ " $2"
 		   " LIMIT " MARKS_AT_A_TIME " FOR UPDATE SKIP LOCKED))",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
@@ -173,8 +174,8 @@ static Statement delete_orphan = {
 
 static Statement find_dirty_alias = {
 	.sql = "SELECT event_type, customer_alias FROM usage_events.dirty_bucket"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND ROW(event_type, customer_alias) OPERATOR(pg_catalog.>) ROW($2, $3)"
+		   " WHERE account_id " EQ " $1"
+		   " AND ROW(event_type, customer_alias) " GT " ROW($2, $3)"
 		   " ORDER BY event_type, customer_alias LIMIT 1",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
@@ -182,16 +183,16 @@ static Statement find_dirty_alias = {
 
 static Statement read_last_place = {
 	.sql = "SELECT COALESCE(turn_event_type, ''), COALESCE(turn_customer_alias, '') FROM usage_events.metric_progress"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND turn_at IS NOT NULL ORDER BY turn_at DESC LIMIT 1",
+		   " WHERE account_id " EQ " $1 AND turn_at IS NOT NULL ORDER BY turn_at DESC LIMIT 1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
 
 static Statement take_marks = {
-	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT ctid FROM usage_events.dirty_bucket"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2"
-		   " AND customer_alias OPERATOR(pg_catalog.=) $3 ORDER BY bucket LIMIT " MARKS_AT_A_TIME "))"
+	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id " EQ " $1"
+		   " AND ctid " EQ " ANY (ARRAY(SELECT ctid FROM usage_events.dirty_bucket"
+		   " WHERE account_id " EQ " $1 AND event_type " EQ " $2"
+		   " AND customer_alias " EQ " $3 ORDER BY bucket LIMIT " MARKS_AT_A_TIME "))"
 		   " RETURNING bucket, seconds",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
@@ -199,8 +200,8 @@ static Statement take_marks = {
 
 /* Marks of all customers, of a type. */
 static Statement take_common_marks = {
-	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND event_type OPERATOR(pg_catalog.=) $2 AND customer_alias OPERATOR(pg_catalog.=) '' RETURNING bucket",
+	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id " EQ " $1"
+		   " AND event_type " EQ " $2 AND customer_alias " EQ " '' RETURNING bucket",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
@@ -216,24 +217,24 @@ static Statement insert_marks_of_customers = {
 
 #define METRIC_JOIN \
 	" FROM usage_events.metric AS m JOIN usage_events.metric_progress AS p" \
-	" ON p.account_id OPERATOR(pg_catalog.=) m.account_id" \
-	" AND p.metric_version_id OPERATOR(pg_catalog.=) m.version_id" \
-	" WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.deleted_at IS NULL"
+	" ON p.account_id " EQ " m.account_id" \
+	" AND p.metric_version_id " EQ " m.version_id" \
+	" WHERE m.account_id " EQ " $1 AND m.deleted_at IS NULL"
 
 /* Metrics that have rolled up this alias, or passed by its place: their ids, since the metrics themselves may be large. */
 static Statement metrics_of_alias = {
-	.sql = "SELECT m.id, m.version_id" METRIC_JOIN " AND m.event_type OPERATOR(pg_catalog.=) $2"
-		   " AND (p.is_built OR p.customer_alias OPERATOR(pg_catalog.>=) $3"
-		   " OR EXISTS (SELECT FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) m.version_id"
-		   " AND r.level OPERATOR(pg_catalog.=) 0::smallint AND r.customer_alias OPERATOR(pg_catalog.=) $3))",
+	.sql = "SELECT m.id, m.version_id" METRIC_JOIN " AND m.event_type " EQ " $2"
+		   " AND (p.is_built OR p.customer_alias " GE " $3"
+		   " OR EXISTS (SELECT FROM usage_events.metric_rollup AS r WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " m.version_id"
+		   " AND r.level " EQ " 0::smallint AND r.customer_alias " EQ " $3))",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
 };
 
 static Statement read_version = {
-	.sql = "SELECT " METRIC_ROW_COLUMNS " FROM usage_events.metric WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND id OPERATOR(pg_catalog.=) $2 AND version_id OPERATOR(pg_catalog.=) $3 AND deleted_at IS NULL",
+	.sql = "SELECT " METRIC_ROW_COLUMNS " FROM usage_events.metric WHERE account_id " EQ " $1"
+		   " AND id " EQ " $2 AND version_id " EQ " $3 AND deleted_at IS NULL",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, UUIDOID},
 };
@@ -248,12 +249,12 @@ static Statement metrics_to_build = {
 /* Those whose cache somebody has truncated: the row that was written last is not there. */
 static Statement restart_truncated = {
 	.sql = "UPDATE usage_events.metric_progress AS p SET is_built = false, customer_alias = NULL"
-		   " WHERE p.account_id OPERATOR(pg_catalog.=) $1 AND (p.is_built OR p.customer_alias IS NOT NULL)"
+		   " WHERE p.account_id " EQ " $1 AND (p.is_built OR p.customer_alias IS NOT NULL)"
 		   " AND NOT EXISTS (SELECT FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) p.metric_version_id"
-		   " AND r.level OPERATOR(pg_catalog.=) CASE WHEN p.is_built THEN (-1)::smallint ELSE 0::smallint END"
-		   " AND r.customer_alias OPERATOR(pg_catalog.=) CASE WHEN p.is_built THEN '' ELSE p.customer_alias END)",
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " p.metric_version_id"
+		   " AND r.level " EQ " CASE WHEN p.is_built THEN (-1)::smallint ELSE 0::smallint END"
+		   " AND r.customer_alias " EQ " CASE WHEN p.is_built THEN '' ELSE p.customer_alias END)",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
@@ -266,32 +267,32 @@ static Statement read_transactions = {
 };
 
 static Statement set_horizon = {
-	.sql = "UPDATE usage_events.metric_progress SET horizon = $3 WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND metric_version_id OPERATOR(pg_catalog.=) $2 AND horizon IS NULL",
+	.sql = "UPDATE usage_events.metric_progress SET horizon = $3 WHERE account_id " EQ " $1"
+		   " AND metric_version_id " EQ " $2 AND horizon IS NULL",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, XID8OID},
 };
 
 static Statement find_next_alias = {
-	.sql = "SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_alias OPERATOR(pg_catalog.>) (SELECT COALESCE(p.customer_alias, '')"
-		   " FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND p.metric_version_id OPERATOR(pg_catalog.=) $2) ORDER BY customer_alias LIMIT 1",
+	.sql = "SELECT customer_alias FROM usage_events.event WHERE account_id " EQ " $1"
+		   " AND customer_alias " GT " (SELECT COALESCE(p.customer_alias, '')"
+		   " FROM usage_events.metric_progress AS p WHERE p.account_id " EQ " $1"
+		   " AND p.metric_version_id " EQ " $2) ORDER BY customer_alias LIMIT 1",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
 };
 
 static Statement set_progress = {
-	.sql = "UPDATE usage_events.metric_progress SET customer_alias = $3 WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND metric_version_id OPERATOR(pg_catalog.=) $2"
-		   " AND COALESCE(customer_alias, '') OPERATOR(pg_catalog.<) $3",
+	.sql = "UPDATE usage_events.metric_progress SET customer_alias = $3 WHERE account_id " EQ " $1"
+		   " AND metric_version_id " EQ " $2"
+		   " AND COALESCE(customer_alias, '') " LT " $3",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
 };
 
 static Statement set_built = {
-	.sql = "UPDATE usage_events.metric_progress SET is_built = true WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND metric_version_id OPERATOR(pg_catalog.=) $2",
+	.sql = "UPDATE usage_events.metric_progress SET is_built = true WHERE account_id " EQ " $1"
+		   " AND metric_version_id " EQ " $2",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
 };
@@ -307,10 +308,10 @@ static Statement insert_complete_row = {
 };
 
 #define OF_TURN_BEFORE \
-	" WHERE account_id OPERATOR(pg_catalog.=) $1" \
-	" AND metric_version_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT metric_version_id" \
-	" FROM usage_events.metric_progress WHERE account_id OPERATOR(pg_catalog.=) $1" \
-	" AND (turn_at IS NULL OR turn_at OPERATOR(pg_catalog.<) $3) FOR UPDATE SKIP LOCKED))"
+	" WHERE account_id " EQ " $1" \
+	" AND metric_version_id " EQ " ANY (ARRAY(SELECT metric_version_id" \
+	" FROM usage_events.metric_progress WHERE account_id " EQ " $1" \
+	" AND (turn_at IS NULL OR turn_at " LT " $3) FOR UPDATE SKIP LOCKED))"
 
 static Statement note_refresh = {
 	.sql = "UPDATE usage_events.metric_progress"
@@ -329,8 +330,8 @@ static Statement note_failure = {
 static Statement read_few_events = {
 	.sql = "SELECT id, event_timestamp, CASE WHEN pg_catalog.texteq(event_type, $5) THEN event_properties END"
 		   " FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) $2"
-		   " AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4"
+		   " WHERE account_id " EQ " $1 AND customer_alias " EQ " $2"
+		   " AND event_timestamp " GE " $3 AND event_timestamp " LT " $4"
 		   " LIMIT $6",
 	.argument_count = 6,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT8OID},
@@ -339,8 +340,8 @@ static Statement read_few_events = {
 /* Compared by a function, the type does not tempt the planner to an index that has all customers' events of it. */
 #define EVENTS_OF_TYPE \
 	" FROM usage_events.event" \
-	" WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) $2" \
-	" AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4" \
+	" WHERE account_id " EQ " $1 AND customer_alias " EQ " $2" \
+	" AND event_timestamp " GE " $3 AND event_timestamp " LT " $4" \
 	" AND pg_catalog.texteq(event_type, $5)"
 
 static Statement read_events = {
@@ -354,27 +355,6 @@ static Statement find_next_event = {
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID},
 };
-
-static Datum
-row_value(uint64 row, int number, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
-}
-
-static Datum
-text_datum(EventText text)
-{
-	return PointerGetDatum(cstring_to_text_with_len(text.data, text.length));
-}
-
-static EventText
-row_text(uint64 row, int number)
-{
-	bool isnull;
-	text *value = DatumGetTextPCopy(row_value(row, number, &isnull));
-
-	return (EventText){VARDATA(value), VARSIZE(value) - VARHDRSZ};
-}
 
 /* Events of a bucket -------------------------------------------------------- */
 
@@ -433,7 +413,7 @@ typedef struct AliasRefresh
 {
 	const Metric *metric;
 	EventCache *cache; /* NULL: there are no other metrics */
-	EventText alias;
+	Slice alias;
 	const MetricMatcher *matcher;
 	RollupWriter *writer;
 	const TimestampTz *marks; /* seconds, ascending, each once */
@@ -452,10 +432,10 @@ static void
 event_arguments(const AliasRefresh *refresh, TimestampTz start, TimestampTz end, Datum *arguments)
 {
 	arguments[0] = UUIDPGetDatum(&refresh->metric->account_id);
-	arguments[1] = text_datum(refresh->alias);
-	arguments[2] = TimestampTzGetDatum(Max(start, EVENT_TIME_START));
-	arguments[3] = TimestampTzGetDatum(Min(end, EVENT_TIME_END));
-	arguments[4] = text_datum(refresh->metric->event_type);
+	arguments[1] = slice_to_datum(refresh->alias);
+	arguments[2] = TimestampTzGetDatum(Max(start, CALENDAR_START));
+	arguments[3] = TimestampTzGetDatum(Min(end, CALENDAR_END));
+	arguments[4] = slice_to_datum(refresh->metric->event_type);
 }
 
 /* Reads the events of a bucket, if they are few, into the current memory context. */
@@ -545,12 +525,10 @@ take_event(uint64 row, void *argument)
 {
 	EventsWork *work = argument;
 	MemoryContext context = MemoryContextSwitchTo(work->row_context);
-	bool isnull;
-	Jsonb *properties = DatumGetJsonbP(row_value(row, 3, &isnull));
+	Jsonb *properties = DatumGetJsonbP(row_value_there(row, 3));
 
 	MemoryContextSwitchTo(context);
-	add_event(work, DatumGetUUIDP(row_value(row, 1, &isnull)), DatumGetTimestampTz(row_value(row, 2, &isnull)),
-			  properties);
+	add_event(work, DatumGetUUIDP(row_value_there(row, 1)), DatumGetTimestampTz(row_value_there(row, 2)), properties);
 }
 
 /* Adds the bucket's events: the few, or where they are many, all that there are. */
@@ -579,14 +557,13 @@ static bool
 next_event(const AliasRefresh *refresh, TimestampTz start, TimestampTz end, TimestampTz *timestamp)
 {
 	Datum arguments[5];
-	bool isnull;
 	bool found;
 
 	event_arguments(refresh, start, end, arguments);
 	statement_execute(&find_next_event, arguments, NULL);
 	found = SPI_processed > 0;
 	if (found)
-		*timestamp = DatumGetTimestampTz(row_value(0, 1, &isnull));
+		*timestamp = DatumGetTimestampTz(row_value_there(0, 1));
 	SPI_freetuptable(SPI_tuptable);
 	return found;
 }
@@ -737,7 +714,7 @@ refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucke
 
 /* Rolls up an alias: what is marked or, where there is nothing of it yet, all. */
 static void
-refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, int mark_count, EventCache *cache)
+refresh_alias(const Metric *metric, Slice alias, const TimestampTz *marks, int mark_count, EventCache *cache)
 {
 	AliasRefresh refresh = {
 		.metric = metric,
@@ -753,7 +730,7 @@ refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, i
 	refresh.writer = rollup_writer_make(metric, alias);
 	if (is_new)
 	{
-		rollup_delete_below(metric, alias, BUCKET_MONTH, EVENT_TIME_START, EVENT_TIME_END);
+		rollup_delete_below(metric, alias, BUCKET_MONTH, CALENDAR_START, CALENDAR_END);
 		refresh_children(&refresh, BUCKET_ALL, DT_NOBEGIN, (Changes){.all = true}, NULL);
 		rollup_write_open(refresh.writer, BUCKET_ALL, DT_NOBEGIN, true);
 	}
@@ -765,7 +742,7 @@ refresh_alias(const Metric *metric, EventText alias, const TimestampTz *marks, i
 /* Locks --------------------------------------------------------------------- */
 
 static uint32
-lock_key(const pg_uuid_t *account_id, EventText event_type, EventText alias)
+lock_key(const pg_uuid_t *account_id, Slice event_type, Slice alias)
 {
 	uint32 hash = hash_combine(hash_bytes(account_id->data, UUID_LEN),
 							   hash_combine(hash_bytes((const unsigned char *) event_type.data, event_type.length),
@@ -776,9 +753,9 @@ lock_key(const pg_uuid_t *account_id, EventText event_type, EventText alias)
 
 /* Only one refresh at a time takes an alias; the lock is kept until its transaction ends. */
 static bool
-try_lock_alias(const pg_uuid_t *account_id, EventText event_type, EventText alias)
+try_lock_alias(const pg_uuid_t *account_id, Slice event_type, Slice alias)
 {
-	return metric_lock_try(METRIC_LOCK_ALIAS, lock_key(account_id, event_type, alias));
+	return own_lock_try(OWN_LOCK_ALIAS, lock_key(account_id, event_type, alias));
 }
 
 /*
@@ -787,18 +764,18 @@ try_lock_alias(const pg_uuid_t *account_id, EventText event_type, EventText alia
  * out.
  */
 static bool
-try_lock_type(const pg_uuid_t *account_id, EventText event_type, bool to_build)
+try_lock_type(const pg_uuid_t *account_id, Slice event_type, bool to_build)
 {
-	uint32 key = lock_key(account_id, event_type, EVENT_TEXT(""));
+	uint32 key = lock_key(account_id, event_type, SLICE(""));
 
-	return to_build ? metric_lock_try(METRIC_LOCK_TYPE, key) : metric_lock_try_shared(METRIC_LOCK_TYPE, key);
+	return to_build ? own_lock_try(OWN_LOCK_TYPE, key) : own_lock_try_shared(OWN_LOCK_TYPE, key);
 }
 
 /* Tries to take an account for this transaction: for refreshes that leave it to each other. */
 bool
-metric_refresh_lock_account(const pg_uuid_t *account_id)
+rollup_refresh_lock_account(const pg_uuid_t *account_id)
 {
-	return metric_lock_try(METRIC_LOCK_ACCOUNT, hash_bytes(account_id->data, UUID_LEN));
+	return own_lock_try(OWN_LOCK_ACCOUNT, hash_bytes(account_id->data, UUID_LEN));
 }
 
 /* Transactions that write no events ------------------------------------------ */
@@ -808,7 +785,7 @@ static LocalTransactionId told_by = InvalidLocalTransactionId;
 
 /* Tells that this process does nothing but refresh. */
 void
-metric_refresh_in_background(void)
+rollup_refresh_in_background(void)
 {
 	is_background = true;
 }
@@ -826,8 +803,7 @@ tell_of_step(void)
 {
 	if (!is_background || told_by == current_local_transaction_id())
 		return;
-	(void) metric_lock_try(METRIC_LOCK_TRANSACTION,
-						   transaction_key(U64FromFullTransactionId(GetTopFullTransactionId())));
+	(void) own_lock_try(OWN_LOCK_TRANSACTION, transaction_key(U64FromFullTransactionId(GetTopFullTransactionId())));
 	told_by = current_local_transaction_id();
 }
 
@@ -837,7 +813,7 @@ tell_of_step(void)
 static int account_time = 1000;
 
 void
-metric_refresh_init(void)
+rollup_refresh_init(void)
 {
 	DefineCustomIntVariable("usage_events.refresh_account_time",
 							"How long rollups of an account are refreshed before the next account has its turn.",
@@ -897,25 +873,24 @@ compare_timestamps(const void *a, const void *b)
 static bool
 is_event_time(TimestampTz bucket)
 {
-	return bucket >= EVENT_TIME_START && bucket < EVENT_TIME_END;
+	return bucket >= CALENDAR_START && bucket < CALENDAR_END;
 }
 
 /* Deletes marks of the alias, and returns them in order, each once. */
 static TimestampTz *
-take_marks_of(const pg_uuid_t *account_id, EventText event_type, EventText alias, int *count)
+take_marks_of(const pg_uuid_t *account_id, Slice event_type, Slice alias, int *count)
 {
 	TimestampTz *marks;
 	int mark_count = 0;
 	int kept = 0;
 
-	statement_execute(&take_marks, (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type), text_datum(alias)},
-					  NULL);
+	statement_execute(&take_marks,
+					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type), slice_to_datum(alias)}, NULL);
 	marks = palloc_extended(sizeof(TimestampTz) * Max(SPI_processed * SECS_PER_MINUTE, 1), MCXT_ALLOC_HUGE);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		bool isnull;
-		TimestampTz second = DatumGetTimestampTz(row_value(row, 1, &isnull));
-		int seconds = DatumGetInt16(row_value(row, 2, &isnull));
+		TimestampTz second = DatumGetTimestampTz(row_value_there(row, 1));
+		int seconds = DatumGetInt16(row_value_there(row, 2));
 
 		if (!is_event_time(second))
 			continue;
@@ -948,10 +923,8 @@ read_versions(void)
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		MetricVersion *version = palloc(sizeof(MetricVersion));
-		bool isnull;
-
-		version->id = *DatumGetUUIDP(row_value(row, 1, &isnull));
-		version->version_id = *DatumGetUUIDP(row_value(row, 2, &isnull));
+		version->id = *DatumGetUUIDP(row_value_there(row, 1));
+		version->version_id = *DatumGetUUIDP(row_value_there(row, 2));
 		versions = lappend(versions, version);
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -963,18 +936,17 @@ read_versions(void)
  * such a minute.  Who had one that is gone from it was marked when it went.
  */
 static void
-divide_common_marks(const pg_uuid_t *account_id, EventText event_type)
+divide_common_marks(const pg_uuid_t *account_id, Slice event_type)
 {
 	Datum *buckets;
 	int count = 0;
 	int nest_level;
 
-	statement_execute(&take_common_marks, (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type)}, NULL);
+	statement_execute(&take_common_marks, (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type)}, NULL);
 	buckets = palloc_extended(sizeof(Datum) * Max(SPI_processed, 1), MCXT_ALLOC_HUGE);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		bool isnull;
-		Datum bucket = row_value(row, 1, &isnull);
+		Datum bucket = row_value_there(row, 1);
 
 		if (is_event_time(DatumGetTimestampTz(bucket)))
 			buckets[count++] = bucket;
@@ -984,7 +956,7 @@ divide_common_marks(const pg_uuid_t *account_id, EventText event_type)
 		return;
 	nest_level = statement_use_any_index();
 	statement_execute(&insert_marks_of_customers,
-					  (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type),
+					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type),
 								statement_timestamp_array(buckets, count), TimestampTzGetDatum(GetCurrentTimestamp())},
 					  NULL);
 	statement_use_indexes_end(nest_level);
@@ -1008,7 +980,7 @@ read_metric(const pg_uuid_t *account_id, const MetricVersion *version, Metric *m
 }
 
 static void
-refresh_version(const pg_uuid_t *account_id, const MetricVersion *version, EventText alias, const TimestampTz *marks,
+refresh_version(const pg_uuid_t *account_id, const MetricVersion *version, Slice alias, const TimestampTz *marks,
 				int mark_count, EventCache *cache)
 {
 	MemoryContext work_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric", ALLOCSET_DEFAULT_SIZES);
@@ -1022,7 +994,7 @@ refresh_version(const pg_uuid_t *account_id, const MetricVersion *version, Event
 }
 
 static void
-refresh_marked_alias(const pg_uuid_t *account_id, EventText event_type, EventText alias)
+refresh_marked_alias(const pg_uuid_t *account_id, Slice event_type, Slice alias)
 {
 	int mark_count;
 	TimestampTz *marks = take_marks_of(account_id, event_type, alias, &mark_count);
@@ -1033,7 +1005,7 @@ refresh_marked_alias(const pg_uuid_t *account_id, EventText event_type, EventTex
 	if (mark_count == 0)
 		return;
 	statement_execute(&metrics_of_alias,
-					  (Datum[]){UUIDPGetDatum(account_id), text_datum(event_type), text_datum(alias)}, NULL);
+					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type), slice_to_datum(alias)}, NULL);
 	versions = read_versions();
 	cache = list_length(versions) > 1 ? event_cache_make() : NULL;
 	foreach(cell, versions)
@@ -1048,7 +1020,7 @@ typedef struct MarkPlace
 } MarkPlace;
 
 static void
-place_set(MarkPlace *place, EventText event_type, EventText alias)
+place_set(MarkPlace *place, Slice event_type, Slice alias)
 {
 	resetStringInfo(&place->event_type);
 	resetStringInfo(&place->alias);
@@ -1070,7 +1042,7 @@ read_place(const pg_uuid_t *account_id, MarkPlace *place)
 	initStringInfo(&place->alias);
 	statement_execute(&read_last_place, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
 	if (SPI_processed > 0)
-		place_set(place, row_text(0, 1), row_text(0, 2));
+		place_set(place, row_text_copy(0, 1), row_text_copy(0, 2));
 	SPI_freetuptable(SPI_tuptable);
 }
 
@@ -1082,14 +1054,14 @@ next_dirty_alias(const pg_uuid_t *account_id, MarkPlace *place)
 
 	statement_execute(&find_dirty_alias,
 					  (Datum[]){UUIDPGetDatum(account_id),
-								text_datum((EventText){place->event_type.data, place->event_type.len}),
-								text_datum((EventText){place->alias.data, place->alias.len})},
+								slice_to_datum((Slice){place->event_type.data, place->event_type.len}),
+								slice_to_datum((Slice){place->alias.data, place->alias.len})},
 					  NULL);
 	found = SPI_processed > 0;
 	if (found)
-		place_set(place, row_text(0, 1), row_text(0, 2));
+		place_set(place, row_text_copy(0, 1), row_text_copy(0, 2));
 	else
-		place_set(place, EVENT_TEXT(""), EVENT_TEXT(""));
+		place_set(place, SLICE(""), SLICE(""));
 	SPI_freetuptable(SPI_tuptable);
 	return found;
 }
@@ -1098,8 +1070,8 @@ next_dirty_alias(const pg_uuid_t *account_id, MarkPlace *place)
 static bool
 take_dirty_alias(const pg_uuid_t *account_id, const MarkPlace *place)
 {
-	EventText event_type = {place->event_type.data, place->event_type.len};
-	EventText alias = {place->alias.data, place->alias.len};
+	Slice event_type = {place->event_type.data, place->event_type.len};
+	Slice alias = {place->alias.data, place->alias.len};
 
 	if (!try_lock_type(account_id, event_type, false) || !try_lock_alias(account_id, event_type, alias))
 		return false;
@@ -1178,7 +1150,7 @@ oldest_writer(void)
 	{
 		uint64 running = transaction_id(row, 1, &isnull);
 
-		if (!isnull && metric_lock_is_free(METRIC_LOCK_TRANSACTION, transaction_key(running)))
+		if (!isnull && own_lock_is_free(OWN_LOCK_TRANSACTION, transaction_key(running)))
 			oldest = running;
 	}
 	if (oldest == 0)
@@ -1252,14 +1224,14 @@ build_aliases(const Metric *metric, RefreshBudget budget)
 		}
 		else
 		{
-			EventText alias = row_text(0, 1);
+			Slice alias = row_text_copy(0, 1);
 
 			SPI_freetuptable(SPI_tuptable);
 			if (try_lock_alias(&metric->account_id, metric->event_type, alias))
 			{
 				tell_of_step();
 				refresh_alias(metric, alias, NULL, 0, NULL);
-				statement_execute(&set_progress, (Datum[]){account, version, text_datum(alias)}, NULL);
+				statement_execute(&set_progress, (Datum[]){account, version, slice_to_datum(alias)}, NULL);
 				steps++;
 			}
 			else
@@ -1345,14 +1317,14 @@ lock_rollups(const pg_uuid_t *account_id, bool to_restart)
 {
 	uint32 key = rollups_key(account_id);
 
-	return to_restart ? metric_lock_try(METRIC_LOCK_ROLLUPS, key) : metric_lock_try_shared(METRIC_LOCK_ROLLUPS, key);
+	return to_restart ? own_lock_try(OWN_LOCK_ROLLUPS, key) : own_lock_try_shared(OWN_LOCK_ROLLUPS, key);
 }
 
 /* Until this transaction ends no other refreshes the account. */
 void
-metric_refresh_wait_for_others(const pg_uuid_t *account_id)
+rollup_refresh_wait_for_others(const pg_uuid_t *account_id)
 {
-	metric_lock_wait(METRIC_LOCK_ROLLUPS, rollups_key(account_id));
+	own_lock_wait(OWN_LOCK_ROLLUPS, rollups_key(account_id));
 }
 
 static bool
@@ -1373,7 +1345,6 @@ restart_unmarked(const pg_uuid_t *account_id)
 	Datum account = UUIDPGetDatum(account_id);
 	bool keeps = keeps_account_marks(account_id);
 	text *watch;
-	bool isnull;
 
 	if (!lock_rollups(account_id, !keeps))
 		return -1;
@@ -1383,7 +1354,7 @@ restart_unmarked(const pg_uuid_t *account_id)
 	statement_execute(&read_watch, NULL, NULL);
 	if (SPI_processed == 0)
 		return -1;
-	watch = DatumGetTextPCopy(row_value(0, 1, &isnull));
+	watch = DatumGetTextPCopy(row_value_there(0, 1));
 	statement_execute(&delete_roots, (Datum[]){account}, NULL);
 	statement_execute(&restart_all, (Datum[]){account}, NULL);
 	statement_execute(&insert_marks_row,
@@ -1407,7 +1378,7 @@ restart_where_needed(const pg_uuid_t *account_id)
 	statement_execute(&delete_past_progress, (Datum[]){account}, NULL);
 	if (SPI_processed > 0)
 	{
-		dirty_bucket_types_changed();
+		event_mark_types_changed();
 		steps++;
 	}
 
@@ -1415,16 +1386,15 @@ restart_where_needed(const pg_uuid_t *account_id)
 	statement_execute(&insert_missing_progress, (Datum[]){account, now}, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		bool isnull;
 		pg_uuid_t *version = palloc(sizeof(pg_uuid_t));
 
-		*version = *DatumGetUUIDP(row_value(row, 1, &isnull));
+		*version = *DatumGetUUIDP(row_value_there(row, 1));
 		versions = lappend(versions, version);
 	}
 	foreach(cell, versions)
 	{
 		statement_execute(&delete_roots_of_version, (Datum[]){account, UUIDPGetDatum(lfirst(cell))}, NULL);
-		dirty_bucket_types_changed();
+		event_mark_types_changed();
 		steps++;
 	}
 
@@ -1437,12 +1407,11 @@ delete_orphans(const pg_uuid_t *account_id)
 {
 	Datum account = UUIDPGetDatum(account_id);
 	pg_uuid_t version;
-	bool isnull;
 
 	statement_execute(&find_orphan, (Datum[]){account}, NULL);
 	if (SPI_processed == 0)
 		return 0;
-	version = *DatumGetUUIDP(row_value(0, 1, &isnull));
+	version = *DatumGetUUIDP(row_value_there(0, 1));
 	statement_execute(&delete_orphan, (Datum[]){account, UUIDPGetDatum(&version)}, NULL);
 	return SPI_processed > 0 ? 1 : 0;
 }
@@ -1451,7 +1420,7 @@ static bool
 has_metrics(const pg_uuid_t *account_id)
 {
 	static Statement find_metric = {
-		.sql = "SELECT WHERE EXISTS (SELECT FROM usage_events.metric WHERE account_id OPERATOR(pg_catalog.=) $1)",
+		.sql = "SELECT WHERE EXISTS (SELECT FROM usage_events.metric WHERE account_id " EQ " $1)",
 		.argument_count = 1,
 		.argument_types = {UUIDOID},
 	};
@@ -1469,14 +1438,14 @@ note_refreshed(const pg_uuid_t *account_id, bool had_work, const MarkPlace *plac
 	statement_execute(&note_refresh,
 					  (Datum[]){UUIDPGetDatum(account_id), TimestampTzGetDatum(now),
 								TimestampTzGetDatum(had_work ? now : now - USECS_PER_MINUTE),
-								text_datum((EventText){place->event_type.data, place->event_type.len}),
-								text_datum((EventText){place->alias.data, place->alias.len})},
+								slice_to_datum((Slice){place->event_type.data, place->event_type.len}),
+								slice_to_datum((Slice){place->alias.data, place->alias.len})},
 					  NULL);
 }
 
 /* Notes a turn that has failed, and was taken back: the next one comes after those of others. */
 void
-metric_refresh_note_failure(const pg_uuid_t *account_id)
+rollup_refresh_note_failure(const pg_uuid_t *account_id)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -1533,7 +1502,7 @@ forget_of_subscriber(const pg_uuid_t *account_id)
  * left to do, or nothing that can be done now.
  */
 int64
-metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_turn)
+rollup_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_turn)
 {
 	RefreshBudget budget = budget_make(max_steps, is_turn);
 	Transactions transactions;
@@ -1549,7 +1518,7 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_tur
 	if (!distribution_is_here(account_id))
 		return 0;
 
-	change_watch_begin_anew();
+	rollup_watch_begin_anew();
 	SPI_connect();
 	statement_execute(&is_subscribed, NULL, NULL);
 	if (SPI_processed > 0)
@@ -1561,7 +1530,7 @@ metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_tur
 	nest_level = statement_use_indexes();
 	/* In this order, and before anything is written, which would make this transaction one of them. */
 	new_metrics = read_new_metrics(account_id);
-	if (!dirty_bucket_types_are_told())
+	if (!event_mark_types_are_told())
 		new_metrics = NIL;
 	read_running_transactions(&transactions);
 	if (has_metrics(account_id))

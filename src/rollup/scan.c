@@ -37,6 +37,7 @@
 #include "rollup/row.h"
 #include "rollup/watch.h"
 #include "sql/distribution.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -76,7 +77,7 @@ typedef struct Marks
 
 typedef struct ScanWork
 {
-	const MetricScan *scan;
+	const RollupScan *scan;
 	const MetricMatcher *matcher;
 	MemoryContext row_context; /* of one row */
 	Marks marks;               /* of single aliases */
@@ -107,9 +108,9 @@ static Statement read_marks = {
 	.sql = "SELECT i.place, d.bucket, pg_catalog.max(d.seconds)"
 		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
 		   " CROSS JOIN LATERAL (SELECT d.bucket, d.seconds FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) i.alias"
-		   " AND d.bucket OPERATOR(pg_catalog.>=) $4 AND d.bucket OPERATOR(pg_catalog.<) $5 OFFSET 0) AS d"
+		   " WHERE d.account_id " EQ " $1"
+		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " i.alias"
+		   " AND d.bucket " GE " $4 AND d.bucket " LT " $5 OFFSET 0) AS d"
 		   " GROUP BY i.place, d.bucket",
 	.read_only = true,
 	.argument_count = 5,
@@ -119,9 +120,9 @@ static Statement read_marks = {
 /* Of all customers. */
 static Statement read_common_marks = {
 	.sql = "SELECT d.bucket, pg_catalog.max(d.seconds) FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) ''"
-		   " AND d.bucket OPERATOR(pg_catalog.>=) $3 AND d.bucket OPERATOR(pg_catalog.<) $4"
+		   " WHERE d.account_id " EQ " $1"
+		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " ''"
+		   " AND d.bucket " GE " $3 AND d.bucket " LT " $4"
 		   " GROUP BY d.bucket",
 	.read_only = true,
 	.argument_count = 4,
@@ -132,9 +133,9 @@ static Statement read_common_marks = {
 static Statement read_superseded = {
 	.sql = "SELECT e.customer_alias, e.id, e.event_timestamp, e.event_properties"
 		   " FROM usage_events.superseded_event AS e"
-		   " WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.superseded_by OPERATOR(pg_catalog.>=) $3"
-		   " AND e.id OPERATOR(pg_catalog.<) $3 AND e.event_type OPERATOR(pg_catalog.=) $2"
-		   " AND e.event_timestamp OPERATOR(pg_catalog.>=) $4 AND e.event_timestamp OPERATOR(pg_catalog.<) $5",
+		   " WHERE e.account_id " EQ " $1 AND e.superseded_by " GE " $3"
+		   " AND e.id " LT " $3 AND e.event_type " EQ " $2"
+		   " AND e.event_timestamp " GE " $4 AND e.event_timestamp " LT " $5",
 	.read_only = true,
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
@@ -146,11 +147,10 @@ static Statement read_superseded = {
  * another version is in force: a refresh brings only that one up to date.
  */
 #define ROLLUPS_HOLD(metric_id) \
-	"EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1" \
-	" AND p.metric_version_id OPERATOR(pg_catalog.=) $2)" \
-	" AND EXISTS (SELECT FROM usage_events.metric AS m WHERE m.account_id OPERATOR(pg_catalog.=) $1" \
-	" AND m.id OPERATOR(pg_catalog.=) " metric_id \
-	" AND m.version_id OPERATOR(pg_catalog.=) $2 AND m.deleted_at IS NULL)" \
+	"EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id " EQ " $1" \
+	" AND p.metric_version_id " EQ " $2)" \
+	" AND EXISTS (SELECT FROM usage_events.metric AS m WHERE m.account_id " EQ " $1" \
+	" AND m.id " EQ " " metric_id " AND m.version_id " EQ " $2 AND m.deleted_at IS NULL)" \
 	" AND " MARKS_ARE_KEPT " AND NOT " EVENTS_ARE_SUBSCRIBED
 
 /* Aliases that are rolled up. */
@@ -158,9 +158,9 @@ static Statement find_roots = {
 	.sql = "SELECT i.place"
 		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
 		   " CROSS JOIN LATERAL (SELECT FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) 0::smallint"
-		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias OFFSET 0) AS r"
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " 0::smallint"
+		   " AND r.customer_alias " EQ " i.alias OFFSET 0) AS r"
 		   " WHERE " ROLLUPS_HOLD("$4"),
 	.read_only = true,
 	.argument_count = 4,
@@ -171,10 +171,10 @@ static Statement find_roots = {
 static Statement read_buckets = {
 	.sql = "SELECT i.place, " ROLLUP_ROW_COLUMNS " FROM " INTERVAL_PARAMETERS
 		   " CROSS JOIN LATERAL (SELECT * FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) $6"
-		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias"
-		   " AND r.bucket OPERATOR(pg_catalog.>=) i.starts_at AND r.bucket OPERATOR(pg_catalog.<) i.ends_at"
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " $6"
+		   " AND r.customer_alias " EQ " i.alias"
+		   " AND r.bucket " GE " i.starts_at AND r.bucket " LT " i.ends_at"
 		   " OFFSET 0) AS r ORDER BY i.place, r.bucket",
 	.read_only = true,
 	.argument_count = 6,
@@ -184,9 +184,9 @@ static Statement read_buckets = {
 /* What there is of single buckets, which begin at starts_at. */
 static Statement find_buckets = {
 	.sql = "SELECT i.place, (SELECT r.is_branch FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) $6"
-		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias AND r.bucket OPERATOR(pg_catalog.=) i.starts_at"
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " $6"
+		   " AND r.customer_alias " EQ " i.alias AND r.bucket " EQ " i.starts_at"
 		   " LIMIT 1) FROM " INTERVAL_PARAMETERS,
 	.read_only = true,
 	.argument_count = 6,
@@ -197,10 +197,10 @@ static Statement find_buckets = {
 #define READ_EVENTS \
 	"SELECT i.place, e.id, e.event_timestamp, e.event_properties FROM " INTERVAL_PARAMETERS \
 	" CROSS JOIN LATERAL (SELECT e.id, e.event_timestamp, e.event_properties FROM usage_events.event AS e" \
-	" WHERE e.account_id OPERATOR(pg_catalog.=) $1" \
-	" AND e.customer_alias OPERATOR(pg_catalog.=) i.alias" \
-	" AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at" \
-	" AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at" \
+	" WHERE e.account_id " EQ " $1" \
+	" AND e.customer_alias " EQ " i.alias" \
+	" AND e.event_timestamp " GE " i.starts_at" \
+	" AND e.event_timestamp " LT " i.ends_at" \
 	" AND pg_catalog.texteq(e.event_type, $2)"
 
 static Statement read_events = {
@@ -213,20 +213,20 @@ static Statement read_events = {
 /* Both from one statement, where several would not see the same. */
 static Statement read_events_and_superseded = {
 	.sql = READ_EVENTS
-	" AND e.id OPERATOR(pg_catalog.<) $6"
+	" AND e.id " LT " $6"
 	" UNION ALL SELECT e.id, e.event_timestamp, e.event_properties FROM usage_events.superseded_event AS e"
-	" WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.superseded_by OPERATOR(pg_catalog.>=) $6"
-	" AND e.id OPERATOR(pg_catalog.<) $6 AND e.event_type OPERATOR(pg_catalog.=) $2"
-	" AND e.customer_alias OPERATOR(pg_catalog.=) i.alias"
-	" AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at"
-	" AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at OFFSET 0) AS e",
+	" WHERE e.account_id " EQ " $1 AND e.superseded_by " GE " $6"
+	" AND e.id " LT " $6 AND e.event_type " EQ " $2"
+	" AND e.customer_alias " EQ " i.alias"
+	" AND e.event_timestamp " GE " i.starts_at"
+	" AND e.event_timestamp " LT " i.ends_at OFFSET 0) AS e",
 	.read_only = true,
 	.argument_count = 6,
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES, UUIDOID},
 };
 
 static Statement read_events_as_of = {
-	.sql = READ_EVENTS " AND e.id OPERATOR(pg_catalog.<) $6 OFFSET 0) AS e",
+	.sql = READ_EVENTS " AND e.id " LT " $6 OFFSET 0) AS e",
 	.read_only = true,
 	.argument_count = 6,
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES, UUIDOID},
@@ -235,8 +235,8 @@ static Statement read_events_as_of = {
 static int
 compare_texts(const void *a, const void *b)
 {
-	const EventText *first = a;
-	const EventText *second = b;
+	const Slice *first = a;
+	const Slice *second = b;
 	int result = memcmp(first->data, second->data, Min(first->length, second->length));
 
 	return result != 0 ? result : first->length - second->length;
@@ -290,12 +290,12 @@ add_raw(ScanWork *work, MetricInterval interval)
 static void
 interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *arguments)
 {
-	EventText *aliases;
+	Slice *aliases;
 	Datum *values;
 
 	/* Both, and the three arrays that are made of them. */
-	memory_budget_require((Size) intervals->count * 2 * (sizeof(EventText) + 2 * sizeof(Datum)));
-	aliases = palloc_extended(sizeof(EventText) * intervals->count, MCXT_ALLOC_HUGE);
+	memory_budget_require((Size) intervals->count * 2 * (sizeof(Slice) + 2 * sizeof(Datum)));
+	aliases = palloc_extended(sizeof(Slice) * intervals->count, MCXT_ALLOC_HUGE);
 	values = palloc_extended(sizeof(Datum) * intervals->count, MCXT_ALLOC_HUGE);
 	arguments[0] = UUIDPGetDatum(&work->scan->metric->account_id);
 	for (int i = 0; i < intervals->count; i++)
@@ -314,9 +314,9 @@ interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *argu
 static Datum
 event_type_argument(const Metric *metric)
 {
-	EventText type = metric->event_type;
+	Slice type = metric->event_type;
 
-	return PointerGetDatum(cstring_to_text_with_len(type.data, type.length));
+	return slice_to_datum(type);
 }
 
 static Datum
@@ -325,19 +325,11 @@ aliases_argument(const ScanWork *work)
 	return statement_varlena_array(work->scan->aliases, work->scan->alias_count, TEXTOID);
 }
 
-static Datum
-row_value(uint64 row, int number, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
-}
-
 /* The ordinality that a statement handed back, from 0 on. */
 static int
 row_place(uint64 row)
 {
-	bool isnull;
-
-	return (int) DatumGetInt64(row_value(row, 1, &isnull)) - 1;
+	return (int) DatumGetInt64(row_value_there(row, 1)) - 1;
 }
 
 /* Marks ------------------------------------------------------------------- */
@@ -457,10 +449,9 @@ static void
 take_common_mark(uint64 row, void *argument)
 {
 	ScanWork *work = argument;
-	bool isnull;
 
-	add_mark(&work->common_marks, 0, DatumGetTimestampTz(row_value(row, 1, &isnull)),
-			 DatumGetInt16(row_value(row, 2, &isnull)));
+	add_mark(&work->common_marks, 0, DatumGetTimestampTz(row_value_there(row, 1)),
+			 DatumGetInt16(row_value_there(row, 2)));
 }
 
 static void
@@ -477,10 +468,9 @@ static void
 take_mark(uint64 row, void *argument)
 {
 	ScanWork *work = argument;
-	bool isnull;
 
-	add_mark(&work->marks, row_place(row), DatumGetTimestampTz(row_value(row, 2, &isnull)),
-			 DatumGetInt16(row_value(row, 3, &isnull)));
+	add_mark(&work->marks, row_place(row), DatumGetTimestampTz(row_value_there(row, 2)),
+			 DatumGetInt16(row_value_there(row, 3)));
 }
 
 static void
@@ -497,15 +487,15 @@ read_all_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 
 typedef struct AliasPlace
 {
-	EventText alias;
+	Slice alias;
 	int place;
 } AliasPlace;
 
 static int
 compare_alias_places(const void *a, const void *b)
 {
-	EventText first = ((const AliasPlace *) a)->alias;
-	EventText second = ((const AliasPlace *) b)->alias;
+	Slice first = ((const AliasPlace *) a)->alias;
+	Slice second = ((const AliasPlace *) b)->alias;
 	int result = memcmp(first.data, second.data, Min(first.length, second.length));
 
 	return result != 0 ? result : first.length - second.length;
@@ -513,7 +503,7 @@ compare_alias_places(const void *a, const void *b)
 
 /* The interval that has the moment, or NULL. */
 static const MetricInterval *
-find_interval(const MetricScan *scan, int alias, TimestampTz timestamp)
+find_interval(const RollupScan *scan, int alias, TimestampTz timestamp)
 {
 	int low = 0;
 	int high = scan->interval_count;
@@ -546,19 +536,18 @@ take_superseded(uint64 row, void *argument)
 	ScanWork *work = superseded->work;
 	const MetricInterval *interval;
 	MemoryContext context;
-	bool isnull;
-	text *alias = DatumGetTextPP(row_value(row, 1, &isnull));
+	text *alias = DatumGetTextPP(row_value_there(row, 1));
 	AliasPlace wanted = {{VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)}, 0};
 	AliasPlace *found =
 		bsearch(&wanted, superseded->places, work->scan->alias_count, sizeof(AliasPlace), compare_alias_places);
-	TimestampTz timestamp = DatumGetTimestampTz(row_value(row, 3, &isnull));
+	TimestampTz timestamp = DatumGetTimestampTz(row_value_there(row, 3));
 
 	interval = found != NULL ? find_interval(work->scan, found->place, timestamp) : NULL;
 	if (interval == NULL)
 		return;
 	context = MemoryContextSwitchTo(work->row_context);
-	metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value(row, 2, &isnull)), timestamp,
-						   DatumGetJsonbP(row_value(row, 4, &isnull)));
+	metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value_there(row, 2)), timestamp,
+						   DatumGetJsonbP(row_value_there(row, 4)));
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
 	add_mark(&work->marks, found->place, timestamp, 1);
@@ -568,7 +557,7 @@ take_superseded(uint64 row, void *argument)
 static void
 add_superseded(ScanWork *work, TimestampTz start, TimestampTz end)
 {
-	const MetricScan *scan = work->scan;
+	const RollupScan *scan = work->scan;
 	SupersededWork superseded = {work, NULL};
 
 	memory_budget_require(sizeof(AliasPlace) * scan->alias_count);
@@ -620,7 +609,7 @@ take_root(uint64 row, void *argument)
 static Intervals
 find_rolled_up(ScanWork *work)
 {
-	const MetricScan *scan = work->scan;
+	const RollupScan *scan = work->scan;
 	Intervals open = {0};
 
 	work->is_rolled_up = palloc0(sizeof(bool) * Max(scan->alias_count, 1));
@@ -717,8 +706,8 @@ end_node(ScanWork *work)
 		/* A value is its group's, and as old. */
 		if (cell->event_count + cell->skipped_count == 0)
 			continue;
-		holds = holds && event_id_compare(&cell->newest_id, work->scan->as_of) < 0;
-		is_newer = is_newer && event_id_compare(&cell->oldest_id, work->scan->as_of) >= 0;
+		holds = holds && uuid_v7_compare(&cell->newest_id, work->scan->as_of) < 0;
+		is_newer = is_newer && uuid_v7_compare(&cell->oldest_id, work->scan->as_of) >= 0;
 	}
 	if (is_newer && !holds)
 	{
@@ -742,8 +731,7 @@ take_bucket(uint64 row, void *argument)
 	MemoryContext context;
 	RollupRow rollup;
 	int place = row_place(row);
-	bool isnull;
-	TimestampTz bucket = DatumGetTimestampTz(row_value(row, 2, &isnull));
+	TimestampTz bucket = DatumGetTimestampTz(row_value_there(row, 2));
 
 	if (work->node_count > 0 && (work->node_place != place || work->node[0].bucket != bucket))
 		end_node(work);
@@ -837,11 +825,9 @@ take_event(uint64 row, void *argument)
 {
 	ScanWork *work = argument;
 	MemoryContext context = MemoryContextSwitchTo(work->row_context);
-	bool isnull;
 
-	metric_total_add_event(work->raw.items[row_place(row)].total, work->matcher,
-						   DatumGetUUIDP(row_value(row, 2, &isnull)), DatumGetTimestampTz(row_value(row, 3, &isnull)),
-						   DatumGetJsonbP(row_value(row, 4, &isnull)));
+	metric_total_add_event(work->raw.items[row_place(row)].total, work->matcher, DatumGetUUIDP(row_value_there(row, 2)),
+						   DatumGetTimestampTz(row_value_there(row, 3)), DatumGetJsonbP(row_value_there(row, 4)));
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
 }
@@ -869,8 +855,8 @@ read_raw(ScanWork *work)
 
 #define READ_ALL_EVENTS \
 	"SELECT customer_alias, id, event_timestamp, event_properties FROM usage_events.event" \
-	" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2" \
-	" AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4"
+	" WHERE account_id " EQ " $1 AND event_type " EQ " $2" \
+	" AND event_timestamp " GE " $3 AND event_timestamp " LT " $4"
 
 static Statement read_all_events = {
 	.sql = READ_ALL_EVENTS,
@@ -880,7 +866,7 @@ static Statement read_all_events = {
 };
 
 static Statement read_all_events_as_of = {
-	.sql = READ_ALL_EVENTS " AND id OPERATOR(pg_catalog.<) $5",
+	.sql = READ_ALL_EVENTS " AND id " LT " $5",
 	.read_only = true,
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID},
@@ -888,7 +874,7 @@ static Statement read_all_events_as_of = {
 
 /* The place of an alias among those of all customers; -1 if it is none. */
 static int
-find_alias(const MetricScan *scan, EventText alias)
+find_alias(const RollupScan *scan, Slice alias)
 {
 	int low = 0;
 	int high = scan->alias_count;
@@ -910,16 +896,15 @@ take_event_of_all(uint64 row, void *argument)
 {
 	ScanWork *work = argument;
 	MemoryContext context = MemoryContextSwitchTo(work->row_context);
-	bool isnull;
-	text *alias = DatumGetTextPP(row_value(row, 1, &isnull));
-	int place = find_alias(work->scan, (EventText){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)});
-	TimestampTz timestamp = DatumGetTimestampTz(row_value(row, 3, &isnull));
+	text *alias = DatumGetTextPP(row_value_there(row, 1));
+	int place = find_alias(work->scan, (Slice){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)});
+	TimestampTz timestamp = DatumGetTimestampTz(row_value_there(row, 3));
 	const MetricInterval *interval =
 		place >= 0 && !work->is_rolled_up[place] ? find_interval(work->scan, place, timestamp) : NULL;
 
 	if (interval != NULL)
-		metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value(row, 2, &isnull)), timestamp,
-							   DatumGetJsonbP(row_value(row, 4, &isnull)));
+		metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value_there(row, 2)), timestamp,
+							   DatumGetJsonbP(row_value_there(row, 4)));
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
 }
@@ -942,9 +927,9 @@ read_all(ScanWork *work, TimestampTz start, TimestampTz end)
 
 static Statement read_common_minutes = {
 	.sql = "SELECT DISTINCT d.bucket FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) ''"
-		   " AND d.bucket OPERATOR(pg_catalog.>=) $3 AND d.bucket OPERATOR(pg_catalog.<) $4",
+		   " WHERE d.account_id " EQ " $1"
+		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " ''"
+		   " AND d.bucket " GE " $3 AND d.bucket " LT " $4",
 	.read_only = true,
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
@@ -962,13 +947,12 @@ take_divided(uint64 row, void *argument)
 {
 	DividedMarks *divided = argument;
 	MemoryContext context = MemoryContextSwitchTo(divided->context);
-	bool isnull;
-	text *alias = DatumGetTextPCopy(row_value(row, 1, &isnull));
+	text *alias = DatumGetTextPCopy(row_value_there(row, 1));
 
 	memory_budget_grow(VARSIZE(alias));
 	divided->items = grow(divided->items, divided->count, &divided->capacity, sizeof(DividedMark));
 	divided->items[divided->count++] =
-		(DividedMark){{VARDATA(alias), VARSIZE(alias) - VARHDRSZ}, DatumGetTimestampTz(row_value(row, 2, &isnull))};
+		(DividedMark){{VARDATA(alias), VARSIZE(alias) - VARHDRSZ}, DatumGetTimestampTz(row_value_there(row, 2))};
 	MemoryContextSwitchTo(context);
 }
 
@@ -983,10 +967,9 @@ static void
 take_minute(uint64 row, void *argument)
 {
 	Minutes *minutes = argument;
-	bool isnull;
 
 	minutes->items = grow(minutes->items, minutes->count, &minutes->capacity, sizeof(Datum));
-	minutes->items[minutes->count++] = row_value(row, 1, &isnull);
+	minutes->items[minutes->count++] = row_value_there(row, 1);
 }
 
 /*
@@ -1033,7 +1016,7 @@ add_divided_marks(ScanWork *work, const DividedMarks *divided)
 
 /* Adds to the total of each interval what its events are to the metric. */
 void
-metric_scan(const MetricScan *scan)
+rollup_scan(const RollupScan *scan)
 {
 	ScanWork work = {.scan = scan, .matcher = metric_matcher_make(scan->metric), .node_capacity = 8};
 	TimestampTz start = DT_NOEND;
@@ -1091,8 +1074,8 @@ metric_scan(const MetricScan *scan)
 
 /* Whether all aliases with events of the metric's type are rolled up, or marked. */
 static Statement is_complete = {
-	.sql = "SELECT true FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) (-1)::smallint"
+	.sql = "SELECT true FROM usage_events.metric_rollup AS r WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " (-1)::smallint"
 		   " AND " ROLLUPS_HOLD("$3"),
 	.read_only = true,
 	.argument_count = 3,
@@ -1100,11 +1083,11 @@ static Statement is_complete = {
 };
 
 static Statement find_rolled_up_aliases = {
-	.sql = "SELECT r.customer_alias FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) 0::smallint"
+	.sql = "SELECT r.customer_alias FROM usage_events.metric_rollup AS r WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " 0::smallint"
 		   " UNION SELECT d.customer_alias FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1 AND d.event_type OPERATOR(pg_catalog.=) $3"
-		   " AND d.customer_alias OPERATOR(pg_catalog.<>) ''",
+		   " WHERE d.account_id " EQ " $1 AND d.event_type " EQ " $3"
+		   " AND d.customer_alias " NE " ''",
 	.read_only = true,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
@@ -1113,11 +1096,11 @@ static Statement find_rolled_up_aliases = {
 /* From alias to alias in the index. */
 static Statement find_event_aliases = {
 	.sql = "WITH RECURSIVE alias (value) AS ("
-		   " (SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " (SELECT customer_alias FROM usage_events.event WHERE account_id " EQ " $1"
 		   " ORDER BY customer_alias LIMIT 1)"
 		   " UNION ALL"
-		   " SELECT (SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_alias OPERATOR(pg_catalog.>) alias.value ORDER BY customer_alias LIMIT 1)"
+		   " SELECT (SELECT customer_alias FROM usage_events.event WHERE account_id " EQ " $1"
+		   " AND customer_alias " GT " alias.value ORDER BY customer_alias LIMIT 1)"
 		   " FROM alias WHERE alias.value IS NOT NULL)"
 		   " SELECT value FROM alias WHERE value IS NOT NULL",
 	.read_only = true,
@@ -1127,8 +1110,8 @@ static Statement find_event_aliases = {
 
 static Statement find_superseded_aliases = {
 	.sql = "SELECT e.customer_alias FROM usage_events.superseded_event AS e"
-		   " WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.superseded_by OPERATOR(pg_catalog.>=) $3"
-		   " AND e.id OPERATOR(pg_catalog.<) $3 AND e.event_type OPERATOR(pg_catalog.=) $2",
+		   " WHERE e.account_id " EQ " $1 AND e.superseded_by " GE " $3"
+		   " AND e.id " LT " $3 AND e.event_type " EQ " $2",
 	.read_only = true,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, UUIDOID},
@@ -1136,16 +1119,16 @@ static Statement find_superseded_aliases = {
 
 typedef struct AliasList
 {
-	EventText *items;
+	Slice *items;
 	int count;
 	int capacity;
 	MemoryContext context;
 } AliasList;
 
 static void
-add_alias(AliasList *list, EventText alias)
+add_alias(AliasList *list, Slice alias)
 {
-	list->items = grow(list->items, list->count, &list->capacity, sizeof(EventText));
+	list->items = grow(list->items, list->count, &list->capacity, sizeof(Slice));
 	list->items[list->count++] = alias;
 }
 
@@ -1154,17 +1137,16 @@ take_alias(uint64 row, void *argument)
 {
 	AliasList *list = argument;
 	MemoryContext context = MemoryContextSwitchTo(list->context);
-	bool isnull;
-	text *alias = DatumGetTextPCopy(row_value(row, 1, &isnull));
+	text *alias = DatumGetTextPCopy(row_value_there(row, 1));
 
 	memory_budget_grow(VARSIZE(alias));
-	add_alias(list, (EventText){VARDATA(alias), VARSIZE(alias) - VARHDRSZ});
+	add_alias(list, (Slice){VARDATA(alias), VARSIZE(alias) - VARHDRSZ});
 	MemoryContextSwitchTo(context);
 }
 
 /* Sets the scan's aliases to all that have, or had, events from start to end, and maybe some more; in the order of "C". */
 void
-metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end)
+rollup_scan_find_aliases(RollupScan *scan, TimestampTz start, TimestampTz end)
 {
 	const Metric *metric = scan->metric;
 	Datum account = UUIDPGetDatum(&metric->account_id);
@@ -1198,7 +1180,7 @@ metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end)
 
 	for (int i = 0; i < scan->divided.count; i++)
 		add_alias(&list, scan->divided.items[i].alias);
-	qsort(list.items, list.count, sizeof(EventText), compare_texts);
+	qsort(list.items, list.count, sizeof(Slice), compare_texts);
 	for (int i = 0; i < list.count; i++)
 	{
 		if (count == 0 || compare_texts(&list.items[count - 1], &list.items[i]) != 0)

@@ -3,17 +3,17 @@
  *		Changes that do not come through our own statements: rollups that were made
  *		before one are forgotten.
  *
- * Our statements mark what they change (dirty_bucket.c).  A superuser's DELETE, a COPY
+ * Our statements mark what they change (event/mark.c).  A superuser's DELETE, a COPY
  * into a table, a restore or a subscription does not.  So a trigger fires once for each
  * statement, before it, and lets our own pass.  For any other it writes a row of no
  * type into usage_events.dirty_bucket, for each account that has rollups, in the
  * statement's own transaction.  As long as a snapshot shows such a row, nothing is taken
  * from rollups; a refresh takes away those that it sees, and begins anew
- * (metric_refresh.c).  So whoever sees the change does without the rollups of before,
+ * (rollup/refresh.c).  So whoever sees the change does without the rollups of before,
  * under the same rule that marks have.
  *
  * What applies the changes of a subscription fires no such trigger.  Beside a subscription nothing is
- * taken from rollups anyway (metric_rollup.h), so it is enough that they are forgotten when one
+ * taken from rollups anyway (rollup/row.h), so it is enough that they are forgotten when one
  * ends, or is about other tables: an event trigger sees to that.
  *
  * Which accounts a statement is about to change is not known before it, and to look at
@@ -41,7 +41,7 @@
 
 /*
  * A metric that is made meanwhile waits for this transaction, which has its id already
- * (see metric_refresh.c).  Those that were there before are seen, whatever snapshot the
+ * (see rollup/refresh.c).  Those that were there before are seen, whatever snapshot the
  * transaction keeps.
  */
 #define FORGET_ROLLUPS \
@@ -87,7 +87,7 @@ are_forgotten(void)
 
 /* A refresh in the same transaction makes rollups anew: what comes after it is another change. */
 void
-change_watch_begin_anew(void)
+rollup_watch_begin_anew(void)
 {
 	forgotten_in = InvalidLocalTransactionId;
 }
@@ -107,7 +107,7 @@ forget(Oid table)
 	if (are_forgotten())
 		return;
 	/* Who changes events by hand does not ask for what others may have put on the table of marks. */
-	nest_level = refresh_rights_quieten();
+	nest_level = rollup_rights_quieten();
 	/* Before it is read which metrics there are. */
 	(void) GetTopTransactionId();
 	SPI_connect();
@@ -138,14 +138,14 @@ PG_FUNCTION_INFO_V1(watch_subscriptions);
 Datum
 watch_subscriptions(PG_FUNCTION_ARGS)
 {
-	RefreshRights before;
+	RollupRights before;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("watch_subscriptions() must be called as an event trigger")));
-	before = refresh_rights_take_owners();
+	before = rollup_rights_take_owners();
 	forget_of_subscriber();
-	refresh_rights_give_back(before);
+	rollup_rights_give_back(before);
 	PG_RETURN_NULL();
 }
 
@@ -153,15 +153,15 @@ watch_subscriptions(PG_FUNCTION_ARGS)
 static void
 forget_truncated(Oid table)
 {
-	RefreshRights before;
+	RollupRights before;
 
 	if (!sees_one_account(table))
 		return;
-	before = refresh_rights_take_owners();
+	before = rollup_rights_take_owners();
 	SPI_connect();
 	statement_execute(&forget_rollups_of_all, (Datum[]){TimestampTzGetDatum(GetCurrentTimestamp())}, NULL);
 	SPI_finish();
-	refresh_rights_give_back(before);
+	rollup_rights_give_back(before);
 }
 
 /* The trigger usage_events_watch.  None of our statements truncates. */

@@ -478,7 +478,7 @@ statement_array(Datum *values, const bool *nulls, int count, Oid type)
 
 /* Of texts or jsonb: `contents` are the values without their headers.  One copy, where construct_array takes two. */
 Datum
-statement_varlena_array(const EventText *contents, int count, Oid type)
+statement_varlena_array(const Slice *contents, int count, Oid type)
 {
 	Size size = ARR_OVERHEAD_NONULLS(1);
 	ArrayType *array;
@@ -515,11 +515,11 @@ statement_varlena_array(const EventText *contents, int count, Oid type)
 Datum
 statement_text_array(const List *texts)
 {
-	EventText *contents = palloc(sizeof(EventText) * Max(list_length(texts), 1));
+	Slice *contents = palloc(sizeof(Slice) * Max(list_length(texts), 1));
 	int count = 0;
 	ListCell *cell;
 
 	foreach(cell, texts)
-		contents[count++] = cstring_event_text(lfirst(cell));
+		contents[count++] = slice_from_cstring(lfirst(cell));
 	return statement_varlena_array(contents, count, TEXTOID);
 }
