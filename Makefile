@@ -26,7 +26,14 @@ EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" usage_events.co
 
 MODULE_big = usage_events
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
-DATA = $(wildcard sql/usage_events--*.sql)
+
+# The present objects by subject, in the order in which they are made.  What has been released stays as it is.
+SUBJECTS = base account event event_type customer metric rollup usage retention http status distribution access
+SCRIPT = sql/usage_events--$(EXTVERSION).sql
+RELEASED = $(shell sed 's,^[^ ]* *,sql/,' sql/released.sha256)
+
+DATA_built = $(SCRIPT)
+DATA = $(filter-out $(SCRIPT),$(sort $(RELEASED) $(wildcard sql/usage_events--*--*.sql)))
 DOCS = README.md
 EXTRA_CLEAN = .built_for src/http/openapi.inc $(OBJS:.o=.d)
 
@@ -74,6 +81,9 @@ $(OBJS): usage_events.control Makefile .built_for
 FORCE:
 
 $(OBJS:.o=.bc): %.bc: %.o
+
+$(SCRIPT): $(SUBJECTS:%=sql/%.sql) usage_events.control Makefile
+	cat $(filter %.sql,$^) >$@
 
 # A string literal for each line.
 src/http/openapi.inc: docs/openapi.json
@@ -144,7 +154,7 @@ bench:
 	@test/packages
 	@bench/run
 
-lint: src/http/openapi.inc
+lint: src/http/openapi.inc $(SCRIPT)
 	@test/lint
 
 indent:

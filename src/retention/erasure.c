@@ -26,6 +26,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "rollup/refresh.h"
+#include "rollup/turn.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/array.h"
@@ -323,7 +324,7 @@ erase_rollups(Erasure *erasure)
 {
 	Datum arguments[] = {erasure->account, erasure->names, Int64GetDatum(erasure->rows_left)};
 
-	rollup_refresh_wait_for_others(erasure->account_id);
+	rollup_turn_wait_for_others(erasure->account_id);
 	statement_execute(&delete_rollups, arguments, NULL);
 	erasure->rollups += (int64) SPI_processed;
 	erasure->rows_left -= (int64) SPI_processed;
