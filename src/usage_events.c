@@ -20,6 +20,7 @@
 #include "metric/definition.h"
 #include "metric/total.h"
 #include "rollup/refresh.h"
+#include "rollup/turn.h"
 #include "rollup/worker.h"
 #include "sql/distribution.h"
 #include "sql/list_page.h"
@@ -51,7 +52,7 @@ _PG_init(void)
 	list_page_init();
 	drop_guard_init();
 	http_response_init();
-	rollup_refresh_init();
+	rollup_turn_init();
 	rollup_worker_init();
 	MarkGUCPrefixReserved("usage_events");
 }

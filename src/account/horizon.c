@@ -82,7 +82,7 @@ horizon_of(const pg_uuid_t *account_id)
 		return known_horizon;
 
 	since = told_begin(&told);
-	known_horizon = OidIsValid(told.relation) ? read_horizon_with(&read_horizon, account_id) : DT_NOBEGIN;
+	known_horizon = read_horizon_with(&read_horizon, account_id);
 	known_account_id = *account_id;
 	known_at = GetCurrentStatementStartTimestamp();
 	told_end(&told, since);

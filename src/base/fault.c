@@ -35,30 +35,6 @@ fault_add(List *faults, const char *field, const char *text)
 	return lappend(faults, fault);
 }
 
-/* Adds one of a key's form. */
-List *
-fault_add_of_form(List *faults, const char *field, const char *text)
-{
-	faults = fault_add(faults, field, text);
-	((Fault *) llast(faults))->is_of_form = true;
-	return faults;
-}
-
-/* The faults without those of form. */
-List *
-faults_but_of_form(const List *faults)
-{
-	List *others = NIL;
-	ListCell *cell;
-
-	foreach(cell, faults)
-	{
-		if (!((const Fault *) lfirst(cell))->is_of_form)
-			others = lappend(others, lfirst(cell));
-	}
-	return others;
-}
-
 static int
 quoted_length(Slice text)
 {

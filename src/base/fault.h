@@ -15,12 +15,9 @@ typedef struct Fault
 {
 	const char *field; /* NULL: the whole of it */
 	const char *text;
-	bool is_of_form; /* of a key's form alone, which older versions took: see event/stored_key.c */
 } Fault;
 
 extern List *fault_add(List *faults, const char *field, const char *text);
-extern List *fault_add_of_form(List *faults, const char *field, const char *text);
-extern List *faults_but_of_form(const List *faults);
 extern char *fault_field(Slice name);
 extern char *fault_quote(Slice text);
 extern void faults_describe(StringInfo detail, const char *prefix, const char *whole, const List *faults);

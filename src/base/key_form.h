@@ -9,5 +9,6 @@
 
 extern bool key_form_is_blank(Slice text);
 extern const char *key_form_fault(Slice key);
+extern Slice key_form_clean(Slice key);
 
 #endif /* USAGE_EVENTS_BASE_KEY_FORM_H */

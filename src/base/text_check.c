@@ -44,10 +44,9 @@ text_check_key(List *faults, const char *name, Slice key)
 {
 	const char *fault = text_check(key);
 
-	if (fault != NULL)
-		return fault_add(faults, name, fault);
-	fault = key_form_fault(key);
-	return fault != NULL ? fault_add_of_form(faults, name, fault) : faults;
+	if (fault == NULL)
+		fault = key_form_fault(key);
+	return fault != NULL ? fault_add(faults, name, fault) : faults;
 }
 
 static List *

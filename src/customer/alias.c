@@ -18,7 +18,6 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "endpoint/response.h"
-#include "event/stored_key.h"
 #include "fmgr.h"
 #include "sql/query.h"
 #include "sql/row.h"
@@ -159,8 +158,6 @@ customer_alias_create(const pg_uuid_t *account_id, Jsonb *body)
 	require_object(body, ALIAS_HINT);
 	faults = text_check_key_member(faults, body, "customerId", &alias.customer_id);
 	faults = text_check_key_member(faults, body, "value", &alias.value);
-	faults = stored_key_allow_alias(faults, "customerId", alias.customer_id);
-	faults = stored_key_allow_alias(faults, "value", alias.value);
 	faults = text_check_member(faults, body, "label", false, &alias.label);
 	if (slice_equal(alias.customer_id, SLICE(VOID_ALIAS)))
 		faults = fault_add(faults, "customerId", "is reserved: events with that alias are taken back");

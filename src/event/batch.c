@@ -154,16 +154,6 @@ parse_work(void *argument)
 		work->values[i] = parse_body(work->bodies[i]);
 }
 
-/* An error of those that a client's text can cause, or NULL; others are raised again. */
-static ErrorData *
-client_error(ErrorData *error)
-{
-	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
-		ReThrowError(error);
-	return error;
-}
-
 /*
  * Parses texts.  Returns NULL, or the error that stopped it, of those that a
  * client's text can cause.  Below 16 the server's JSON input has no softer errors
@@ -172,7 +162,7 @@ client_error(ErrorData *error)
 static ErrorData *
 parse_bodies(text **bodies, int count, JsonbValue *values)
 {
-	return client_error(subtransaction_try(parse_work, &(ParseWork){bodies, count, values}));
+	return subtransaction_try_input(parse_work, &(ParseWork){bodies, count, values});
 }
 
 /* How much of the server's detail is told, which repeats what it could not read, however long. */
@@ -260,7 +250,7 @@ element_text(Slice bytes, int encoding, const char **fault)
 		return cstring_to_text_with_len(bytes.data, bytes.length);
 	if (!pg_verify_mbstr(encoding, bytes.data, bytes.length, true))
 		*fault = psprintf("is not text in %s", encoding == PG_UTF8 ? "UTF-8" : pg_encoding_to_char(encoding));
-	else if (client_error(subtransaction_try(conversion_work, &work)) != NULL)
+	else if (subtransaction_try_input(conversion_work, &work) != NULL)
 		*fault = "has characters that the database's encoding has not";
 	return *fault == NULL ? work.converted : legible(bytes);
 }

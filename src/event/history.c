@@ -23,10 +23,10 @@ static Statement read_versions = {
 		   " WHERE account_id " EQ " $1 AND id " EQ " $2"
 		   " UNION ALL SELECT customer_event_id FROM usage_events.superseded_event"
 		   " WHERE account_id " EQ " $1 AND id " EQ " $2)"
-		   " SELECT " EVENT_ROW_COLUMNS ", NULL AS superseded_at, NULL AS superseded_by FROM usage_events.event"
+		   " SELECT " EVENT_COLUMNS ", NULL AS superseded_at, NULL AS superseded_by FROM usage_events.event"
 		   " WHERE account_id " EQ " $1"
 		   " AND customer_event_id " EQ " (SELECT customer_event_id FROM event)"
-		   " UNION ALL SELECT " EVENT_ROW_COLUMNS ", superseded_at, superseded_by FROM usage_events.superseded_event"
+		   " UNION ALL SELECT " EVENT_COLUMNS ", superseded_at, superseded_by FROM usage_events.superseded_event"
 		   " WHERE account_id " EQ " $1"
 		   " AND customer_event_id " EQ " (SELECT customer_event_id FROM event)"
 		   " ORDER BY id",

@@ -389,8 +389,7 @@ read_page(const pg_uuid_t *account_id, EventList *list)
 	limit = sql_query_argument(&query, INT8OID, Int64GetDatum((int64) page->limit + page->offset + 1));
 
 	/* OFFSET 0 has a statement planned by itself. */
-	sql_query_append(&query,
-					 "SELECT " EVENT_ROW_COLUMNS " FROM ((SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event");
+	sql_query_append(&query, "SELECT " EVENT_COLUMNS " FROM ((SELECT " EVENT_COLUMNS " FROM usage_events.event");
 	if (list->gathers)
 		sql_query_append(
 			&query,
@@ -401,7 +400,7 @@ read_page(const pg_uuid_t *account_id, EventList *list)
 		sql_query_append(&query, " WHERE %s AND %s %s LIMIT %s)", listed, beyond, order, limit);
 	if (page->has_key)
 		sql_query_append(&query,
-						 " UNION ALL (SELECT " EVENT_ROW_COLUMNS " FROM (SELECT * FROM usage_events.superseded_event"
+						 " UNION ALL (SELECT " EVENT_COLUMNS " FROM (SELECT * FROM usage_events.superseded_event"
 						 " WHERE account_id " EQ " $1"
 						 " AND superseded_by " GT " %s OFFSET 0) AS event"
 						 " WHERE %s AND %s %s LIMIT %s)",

@@ -27,16 +27,13 @@
 #include "base/calendar.h"
 #include "base/compat.h"
 #include "base/uuid_v7.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "sql/distribution.h"
 #include "sql/own_lock.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "sql/told.h"
-#include "utils/builtins.h"
 #include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -135,14 +132,11 @@ learn_types(const pg_uuid_t *account_id)
 	uint64 since = told_begin(&told);
 
 	free_types();
-	if (OidIsValid(told.relation))
-	{
-		SPI_connect();
-		statement_execute(&read_types, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
-		for (uint64 row = 0; row < SPI_processed; row++)
-			remember_type(row_text(row, 1));
-		SPI_finish();
-	}
+	SPI_connect();
+	statement_execute(&read_types, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		remember_type(row_text(row, 1));
+	SPI_finish();
 	types_account_id = *account_id;
 	told_end(&told, since);
 	/* Other nodes tell nobody here. */
@@ -172,7 +166,7 @@ event_mark_is_known(const pg_uuid_t *account_id, Slice event_type)
 	if (distribution_is_on())
 		return false;
 	if (IsolationUsesXactSnapshot())
-		return OidIsValid(told_table(&told));
+		return true;
 	return told.is_known && uuid_v7_equal(&types_account_id, account_id) && has_type(event_type);
 }
 
@@ -181,7 +175,7 @@ static bool
 is_marked(const pg_uuid_t *account_id, Slice event_type)
 {
 	if (IsolationUsesXactSnapshot())
-		return OidIsValid(told_table(&told));
+		return true;
 	AcceptInvalidationMessages();
 	if (!told.is_known || !uuid_v7_equal(&types_account_id, account_id))
 		learn_types(account_id);
@@ -191,18 +185,25 @@ is_marked(const pg_uuid_t *account_id, Slice event_type)
 /* Marks ------------------------------------------------------------------- */
 
 /* The second that the event is in; a row written by hand may have a time that no bucket has. */
-TimestampTz
-event_mark_second(const UsageEvent *event)
+static TimestampTz
+second_of(const UsageEvent *event)
 {
 	TimestampTz timestamp = Min(Max(event->timestamp, CALENDAR_START), CALENDAR_END - 1);
 
 	return bucket_start(timestamp, BUCKET_SECOND);
 }
 
+void
+event_mark_arguments(const UsageEvent *event, Datum *arguments)
+{
+	arguments[0] = TimestampTzGetDatum(second_of(event));
+	arguments[1] = TimestampTzGetDatum(GetCurrentStatementStartTimestamp());
+}
+
 static Mark
 mark_of(const UsageEvent *event)
 {
-	return (Mark){event->event_type, event->customer_alias, event_mark_second(event), 1, false};
+	return (Mark){event->event_type, event->customer_alias, second_of(event), 1, false};
 }
 
 /* In the order of the index. */

@@ -8,11 +8,22 @@
 #include "event/store.h"
 #include "sql/operator.h"
 
+/*
+ * Writes the mark of one event in the statement that stores it, whose rows, with their
+ * account_id, are to be named behind it: what its type and alias are there, and two more
+ * parameters, which event_mark_arguments() fills.
+ */
+#define INSERT_EVENT_MARK(event_type, customer_alias, bucket, marked_at) \
+	"INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)" \
+	" SELECT account_id, " event_type ", " customer_alias ", " bucket ", " marked_at ", 1::smallint"
+#define EVENT_MARK_TYPES TIMESTAMPTZOID, TIMESTAMPTZOID
+#define EVENT_MARK_ARGUMENT_COUNT 2
+
 extern void event_mark_init(void);
 extern void event_mark_types_changed(void);
 extern bool event_mark_types_are_told(void);
 extern bool event_mark_is_known(const pg_uuid_t *account_id, Slice event_type);
-extern TimestampTz event_mark_second(const UsageEvent *event);
+extern void event_mark_arguments(const UsageEvent *event, Datum *arguments);
 extern void event_mark_add(const pg_uuid_t *account_id, const EventPut *puts, int count);
 
 /*

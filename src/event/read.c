@@ -12,13 +12,12 @@
 #include "account/horizon.h"
 #include "base/json_read.h"
 #include "event/json.h"
-#include "event/stored_key.h"
 
 /* Reads and checks an event for the session's account.  Returns its faults, NIL if there is none. */
 List *
 event_read_value(const JsonbValue *value, UsageEvent *event)
 {
-	List *faults = stored_key_allow_event(event_json_read_value(value, event), event);
+	List *faults = event_json_read_value(value, event);
 
 	if (event->has_timestamp)
 		faults = horizon_check(faults, event_field_names[FIELD_EVENT_TIMESTAMP].data, event->timestamp);

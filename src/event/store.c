@@ -85,25 +85,13 @@ typedef struct EventGroup
 	EventPut *current;        /* the event to be written as current, NULL if the stored one stays */
 } EventGroup;
 
-/* A version that is superseded, and the event that supersedes it. */
-typedef struct SupersededVersion
-{
-	const UsageEvent *version;
-	const EventPut *successor;
-} SupersededVersion;
-
-/* The columns of an event in the order in which statements number their parameters. */
-#define EVENT_COLUMNS "account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties"
+/* In statements that write events the account is $1, and the columns follow in their order. */
+#define EVENT_ARGUMENTS "$1, $2, $3, $4, $5, $6, $7"
+#define TYPE_ARGUMENT "$5"
+#define ALIAS_ARGUMENT "$4"
 enum
 {
-	ARGUMENT_ACCOUNT_ID,
-	ARGUMENT_CUSTOMER_EVENT_ID,
-	ARGUMENT_ID,
-	ARGUMENT_TIMESTAMP,
-	ARGUMENT_CUSTOMER_ALIAS,
-	ARGUMENT_EVENT_TYPE,
-	ARGUMENT_PROPERTIES,
-	EVENT_ARGUMENT_COUNT,
+	EVENT_ARGUMENT_COUNT = EVENT_COLUMN_COUNT,
 	ARGUMENT_SUPERSEDED_AT = EVENT_ARGUMENT_COUNT,
 	ARGUMENT_SUPERSEDED_BY,
 	SUPERSEDED_ARGUMENT_COUNT
@@ -113,31 +101,28 @@ enum
 #define UNNEST_EVENTS \
 	"$1, pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)," \
 	" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7)"
-#define EVENT_ARRAY_TYPES \
-	UUIDOID, TEXTARRAYOID, UUIDARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID
+#define EVENT_ARRAY_TYPES UUIDOID, EVENT_COLUMN_ARRAY_TYPES
 
 #define ON_CONFLICT_DO_NOTHING " ON CONFLICT (account_id, customer_event_id) DO NOTHING"
 
 static Statement insert_event = {
-	.sql = "INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
-		   " VALUES ($1, $2, $3, $4, $5, $6, $7)" ON_CONFLICT_DO_NOTHING,
+	.sql = "INSERT INTO usage_events.event (account_id, " EVENT_COLUMNS ")"
+		   " VALUES (" EVENT_ARGUMENTS ")" ON_CONFLICT_DO_NOTHING,
 	.argument_count = EVENT_ARGUMENT_COUNT,
-	.argument_types = {UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID},
+	.argument_types = {UUIDOID, EVENT_COLUMN_TYPES},
 };
 
 /* The same with its mark. */
 static Statement insert_marked_event = {
-	.sql = "WITH stored AS (INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
-		   " VALUES ($1, $2, $3, $4, $5, $6, $7)" ON_CONFLICT_DO_NOTHING " RETURNING account_id)"
-		   " INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
-		   " SELECT account_id, $6, $5, $8, $9, 1::smallint FROM stored",
-	.argument_count = SUPERSEDED_ARGUMENT_COUNT,
-	.argument_types = {UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID,
-					   TIMESTAMPTZOID},
+	.sql = "WITH stored AS (INSERT INTO usage_events.event (account_id, " EVENT_COLUMNS ")"
+		   " VALUES (" EVENT_ARGUMENTS ")" ON_CONFLICT_DO_NOTHING
+		   " RETURNING account_id) " INSERT_EVENT_MARK(TYPE_ARGUMENT, ALIAS_ARGUMENT, "$8", "$9") " FROM stored",
+	.argument_count = EVENT_ARGUMENT_COUNT + EVENT_MARK_ARGUMENT_COUNT,
+	.argument_types = {UUIDOID, EVENT_COLUMN_TYPES EVENT_MARK_TYPES},
 };
 
 static Statement insert_events = {
-	.sql = "INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
+	.sql = "INSERT INTO usage_events.event (account_id, " EVENT_COLUMNS ")"
 		   " SELECT " UNNEST_EVENTS ON_CONFLICT_DO_NOTHING,
 	.argument_count = EVENT_ARGUMENT_COUNT,
 	.argument_types = {EVENT_ARRAY_TYPES},
@@ -145,7 +130,7 @@ static Statement insert_events = {
 
 /* The same for keys that are thought to be free: an error if one is not. */
 static Statement insert_new_events = {
-	.sql = "INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
+	.sql = "INSERT INTO usage_events.event (account_id, " EVENT_COLUMNS ")"
 		   " SELECT " UNNEST_EVENTS,
 	.argument_count = EVENT_ARGUMENT_COUNT,
 	.argument_types = {EVENT_ARRAY_TYPES},
@@ -155,7 +140,7 @@ static Statement replace_events = {
 	.sql = "UPDATE usage_events.event AS e"
 		   " SET id = n.id, event_timestamp = n.event_timestamp, customer_alias = n.customer_alias,"
 		   " event_type = n.event_type, event_properties = n.event_properties"
-		   " FROM (SELECT " UNNEST_EVENTS ") AS n (" EVENT_COLUMNS ")"
+		   " FROM (SELECT " UNNEST_EVENTS ") AS n (account_id, " EVENT_COLUMNS ")"
 		   " WHERE e.account_id " EQ " $1"
 		   " AND e.customer_event_id " EQ " n.customer_event_id",
 	.argument_count = EVENT_ARGUMENT_COUNT,
@@ -164,25 +149,14 @@ static Statement replace_events = {
 
 /* RETURNING as in insert_marks of event/mark.c. */
 static Statement archive_events = {
-	.sql = "INSERT INTO usage_events.superseded_event (" EVENT_COLUMNS ", superseded_at, superseded_by)"
+	.sql = "INSERT INTO usage_events.superseded_event (account_id, " EVENT_COLUMNS ", superseded_at, superseded_by)"
 		   " SELECT " UNNEST_EVENTS ", pg_catalog.unnest($8), pg_catalog.unnest($9) RETURNING account_id",
 	.argument_count = SUPERSEDED_ARGUMENT_COUNT,
-	.argument_types = {EVENT_ARRAY_TYPES, TIMESTAMPTZARRAYOID, UUIDARRAYOID},
-};
-
-/* Numbers of EVENT_ROW_COLUMNS. */
-enum
-{
-	COLUMN_ID = 1,
-	COLUMN_CUSTOMER_EVENT_ID,
-	COLUMN_CUSTOMER_ALIAS,
-	COLUMN_EVENT_TYPE,
-	COLUMN_TIMESTAMP,
-	COLUMN_PROPERTIES
+	.argument_types = {EVENT_ARRAY_TYPES TIMESTAMPTZARRAYOID, UUIDARRAYOID},
 };
 
 #define SELECT_BY_KEYS \
-	"SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event" \
+	"SELECT " EVENT_COLUMNS " FROM usage_events.event" \
 	" WHERE account_id " EQ " $1" \
 	" AND customer_event_id " EQ " ANY ($2)" \
 	" ORDER BY customer_event_id"
@@ -221,7 +195,7 @@ static Statement lock_many_events = {
 };
 
 static Statement get_event = {
-	.sql = "SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event"
+	.sql = "SELECT " EVENT_COLUMNS " FROM usage_events.event"
 		   " WHERE account_id " EQ " $1 AND id " EQ " $2",
 	.read_only = true,
 	.argument_count = 2,
@@ -247,13 +221,6 @@ event_store_init(void)
 
 /* Texts and bytes --------------------------------------------------------- */
 
-/* The text, or the jsonb, of these contents. */
-static Datum
-varlena_datum(Slice contents)
-{
-	return slice_to_datum(contents);
-}
-
 /* The id's text, in memory of its own: what an event without customerEventId has as one. */
 static Slice
 id_text(const pg_uuid_t *id)
@@ -264,33 +231,47 @@ id_text(const pg_uuid_t *id)
 	return (Slice){text, UUID_TEXT_LENGTH};
 }
 
-/* The parameters of a statement over events: arrays of all their columns. */
+/* The parameters of a statement that writes one event. */
+static void
+event_arguments(const pg_uuid_t *account_id, const UsageEvent *event, Datum *arguments)
+{
+	arguments[EVENT_COLUMN_ACCOUNT] = UUIDPGetDatum(account_id);
+	arguments[EVENT_COLUMN_ID] = UUIDPGetDatum(&event->id);
+	arguments[EVENT_COLUMN_CUSTOMER_EVENT_ID] = slice_to_datum(event->customer_event_id);
+	arguments[EVENT_COLUMN_CUSTOMER_ALIAS] = slice_to_datum(event->customer_alias);
+	arguments[EVENT_COLUMN_TYPE] = slice_to_datum(event->event_type);
+	arguments[EVENT_COLUMN_TIMESTAMP] = TimestampTzGetDatum(event->timestamp);
+	/* A jsonb is its contents behind the same header as a text. */
+	arguments[EVENT_COLUMN_PROPERTIES] = slice_to_datum(event->properties);
+}
+
+/* The same of a statement that writes many: arrays of all their columns. */
 static void
 event_arrays(const pg_uuid_t *account_id, const UsageEvent *const *events, int count, Datum *arguments)
 {
 	Datum *values = palloc(sizeof(Datum) * count);
 	Slice *contents = palloc(sizeof(Slice) * count);
 
-	arguments[ARGUMENT_ACCOUNT_ID] = UUIDPGetDatum(account_id);
+	arguments[EVENT_COLUMN_ACCOUNT] = UUIDPGetDatum(account_id);
 
 	for (int i = 0; i < count; i++)
-		contents[i] = events[i]->customer_event_id;
-	arguments[ARGUMENT_CUSTOMER_EVENT_ID] = statement_varlena_array(contents, count, TEXTOID);
-	for (int i = 0; i < count; i++)
 		values[i] = UUIDPGetDatum(&events[i]->id);
-	arguments[ARGUMENT_ID] = statement_uuid_array(values, count);
+	arguments[EVENT_COLUMN_ID] = statement_uuid_array(values, count);
 	for (int i = 0; i < count; i++)
-		values[i] = TimestampTzGetDatum(events[i]->timestamp);
-	arguments[ARGUMENT_TIMESTAMP] = statement_timestamp_array(values, count);
+		contents[i] = events[i]->customer_event_id;
+	arguments[EVENT_COLUMN_CUSTOMER_EVENT_ID] = statement_varlena_array(contents, count, TEXTOID);
 	for (int i = 0; i < count; i++)
 		contents[i] = events[i]->customer_alias;
-	arguments[ARGUMENT_CUSTOMER_ALIAS] = statement_varlena_array(contents, count, TEXTOID);
+	arguments[EVENT_COLUMN_CUSTOMER_ALIAS] = statement_varlena_array(contents, count, TEXTOID);
 	for (int i = 0; i < count; i++)
 		contents[i] = events[i]->event_type;
-	arguments[ARGUMENT_EVENT_TYPE] = statement_varlena_array(contents, count, TEXTOID);
+	arguments[EVENT_COLUMN_TYPE] = statement_varlena_array(contents, count, TEXTOID);
+	for (int i = 0; i < count; i++)
+		values[i] = TimestampTzGetDatum(events[i]->timestamp);
+	arguments[EVENT_COLUMN_TIMESTAMP] = statement_timestamp_array(values, count);
 	for (int i = 0; i < count; i++)
 		contents[i] = events[i]->properties;
-	arguments[ARGUMENT_PROPERTIES] = statement_varlena_array(contents, count, JSONBOID);
+	arguments[EVENT_COLUMN_PROPERTIES] = statement_varlena_array(contents, count, JSONBOID);
 }
 
 /* Rows -------------------------------------------------------------------- */
@@ -303,14 +284,12 @@ event_store_read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event,
 	Jsonb *properties;
 
 	event->account_id = *account_id;
-	event->id = *DatumGetUUIDP(row_value_there(row, COLUMN_ID));
-	event->timestamp = DatumGetTimestampTz(row_value_there(row, COLUMN_TIMESTAMP));
-	event->customer_event_id =
-		slice_from_datum(PointerGetDatum(DatumGetTextPCopy(row_value_there(row, COLUMN_CUSTOMER_EVENT_ID))));
-	event->customer_alias =
-		slice_from_datum(PointerGetDatum(DatumGetTextPCopy(row_value_there(row, COLUMN_CUSTOMER_ALIAS))));
-	event->event_type = slice_from_datum(PointerGetDatum(DatumGetTextPCopy(row_value_there(row, COLUMN_EVENT_TYPE))));
-	properties = DatumGetJsonbPCopy(row_value_there(row, COLUMN_PROPERTIES));
+	event->id = *DatumGetUUIDP(row_value_there(row, EVENT_COLUMN_ID));
+	event->customer_event_id = row_text_copy(row, EVENT_COLUMN_CUSTOMER_EVENT_ID);
+	event->customer_alias = row_text_copy(row, EVENT_COLUMN_CUSTOMER_ALIAS);
+	event->event_type = row_text_copy(row, EVENT_COLUMN_TYPE);
+	event->timestamp = DatumGetTimestampTz(row_value_there(row, EVENT_COLUMN_TIMESTAMP));
+	properties = DatumGetJsonbPCopy(row_value_there(row, EVENT_COLUMN_PROPERTIES));
 	memory_budget_grow(sizeof(UsageEvent) + VARSIZE(properties));
 	event->properties = (Slice){(const char *) &properties->root, VARSIZE(properties) - VARHDRSZ};
 	event->has_account_id = event->has_id = event->has_timestamp = true;
@@ -335,7 +314,7 @@ read_stored(Statement *statement, const pg_uuid_t *account_id, EventGroup **grou
 	for (int i = 0; i < count; i++)
 	{
 		groups[i]->stored = NULL;
-		if (row < SPI_processed && slice_compare(slice_from_datum(row_value_there(row, COLUMN_CUSTOMER_EVENT_ID)),
+		if (row < SPI_processed && slice_compare(row_text(row, EVENT_COLUMN_CUSTOMER_EVENT_ID),
 												 groups[i]->puts[0]->event.customer_event_id) == 0)
 		{
 			UsageEvent *stored = MemoryContextAlloc(context, sizeof(UsageEvent));
@@ -761,6 +740,7 @@ event_store_put(const pg_uuid_t *account_id, EventPut *put)
 	EventGroup group = {.puts = &put, .count = 1};
 	EventGroup *groups[] = {&group};
 	UsageEvent *event = &put->event;
+	Datum arguments[EVENT_ARGUMENT_COUNT + EVENT_MARK_ARGUMENT_COUNT];
 
 	account_require(account_id);
 	complete(put);
@@ -768,19 +748,9 @@ event_store_put(const pg_uuid_t *account_id, EventPut *put)
 	put->is_marked = event_mark_is_known(account_id, event->event_type);
 
 	SPI_connect();
-	statement_execute(put->is_marked ? &insert_marked_event : &insert_event,
-					  (Datum[]){
-						  [ARGUMENT_ACCOUNT_ID] = UUIDPGetDatum(account_id),
-						  [ARGUMENT_CUSTOMER_EVENT_ID] = varlena_datum(event->customer_event_id),
-						  [ARGUMENT_ID] = UUIDPGetDatum(&event->id),
-						  [ARGUMENT_TIMESTAMP] = TimestampTzGetDatum(event->timestamp),
-						  [ARGUMENT_CUSTOMER_ALIAS] = varlena_datum(event->customer_alias),
-						  [ARGUMENT_EVENT_TYPE] = varlena_datum(event->event_type),
-						  [ARGUMENT_PROPERTIES] = varlena_datum(event->properties),
-						  [EVENT_ARGUMENT_COUNT] = TimestampTzGetDatum(event_mark_second(event)),
-						  [EVENT_ARGUMENT_COUNT + 1] = TimestampTzGetDatum(GetCurrentStatementStartTimestamp()),
-					  },
-					  NULL);
+	event_arguments(account_id, event, arguments);
+	event_mark_arguments(event, arguments + EVENT_ARGUMENT_COUNT);
+	statement_execute(put->is_marked ? &insert_marked_event : &insert_event, arguments, NULL);
 	put->is_marked = put->is_marked && SPI_processed > 0;
 	if (SPI_processed == 0)
 		put_groups(account_id, groups, 1, true, context);

@@ -135,16 +135,12 @@ event_from_stored(StoredEvent *stored, UsageEvent *event)
 		event->customer_event_id.data = NULL;
 }
 
-/*
- * Reads and checks JSON; NULL after a soft error.  Keys may have the form that older
- * versions took: a dump of a table with events has to be restored.  Such an event is
- * refused when it is to be stored.
- */
+/* Reads and checks JSON; NULL after a soft error. */
 static StoredEvent *
 json_to_stored(Jsonb *json, Node *escontext)
 {
 	UsageEvent event;
-	List *faults = faults_but_of_form(event_json_read(json, &event));
+	List *faults = event_json_read(json, &event);
 
 	if (faults != NIL)
 	{

@@ -16,7 +16,6 @@
 #include "base/json_read.h"
 #include "base/text_check.h"
 #include "event/check.h"
-#include "event/stored_key.h"
 #include "utils/guc.h"
 
 #define MAX_DESCRIPTION_CHARACTERS 1000
@@ -109,7 +108,6 @@ metric_check_texts(List *faults, Jsonb *body, Metric *metric)
 	faults = text_check_member(faults, body, "name", true, &metric->name);
 	faults = check_description(faults, body, metric);
 	faults = text_check_key_member(faults, body, "eventType", &metric->event_type);
-	faults = stored_key_allow_event_type(faults, "eventType", metric->event_type);
 	faults = text_check_member(faults, body, "unit", false, &metric->unit);
 	return faults;
 }

@@ -33,6 +33,7 @@
 #include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "event/columns.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
@@ -59,22 +60,19 @@
 /* How much of a message of the server's parser a fault repeats. */
 #define MAX_MESSAGE_BYTES 200
 
-/* What an expression may name. */
-#define EVENT_COLUMNS "id, customer_event_id, customer_alias, event_type, event_timestamp, event_properties"
+/* What an expression may name: the event, and its columns. */
 #define EVENT_NAME "event"
+#define RESERVED_NAME(number, name, type, oid, array_oid) #name,
 
-static const char *const reserved_names[] = {EVENT_NAME,        "id",         "customer_event_id",
-											 "customer_alias",  "event_type", "event_timestamp",
-											 "event_properties"};
+static const char *const reserved_names[] = {EACH_EVENT_COLUMN(RESERVED_NAME, RESERVED_NAME) EVENT_NAME};
 
 /*
  * Events to check an expression against: there are none.  The collations are
  * those of the table.
  */
-#define NO_EVENTS \
-	"SELECT NULL::pg_catalog.uuid AS id, NULL::pg_catalog.text AS customer_event_id," \
-	" NULL::pg_catalog.text AS customer_alias, NULL::pg_catalog.text AS event_type," \
-	" NULL::pg_catalog.timestamptz AS event_timestamp, NULL::pg_catalog.jsonb AS event_properties"
+#define NO_VALUE(number, name, type, oid, array_oid) "NULL::pg_catalog." #type " AS " #name
+#define NO_NEXT_VALUE(number, name, type, oid, array_oid) ", NULL::pg_catalog." #type " AS " #name
+#define NO_EVENTS "SELECT " EACH_EVENT_COLUMN(NO_VALUE, NO_NEXT_VALUE)
 
 /*
  * Settings by which the text of an expression means the same to everybody, and

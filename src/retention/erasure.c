@@ -25,16 +25,15 @@
 #include "event/rejected_search.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "rollup/refresh.h"
+#include "retention/step.h"
+#include "rollup/turn.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
-
-/* Rows of one call, which are all in memory. */
-#define MAX_ROWS 100000
 
 /* The alias and, of a customer by his id, those that are mapped to him, as in a question about him. */
 static Statement find_names = {
@@ -271,7 +270,7 @@ erase_versions(Erasure *erasure)
 typedef struct RejectedSearch
 {
 	const Erasure *erasure;
-	MemoryContext context;
+	MemoryContext body_context;
 	Datum *ids;
 	int count;
 } RejectedSearch;
@@ -291,20 +290,25 @@ static void
 take_rejected(uint64 row, void *argument)
 {
 	RejectedSearch *search = argument;
-	MemoryContext context;
+	MemoryContext caller = MemoryContextSwitchTo(search->body_context);
+	bool is_found = search->count < search->erasure->rows_left && names_customer(search->erasure, row_text(row, 2));
 
-	if (search->count >= search->erasure->rows_left || !names_customer(search->erasure, row_text(row, 2)))
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(search->body_context);
+	if (!is_found)
 		return;
-	context = MemoryContextSwitchTo(search->context);
 	search->ids[search->count] = UUIDPGetDatum(palloc(sizeof(pg_uuid_t)));
 	*DatumGetUUIDP(search->ids[search->count++]) = *DatumGetUUIDP(row_value_there(row, 1));
-	MemoryContextSwitchTo(context);
 }
 
 static void
 erase_rejected(Erasure *erasure)
 {
-	RejectedSearch search = {erasure, CurrentMemoryContext, palloc(sizeof(Datum) * erasure->rows_left), 0};
+	RejectedSearch search = {
+		.erasure = erasure,
+		.body_context = AllocSetContextCreate(CurrentMemoryContext, "usage event refused", ALLOCSET_DEFAULT_SIZES),
+		.ids = palloc(sizeof(Datum) * erasure->rows_left),
+	};
 
 	statement_each_row(&read_rejected, (Datum[]){erasure->account}, take_rejected, &search);
 	if (search.count == 0)
@@ -323,7 +327,7 @@ erase_rollups(Erasure *erasure)
 {
 	Datum arguments[] = {erasure->account, erasure->names, Int64GetDatum(erasure->rows_left)};
 
-	rollup_refresh_wait_for_others(erasure->account_id);
+	rollup_turn_wait_for_others(erasure->account_id);
 	statement_execute(&delete_rollups, arguments, NULL);
 	erasure->rollups += (int64) SPI_processed;
 	erasure->rows_left -= (int64) SPI_processed;
@@ -445,16 +449,13 @@ erase_customer(PG_FUNCTION_ARGS)
 {
 	Slice alias = alias_argument(fcinfo, 0);
 	pg_uuid_t account_id = PG_ARGISNULL(1) ? *account_current() : *PG_GETARG_UUID_P(1);
+	int max_rows = step_rows_argument(fcinfo, 2);
 	int64 rows;
 	int nest_level;
 
-	if (PG_ARGISNULL(2) || PG_GETARG_INT32(2) < 1 || PG_GETARG_INT32(2) > MAX_ROWS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be between 1 and %d", MAX_ROWS)));
-
 	memory_budget_begin();
 	nest_level = account_enter(&account_id);
-	rows = erase(&account_id, alias, PG_GETARG_INT32(2));
+	rows = erase(&account_id, alias, max_rows);
 	account_leave(nest_level);
 	PG_RETURN_INT64(rows);
 }

@@ -24,13 +24,11 @@
 #include "catalog/pg_type.h"
 #include "event/rejected.h"
 #include "fmgr.h"
+#include "retention/step.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
-
-/* Rows of one call, which are all in memory. */
-#define MAX_ROWS 100000
 
 #define HAS_KEPT_VERSION \
 	"EXISTS (SELECT FROM usage_events.superseded_event AS s" \
@@ -155,16 +153,13 @@ purge(PG_FUNCTION_ARGS)
 {
 	TimestampTz horizon = horizon_argument(fcinfo, 0);
 	pg_uuid_t account_id = PG_ARGISNULL(1) ? *account_current() : *PG_GETARG_UUID_P(1);
+	int max_rows = step_rows_argument(fcinfo, 2);
 	uint64 rows;
 	int nest_level;
 
-	if (PG_ARGISNULL(2) || PG_GETARG_INT32(2) < 1 || PG_GETARG_INT32(2) > MAX_ROWS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be between 1 and %d", MAX_ROWS)));
-
 	memory_budget_begin();
 	nest_level = account_enter(&account_id);
-	rows = purge_account(&account_id, horizon, PG_GETARG_INT32(2));
+	rows = purge_account(&account_id, horizon, max_rows);
 	account_leave(nest_level);
 	PG_RETURN_INT64((int64) rows);
 }

@@ -7,11 +7,7 @@
 
 #include "utils/uuid.h"
 
-extern void rollup_refresh_init(void);
-extern void rollup_refresh_in_background(void);
-extern bool rollup_refresh_lock_account(const pg_uuid_t *account_id);
 extern int64 rollup_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_turn);
 extern void rollup_refresh_note_failure(const pg_uuid_t *account_id);
-extern void rollup_refresh_wait_for_others(const pg_uuid_t *account_id);
 
 #endif /* USAGE_EVENTS_ROLLUP_REFRESH_H */

@@ -17,7 +17,9 @@
  * ends, or is about other tables: an event trigger sees to that.
  *
  * Which accounts a statement is about to change is not known before it, and to look at
- * its rows would cost our own statements more than is worth it.
+ * its rows would cost our own statements more than is worth it.  That it changes nothing is
+ * known where policies refuse each row that it could write: roles that may send events shall
+ * not have rollups forgotten by statements without rows.
  */
 #include "postgres.h"
 
@@ -31,8 +33,11 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
 #include "rollup/rights.h"
 #include "rollup/row.h"
+#include "sql/distribution.h"
 #include "sql/statement.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -120,6 +125,74 @@ forget(Oid table)
 	forgotten_below = GetCurrentSubTransactionId();
 }
 
+/* Whether the check of a policy refuses whatever is written by a statement that is none of ours. */
+static bool
+refuses_all(const WithCheckOption *check, Oid is_written_by_us)
+{
+	ListCell *cell;
+
+	if (check->qual == NULL || !IsA(check->qual, List))
+		return false;
+	foreach(cell, (List *) check->qual)
+	{
+		if (IsA(lfirst(cell), FuncExpr) && lfirst_node(FuncExpr, cell)->funcid == is_written_by_us)
+			return true;
+	}
+	return false;
+}
+
+/* The table as the statement writes it that has fired the trigger, or NULL. */
+static ResultRelInfo *
+written_table(const Trigger *trigger)
+{
+	QueryDesc *query = statement_running();
+	ListCell *cell;
+
+	if (query == NULL || query->estate == NULL)
+		return NULL;
+	foreach(cell, query->estate->es_opened_result_relations)
+	{
+		ResultRelInfo *table = lfirst(cell);
+		const TriggerDesc *triggers = table->ri_TrigDesc;
+
+		if (triggers != NULL && trigger >= triggers->triggers && trigger < triggers->triggers + triggers->numtriggers)
+			return table;
+	}
+	return NULL;
+}
+
+/* Whether one of our own statements has fired the trigger, none of which truncates; a COPY inside of one is none. */
+static bool
+is_own_change(const TriggerData *trigger)
+{
+	return statement_is_own() && written_table(trigger->tg_trigger) != NULL;
+}
+
+/*
+ * Whether no row of an INSERT or UPDATE passes our policies.  It is read from the plan, which has what was decided: for
+ * whom, through whose view, and with which other policies.
+ */
+static bool
+writes_nothing(const TriggerData *trigger)
+{
+	WCOKind kind = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? WCO_RLS_INSERT_CHECK : WCO_RLS_UPDATE_CHECK;
+	List *name = list_make2(makeString("usage_events"), makeString("written_by_extension"));
+	const ResultRelInfo *table = written_table(trigger->tg_trigger);
+	ListCell *cell;
+
+	/* A cluster's policies let pass what comes from another node; those of a DELETE are no checks. */
+	if (table == NULL || TRIGGER_FIRED_BY_DELETE(trigger->tg_event) || distribution_is_on())
+		return false;
+	foreach(cell, table->ri_WithCheckOptions)
+	{
+		const WithCheckOption *check = lfirst_node(WithCheckOption, cell);
+
+		if (check->kind == kind && refuses_all(check, LookupFuncName(name, 0, NULL, false)))
+			return true;
+	}
+	return false;
+}
+
 static void
 forget_of_subscriber(void)
 {
@@ -174,7 +247,7 @@ watch_changes(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("watch_changes() must be called as a trigger")));
-	if (!statement_is_own() || TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+	if (!is_own_change(trigger) && !writes_nothing(trigger))
 		forget(RelationGetRelid(trigger->tg_relation));
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		forget_truncated(RelationGetRelid(trigger->tg_relation));

@@ -22,7 +22,6 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "base/uuid_v7.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_database.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
@@ -32,6 +31,7 @@
 #include "rollup/functions.h"
 #include "rollup/refresh.h"
 #include "rollup/rights.h"
+#include "rollup/turn.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/pmsignal.h"
@@ -412,17 +412,13 @@ end_work(RollupRights before)
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
-/* Whether the database has the extension, and of a version that has rollups. */
 static bool
-has_rollups(void)
+has_extension(void)
 {
-	Oid schema;
 	bool result;
 
 	StartTransactionCommand();
-	schema = get_namespace_oid("usage_events", true);
-	result = OidIsValid(get_extension_oid("usage_events", true)) && OidIsValid(schema) &&
-			 OidIsValid(get_relname_relid("metric_progress", schema));
+	result = OidIsValid(get_extension_oid("usage_events", true));
 	CommitTransactionCommand();
 	return result;
 }
@@ -458,7 +454,7 @@ refresh_account(const pg_uuid_t *account_id, bool is_only)
 	RollupRights before = begin_work();
 	int64 steps = 0;
 
-	if (is_only || rollup_refresh_lock_account(account_id))
+	if (is_only || rollup_turn_lock_account(account_id))
 		steps = refresh_rollups_of_account(account_id, INT_MAX, true);
 	end_work(before);
 	return steps;
@@ -560,7 +556,7 @@ usage_events_refresh(Datum database)
 	watch_postmaster();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
 	rollup_rights_use_settings();
-	rollup_refresh_in_background();
-	if (has_rollups())
+	rollup_turn_in_background();
+	if (has_extension())
 		go_round(find_accounts(TopMemoryContext));
 }

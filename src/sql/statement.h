@@ -10,6 +10,7 @@
 
 #include "base/slice.h"
 #include "datatype/timestamp.h"
+#include "executor/execdesc.h"
 #include "executor/spi.h"
 #include "sql/operator.h"
 
@@ -33,6 +34,7 @@ typedef struct Statement
 extern void statement_init(void);
 extern void statement_own(const char *text, void (*act)(void *argument), void *argument);
 extern bool statement_is_own(void);
+extern QueryDesc *statement_running(void);
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
 extern void statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
 							   void *argument);

@@ -28,9 +28,8 @@ told_init(Told *told)
 	CacheRegisterRelcacheCallback(forget, PointerGetDatum(told));
 }
 
-/* The table, or InvalidOid while the extension is older than the library. */
-Oid
-told_table(const Told *told)
+static Oid
+find_table(const Told *told)
 {
 	return get_relname_relid(told->table, get_namespace_oid("usage_events", false));
 }
@@ -40,7 +39,7 @@ uint64
 told_begin(Told *told)
 {
 	told->is_known = false;
-	told->relation = told_table(told);
+	told->relation = find_table(told);
 	return told->times_forgotten;
 }
 
@@ -55,5 +54,5 @@ told_end(Told *told, uint64 since)
 void
 told_tell(const Told *told)
 {
-	CacheInvalidateRelcacheByRelid(told_table(told));
+	CacheInvalidateRelcacheByRelid(find_table(told));
 }

@@ -27,7 +27,6 @@ typedef struct Told
 } Told;
 
 extern void told_init(Told *told);
-extern Oid told_table(const Told *told);
 extern uint64 told_begin(Told *told);
 extern void told_end(Told *told, uint64 since);
 extern void told_tell(const Told *told);

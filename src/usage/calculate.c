@@ -21,6 +21,7 @@
 #include "customer/alias.h"
 #include "endpoint/request.h"
 #include "endpoint/response.h"
+#include "event/columns.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "metric/expression.h"
@@ -154,8 +155,6 @@ usage_find_aliases(const UsageQuestion *question, const List *customers, Slice *
 
 /* Custom metrics ----------------------------------------------------------- */
 
-#define CUSTOM_COLUMNS "id, customer_event_id, customer_alias, event_type, event_timestamp, event_properties"
-
 /* A CUSTOM metric has no rollups: its expression reads the events. */
 static void
 calculate_custom(const UsageQuestion *question, const Slice *aliases, int alias_count, TimestampTz start,
@@ -176,13 +175,13 @@ calculate_custom(const UsageQuestion *question, const Slice *aliases, int alias_
 				 sql_query_argument(&events, TIMESTAMPTZOID, TimestampTzGetDatum(start)),
 				 sql_query_argument(&events, TIMESTAMPTZOID, TimestampTzGetDatum(end)),
 				 sql_query_argument(&events, TEXTOID, slice_to_datum(type)));
-	sql_query_append(&events, "SELECT " CUSTOM_COLUMNS " FROM usage_events.event WHERE %s", asked_for);
+	sql_query_append(&events, "SELECT " EVENT_COLUMNS " FROM usage_events.event WHERE %s", asked_for);
 	if (question->has_as_of)
 	{
 		const char *known = sql_query_argument(&events, UUIDOID, UUIDPGetDatum(&question->as_of));
 
 		sql_query_append(&events,
-						 " AND id " LT " %s UNION ALL SELECT " CUSTOM_COLUMNS
+						 " AND id " LT " %s UNION ALL SELECT " EVENT_COLUMNS
 						 " FROM usage_events.superseded_event WHERE %s AND id " LT " %s"
 						 " AND superseded_by " GE " %s",
 						 known, asked_for, known, known);

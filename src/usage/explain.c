@@ -34,9 +34,9 @@
 /* One event --------------------------------------------------------------- */
 
 static Statement find_version = {
-	.sql = "SELECT " EVENT_ROW_COLUMNS ", NULL::pg_catalog.uuid AS superseded_by FROM usage_events.event"
+	.sql = "SELECT " EVENT_COLUMNS ", NULL::pg_catalog.uuid AS superseded_by FROM usage_events.event"
 		   " WHERE account_id " EQ " $1 AND id " EQ " $2"
-		   " UNION ALL SELECT " EVENT_ROW_COLUMNS ", superseded_by FROM usage_events.superseded_event"
+		   " UNION ALL SELECT " EVENT_COLUMNS ", superseded_by FROM usage_events.superseded_event"
 		   " WHERE account_id " EQ " $1 AND id " EQ " $2",
 	.read_only = true,
 	.argument_count = 2,
