@@ -56,7 +56,7 @@ SELECT calculated(:'sum');
 UPDATE usage_events.metric SET percentile = 1;
 CREATE FUNCTION month(metric_id uuid) RETURNS text LANGUAGE sql AS $$
     SELECT calculate_usage_metric(metric_id, '{acme}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)') ->> 'value' $$;
-CALL refresh();
+CALL pg_temp.refresh();
 SELECT month(:'sum');
 ALTER TABLE usage_events.metric_rollup DISABLE TRIGGER usage_events_watch;
 UPDATE usage_events.metric_rollup SET value = 5 WHERE unique_key <> '';
