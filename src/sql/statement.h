@@ -34,6 +34,7 @@ typedef struct Statement
 extern void statement_init(void);
 extern void statement_own(const char *text, void (*act)(void *argument), void *argument);
 extern bool statement_is_own(void);
+extern const char *statement_null_at(int number, bool is_null);
 extern QueryDesc *statement_running(void);
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
 extern void statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
