@@ -31,6 +31,8 @@
 #include "base/memory_budget.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "customer/alias.h"
 #include "event/mark.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -81,6 +83,7 @@ typedef struct ScanWork
 	MemoryContext row_context; /* of one row */
 	Marks marks;               /* of single aliases */
 	Marks common_marks;        /* of all aliases, as those of alias 0 */
+	Marks added;               /* of single aliases: their events are in the totals already */
 	bool is_one_snapshot;      /* all statements see the same */
 	Intervals raw;             /* to be read from the events */
 	bool *is_rolled_up;        /* of each alias */
@@ -274,18 +277,6 @@ part(const MetricInterval *interval, TimestampTz start, TimestampTz end)
 	return result;
 }
 
-/* To be read from the events; seconds in a row as one. */
-static void
-add_raw(ScanWork *work, MetricInterval interval)
-{
-	MetricInterval *last = work->raw.count > 0 ? &work->raw.items[work->raw.count - 1] : NULL;
-
-	if (last != NULL && last->total == interval.total && last->alias == interval.alias && last->end == interval.start)
-		last->end = interval.end;
-	else
-		add_interval(&work->raw, interval);
-}
-
 /* The parameters of a statement over intervals; the first one is the account, the second depends. */
 static void
 interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *arguments)
@@ -343,15 +334,20 @@ row_place(uint64 row)
 /* Marks ------------------------------------------------------------------- */
 
 static void
+append_mark(Marks *marks, Mark mark)
+{
+	marks->items = grow(marks->items, marks->count, &marks->capacity, sizeof(Mark));
+	marks->items[marks->count++] = mark;
+}
+
+static void
 add_mark(Marks *marks, int alias, TimestampTz timestamp, int seconds)
 {
 	TimestampTz start = bucket_start(timestamp, BUCKET_SECOND);
 
-	if (seconds <= 0)
-		return;
-	marks->items = grow(marks->items, marks->count, &marks->capacity, sizeof(Mark));
 	/* Roles that send events may also write a mark by hand, with anything in it. */
-	marks->items[marks->count++] = (Mark){alias, start, start + Min(seconds, SECS_PER_MINUTE) * USECS_PER_SEC};
+	if (seconds > 0)
+		append_mark(marks, (Mark){alias, start, start + Min(seconds, SECS_PER_MINUTE) * USECS_PER_SEC});
 }
 
 static int
@@ -405,6 +401,51 @@ first_mark(const Marks *marks, int alias, TimestampTz moment)
 			high = middle;
 	}
 	return low;
+}
+
+/* Those of the alias that overlap the interval, from the first one on: false if there is none at that place. */
+static bool
+overlaps(const Marks *marks, int place, const MetricInterval *interval)
+{
+	return place < marks->count && marks->items[place].alias == interval->alias &&
+		   marks->items[place].start < interval->end;
+}
+
+/* To be read from the events; seconds in a row as one. */
+static void
+add_raw_part(ScanWork *work, MetricInterval interval)
+{
+	MetricInterval *last = work->raw.count > 0 ? &work->raw.items[work->raw.count - 1] : NULL;
+
+	if (last != NULL && last->total == interval.total && last->alias == interval.alias && last->end == interval.start)
+		last->end = interval.end;
+	else
+		add_interval(&work->raw, interval);
+}
+
+/* To be read from the events, but for what has been added already. */
+static void
+add_raw(ScanWork *work, MetricInterval interval)
+{
+	const Marks *added = &work->added;
+	TimestampTz at = interval.start;
+
+	for (int i = first_mark(added, interval.alias, at); overlaps(added, i, &interval); i++)
+	{
+		if (added->items[i].start > at)
+			add_raw_part(work, part(&interval, at, added->items[i].start));
+		at = Max(at, added->items[i].end);
+	}
+	if (at < interval.end)
+		add_raw_part(work, part(&interval, at, interval.end));
+}
+
+static bool
+is_marked(const Marks *marks, int alias, TimestampTz moment)
+{
+	int place = first_mark(marks, alias, moment);
+
+	return place < marks->count && marks->items[place].alias == alias && marks->items[place].start <= moment;
 }
 
 /* A moment in the time of an alias, and the first marks that end after it. */
@@ -491,6 +532,25 @@ read_all_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 						 TimestampTzGetDatum(end)};
 
 	statement_each_row(&read_marks, arguments, take_mark, work);
+}
+
+/* The place of an alias among those of all customers; -1 if it is none. */
+static int
+find_alias(const MetricScan *scan, EventText alias)
+{
+	int low = 0;
+	int high = scan->alias_count;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (compare_texts(&scan->aliases[middle], &alias) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < scan->alias_count && compare_texts(&scan->aliases[low], &alias) == 0 ? low : -1;
 }
 
 /* As of a past moment -------------------------------------------------------- */
@@ -886,25 +946,6 @@ static Statement read_all_events_as_of = {
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID},
 };
 
-/* The place of an alias among those of all customers; -1 if it is none. */
-static int
-find_alias(const MetricScan *scan, EventText alias)
-{
-	int low = 0;
-	int high = scan->alias_count;
-
-	while (low < high)
-	{
-		int middle = low + (high - low) / 2;
-
-		if (compare_texts(&scan->aliases[middle], &alias) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < scan->alias_count && compare_texts(&scan->aliases[low], &alias) == 0 ? low : -1;
-}
-
 static void
 take_event_of_all(uint64 row, void *argument)
 {
@@ -916,6 +957,9 @@ take_event_of_all(uint64 row, void *argument)
 	TimestampTz timestamp = DatumGetTimestampTz(row_value(row, 3, &isnull));
 	const MetricInterval *interval =
 		place >= 0 && !work->is_rolled_up[place] ? find_interval(work->scan, place, timestamp) : NULL;
+
+	if (interval != NULL && is_marked(&work->added, place, timestamp))
+		interval = NULL;
 
 	if (interval != NULL)
 		metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value(row, 2, &isnull)), timestamp,
@@ -940,6 +984,15 @@ read_all(ScanWork *work, TimestampTz start, TimestampTz end)
 	}
 }
 
+/* Minutes that are marked for all customers ---------------------------------- */
+
+/*
+ * Of all customers, most have no events in such a minute: for them it is no mark.  So
+ * when all are asked for, the events of these minutes are read first, once and in
+ * order of time: they are added to the totals of those who have them, and only to
+ * these it is a mark, of time that is done with.
+ */
+
 static Statement read_common_minutes = {
 	.sql = "SELECT DISTINCT d.bucket FROM usage_events.dirty_bucket AS d"
 		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
@@ -950,83 +1003,224 @@ static Statement read_common_minutes = {
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
-static Statement read_divided_marks = {
-	.sql = "SELECT c.customer_alias, c.starts_at FROM " CUSTOMERS_IN_MINUTES " AS c",
+static Statement read_common_events = {
+	.sql = "SELECT i.place, e.customer_alias, e.id, e.event_timestamp, e.event_properties"
+		   " FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4))"
+		   " WITH ORDINALITY AS i(starts_at, ends_at, place)"
+		   " CROSS JOIN LATERAL (SELECT e.customer_alias, e.id, e.event_timestamp, e.event_properties"
+		   " FROM usage_events.event AS e WHERE e.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at"
+		   " AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at"
+		   " AND pg_catalog.texteq(e.event_type, $2) OFFSET 0) AS e",
 	.read_only = true,
-	.argument_count = 3,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZARRAYOID},
+	.argument_count = 4,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID},
+};
+
+/* Who has events in them. */
+typedef struct CommonAlias
+{
+	EventText alias;
+	MetricTotal total; /* of these events */
+	int last_mark;     /* the place of its latest one */
+} CommonAlias;
+
+typedef struct CommonAliasEntry
+{
+	EventText alias;
+	int place;
+	uint32 hash;
+	char status;
+} CommonAliasEntry;
+
+#define SH_PREFIX common_aliases
+#define SH_ELEMENT_TYPE CommonAliasEntry
+#define SH_KEY_TYPE EventText
+#define SH_KEY alias
+#define SH_HASH_KEY(table, key) hash_bytes((const unsigned char *) (key).data, (key).length)
+#define SH_EQUAL(table, a, b) ((a).length == (b).length && memcmp((a).data, (b).data, (a).length) == 0)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) (entry)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* What all customers have in minutes that are marked for all. */
+struct CommonMinutes
+{
+	const MetricScan *scan;
+	const MetricMatcher *matcher;
+	Marks minutes; /* of alias 0; several in a row are one */
+	CommonAlias *aliases;
+	int alias_count;
+	int alias_capacity;
+	common_aliases_hash *places;
+	Marks marks; /* of single aliases, which are places of aliases above */
+	MemoryContext context;
+	MemoryContext row_context;
 };
 
 static void
-take_divided(uint64 row, void *argument)
+take_common_minute(uint64 row, void *argument)
 {
-	DividedMarks *divided = argument;
-	MemoryContext context = MemoryContextSwitchTo(divided->context);
+	CommonMinutes *common = argument;
 	bool isnull;
-	text *alias = DatumGetTextPCopy(row_value(row, 1, &isnull));
 
-	memory_budget_grow(VARSIZE(alias));
-	divided->items = grow(divided->items, divided->count, &divided->capacity, sizeof(DividedMark));
-	divided->items[divided->count++] =
-		(DividedMark){{VARDATA(alias), VARSIZE(alias) - VARHDRSZ}, DatumGetTimestampTz(row_value(row, 2, &isnull))};
-	MemoryContextSwitchTo(context);
+	add_mark(&common->minutes, 0, DatumGetTimestampTz(row_value(row, 1, &isnull)), SECS_PER_MINUTE);
 }
 
-typedef struct Minutes
+/* The place of an alias, which may be new. */
+static int
+common_alias_place(CommonMinutes *common, EventText alias)
 {
-	Datum *items;
-	int count;
-	int capacity;
-} Minutes;
+	CommonAliasEntry *entry;
+	CommonAlias *new;
+	bool found;
+
+	if (common->places->members >= common->places->grow_threshold)
+		memory_budget_require(2 * sizeof(CommonAliasEntry) * common->places->size);
+	entry = common_aliases_insert(common->places, alias, &found);
+	if (found)
+		return entry->place;
+	memory_budget_grow(alias.length);
+	entry->alias.data = memcpy(palloc(Max(alias.length, 1)), alias.data, alias.length);
+	entry->place = common->alias_count;
+	common->aliases = grow(common->aliases, common->alias_count, &common->alias_capacity, sizeof(CommonAlias));
+	new = &common->aliases[common->alias_count++];
+	*new = (CommonAlias){.alias = entry->alias, .last_mark = -1};
+	metric_total_init(&new->total, common->scan->metric, common->context);
+	return entry->place;
+}
+
+/* Marks that part of the event's minute which is read. */
+static void
+add_common_mark(CommonMinutes *common, int place, const Mark *read, TimestampTz timestamp)
+{
+	CommonAlias *alias = &common->aliases[place];
+	TimestampTz minute = bucket_start(timestamp, BUCKET_MINUTE);
+	TimestampTz start = Max(minute, read->start);
+	Mark *last = alias->last_mark >= 0 ? &common->marks.items[alias->last_mark] : NULL;
+	TimestampTz end = Min(minute + USECS_PER_MINUTE, read->end);
+
+	if (last != NULL && start <= last->end)
+	{
+		last->end = Max(last->end, end);
+		return;
+	}
+	alias->last_mark = common->marks.count;
+	append_mark(&common->marks, (Mark){place, start, end});
+}
 
 static void
-take_minute(uint64 row, void *argument)
+take_common_event(uint64 row, void *argument)
 {
-	Minutes *minutes = argument;
+	CommonMinutes *common = argument;
 	bool isnull;
+	text *packed = DatumGetTextPP(row_value(row, 2, &isnull));
+	EventText alias = {VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed)};
+	const pg_uuid_t *id = DatumGetUUIDP(row_value(row, 3, &isnull));
+	TimestampTz timestamp = DatumGetTimestampTz(row_value(row, 4, &isnull));
+	MemoryContext context;
+	int place;
 
-	minutes->items = grow(minutes->items, minutes->count, &minutes->capacity, sizeof(Datum));
-	minutes->items[minutes->count++] = row_value(row, 1, &isnull);
+	if (compare_texts(&alias, &EVENT_TEXT(VOID_ALIAS)) == 0)
+		return;
+	context = MemoryContextSwitchTo(common->context);
+	place = common_alias_place(common, alias);
+	add_common_mark(common, place, &common->minutes.items[row_place(row)], timestamp);
+	MemoryContextSwitchTo(common->row_context);
+	if (common->scan->as_of == NULL || event_id_compare(id, common->scan->as_of) < 0)
+		metric_total_add_event(&common->aliases[place].total, common->matcher, id, timestamp,
+							   DatumGetJsonbP(row_value(row, 5, &isnull)));
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(common->row_context);
+}
+
+/* The minutes from start to end, in order. */
+static void
+read_minutes(CommonMinutes *common, TimestampTz start, TimestampTz end)
+{
+	Marks *minutes = &common->minutes;
+
+	statement_each_row(&read_common_minutes,
+					   (Datum[]){UUIDPGetDatum(&common->scan->metric->account_id),
+								 event_type_argument(common->scan->metric),
+								 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
+					   take_common_minute, common);
+	sort_marks(minutes);
+	for (int i = 0; i < minutes->count; i++)
+	{
+		minutes->items[i].start = Max(minutes->items[i].start, start);
+		minutes->items[i].end = Min(minutes->items[i].end, end);
+	}
+}
+
+static void
+read_events_of_minutes(CommonMinutes *common)
+{
+	const Marks *minutes = &common->minutes;
+	Datum arguments[4] = {UUIDPGetDatum(&common->scan->metric->account_id), event_type_argument(common->scan->metric)};
+	Datum *values;
+
+	/* The values, and the arrays that are made of them. */
+	memory_budget_require(3 * sizeof(Datum) * minutes->count);
+	values = palloc_extended(sizeof(Datum) * minutes->count, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < minutes->count; i++)
+		values[i] = TimestampTzGetDatum(minutes->items[i].start);
+	arguments[2] = statement_timestamp_array(values, minutes->count);
+	for (int i = 0; i < minutes->count; i++)
+		values[i] = TimestampTzGetDatum(minutes->items[i].end);
+	arguments[3] = statement_timestamp_array(values, minutes->count);
+	statement_each_row(&read_common_events, arguments, take_common_event, common);
 }
 
 /*
- * Of all customers, most have no events in a minute that is marked for all.  It is
- * divided among those who have, as a refresh would.
- *
  * The minutes are read before their events, by a statement of their own.  One
  * statement for both would keep a page of the marks' index all the time, and
  * vacuum has to wait for it.
  */
-static void
-divide_common_marks(const Metric *metric, TimestampTz start, TimestampTz end, DividedMarks *divided)
+static CommonMinutes *
+read_common(const MetricScan *scan, TimestampTz start, TimestampTz end, MemoryContext context)
 {
-	Datum account = UUIDPGetDatum(&metric->account_id);
-	Datum type = event_type_argument(metric);
-	Minutes minutes = {0};
+	CommonMinutes *common = MemoryContextAllocZero(context, sizeof(CommonMinutes));
 	int nest_level = statement_use_any_index();
 
-	divided->is_known = true;
-	statement_each_row(&read_common_minutes,
-					   (Datum[]){account, type, TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)),
-								 TimestampTzGetDatum(end)},
-					   take_minute, &minutes);
-	if (minutes.count > 0)
-		statement_each_row(&read_divided_marks,
-						   (Datum[]){account, type, statement_timestamp_array(minutes.items, minutes.count)},
-						   take_divided, divided);
+	common->scan = scan;
+	common->context = context;
+	common->row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
+	common->matcher = metric_matcher_make(scan->metric);
+	common->places = common_aliases_create(context, 256, NULL);
+	read_minutes(common, start, end);
+	if (common->minutes.count > 0)
+		read_events_of_minutes(common);
 	statement_use_indexes_end(nest_level);
+	return common;
 }
 
+/* Adds what they have to the totals of the intervals, and notes that it is there. */
 static void
-add_divided_marks(ScanWork *work, const DividedMarks *divided)
+add_common(ScanWork *work, CommonMinutes *common, TimestampTz start)
 {
-	for (int i = 0; i < divided->count; i++)
-	{
-		int place = find_alias(work->scan, divided->items[i].alias);
+	int *places = palloc_extended(sizeof(int) * Max(common->alias_count, 1), MCXT_ALLOC_HUGE);
 
-		if (place >= 0)
-			add_mark(&work->marks, place, divided->items[i].minute, SECS_PER_MINUTE);
+	for (int i = 0; i < common->alias_count; i++)
+	{
+		CommonAlias *alias = &common->aliases[i];
+
+		places[i] = find_alias(work->scan, alias->alias);
+		metric_total_move(find_interval(work->scan, places[i], start)->total, &alias->total);
 	}
+	for (int i = 0; i < common->marks.count; i++)
+	{
+		Mark mark = common->marks.items[i];
+
+		mark.alias = places[mark.alias];
+		append_mark(&work->added, mark);
+		append_mark(&work->marks, mark);
+	}
+	sort_marks(&work->added);
+	pfree(places);
 }
 
 /* The whole --------------------------------------------------------------- */
@@ -1038,7 +1232,6 @@ metric_scan(const MetricScan *scan)
 	ScanWork work = {.scan = scan, .matcher = metric_matcher_make(scan->metric), .node_capacity = 8};
 	TimestampTz start = DT_NOEND;
 	TimestampTz end = DT_NOBEGIN;
-	DividedMarks divided = scan->divided;
 	Intervals open;
 	int nest_level;
 
@@ -1051,26 +1244,21 @@ metric_scan(const MetricScan *scan)
 	}
 
 	SPI_connect();
-	divided.context = CurrentMemoryContext;
 	nest_level = statement_use_indexes();
 	work.row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
 	work.node = palloc(sizeof(RollupRow) * work.node_capacity);
 
 	work.is_one_snapshot = distribution_is_here(&scan->metric->account_id);
+	if (scan->common != NULL)
+		add_common(&work, scan->common, start);
 	if (scan->as_of != NULL && work.is_one_snapshot)
 		add_superseded(&work, start, end);
 	open = find_rolled_up(&work);
 	if (open.count > 0)
 	{
 		read_all_marks(&work, start, end);
-		if (!scan->is_all)
+		if (scan->common == NULL)
 			read_all_common_marks(&work, start, end);
-		else
-		{
-			if (!divided.is_known)
-				divide_common_marks(scan->metric, start, end, &divided);
-			add_divided_marks(&work, &divided);
-		}
 	}
 	sort_marks(&work.marks);
 	sort_marks(&work.common_marks);
@@ -1104,10 +1292,11 @@ static Statement find_rolled_up_aliases = {
 		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) 0::smallint"
 		   " UNION SELECT d.customer_alias FROM usage_events.dirty_bucket AS d"
 		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1 AND d.event_type OPERATOR(pg_catalog.=) $3"
-		   " AND d.customer_alias OPERATOR(pg_catalog.<>) ''",
+		   " AND d.customer_alias OPERATOR(pg_catalog.<>) ''"
+		   " AND d.bucket OPERATOR(pg_catalog.>=) $4 AND d.bucket OPERATOR(pg_catalog.<) $5",
 	.read_only = true,
-	.argument_count = 3,
-	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
+	.argument_count = 5,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
 /* From alias to alias in the index. */
@@ -1173,31 +1362,34 @@ metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end)
 	AliasList list = {.context = CurrentMemoryContext};
 	int nest_level;
 	int count = 0;
+	bool is_here;
 	bool complete;
 
 	SPI_connect();
 	nest_level = statement_use_indexes();
-	complete = distribution_is_here(&metric->account_id);
-	if (complete)
+	is_here = complete = distribution_is_here(&metric->account_id);
+	if (is_here)
 	{
 		statement_execute(&is_complete, (Datum[]){account, version, UUIDPGetDatum(&metric->id)}, NULL);
 		complete = SPI_processed > 0;
 	}
 	if (complete)
-		statement_each_row(&find_rolled_up_aliases, (Datum[]){account, version, type}, take_alias, &list);
+		statement_each_row(&find_rolled_up_aliases,
+						   (Datum[]){account, version, type, TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)),
+									 TimestampTzGetDatum(end)},
+						   take_alias, &list);
 	else
 		statement_each_row(&find_event_aliases, (Datum[]){account}, take_alias, &list);
 	if (scan->as_of != NULL)
 		statement_each_row(&find_superseded_aliases, (Datum[]){account, type, UUIDPGetDatum(scan->as_of)}, take_alias,
 						   &list);
 	statement_use_indexes_end(nest_level);
-	scan->divided = (DividedMarks){.context = list.context};
-	if (complete)
-		divide_common_marks(metric, start, end, &scan->divided);
+	if (is_here)
+		scan->common = read_common(scan, start, end, list.context);
 	SPI_finish();
 
-	for (int i = 0; i < scan->divided.count; i++)
-		add_alias(&list, scan->divided.items[i].alias);
+	for (int i = 0; scan->common != NULL && i < scan->common->alias_count; i++)
+		add_alias(&list, scan->common->aliases[i].alias);
 	qsort(list.items, list.count, sizeof(EventText), compare_texts);
 	for (int i = 0; i < list.count; i++)
 	{
