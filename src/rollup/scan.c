@@ -411,6 +411,16 @@ overlaps(const Marks *marks, int place, const MetricInterval *interval)
 		   marks->items[place].start < interval->end;
 }
 
+/* Whether all events of the alias from start to end are in the totals already. */
+static bool
+is_added(const ScanWork *work, int alias, TimestampTz start, TimestampTz end)
+{
+	int place = first_mark(&work->added, alias, start);
+
+	return place < work->added.count && work->added.items[place].alias == alias &&
+		   work->added.items[place].start <= start && work->added.items[place].end >= end;
+}
+
 /* To be read from the events; seconds in a row as one. */
 static void
 add_raw_part(ScanWork *work, MetricInterval interval)
@@ -438,14 +448,6 @@ add_raw(ScanWork *work, MetricInterval interval)
 	}
 	if (at < interval.end)
 		add_raw_part(work, part(&interval, at, interval.end));
-}
-
-static bool
-is_marked(const Marks *marks, int alias, TimestampTz moment)
-{
-	int place = first_mark(marks, alias, moment);
-
-	return place < marks->count && marks->items[place].alias == alias && marks->items[place].start <= moment;
 }
 
 /* A moment in the time of an alias, and the first marks that end after it. */
@@ -744,7 +746,8 @@ cut(const ScanWork *work, BucketLevel level, const MetricInterval *interval, Int
 
 			other = bucket_start(at, level);
 			end = bucket_end(other, level);
-			add_interval(others, part(interval, at, end));
+			if (!is_added(work, interval->alias, at, Min(end, interval->end)))
+				add_interval(others, part(interval, at, end));
 			skip_marks(work, &place, end);
 			at = end;
 		}
@@ -925,72 +928,84 @@ read_raw(ScanWork *work)
 	}
 }
 
-/* All customers' events ---------------------------------------------------- */
+/* Events of all customers ---------------------------------------------------- */
 
-#define READ_ALL_EVENTS \
-	"SELECT customer_alias, id, event_timestamp, event_properties FROM usage_events.event" \
-	" WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2" \
-	" AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4"
-
-static Statement read_all_events = {
-	.sql = READ_ALL_EVENTS,
-	.read_only = true,
-	.argument_count = 4,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
-};
-
-static Statement read_all_events_as_of = {
-	.sql = READ_ALL_EVENTS " AND id OPERATOR(pg_catalog.<) $5",
-	.read_only = true,
-	.argument_count = 5,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID},
-};
+/* An event as statements hand it out that read those of all customers: in this order of columns. */
+typedef struct EventRow
+{
+	const pg_uuid_t *id;
+	TimestampTz timestamp;
+	EventText alias;
+	Datum properties;
+} EventRow;
 
 static void
-take_event_of_all(uint64 row, void *argument)
+event_row_read(uint64 row, int first_column, EventRow *event)
 {
-	ScanWork *work = argument;
-	MemoryContext context = MemoryContextSwitchTo(work->row_context);
 	bool isnull;
-	text *alias = DatumGetTextPP(row_value(row, 1, &isnull));
-	int place = find_alias(work->scan, (EventText){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)});
-	TimestampTz timestamp = DatumGetTimestampTz(row_value(row, 3, &isnull));
-	const MetricInterval *interval =
-		place >= 0 && !work->is_rolled_up[place] ? find_interval(work->scan, place, timestamp) : NULL;
+	text *alias = DatumGetTextPP(row_value(row, first_column + 2, &isnull));
 
-	if (interval != NULL && is_marked(&work->added, place, timestamp))
-		interval = NULL;
-
-	if (interval != NULL)
-		metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value(row, 2, &isnull)), timestamp,
-							   DatumGetJsonbP(row_value(row, 4, &isnull)));
-	MemoryContextSwitchTo(context);
-	MemoryContextReset(work->row_context);
+	event->id = DatumGetUUIDP(row_value(row, first_column, &isnull));
+	event->timestamp = DatumGetTimestampTz(row_value(row, first_column + 1, &isnull));
+	event->alias = (EventText){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)};
+	event->properties = row_value(row, first_column + 3, &isnull);
 }
 
-/* Reads all events of the period once, rather than those of each customer. */
+/* Adds the event, if it was known then. */
 static void
-read_all(ScanWork *work, TimestampTz start, TimestampTz end)
+add_event_row(MetricTotal *total, const MetricMatcher *matcher, const pg_uuid_t *as_of, const EventRow *event,
+			  MemoryContext row_context)
 {
-	Datum arguments[5] = {UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work->scan->metric),
-						  TimestampTzGetDatum(start), TimestampTzGetDatum(end)};
+	MemoryContext context = MemoryContextSwitchTo(row_context);
 
-	if (work->scan->as_of == NULL)
-		statement_each_row(&read_all_events, arguments, take_event_of_all, work);
-	else
-	{
-		arguments[4] = UUIDPGetDatum(work->scan->as_of);
-		statement_each_row(&read_all_events_as_of, arguments, take_event_of_all, work);
-	}
+	if (as_of == NULL || event_id_compare(event->id, as_of) < 0)
+		metric_total_add_event(total, matcher, event->id, event->timestamp, DatumGetJsonbP(event->properties));
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(row_context);
+}
+
+static Statement read_events_of_times = {
+	.sql = "SELECT i.place, e.id, e.event_timestamp, e.customer_alias, e.event_properties"
+		   " FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4))"
+		   " WITH ORDINALITY AS i(starts_at, ends_at, place)"
+		   " CROSS JOIN LATERAL (SELECT e.id, e.event_timestamp, e.customer_alias, e.event_properties"
+		   " FROM usage_events.event AS e WHERE e.account_id OPERATOR(pg_catalog.=) $1"
+		   " AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at"
+		   " AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at"
+		   " AND pg_catalog.texteq(e.event_type, $2) OFFSET 0) AS e",
+	.read_only = true,
+	.argument_count = 4,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID},
+};
+
+/* Hands out the events of these times: after the place among the times come the columns of an event. */
+static void
+read_times(const Metric *metric, const Marks *times, void (*take_row)(uint64 row, void *argument), void *argument)
+{
+	Datum arguments[4] = {UUIDPGetDatum(&metric->account_id), event_type_argument(metric)};
+	Datum *values;
+
+	if (times->count == 0)
+		return;
+	/* The values, and the arrays that are made of them. */
+	memory_budget_require(3 * sizeof(Datum) * times->count);
+	values = palloc_extended(sizeof(Datum) * times->count, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < times->count; i++)
+		values[i] = TimestampTzGetDatum(times->items[i].start);
+	arguments[2] = statement_timestamp_array(values, times->count);
+	for (int i = 0; i < times->count; i++)
+		values[i] = TimestampTzGetDatum(times->items[i].end);
+	arguments[3] = statement_timestamp_array(values, times->count);
+	statement_each_row(&read_events_of_times, arguments, take_row, argument);
 }
 
 /* Minutes that are marked for all customers ---------------------------------- */
 
 /*
  * Of all customers, most have no events in such a minute: for them it is no mark.  So
- * when all are asked for, the events of these minutes are read first, once and in
- * order of time: they are added to the totals of those who have them, and only to
- * these it is a mark, of time that is done with.
+ * when all are asked for, the events of these minutes are read first, and once: they
+ * are added to the totals of those who have them, and only to these it is a mark, of
+ * time that is done with.  Minutes in a row are one such time.
  */
 
 static Statement read_common_minutes = {
@@ -1003,26 +1018,12 @@ static Statement read_common_minutes = {
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
-static Statement read_common_events = {
-	.sql = "SELECT i.place, e.customer_alias, e.id, e.event_timestamp, e.event_properties"
-		   " FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4))"
-		   " WITH ORDINALITY AS i(starts_at, ends_at, place)"
-		   " CROSS JOIN LATERAL (SELECT e.customer_alias, e.id, e.event_timestamp, e.event_properties"
-		   " FROM usage_events.event AS e WHERE e.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at"
-		   " AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at"
-		   " AND pg_catalog.texteq(e.event_type, $2) OFFSET 0) AS e",
-	.read_only = true,
-	.argument_count = 4,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID},
-};
-
 /* Who has events in them. */
 typedef struct CommonAlias
 {
 	EventText alias;
 	MetricTotal total; /* of these events */
-	int last_mark;     /* the place of its latest one */
+	int last_minutes;  /* that it has events in: their place */
 } CommonAlias;
 
 typedef struct CommonAliasEntry
@@ -1088,53 +1089,41 @@ common_alias_place(CommonMinutes *common, EventText alias)
 	entry->place = common->alias_count;
 	common->aliases = grow(common->aliases, common->alias_count, &common->alias_capacity, sizeof(CommonAlias));
 	new = &common->aliases[common->alias_count++];
-	*new = (CommonAlias){.alias = entry->alias, .last_mark = -1};
+	*new = (CommonAlias){.alias = entry->alias, .last_minutes = -1};
 	metric_total_init(&new->total, common->scan->metric, common->context);
 	return entry->place;
 }
 
-/* Marks that part of the event's minute which is read. */
+/* Marks all of the minutes in a row, once. */
 static void
-add_common_mark(CommonMinutes *common, int place, const Mark *read, TimestampTz timestamp)
+add_common_mark(CommonMinutes *common, int place, int minutes)
 {
 	CommonAlias *alias = &common->aliases[place];
-	TimestampTz minute = bucket_start(timestamp, BUCKET_MINUTE);
-	TimestampTz start = Max(minute, read->start);
-	Mark *last = alias->last_mark >= 0 ? &common->marks.items[alias->last_mark] : NULL;
-	TimestampTz end = Min(minute + USECS_PER_MINUTE, read->end);
+	Mark mark = common->minutes.items[minutes];
 
-	if (last != NULL && start <= last->end)
-	{
-		last->end = Max(last->end, end);
+	if (alias->last_minutes == minutes)
 		return;
-	}
-	alias->last_mark = common->marks.count;
-	append_mark(&common->marks, (Mark){place, start, end});
+	alias->last_minutes = minutes;
+	mark.alias = place;
+	append_mark(&common->marks, mark);
 }
 
 static void
 take_common_event(uint64 row, void *argument)
 {
 	CommonMinutes *common = argument;
-	bool isnull;
-	text *packed = DatumGetTextPP(row_value(row, 2, &isnull));
-	EventText alias = {VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed)};
-	const pg_uuid_t *id = DatumGetUUIDP(row_value(row, 3, &isnull));
-	TimestampTz timestamp = DatumGetTimestampTz(row_value(row, 4, &isnull));
 	MemoryContext context;
+	EventRow event;
 	int place;
 
-	if (compare_texts(&alias, &EVENT_TEXT(VOID_ALIAS)) == 0)
+	event_row_read(row, 2, &event);
+	if (compare_texts(&event.alias, &EVENT_TEXT(VOID_ALIAS)) == 0)
 		return;
 	context = MemoryContextSwitchTo(common->context);
-	place = common_alias_place(common, alias);
-	add_common_mark(common, place, &common->minutes.items[row_place(row)], timestamp);
-	MemoryContextSwitchTo(common->row_context);
-	if (common->scan->as_of == NULL || event_id_compare(id, common->scan->as_of) < 0)
-		metric_total_add_event(&common->aliases[place].total, common->matcher, id, timestamp,
-							   DatumGetJsonbP(row_value(row, 5, &isnull)));
+	place = common_alias_place(common, event.alias);
+	add_common_mark(common, place, row_place(row));
+	add_event_row(&common->aliases[place].total, common->matcher, common->scan->as_of, &event, common->row_context);
 	MemoryContextSwitchTo(context);
-	MemoryContextReset(common->row_context);
 }
 
 /* The minutes from start to end, in order. */
@@ -1156,25 +1145,6 @@ read_minutes(CommonMinutes *common, TimestampTz start, TimestampTz end)
 	}
 }
 
-static void
-read_events_of_minutes(CommonMinutes *common)
-{
-	const Marks *minutes = &common->minutes;
-	Datum arguments[4] = {UUIDPGetDatum(&common->scan->metric->account_id), event_type_argument(common->scan->metric)};
-	Datum *values;
-
-	/* The values, and the arrays that are made of them. */
-	memory_budget_require(3 * sizeof(Datum) * minutes->count);
-	values = palloc_extended(sizeof(Datum) * minutes->count, MCXT_ALLOC_HUGE);
-	for (int i = 0; i < minutes->count; i++)
-		values[i] = TimestampTzGetDatum(minutes->items[i].start);
-	arguments[2] = statement_timestamp_array(values, minutes->count);
-	for (int i = 0; i < minutes->count; i++)
-		values[i] = TimestampTzGetDatum(minutes->items[i].end);
-	arguments[3] = statement_timestamp_array(values, minutes->count);
-	statement_each_row(&read_common_events, arguments, take_common_event, common);
-}
-
 /*
  * The minutes are read before their events, by a statement of their own.  One
  * statement for both would keep a page of the marks' index all the time, and
@@ -1184,7 +1154,7 @@ static CommonMinutes *
 read_common(const MetricScan *scan, TimestampTz start, TimestampTz end, MemoryContext context)
 {
 	CommonMinutes *common = MemoryContextAllocZero(context, sizeof(CommonMinutes));
-	int nest_level = statement_use_any_index();
+	int nest_level = statement_use_bitmaps();
 
 	common->scan = scan;
 	common->context = context;
@@ -1192,8 +1162,7 @@ read_common(const MetricScan *scan, TimestampTz start, TimestampTz end, MemoryCo
 	common->matcher = metric_matcher_make(scan->metric);
 	common->places = common_aliases_create(context, 256, NULL);
 	read_minutes(common, start, end);
-	if (common->minutes.count > 0)
-		read_events_of_minutes(common);
+	read_times(scan->metric, &common->minutes, take_common_event, common);
 	statement_use_indexes_end(nest_level);
 	return common;
 }
@@ -1221,6 +1190,86 @@ add_common(ScanWork *work, CommonMinutes *common, TimestampTz start)
 	}
 	sort_marks(&work->added);
 	pfree(places);
+}
+
+/* All customers' events ---------------------------------------------------- */
+
+static Statement read_all_events = {
+	.sql = "SELECT id, event_timestamp, customer_alias, event_properties FROM usage_events.event"
+		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2"
+		   " AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4",
+	.read_only = true,
+	.argument_count = 4,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+static void
+take_event_of_all(ScanWork *work, uint64 row, int first_column)
+{
+	EventRow event;
+	const MetricInterval *interval = NULL;
+	int place;
+
+	event_row_read(row, first_column, &event);
+	place = find_alias(work->scan, event.alias);
+	if (place >= 0 && !work->is_rolled_up[place])
+		interval = find_interval(work->scan, place, event.timestamp);
+	if (interval != NULL)
+		add_event_row(interval->total, work->matcher, work->scan->as_of, &event, work->row_context);
+}
+
+static void
+take_event_of_period(uint64 row, void *argument)
+{
+	take_event_of_all(argument, row, 1);
+}
+
+static void
+take_event_of_gap(uint64 row, void *argument)
+{
+	take_event_of_all(argument, row, 2);
+}
+
+/* The time between the minutes that have been read. */
+static Marks
+gaps_between(const Marks *minutes, TimestampTz start, TimestampTz end)
+{
+	Marks gaps = {0};
+	TimestampTz at = start;
+
+	for (int i = 0; i < minutes->count; i++)
+	{
+		if (minutes->items[i].start > at)
+			append_mark(&gaps, (Mark){0, at, minutes->items[i].start});
+		at = minutes->items[i].end;
+	}
+	if (at < end)
+		append_mark(&gaps, (Mark){0, at, end});
+	return gaps;
+}
+
+/* Reads all events of the period once, rather than those of each customer. */
+static void
+read_all(ScanWork *work, TimestampTz start, TimestampTz end)
+{
+	const Metric *metric = work->scan->metric;
+	const CommonMinutes *common = work->scan->common;
+	int nest_level;
+
+	if (common != NULL && common->minutes.count > 0)
+	{
+		Marks gaps = gaps_between(&common->minutes, start, end);
+
+		nest_level = statement_use_bitmaps();
+		read_times(metric, &gaps, take_event_of_gap, work);
+		statement_use_indexes_end(nest_level);
+		return;
+	}
+	/* The planner is free here: most of the table may be read. */
+	statement_each_row(&read_all_events,
+					   (Datum[]){UUIDPGetDatum(&metric->account_id), event_type_argument(metric),
+								 TimestampTzGetDatum(start), TimestampTzGetDatum(end)},
+					   take_event_of_period, work);
 }
 
 /* The whole --------------------------------------------------------------- */
@@ -1267,7 +1316,6 @@ metric_scan(const MetricScan *scan)
 	read_raw(&work);
 	statement_use_indexes_end(nest_level);
 
-	/* The planner is free here: most of the table may be read. */
 	if (work.reads_all)
 		read_all(&work, start, end);
 	SPI_finish();
