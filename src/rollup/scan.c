@@ -678,6 +678,8 @@ take_root(uint64 row, void *argument)
 	work->rolled_up_count++;
 }
 
+static bool take_known_roots(ScanWork *work, const CommonMinutes *common);
+
 /* Which aliases are rolled up: the others are read from the events. */
 static Intervals
 find_rolled_up(ScanWork *work)
@@ -693,10 +695,11 @@ find_rolled_up(ScanWork *work)
 		return open;
 	}
 
-	statement_each_row(&find_roots,
-					   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
-								 aliases_argument(work), UUIDPGetDatum(&scan->metric->id)},
-					   take_root, work);
+	if (scan->common == NULL || !take_known_roots(work, scan->common))
+		statement_each_row(&find_roots,
+						   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
+									 aliases_argument(work), UUIDPGetDatum(&scan->metric->id)},
+						   take_root, work);
 
 	work->reads_all =
 		scan->is_all && scan->alias_count - work->rolled_up_count > Max(work->rolled_up_count, FEW_ALIASES);
@@ -1008,22 +1011,25 @@ read_times(const Metric *metric, const Marks *times, void (*take_row)(uint64 row
  * time that is done with.  Minutes in a row are one such time.
  */
 
-static Statement read_common_minutes = {
-	.sql = "SELECT DISTINCT d.bucket FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) ''"
-		   " AND d.bucket OPERATOR(pg_catalog.>=) $3 AND d.bucket OPERATOR(pg_catalog.<) $4",
+/* One search for all, where there may be very many customers. */
+static Statement read_marks_of_all = {
+	.sql = "SELECT d.customer_alias, d.bucket, pg_catalog.max(d.seconds) FROM usage_events.dirty_bucket AS d"
+		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1 AND d.event_type OPERATOR(pg_catalog.=) $2"
+		   " AND d.bucket OPERATOR(pg_catalog.>=) $3 AND d.bucket OPERATOR(pg_catalog.<) $4"
+		   " GROUP BY d.customer_alias, d.bucket",
 	.read_only = true,
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
-/* Who has events in them. */
+/* Who has events in them, or marks of his own, or is rolled up. */
 typedef struct CommonAlias
 {
 	EventText alias;
-	MetricTotal total; /* of these events */
+	MetricTotal total; /* of the events in these minutes */
 	int last_minutes;  /* that it has events in: their place */
+	bool is_rolled_up;
+	int place; /* among the scan's aliases */
 } CommonAlias;
 
 typedef struct CommonAliasEntry
@@ -1047,29 +1053,22 @@ typedef struct CommonAliasEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* What all customers have in minutes that are marked for all. */
+/* What is known of all customers when their aliases have been found. */
 struct CommonMinutes
 {
 	const MetricScan *scan;
 	const MetricMatcher *matcher;
-	Marks minutes; /* of alias 0; several in a row are one */
+	bool knows_rolled_up; /* which aliases are */
+	Marks minutes;        /* that are marked for all, of alias 0; several in a row are one */
 	CommonAlias *aliases;
 	int alias_count;
 	int alias_capacity;
 	common_aliases_hash *places;
-	Marks marks; /* of single aliases, which are places of aliases above */
+	Marks marks; /* of single aliases, which are places of those above */
+	Marks added; /* the same of the minutes in which they have events */
 	MemoryContext context;
 	MemoryContext row_context;
 };
-
-static void
-take_common_minute(uint64 row, void *argument)
-{
-	CommonMinutes *common = argument;
-	bool isnull;
-
-	add_mark(&common->minutes, 0, DatumGetTimestampTz(row_value(row, 1, &isnull)), SECS_PER_MINUTE);
-}
 
 /* The place of an alias, which may be new. */
 static int
@@ -1105,7 +1104,7 @@ add_common_mark(CommonMinutes *common, int place, int minutes)
 		return;
 	alias->last_minutes = minutes;
 	mark.alias = place;
-	append_mark(&common->marks, mark);
+	append_mark(&common->added, mark);
 }
 
 static void
@@ -1126,17 +1125,34 @@ take_common_event(uint64 row, void *argument)
 	MemoryContextSwitchTo(context);
 }
 
-/* The minutes from start to end, in order. */
 static void
-read_minutes(CommonMinutes *common, TimestampTz start, TimestampTz end)
+take_mark_of_all(uint64 row, void *argument)
+{
+	CommonMinutes *common = argument;
+	bool isnull;
+	text *packed = DatumGetTextPP(row_value(row, 1, &isnull));
+	EventText alias = {VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed)};
+	TimestampTz bucket = DatumGetTimestampTz(row_value(row, 2, &isnull));
+	MemoryContext context = MemoryContextSwitchTo(common->context);
+
+	if (alias.length == 0)
+		add_mark(&common->minutes, 0, bucket, SECS_PER_MINUTE);
+	else
+		add_mark(&common->marks, common_alias_place(common, alias), bucket, DatumGetInt16(row_value(row, 3, &isnull)));
+	MemoryContextSwitchTo(context);
+}
+
+/* Reads all marks from start to end. */
+static void
+read_marks_of_all_from(CommonMinutes *common, TimestampTz start, TimestampTz end)
 {
 	Marks *minutes = &common->minutes;
 
-	statement_each_row(&read_common_minutes,
+	statement_each_row(&read_marks_of_all,
 					   (Datum[]){UUIDPGetDatum(&common->scan->metric->account_id),
 								 event_type_argument(common->scan->metric),
 								 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
-					   take_common_minute, common);
+					   take_mark_of_all, common);
 	sort_marks(minutes);
 	for (int i = 0; i < minutes->count; i++)
 	{
@@ -1145,51 +1161,78 @@ read_minutes(CommonMinutes *common, TimestampTz start, TimestampTz end)
 	}
 }
 
-/*
- * The minutes are read before their events, by a statement of their own.  One
- * statement for both would keep a page of the marks' index all the time, and
- * vacuum has to wait for it.
- */
 static CommonMinutes *
-read_common(const MetricScan *scan, TimestampTz start, TimestampTz end, MemoryContext context)
+common_make(const MetricScan *scan, MemoryContext context)
 {
 	CommonMinutes *common = MemoryContextAllocZero(context, sizeof(CommonMinutes));
-	int nest_level = statement_use_bitmaps();
 
 	common->scan = scan;
 	common->context = context;
 	common->row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
 	common->matcher = metric_matcher_make(scan->metric);
 	common->places = common_aliases_create(context, 256, NULL);
-	read_minutes(common, start, end);
-	read_times(scan->metric, &common->minutes, take_common_event, common);
-	statement_use_indexes_end(nest_level);
 	return common;
 }
 
-/* Adds what they have to the totals of the intervals, and notes that it is there. */
+/*
+ * The marks are read before the events of common minutes, by a statement of their own.
+ * One statement for both would keep a page of the marks' index all the time, and
+ * vacuum has to wait for it.
+ */
+static void
+read_common(CommonMinutes *common, TimestampTz start, TimestampTz end)
+{
+	int nest_level;
+
+	read_marks_of_all_from(common, start, end);
+	nest_level = statement_use_bitmaps();
+	read_times(common->scan->metric, &common->minutes, take_common_event, common);
+	statement_use_indexes_end(nest_level);
+}
+
+/* Marks of an alias by its place in the scan. */
+static void
+take_over_marks(const CommonMinutes *common, const Marks *from, Marks *marks)
+{
+	for (int i = 0; i < from->count; i++)
+	{
+		Mark mark = from->items[i];
+
+		mark.alias = common->aliases[mark.alias].place;
+		append_mark(marks, mark);
+	}
+}
+
+/* Adds what they have to the totals of the intervals, and notes that it is there; and what is marked. */
 static void
 add_common(ScanWork *work, CommonMinutes *common, TimestampTz start)
 {
-	int *places = palloc_extended(sizeof(int) * Max(common->alias_count, 1), MCXT_ALLOC_HUGE);
-
 	for (int i = 0; i < common->alias_count; i++)
 	{
 		CommonAlias *alias = &common->aliases[i];
 
-		places[i] = find_alias(work->scan, alias->alias);
-		metric_total_move(find_interval(work->scan, places[i], start)->total, &alias->total);
+		alias->place = find_alias(work->scan, alias->alias);
+		if (alias->total.event_count > 0)
+			metric_total_move(find_interval(work->scan, alias->place, start)->total, &alias->total);
 	}
-	for (int i = 0; i < common->marks.count; i++)
-	{
-		Mark mark = common->marks.items[i];
-
-		mark.alias = places[mark.alias];
-		append_mark(&work->added, mark);
-		append_mark(&work->marks, mark);
-	}
+	take_over_marks(common, &common->added, &work->added);
+	take_over_marks(common, &common->added, &work->marks);
+	take_over_marks(common, &common->marks, &work->marks);
 	sort_marks(&work->added);
-	pfree(places);
+}
+
+/* Which aliases are rolled up, if that is known already. */
+static bool
+take_known_roots(ScanWork *work, const CommonMinutes *common)
+{
+	if (!common->knows_rolled_up)
+		return false;
+	for (int i = 0; i < common->alias_count; i++)
+	{
+		work->is_rolled_up[common->aliases[i].place] |= common->aliases[i].is_rolled_up;
+		work->rolled_up_count += common->aliases[i].is_rolled_up;
+	}
+	return true;
 }
 
 /* All customers' events ---------------------------------------------------- */
@@ -1303,11 +1346,10 @@ metric_scan(const MetricScan *scan)
 	if (scan->as_of != NULL && work.is_one_snapshot)
 		add_superseded(&work, start, end);
 	open = find_rolled_up(&work);
-	if (open.count > 0)
+	if (open.count > 0 && scan->common == NULL)
 	{
 		read_all_marks(&work, start, end);
-		if (scan->common == NULL)
-			read_all_common_marks(&work, start, end);
+		read_all_common_marks(&work, start, end);
 	}
 	sort_marks(&work.marks);
 	sort_marks(&work.common_marks);
@@ -1336,15 +1378,12 @@ static Statement is_complete = {
 };
 
 static Statement find_rolled_up_aliases = {
-	.sql = "SELECT r.customer_alias FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) 0::smallint"
-		   " UNION SELECT d.customer_alias FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1 AND d.event_type OPERATOR(pg_catalog.=) $3"
-		   " AND d.customer_alias OPERATOR(pg_catalog.<>) ''"
-		   " AND d.bucket OPERATOR(pg_catalog.>=) $4 AND d.bucket OPERATOR(pg_catalog.<) $5",
+	.sql = "SELECT DISTINCT r.customer_alias FROM usage_events.metric_rollup AS r"
+		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1 AND r.metric_version_id OPERATOR(pg_catalog.=) $2"
+		   " AND r.level OPERATOR(pg_catalog.=) 0::smallint",
 	.read_only = true,
-	.argument_count = 5,
-	.argument_types = {UUIDOID, UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
 };
 
 /* From alias to alias in the index. */
@@ -1399,6 +1438,19 @@ take_alias(uint64 row, void *argument)
 	MemoryContextSwitchTo(context);
 }
 
+static void
+take_rolled_up_alias(uint64 row, void *argument)
+{
+	CommonMinutes *common = argument;
+	MemoryContext context = MemoryContextSwitchTo(common->context);
+	bool isnull;
+	text *alias = DatumGetTextPP(row_value(row, 1, &isnull));
+	int place = common_alias_place(common, (EventText){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)});
+
+	common->aliases[place].is_rolled_up = true;
+	MemoryContextSwitchTo(context);
+}
+
 /* Sets the scan's aliases to all that have, or had, events from start to end, and maybe some more; in the order of "C". */
 void
 metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end)
@@ -1410,34 +1462,31 @@ metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end)
 	AliasList list = {.context = CurrentMemoryContext};
 	int nest_level;
 	int count = 0;
-	bool is_here;
-	bool complete;
+	CommonMinutes *common = NULL;
+	bool complete = false;
 
 	SPI_connect();
 	nest_level = statement_use_indexes();
-	is_here = complete = distribution_is_here(&metric->account_id);
-	if (is_here)
+	if (distribution_is_here(&metric->account_id))
 	{
+		common = common_make(scan, list.context);
 		statement_execute(&is_complete, (Datum[]){account, version, UUIDPGetDatum(&metric->id)}, NULL);
-		complete = SPI_processed > 0;
+		complete = common->knows_rolled_up = SPI_processed > 0;
+		read_common(common, start, end);
 	}
 	if (complete)
-		statement_each_row(&find_rolled_up_aliases,
-						   (Datum[]){account, version, type, TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)),
-									 TimestampTzGetDatum(end)},
-						   take_alias, &list);
+		statement_each_row(&find_rolled_up_aliases, (Datum[]){account, version}, take_rolled_up_alias, common);
 	else
 		statement_each_row(&find_event_aliases, (Datum[]){account}, take_alias, &list);
 	if (scan->as_of != NULL)
 		statement_each_row(&find_superseded_aliases, (Datum[]){account, type, UUIDPGetDatum(scan->as_of)}, take_alias,
 						   &list);
 	statement_use_indexes_end(nest_level);
-	if (is_here)
-		scan->common = read_common(scan, start, end, list.context);
 	SPI_finish();
 
-	for (int i = 0; scan->common != NULL && i < scan->common->alias_count; i++)
-		add_alias(&list, scan->common->aliases[i].alias);
+	for (int i = 0; common != NULL && i < common->alias_count; i++)
+		add_alias(&list, common->aliases[i].alias);
+	scan->common = common;
 	qsort(list.items, list.count, sizeof(EventText), compare_texts);
 	for (int i = 0; i < list.count; i++)
 	{
