@@ -14,6 +14,9 @@
  * under one snapshot, marks and buckets always fit together, and what is said
  * here is what the events say, whatever was refreshed or not.
  *
+ * A minute may be marked for all customers.  Where all are asked for, the events of
+ * such minutes are read before anything else, and are in the totals.
+ *
  * On a Citus cluster statements share a snapshot only where the account's rows are.
  * Elsewhere one statement reads all from the events.
  *
