@@ -15,7 +15,7 @@
 #	make test-citus		a cluster of three servers, where PostgreSQL has Citus
 #	make serve-http		a private server, PostgREST and nginx, to try
 #	make serve			as demo, and keep the server up
-#	make, make install	as for any PGXS extension; PG_CONFIG=... picks the server
+#	make, make install	as for any PGXS extension; PG_CONFIG=... picks the server; DEBUG=1 builds for gdb
 #	make installcheck	regress and isolation tests against a running server
 #	make lint			formatting, static analysis, and rules of our own
 #	make bench			measure, and print tables of ratios
@@ -26,13 +26,28 @@ EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" usage_events.co
 
 MODULE_big = usage_events
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
-DATA = $(wildcard sql/usage_events--*.sql)
+
+# The present objects by subject, in the order in which they are made.  What has been released stays as it is.
+SUBJECTS = base account event event_type customer metric rollup usage retention http status distribution access
+SCRIPT = sql/usage_events--$(EXTVERSION).sql
+RELEASED = $(shell sed 's,^[^ ]* *,sql/,' sql/released.sha256)
+
+DATA_built = $(SCRIPT)
+DATA = $(filter-out $(SCRIPT),$(sort $(RELEASED) $(wildcard sql/usage_events--*--*.sql)))
 DOCS = README.md
-EXTRA_CLEAN = src/http/openapi.inc $(OBJS:.o=.d)
+EXTRA_CLEAN = .built_for src/http/openapi.inc $(OBJS:.o=.d)
 
 # The server's headers do not pass -Wextra themselves: as system headers they need not.
 PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) -DUSAGE_EVENTS_VERSION='"$(EXTVERSION)"'
-PG_CFLAGS = -std=gnu99 -Wall -Wextra -Werror -MMD -MP
+PG_CFLAGS = -std=gnu99 -Wall -Wextra -MMD -MP
+# A newer compiler may warn of more: that shall stop us, and nobody who builds a release.
+ifeq ($(CI),true)
+PG_CFLAGS += -Werror
+endif
+# For gdb: each line and variable as it is written.
+ifneq ($(DEBUG),)
+PG_CFLAGS += -O0 -g3 -fno-omit-frame-pointer
+endif
 # Below 16 every symbol is visible: our calls shall reach our own functions whatever else is loaded.
 SHLIB_LINK = -luuid -Wl,-Bsymbolic
 
@@ -41,7 +56,7 @@ REGRESS_OPTS = --inputdir=test --load-extension=usage_events
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --load-extension=usage_events
 
-.PHONY: demo serve serve-http test test-http test-http-faults test-http-contract test-citus test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent
+.PHONY: demo serve serve-http test test-http test-http-faults test-http-contract test-citus test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent FORCE
 
 # Without a server's development files only the targets below that install them exist.
 PG_CONFIG ?= pg_config
@@ -50,11 +65,25 @@ ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
 endif
 
+# Without optimization this only warns that it does nothing.
+ifneq ($(DEBUG),)
+override CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=%,$(CPPFLAGS))
+endif
+
 # What a file includes, it was compiled with: a touched header compiles what includes it.
 -include $(OBJS:.o=.d)
 
-$(OBJS): usage_events.control Makefile
+$(OBJS): usage_events.control Makefile .built_for
+
+# What was built with another DEBUG is built anew.
+.built_for: FORCE
+	@echo 'DEBUG=$(DEBUG)' | cmp -s - $@ || echo 'DEBUG=$(DEBUG)' >$@
+FORCE:
+
 $(OBJS:.o=.bc): %.bc: %.o
+
+$(SCRIPT): $(SUBJECTS:%=sql/%.sql) usage_events.control Makefile
+	cat $(filter %.sql,$^) >$@
 
 # A string literal for each line.
 src/http/openapi.inc: docs/openapi.json
@@ -125,7 +154,7 @@ bench:
 	@test/packages
 	@bench/run
 
-lint: src/http/openapi.inc
+lint: src/http/openapi.inc $(SCRIPT)
 	@test/lint
 
 indent:

@@ -6,6 +6,7 @@
 
 #include "account/account.h"
 #include "account/drop_guard.h"
+#include "account/horizon.h"
 #include "base/compat.h"
 #include "base/memory_budget.h"
 #include "endpoint/response.h"
@@ -18,8 +19,8 @@
 #include "metric/check.h"
 #include "metric/definition.h"
 #include "metric/total.h"
-#include "retention/purge.h"
 #include "rollup/refresh.h"
+#include "rollup/turn.h"
 #include "rollup/worker.h"
 #include "sql/distribution.h"
 #include "sql/list_page.h"
@@ -41,18 +42,18 @@ _PG_init(void)
 	event_check_init();
 	statement_init();
 	event_store_init();
-	dirty_bucket_init();
+	event_mark_init();
 	distribution_init();
-	purge_init();
+	horizon_init();
 	rejected_event_init();
 	metric_check_init();
 	metric_definition_init();
-	import_init();
+	event_import_init();
 	list_page_init();
 	drop_guard_init();
 	http_response_init();
-	metric_refresh_init();
-	metric_worker_init();
+	rollup_turn_init();
+	rollup_worker_init();
 	MarkGUCPrefixReserved("usage_events");
 }
 

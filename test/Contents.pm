@@ -29,20 +29,24 @@ my $description = qq{
 		UNION ALL SELECT 'function ' || pg_get_functiondef(p.oid) || coalesce(${\acl('p.proacl')}, '') || p.proowner::regrole
 			FROM pg_proc AS p JOIN member ON classid = 'pg_proc'::regclass AND objid = p.oid
 		UNION ALL SELECT concat_ws(' ', 'relation', oid::regclass, relkind, relpersistence, relrowsecurity, relforcerowsecurity, reloptions, ${\acl('relacl')}, relreplident, relowner::regrole) FROM relation
-		UNION ALL SELECT concat_ws(' ', 'column', attrelid::regclass, attnum, attname, format_type(atttypid, atttypmod), attnotnull, attcollation::regcollation, attstorage, attcompression, ${\acl('attacl')}, 
+		UNION ALL SELECT concat_ws(' ', 'column', attrelid::regclass, attnum, attname, format_type(atttypid, atttypmod), attnotnull, attcollation::regcollation, attstorage, attcompression, attstattarget, ${\acl('attacl')}, 
 				(SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = attrelid AND adnum = attnum), col_description(attrelid, attnum))
 			FROM pg_attribute JOIN relation ON relation.oid = attrelid WHERE attnum > 0
 		UNION ALL SELECT concat_ws(' ', 'index', pg_get_indexdef(indexrelid), indisvalid) FROM pg_index JOIN relation ON relation.oid = indrelid
 		UNION ALL SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(c.oid)) FROM pg_constraint AS c JOIN relation ON relation.oid = conrelid
 		UNION ALL SELECT concat_ws(' ', 'policy', polrelid::regclass, polname, polcmd, polpermissive, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) FROM pg_policy JOIN relation ON relation.oid = polrelid
 		UNION ALL SELECT concat_ws(' ', 'view', oid::regclass, pg_get_viewdef(oid)) FROM relation WHERE relkind = 'v'
-		UNION ALL SELECT concat_ws(' ', 'trigger', pg_get_triggerdef(t.oid)) FROM pg_trigger AS t JOIN relation ON relation.oid = tgrelid
+		UNION ALL SELECT concat_ws(' ', 'trigger', pg_get_triggerdef(t.oid), tgenabled, obj_description(t.oid, 'pg_trigger')) FROM pg_trigger AS t JOIN relation ON relation.oid = tgrelid
 		UNION ALL SELECT concat_ws(' ', 'statistics', pg_get_statisticsobjdef(s.oid)) FROM pg_statistic_ext AS s JOIN relation ON relation.oid = stxrelid
 		UNION ALL SELECT concat_ws(' ', 'event trigger', evtname, evtevent, evtfoid::regproc, evtenabled, array_to_string(evttags, ',')) FROM pg_event_trigger
 		UNION ALL SELECT concat_ws(' ', 'initially', pg_describe_object(i.classoid, i.objoid, i.objsubid), privtype, ${\acl('initprivs')}) FROM pg_init_privs AS i JOIN member ON (classid, objid) = (classoid, objoid)
 		UNION ALL SELECT concat_ws(' ', 'schema', nspname, ${\acl('nspacl')}, nspowner::regrole) FROM pg_namespace WHERE nspname = 'usage_events'
 		UNION ALL SELECT concat_ws(' ', 'type', oid::regtype, typinput, typoutput, typreceive, typsend, typlen, typbyval, typalign, typstorage, typcategory, ${\acl('typacl')}) FROM pg_type JOIN member ON classid = 'pg_type'::regclass AND objid = oid
 		UNION ALL SELECT concat_ws(' ', 'cast', castsource::regtype, casttarget::regtype, castfunc::regprocedure, castcontext, castmethod) FROM pg_cast AS c JOIN member ON classid = 'pg_cast'::regclass AND objid = c.oid
+		UNION ALL SELECT concat_ws(' ', 'operator', o.oid::regoperator, oprcode, oprcom::regoperator, oprnegate::regoperator, oprrest, oprjoin, oprcanhash, oprcanmerge)
+			FROM pg_operator AS o JOIN member ON classid = 'pg_operator'::regclass AND objid = o.oid
+		UNION ALL SELECT concat_ws(' ', 'operator family', opfname, opfmethod, amopstrategy, amopopr::regoperator) FROM pg_amop JOIN pg_opfamily AS f ON f.oid = amopfamily JOIN member ON classid = 'pg_opfamily'::regclass AND objid = f.oid
+		UNION ALL SELECT concat_ws(' ', 'operator family', opfname, opfmethod, amprocnum, amproc::regprocedure) FROM pg_amproc JOIN pg_opfamily AS f ON f.oid = amprocfamily JOIN member ON classid = 'pg_opfamily'::regclass AND objid = f.oid
 		UNION ALL SELECT concat_ws(' ', 'dumped', c::regclass, condition) FROM pg_extension, unnest(extconfig, extcondition) AS u (c, condition) WHERE extname = 'usage_events'
 		UNION ALL SELECT concat_ws(' ', 'extension', extversion, extrelocatable, extnamespace::regnamespace, extowner::regrole) FROM pg_extension WHERE extname = 'usage_events'
 	) AS lines (line) ORDER BY line COLLATE "C"};

@@ -35,6 +35,7 @@ server_make() {
 
 	make --no-print-directory -s install DESTDIR="$stage/root" PG_CONFIG="$PG_CONFIG" >"$stage/install.log" 2>&1 ||
 		{ cat "$stage/install.log" >&2; return 1; }
+	grep -A 3 'warning:' "$stage/install.log" >&2 || true
 
 	local option directory
 	for option in bindir pkglibdir sharedir; do

@@ -130,7 +130,7 @@ sub fill
 	$node->safe_psql('postgres', q{
 		CREATE ROLE reader; CREATE ROLE ingester; CREATE ROLE administrator; CREATE ROLE web; CREATE ROLE tenant LOGIN; CREATE ROLE switcher LOGIN;
 		GRANT tenant TO switcher; GRANT SET ON PARAMETER usage_events.account_id TO switcher;
-		CREATE DATABASE usage; CREATE DATABASE old});
+		CREATE DATABASE usage});
 	$node->safe_psql('usage', "CREATE SCHEMA api; CREATE EXTENSION usage_events SCHEMA api; $grants");
 	$node->safe_psql('usage', qq{
 		SELECT api.create_usage_event(jsonb_build_object('customerAlias', 'c' || to_char(n % 30 + 1, 'FM00'), 'eventType', CASE WHEN n % 11 = 0 THEN 'other' ELSE 'call' END,
@@ -156,13 +156,6 @@ sub fill
 	$node->safe_psql('usage', "SELECT usage_events.create_event('$another', '" . event('1', 'c01', 1) . "')");
 	$node->safe_psql('postgres', "ALTER ROLE tenant SET usage_events.account_id = '$another'");
 	$key = $node->safe_psql('usage', "SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$another', 'upgraded')");
-
-	# A database that stays at the oldest version of the extension until the server is a new one.
-	$node->safe_psql('old', q{
-		CREATE SCHEMA api; CREATE EXTENSION usage_events SCHEMA api VERSION '0.1';
-		SELECT usage_events.grant_access('reader', 'read'), usage_events.grant_access('ingester', 'ingest'), usage_events.grant_access('administrator', 'admin')});
-	$node->safe_psql('old', create('api', 'a', 'acme', $_)) foreach 1 .. 2;
-	$node->safe_psql('old', create('api', 'b', 'acme', 3));
 }
 
 # Another day each time, so that it is a correction.
@@ -200,8 +193,7 @@ sub contents
 		rows => rows($node, 'usage'), rollups => rows_of_rollups($node, 'usage'), privileges => grants($node, 'usage'),
 		answers => answers($node, 'usage', 'api'), outbox => $node->safe_psql('usage', 'SELECT o::text FROM api.outbox AS o'),
 		states => states($node), highest_id => highest_id($node, 'usage'),
-		first_id => $node->safe_psql('usage', "SELECT id FROM usage_events.event WHERE customer_event_id = '3001'"),
-		old_rows => rows($node, 'old'), old_privileges => grants($node, 'old') };
+		first_id => $node->safe_psql('usage', "SELECT id FROM usage_events.event WHERE customer_event_id = '3001'") };
 }
 
 sub make_fresh
@@ -278,37 +270,10 @@ sub upgrade
 	$node->safe_psql('usage', create('api', "after $tag", 'c30', 17));
 	is(answers($node, 'usage', 'api'), answers_from_events($node, 'usage', 'api'), "$name: with another event, too");
 
-	update_old($name, $node);
-	$node->command_ok([ program($node, 'pg_amcheck'), '--install-missing', '--heapallindexed', '--parent-check', '--database', 'usage', '--database', 'old' ], "$name: amcheck finds nothing");
+	$node->command_ok([ program($node, 'pg_amcheck'), '--install-missing', '--heapallindexed', '--parent-check', '--database', 'usage' ], "$name: amcheck finds nothing");
 	$node->safe_psql('postgres', 'DROP DATABASE fresh');
 	$node->stop;
 	return $node;
-}
-
-# The database of version 0.1: it works as it is, and pg_upgrade has left a script that updates it.
-sub update_old
-{
-	my ($name, $node) = @_;
-	return unless $node->safe_psql('old', q{SELECT extversion FROM pg_extension WHERE extname = 'usage_events'}) eq '0.1';
-	$name = "$name, 0.1";
-	my $current = $node->safe_psql('old', "SELECT id FROM api.usage_events WHERE customer_event_id = 'a'");
-	is($node->safe_psql('old', as('ingester', create('api', 'a', 'acme', 2))), $current, "$name: a retry gets the first answer");
-	my $new_id = $node->safe_psql('old', as('ingester', create('api', 'a', 'acme', 4)));
-	is($node->safe_psql('old', as('reader', "SELECT superseded_by FROM api.usage_event_history WHERE id = '$current'")), $new_id, "$name: a correction gives history");
-	refuses($node, 'old', 'DROP EXTENSION usage_events', qr/holds usage events/, "$name: events do not go with DROP EXTENSION");
-	my $events = $node->safe_psql('old', 'SELECT e::text FROM api.usage_events AS e ORDER BY 1');
-
-	$node->command_ok([ program($node, 'psql'), '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', "$folder/update_extensions.sql" ], "$name: update_extensions.sql");
-	is($node->safe_psql('old', 'SELECT string_agg(r::text, $$ $$) FROM usage_events.renew_access() AS r'), '(administrator,admin) (ingester,ingest) (reader,read)', "$name: access is renewed");
-	$node->safe_psql('old', q{SELECT usage_events.grant_access('web', 'http'), usage_events.grant_access('tenant', 'ingest')});
-	is(description($node, 'old'), description($node, 'fresh'), "$name: updated, all is made as in a fresh install");
-	is($node->safe_psql('old', 'SELECT e::text FROM api.usage_events AS e ORDER BY 1'), $events, "$name: events stay");
-	is($node->safe_psql('old', as('ingester', create('api', 'a', 'acme', 4))), $new_id, "$name: a retry across both gets the first answer");
-	$node->safe_psql('old', metric('n', '"metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"'));
-	my $ask = "SELECT api.calculate_usage_metric(id, '{acme}', $period) ->> 'value' FROM api.usage_metrics";
-	is($node->safe_psql('old', as('reader', $ask)), 7, "$name: a metric");
-	$node->safe_psql('old', q{DO $$BEGIN WHILE usage_events.refresh_rollups() > 0 LOOP COMMIT; END LOOP; END$$});
-	is($node->safe_psql('old', as('reader', $ask)), 7, "$name: and its rollups");
 }
 
 # Dumps ------------------------------------------------------------------------

@@ -18,11 +18,11 @@
 
 #include "access/xact.h"
 #include "base/compat.h"
+#include "base/text_check.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
 #include "endpoint/request.h"
 #include "endpoint/response.h"
-#include "event/check.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "sql/statement.h"
@@ -69,7 +69,7 @@ static pg_uuid_t verified_account_id;
 
 static Statement read_account = {
 	.sql = "SELECT FROM usage_events.account"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1",
+		   " WHERE account_id " EQ " $1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
@@ -83,7 +83,7 @@ static Statement insert_account = {
 static AccountOrigin
 origin_of(const pg_uuid_t *account_id, GucSource source)
 {
-	if (event_id_equal(account_id, &no_account_id))
+	if (uuid_v7_equal(account_id, &no_account_id))
 		return ACCOUNT_NONE;
 	return source >= PGC_S_USER ? ACCOUNT_CHOSEN : ACCOUNT_NOBODY_CHOSE;
 }
@@ -96,7 +96,7 @@ check_account_setting(char **value, void **extra, GucSource source)
 
 	if (*value != NULL && **value != '\0')
 	{
-		if (!event_id_from_text(cstring_event_text(*value), &setting.account_id))
+		if (!uuid_v7_from_text(slice_from_cstring(*value), &setting.account_id))
 		{
 			GUC_check_errdetail("An account is named by its UUID, such as \"0184421e-a9cc-711b-af93-bf0511d4d833\".");
 			return false;
@@ -212,11 +212,10 @@ account_argument(FunctionCallInfo fcinfo, int number)
 void
 account_require(const pg_uuid_t *account_id)
 {
-	char text[EVENT_ID_TEXT_LENGTH + 1];
+	char text[UUID_TEXT_LENGTH + 1];
 	bool found;
 
-	if (event_id_equal(account_id, &default_account_id) ||
-		(verified && event_id_equal(account_id, &verified_account_id)))
+	if (uuid_v7_equal(account_id, &default_account_id) || (verified && uuid_v7_equal(account_id, &verified_account_id)))
 		return;
 
 	SPI_connect();
@@ -226,7 +225,7 @@ account_require(const pg_uuid_t *account_id)
 
 	if (!found)
 	{
-		event_id_to_text(account_id, text);
+		uuid_v7_to_text(account_id, text);
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("account \"%s\" does not exist", text),
 						errhint("Make an account with usage_events.create_account(name), "
 								"and name it in the setting usage_events.account_id.")));
@@ -245,9 +244,9 @@ account_verified(const pg_uuid_t *account_id)
 static void
 change_setting(const pg_uuid_t *account_id, GucAction action)
 {
-	char text[EVENT_ID_TEXT_LENGTH + 1];
+	char text[UUID_TEXT_LENGTH + 1];
 
-	event_id_to_text(account_id, text);
+	uuid_v7_to_text(account_id, text);
 	(void) set_config_option(ACCOUNT_SETTING, text, PGC_SUSET, PGC_S_SESSION, action, true, 0, false);
 }
 
@@ -268,7 +267,7 @@ account_enter(const pg_uuid_t *account_id)
 {
 	int nest_level = NewGUCNestLevel();
 
-	if (!has_account() || !event_id_equal(account_id, &current.account_id))
+	if (!has_account() || !uuid_v7_equal(account_id, &current.account_id))
 		change_setting(account_id, GUC_ACTION_SAVE);
 	return nest_level;
 }
@@ -302,12 +301,12 @@ create_account(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("account name must not be null")));
 
 	name = PG_GETARG_TEXT_PP(0);
-	fault = event_check_text((EventText){VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)});
+	fault = text_check((Slice){VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)});
 	if (fault != NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid account name"),
 						errdetail("The name %s.", fault)));
 
-	event_id_generate(account_id);
+	uuid_v7_generate(account_id);
 
 	/* Row-level security lets an account's own row be written only under that account. */
 	nest_level = account_enter(account_id);

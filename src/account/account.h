@@ -5,8 +5,8 @@
 #ifndef USAGE_EVENTS_ACCOUNT_ACCOUNT_H
 #define USAGE_EVENTS_ACCOUNT_ACCOUNT_H
 
-#include "event/event.h"
 #include "fmgr.h"
+#include "utils/uuid.h"
 
 extern void account_init(void);
 

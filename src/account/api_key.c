@@ -16,11 +16,12 @@
 #include "account/api_key.h"
 
 #include "account/account.h"
+#include "base/text_check.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
-#include "event/check.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -32,13 +33,13 @@
 /* What follows the account in a client id: tells an account's keys apart. */
 #define KEY_NUMBER_BYTES 8
 
-#define CLIENT_ID_LENGTH (EVENT_ID_TEXT_LENGTH + 1 + 2 * KEY_NUMBER_BYTES)
+#define CLIENT_ID_LENGTH (UUID_TEXT_LENGTH + 1 + 2 * KEY_NUMBER_BYTES)
 
 static Statement read_key = {
 	.sql = "SELECT key.secret_hash, key.expires_at"
 		   " FROM usage_events.api_key AS key"
-		   " JOIN usage_events.account AS account ON account.account_id OPERATOR(pg_catalog.=) key.account_id"
-		   " WHERE key.account_id OPERATOR(pg_catalog.=) $1 AND key.client_id OPERATOR(pg_catalog.=) $2",
+		   " JOIN usage_events.account AS account ON account.account_id " EQ " key.account_id"
+		   " WHERE key.account_id " EQ " $1 AND key.client_id " EQ " $2",
 	.read_only = true,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
@@ -53,7 +54,7 @@ static Statement insert_key = {
 
 static Statement set_expiry = {
 	.sql = "UPDATE usage_events.api_key SET expires_at = $3"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND client_id OPERATOR(pg_catalog.=) $2",
+		   " WHERE account_id " EQ " $1 AND client_id " EQ " $2",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID},
 };
@@ -61,8 +62,8 @@ static Statement set_expiry = {
 /* Never later than the key would have expired anyway; and one that has expired brings forth no other. */
 static Statement advance_expiry = {
 	.sql = "UPDATE usage_events.api_key SET expires_at = LEAST(expires_at, $3)"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND client_id OPERATOR(pg_catalog.=) $2"
-		   " AND (expires_at IS NULL OR expires_at OPERATOR(pg_catalog.>) $4)"
+		   " WHERE account_id " EQ " $1 AND client_id " EQ " $2"
+		   " AND (expires_at IS NULL OR expires_at " GT " $4)"
 		   " RETURNING label",
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
@@ -70,21 +71,21 @@ static Statement advance_expiry = {
 
 static Statement list_keys = {
 	.sql = "SELECT client_id, label, created_at, expires_at FROM usage_events.api_key"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 ORDER BY created_at, client_id",
+		   " WHERE account_id " EQ " $1 ORDER BY created_at, client_id",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
 
 /* The account that a client id begins with; false if the text cannot be a client id. */
 static bool
-account_of_client_id(EventText client_id, pg_uuid_t *account_id)
+account_of_client_id(Slice client_id, pg_uuid_t *account_id)
 {
-	return client_id.length == CLIENT_ID_LENGTH && client_id.data[EVENT_ID_TEXT_LENGTH] == '.' &&
-		   event_id_from_text((EventText){client_id.data, EVENT_ID_TEXT_LENGTH}, account_id);
+	return client_id.length == CLIENT_ID_LENGTH && client_id.data[UUID_TEXT_LENGTH] == '.' &&
+		   uuid_v7_from_text((Slice){client_id.data, UUID_TEXT_LENGTH}, account_id);
 }
 
 static bytea *
-hash_secret(EventText client_secret)
+hash_secret(Slice client_secret)
 {
 	bytea *secret = (bytea *) cstring_to_text_with_len(client_secret.data, client_secret.length);
 
@@ -97,7 +98,7 @@ hash_secret(EventText client_secret)
  * which takes that back.
  */
 ApiKeyState
-api_key_verify(EventText client_id, EventText client_secret)
+api_key_verify(Slice client_id, Slice client_secret)
 {
 	bytea *hash = hash_secret(client_secret);
 	ApiKeyState state = API_KEY_UNKNOWN;
@@ -108,17 +109,13 @@ api_key_verify(EventText client_id, EventText client_secret)
 	account_set(&account_id);
 
 	SPI_connect();
-	statement_execute(&read_key,
-					  (Datum[]){UUIDPGetDatum(&account_id),
-								PointerGetDatum(cstring_to_text_with_len(client_id.data, client_id.length))},
-					  NULL);
+	statement_execute(&read_key, (Datum[]){UUIDPGetDatum(&account_id), slice_to_datum(client_id)}, NULL);
 	if (SPI_processed > 0)
 	{
-		HeapTuple row = SPI_tuptable->vals[0];
 		bool never_stored;
 		bool never_expires;
-		bytea *stored = DatumGetByteaPP(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &never_stored));
-		Datum expires_at = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &never_expires);
+		bytea *stored = DatumGetByteaPP(row_value(0, 1, &never_stored));
+		Datum expires_at = row_value(0, 2, &never_expires);
 
 		if (VARSIZE_ANY_EXHDR(stored) == HASH_BYTES && VARSIZE_ANY_EXHDR(hash) == HASH_BYTES &&
 			timingsafe_bcmp(VARDATA_ANY(stored), VARDATA_ANY(hash), HASH_BYTES) == 0)
@@ -164,16 +161,16 @@ return_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 static void
 issue_key(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, text *label)
 {
-	char account[EVENT_ID_TEXT_LENGTH + 1];
+	char account[UUID_TEXT_LENGTH + 1];
 	char *client_id;
 	char *client_secret = random_hex(SECRET_BYTES);
 
-	event_id_to_text(account_id, account);
+	uuid_v7_to_text(account_id, account);
 	client_id = psprintf("%s.%s", account, random_hex(KEY_NUMBER_BYTES));
 
 	statement_execute(&insert_key,
 					  (Datum[]){UUIDPGetDatum(account_id), CStringGetTextDatum(client_id),
-								PointerGetDatum(hash_secret(cstring_event_text(client_secret))), PointerGetDatum(label),
+								PointerGetDatum(hash_secret(slice_from_cstring(client_secret))), PointerGetDatum(label),
 								TimestampTzGetDatum(GetCurrentTimestamp())},
 					  NULL);
 	return_row(fcinfo, (Datum[]){CStringGetTextDatum(client_id), CStringGetTextDatum(client_secret)},
@@ -197,7 +194,7 @@ client_id_argument(FunctionCallInfo fcinfo, int number, pg_uuid_t *account_id)
 	if (PG_ARGISNULL(number))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("client id must not be null")));
 	client_id = PG_GETARG_TEXT_PP(number);
-	if (!account_of_client_id((EventText){VARDATA_ANY(client_id), VARSIZE_ANY_EXHDR(client_id)}, account_id))
+	if (!account_of_client_id((Slice){VARDATA_ANY(client_id), VARSIZE_ANY_EXHDR(client_id)}, account_id))
 		refuse_unknown_key(client_id);
 	return client_id;
 }
@@ -215,7 +212,7 @@ create_api_key(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("label of an API key must not be null")));
 	label = PG_GETARG_TEXT_PP(1);
-	fault = event_check_text((EventText){VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label)});
+	fault = text_check((Slice){VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label)});
 	if (fault != NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid label of an API key"),
 						errdetail("The label %s.", fault)));
@@ -239,7 +236,6 @@ rotate_api_key(PG_FUNCTION_ARGS)
 	text *client_id = client_id_argument(fcinfo, 0, &account_id);
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz end;
-	bool isnull;
 	int nest_level;
 
 	if (PG_ARGISNULL(1))
@@ -260,8 +256,7 @@ rotate_api_key(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("API key \"%s\" does not exist, or has expired", text_to_cstring(client_id)),
 						errhint("usage_events.create_api_key(account_id, label) makes a new one.")));
-	issue_key(fcinfo, &account_id,
-			  DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)));
+	issue_key(fcinfo, &account_id, DatumGetTextPP(row_value_there(0, 1)));
 	SPI_finish();
 	account_leave(nest_level);
 	return (Datum) 0;
@@ -319,7 +314,7 @@ list_api_keys(PG_FUNCTION_ARGS)
 		bool nulls[4];
 
 		for (int column = 0; column < 4; column++)
-			values[column] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column + 1, &nulls[column]);
+			values[column] = row_value(row, column + 1, &nulls[column]);
 		return_row(fcinfo, values, nulls);
 	}
 	SPI_finish();

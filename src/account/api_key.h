@@ -5,7 +5,7 @@
 #ifndef USAGE_EVENTS_ACCOUNT_API_KEY_H
 #define USAGE_EVENTS_ACCOUNT_API_KEY_H
 
-#include "event/event.h"
+#include "base/slice.h"
 
 typedef enum ApiKeyState
 {
@@ -14,6 +14,6 @@ typedef enum ApiKeyState
 	API_KEY_UNKNOWN /* no such key, another secret, or an account that is gone */
 } ApiKeyState;
 
-extern ApiKeyState api_key_verify(EventText client_id, EventText client_secret);
+extern ApiKeyState api_key_verify(Slice client_id, Slice client_secret);
 
 #endif /* USAGE_EVENTS_ACCOUNT_API_KEY_H */

@@ -25,7 +25,7 @@ is_canonical(const char *encoded, int length, const void *bytes, int byte_count)
 
 /* Decodes either form, with its padding or without; false for what is neither. */
 bool
-base64_decode(EventText encoded, EventText *decoded)
+base64_decode(Slice encoded, Slice *decoded)
 {
 	int length = encoded.length;
 	char *padded = palloc(length + 4);

@@ -5,9 +5,9 @@
 #ifndef USAGE_EVENTS_BASE_BASE64_H
 #define USAGE_EVENTS_BASE_BASE64_H
 
-#include "event/event.h"
+#include "base/slice.h"
 
-extern bool base64_decode(EventText encoded, EventText *decoded);
+extern bool base64_decode(Slice encoded, Slice *decoded);
 extern char *base64_encode_for_url(const void *bytes, int length);
 
 #endif /* USAGE_EVENTS_BASE_BASE64_H */

@@ -5,7 +5,7 @@
 #ifndef USAGE_EVENTS_BASE_CALENDAR_H
 #define USAGE_EVENTS_BASE_CALENDAR_H
 
-#include "event/event.h"
+#include "datatype/timestamp.h"
 #include "pgtime.h"
 
 /* Buckets in UTC, each of which has those of the next level inside it. */
@@ -21,8 +21,8 @@ typedef enum BucketLevel
 } BucketLevel;
 
 /* Events are from the years 1 to 9999, each in its offset; these are 0000-01-01 and 10000-02-01. */
-#define EVENT_TIME_START ((TimestampTz) -730485 * USECS_PER_DAY)
-#define EVENT_TIME_END ((TimestampTz) 2921971 * USECS_PER_DAY)
+#define CALENDAR_START ((TimestampTz) -730485 * USECS_PER_DAY)
+#define CALENDAR_END ((TimestampTz) 2921971 * USECS_PER_DAY)
 
 extern TimestampTz bucket_start(TimestampTz timestamp, BucketLevel level);
 extern TimestampTz bucket_end(TimestampTz start, BucketLevel level);

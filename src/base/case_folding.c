@@ -71,8 +71,8 @@ fold_next(const unsigned char *from, int length, unsigned char *to, int *written
 }
 
 /* The text in UTF-8; as it is where that is not known, or not possible. */
-static EventText
-in_utf8(EventText text)
+static Slice
+in_utf8(Slice text)
 {
 	int encoding = GetDatabaseEncoding();
 	Size size = (Size) text.length * MAX_CONVERSION_GROWTH + 1;
@@ -88,17 +88,17 @@ in_utf8(EventText text)
 	if (pg_do_encoding_conversion_buf(conversion, encoding, PG_UTF8, (unsigned char *) unconstify(char *, text.data),
 									  text.length, converted, (int) size, true) < text.length)
 		return text;
-	return cstring_event_text((char *) converted);
+	return slice_from_cstring((char *) converted);
 }
 
 /*
  * Folds the case of a text in the database's encoding.  The result is in UTF-8, for
  * nothing but comparison.  In a database without an encoding bytes that are no UTF-8 stay as they are.
  */
-EventText
-case_fold(EventText text)
+Slice
+case_fold(Slice text)
 {
-	EventText utf8 = in_utf8(text);
+	Slice utf8 = in_utf8(text);
 	const unsigned char *from = (const unsigned char *) utf8.data;
 	int length = utf8.length;
 	unsigned char *folded = palloc((Size) length * MAX_GROWTH + 1);
@@ -111,5 +111,5 @@ case_fold(EventText text)
 		taken = fold_next(from, length, to, &written);
 		to += written;
 	}
-	return (EventText){(char *) folded, (int) (to - folded)};
+	return (Slice){(char *) folded, (int) (to - folded)};
 }

@@ -5,8 +5,8 @@
 #ifndef USAGE_EVENTS_BASE_CASE_FOLDING_H
 #define USAGE_EVENTS_BASE_CASE_FOLDING_H
 
-#include "event/event.h"
+#include "base/slice.h"
 
-extern EventText case_fold(EventText text);
+extern Slice case_fold(Slice text);
 
 #endif /* USAGE_EVENTS_BASE_CASE_FOLDING_H */

@@ -1,5 +1,5 @@
 #!/usr/bin/env perl
-# case_folding.pl: writes case_folding_table.h from Unicode's CaseFolding.txt, which it reads
+# case_folding.pl: writes base/case_folding_table.h from Unicode's CaseFolding.txt, which it reads
 #
 # Usage: src/base/case_folding.pl <CaseFolding.txt >src/base/case_folding_table.h
 #
@@ -36,7 +36,7 @@ print <<"END";
  *		Characters that are another one but for their case: written by case_folding.pl
  *		from Unicode's CaseFolding.txt, version $version.
  *
- * Included by case_folding.c alone.
+ * Included by base/case_folding.c alone.
  */
 #ifndef USAGE_EVENTS_CASE_FOLDING_TABLE_H
 #define USAGE_EVENTS_CASE_FOLDING_TABLE_H

@@ -3,7 +3,7 @@
  *		Characters that are another one but for their case: written by case_folding.pl
  *		from Unicode's CaseFolding.txt, version 17.0.0.
  *
- * Included by case_folding.c alone.
+ * Included by base/case_folding.c alone.
  */
 #ifndef USAGE_EVENTS_BASE_CASE_FOLDING_TABLE_H
 #define USAGE_EVENTS_BASE_CASE_FOLDING_TABLE_H

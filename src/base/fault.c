@@ -35,39 +35,15 @@ fault_add(List *faults, const char *field, const char *text)
 	return lappend(faults, fault);
 }
 
-/* Adds one of a key's form. */
-List *
-fault_add_of_form(List *faults, const char *field, const char *text)
-{
-	faults = fault_add(faults, field, text);
-	((Fault *) llast(faults))->is_of_form = true;
-	return faults;
-}
-
-/* The faults without those of form. */
-List *
-faults_but_of_form(const List *faults)
-{
-	List *others = NIL;
-	ListCell *cell;
-
-	foreach(cell, faults)
-	{
-		if (!((const Fault *) lfirst(cell))->is_of_form)
-			others = lappend(others, lfirst(cell));
-	}
-	return others;
-}
-
 static int
-quoted_length(EventText text)
+quoted_length(Slice text)
 {
 	return pg_mbcliplen(text.data, text.length, MAX_QUOTED_BYTES);
 }
 
 /* The client's name for a field, cut short. */
 char *
-fault_field(EventText name)
+fault_field(Slice name)
 {
 	int length = quoted_length(name);
 
@@ -76,7 +52,7 @@ fault_field(EventText name)
 
 /* The client's text as a JSON string, cut short: fit for one line of an error. */
 char *
-fault_quote(EventText text)
+fault_quote(Slice text)
 {
 	StringInfoData buffer;
 	int length = quoted_length(text);
@@ -104,7 +80,7 @@ faults_describe(StringInfo detail, const char *prefix, const char *whole, const 
 		if (detail->len > 0)
 			appendStringInfoChar(detail, '\n');
 		appendStringInfo(detail, "%s%s %s.", prefix,
-						 fault->field == NULL ? whole : fault_quote(cstring_event_text(fault->field)), fault->text);
+						 fault->field == NULL ? whole : fault_quote(slice_from_cstring(fault->field)), fault->text);
 	}
 }
 
@@ -145,8 +121,8 @@ faults_to_json(const List *faults)
 		JsonObject object = {0};
 
 		if (fault->field != NULL)
-			json_add_text(&object, EVENT_TEXT("field"), cstring_event_text(fault->field));
-		json_add_text(&object, EVENT_TEXT("fault"), cstring_event_text(fault->text));
+			json_add_text(&object, SLICE("field"), slice_from_cstring(fault->field));
+		json_add_text(&object, SLICE("fault"), slice_from_cstring(fault->text));
 		list[count++] = json_make_object(&object);
 	}
 	return json_make_array(list, count);

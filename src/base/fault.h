@@ -5,23 +5,21 @@
 #ifndef USAGE_EVENTS_BASE_FAULT_H
 #define USAGE_EVENTS_BASE_FAULT_H
 
-#include "event/event.h"
+#include "base/slice.h"
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
+#include "utils/jsonb.h"
 
 /* One broken rule.  The text follows the field's name: "must not be blank". */
 typedef struct Fault
 {
 	const char *field; /* NULL: the whole of it */
 	const char *text;
-	bool is_of_form; /* of a key's form alone, which older versions took: see stored_key.c */
 } Fault;
 
 extern List *fault_add(List *faults, const char *field, const char *text);
-extern List *fault_add_of_form(List *faults, const char *field, const char *text);
-extern List *faults_but_of_form(const List *faults);
-extern char *fault_field(EventText name);
-extern char *fault_quote(EventText text);
+extern char *fault_field(Slice name);
+extern char *fault_quote(Slice text);
 extern void faults_describe(StringInfo detail, const char *prefix, const char *whole, const List *faults);
 extern bool faults_are_told(const StringInfoData *detail, int told);
 extern void faults_report_request(const List *faults, const char *message);

@@ -20,6 +20,8 @@
 
 #include "base/json_read.h"
 #include "base/memory_budget.h"
+#include "base/timestamp.h"
+#include "base/uuid_v7.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
@@ -80,7 +82,7 @@ begin_container(uint32 header, int entry_count, Size size, Writer *writer)
 }
 
 static int
-compare_keys(EventText a, EventText b)
+compare_keys(Slice a, Slice b)
 {
 	return a.length != b.length ? a.length - b.length : memcmp(a.data, b.data, a.length);
 }
@@ -99,21 +101,21 @@ add_member(JsonObject *object, JsonMember member)
 
 /* Adds a text, unless it is absent. */
 void
-json_add_text(JsonObject *object, EventText key, EventText value)
+json_add_text(JsonObject *object, Slice key, Slice value)
 {
 	if (value.data != NULL)
 		add_member(object, (JsonMember){key, JENTRY_ISSTRING, value});
 }
 
 void
-json_add_null(JsonObject *object, EventText key)
+json_add_null(JsonObject *object, Slice key)
 {
 	add_member(object, (JsonMember){key, JENTRY_ISNULL, {"", 0}});
 }
 
 /* Adds a text, or null if it is absent. */
 void
-json_add_text_or_null(JsonObject *object, EventText key, EventText value)
+json_add_text_or_null(JsonObject *object, Slice key, Slice value)
 {
 	if (value.data != NULL)
 		json_add_text(object, key, value);
@@ -122,35 +124,53 @@ json_add_text_or_null(JsonObject *object, EventText key, EventText value)
 }
 
 void
-json_add_boolean(JsonObject *object, EventText key, bool value)
+json_add_boolean(JsonObject *object, Slice key, bool value)
 {
 	add_member(object, (JsonMember){key, value ? JENTRY_ISBOOL_TRUE : JENTRY_ISBOOL_FALSE, {"", 0}});
 }
 
 /* The number must stay where it is until the object is made. */
 void
-json_add_numeric(JsonObject *object, EventText key, Numeric value)
+json_add_numeric(JsonObject *object, Slice key, Numeric value)
 {
 	add_member(object, (JsonMember){key, JENTRY_ISNUMERIC, {(const char *) value, (int) VARSIZE_ANY((Pointer) value)}});
 }
 
 void
-json_add_integer(JsonObject *object, EventText key, int64 value)
+json_add_integer(JsonObject *object, Slice key, int64 value)
 {
 	json_add_numeric(object, key, int64_to_numeric(value));
 }
 
+void
+json_add_uuid(JsonObject *object, Slice key, const pg_uuid_t *id)
+{
+	char *text = palloc(UUID_TEXT_LENGTH + 1);
+
+	uuid_v7_to_text(id, text);
+	json_add_text(object, key, (Slice){text, UUID_TEXT_LENGTH});
+}
+
+void
+json_add_timestamp(JsonObject *object, Slice key, TimestampTz timestamp)
+{
+	char *text = palloc(TIMESTAMP_TEXT_SIZE);
+	int length = timestamp_to_text(timestamp, text);
+
+	json_add_text(object, key, (Slice){text, length});
+}
+
 /* Adds an object or an array by the bytes of its container. */
 void
-json_add_container(JsonObject *object, EventText key, EventText value)
+json_add_container(JsonObject *object, Slice key, Slice value)
 {
 	add_member(object, (JsonMember){key, JENTRY_ISCONTAINER, value});
 }
 
 void
-json_add_json(JsonObject *object, EventText key, const Jsonb *value)
+json_add_json(JsonObject *object, Slice key, const Jsonb *value)
 {
-	json_add_container(object, key, (EventText){(const char *) &value->root, VARSIZE(value) - VARHDRSZ});
+	json_add_container(object, key, (Slice){(const char *) &value->root, VARSIZE(value) - VARHDRSZ});
 }
 
 Jsonb *

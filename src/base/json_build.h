@@ -5,16 +5,19 @@
 #ifndef USAGE_EVENTS_BASE_JSON_BUILD_H
 #define USAGE_EVENTS_BASE_JSON_BUILD_H
 
-#include "event/event.h"
+#include "base/slice.h"
+#include "datatype/timestamp.h"
+#include "utils/jsonb.h"
 #include "utils/numeric.h"
+#include "utils/uuid.h"
 
 #define JSON_MAX_MEMBERS 17
 
 typedef struct JsonMember
 {
-	EventText key;
+	Slice key;
 	JEntry kind; /* JENTRY_ISSTRING and its kin */
-	EventText value;
+	Slice value;
 } JsonMember;
 
 /* An object that is being built: start with {0}. */
@@ -45,14 +48,16 @@ typedef struct JsonArray
 	Size written; /* with numbers written out */
 } JsonArray;
 
-extern void json_add_text(JsonObject *object, EventText key, EventText value);
-extern void json_add_null(JsonObject *object, EventText key);
-extern void json_add_text_or_null(JsonObject *object, EventText key, EventText value);
-extern void json_add_boolean(JsonObject *object, EventText key, bool value);
-extern void json_add_numeric(JsonObject *object, EventText key, Numeric value);
-extern void json_add_integer(JsonObject *object, EventText key, int64 value);
-extern void json_add_container(JsonObject *object, EventText key, EventText value);
-extern void json_add_json(JsonObject *object, EventText key, const Jsonb *value);
+extern void json_add_text(JsonObject *object, Slice key, Slice value);
+extern void json_add_null(JsonObject *object, Slice key);
+extern void json_add_text_or_null(JsonObject *object, Slice key, Slice value);
+extern void json_add_boolean(JsonObject *object, Slice key, bool value);
+extern void json_add_numeric(JsonObject *object, Slice key, Numeric value);
+extern void json_add_integer(JsonObject *object, Slice key, int64 value);
+extern void json_add_timestamp(JsonObject *object, Slice key, TimestampTz timestamp);
+extern void json_add_uuid(JsonObject *object, Slice key, const pg_uuid_t *id);
+extern void json_add_container(JsonObject *object, Slice key, Slice value);
+extern void json_add_json(JsonObject *object, Slice key, const Jsonb *value);
 extern Jsonb *json_make_object(const JsonObject *object);
 extern Jsonb *json_make_array(Jsonb *const *elements, int count);
 extern Jsonb *json_copy(const Jsonb *json);

@@ -20,7 +20,7 @@ typedef struct Scanner
 {
 	const char *at;
 	const char *end;
-	EventText *elements;
+	Slice *elements;
 	int count;
 	int capacity;
 } Scanner;
@@ -92,10 +92,10 @@ add(Scanner *scanner, const char *start)
 	if (scanner->count == scanner->capacity)
 	{
 		scanner->capacity *= 2;
-		memory_budget_require(sizeof(EventText) * scanner->capacity);
-		scanner->elements = repalloc_huge(scanner->elements, sizeof(EventText) * scanner->capacity);
+		memory_budget_require(sizeof(Slice) * scanner->capacity);
+		scanner->elements = repalloc_huge(scanner->elements, sizeof(Slice) * scanner->capacity);
 	}
-	scanner->elements[scanner->count++] = (EventText){start, (int) (end - start)};
+	scanner->elements[scanner->count++] = (Slice){start, (int) (end - start)};
 }
 
 /* Whether the scanner stands before that character, and goes behind it. */
@@ -111,13 +111,13 @@ take(Scanner *scanner, char character)
 
 /* Tells the elements of an array apart; false where the text is no array, or one cannot tell where its elements end. */
 bool
-json_elements(EventText array, EventText **elements, int *count)
+json_elements(Slice array, Slice **elements, int *count)
 {
 	Scanner scanner = {.at = array.data, .end = array.data + array.length, .capacity = FIRST_CAPACITY};
 
 	if (!take(&scanner, '['))
 		return false;
-	scanner.elements = palloc(sizeof(EventText) * scanner.capacity);
+	scanner.elements = palloc(sizeof(Slice) * scanner.capacity);
 	do
 	{
 		const char *start;

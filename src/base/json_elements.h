@@ -5,8 +5,8 @@
 #ifndef USAGE_EVENTS_BASE_JSON_ELEMENTS_H
 #define USAGE_EVENTS_BASE_JSON_ELEMENTS_H
 
-#include "event/event.h"
+#include "base/slice.h"
 
-extern bool json_elements(EventText array, EventText **elements, int *count);
+extern bool json_elements(Slice array, Slice **elements, int *count);
 
 #endif /* USAGE_EVENTS_BASE_JSON_ELEMENTS_H */

@@ -71,10 +71,10 @@ json_member(Jsonb *object, const char *key, JsonbValue *value)
 }
 
 /* The text of a value that is a string. */
-EventText
+Slice
 json_string(const JsonbValue *value)
 {
-	return (EventText){value->val.string.val, value->val.string.len};
+	return (Slice){value->val.string.val, value->val.string.len};
 }
 
 /* Numbers ----------------------------------------------------------------- */

@@ -8,9 +8,9 @@
  * any kind inside of a key can be seen.  Letters are taken as they are: two spellings of
  * an accent are two keys, as everywhere in PostgreSQL.
  *
- * Joiners and variation selectors are seen by what they do to their neighbours, which
- * are beyond ASCII in every script that has a use for them, and among emoji: they are
- * taken there, and not among the letters of ASCII.
+ * Joiners and variation selectors are seen by what they do to their neighbours, in the
+ * scripts that have a use for them, and among emoji: they are taken there, and not among
+ * letters of Latin, Greek and Cyrillic, which are drawn the same with and without.
  */
 #include "postgres.h"
 
@@ -43,6 +43,12 @@ static const Range invisibles[] = {
 static const Range selectors[] = {{0x180B, 0x180D}, {0x180F, 0x180F}, {0xFE00, 0xFE0F}, {0xE0100, 0xE01EF}};
 static const Range joiners[] = {{0x200C, 0x200D}};
 
+/* Beside these they do nothing: ASCII, and the letters and accents of Latin, Greek and Cyrillic.  Two signs among them can be emoji. */
+static const Range plain_letters[] = {
+	{0x0000, 0x00A8}, {0x00AA, 0x00AD}, {0x00AF, 0x052F}, {0x1C80, 0x1C8F}, {0x1D00, 0x1FFF}, {0x2C60, 0x2C7F},
+	{0x2DE0, 0x2DFF}, {0xA640, 0xA69F}, {0xA720, 0xA7FF}, {0xAB30, 0xAB6F}, {0xFF21, 0xFF5A},
+};
+
 static bool
 is_among(pg_wchar character, const Range *ranges, size_t count)
 {
@@ -68,7 +74,7 @@ code_point(const char *at)
 }
 
 bool
-key_form_is_blank(EventText text)
+key_form_is_blank(Slice text)
 {
 	const char *end = text.data + text.length;
 
@@ -82,7 +88,7 @@ key_form_is_blank(EventText text)
 
 /* Whether all of it can be seen in ASCII, as of most keys, and no white space is at its ends. */
 static bool
-is_plain(EventText key)
+is_plain(Slice key)
 {
 	for (int i = 0; i < key.length; i++)
 	{
@@ -97,9 +103,16 @@ static bool
 is_of_use(pg_wchar character, pg_wchar previous, pg_wchar next)
 {
 	if (IS_AMONG(character, selectors))
-		return previous > 0x7F && !IS_AMONG(previous, selectors);
-	return IS_AMONG(character, joiners) && previous > 0x7F && !IS_AMONG(previous, joiners) && next > 0x7F &&
+		return !IS_AMONG(previous, plain_letters) && !IS_AMONG(previous, selectors);
+	return IS_AMONG(character, joiners) && !IS_AMONG(previous, plain_letters) && !IS_AMONG(next, plain_letters) &&
 		   !IS_AMONG(next, invisibles);
+}
+
+/* Whether nothing is drawn of a character that is no white space, and it is of no use. */
+static bool
+is_hidden(pg_wchar character, pg_wchar previous, pg_wchar next)
+{
+	return IS_AMONG(character, controls) || (IS_AMONG(character, invisibles) && !is_of_use(character, previous, next));
 }
 
 /* What is wrong with a character of the key, or NULL; the neighbours are 0 where there is none. */
@@ -112,14 +125,14 @@ character_fault(pg_wchar character, pg_wchar previous, pg_wchar next, int number
 		return psprintf("must not end with white space (U+%04X)", character);
 	if (IS_AMONG(character, controls))
 		return psprintf("must not contain a control character (U+%04X, its character %d)", character, number);
-	if (IS_AMONG(character, invisibles) && !is_of_use(character, previous, next))
+	if (is_hidden(character, previous, next))
 		return psprintf("must not contain an invisible character (U+%04X, its character %d)", character, number);
 	return NULL;
 }
 
 /* Returns what is wrong with the form of a key, worded to follow its field's name, or NULL. */
 const char *
-key_form_fault(EventText key)
+key_form_fault(Slice key)
 {
 	const char *end = key.data + key.length;
 	const char *fault = NULL;
@@ -137,4 +150,50 @@ key_form_fault(EventText key)
 		previous = character;
 	}
 	return fault;
+}
+
+/* Writes what the character looks like in the midst of a key; returns its bytes. */
+static int
+write_seen(char *clean, pg_wchar character, const char *at, int size)
+{
+	if (IS_AMONG(character, spaces) && IS_AMONG(character, controls))
+	{
+		*clean = ' ';
+		return 1;
+	}
+	memcpy(clean, at, size);
+	return size;
+}
+
+/*
+ * What the key looks like: without white space at its ends, and without what cannot be
+ * seen, where key_form_fault() refuses it.  White space that is a control character is a blank.
+ */
+Slice
+key_form_clean(Slice key)
+{
+	const char *end = key.data + key.length;
+	char *clean;
+	pg_wchar previous = 0;
+	int length = 0;
+	int seen_length = 0; /* up to the last character that is no white space */
+	int size;
+
+	if (is_plain(key))
+		return key;
+	clean = palloc(key.length + 1);
+	for (const char *at = key.data; at < end; at += size)
+	{
+		pg_wchar character = code_point(at);
+		bool is_space = IS_AMONG(character, spaces);
+
+		size = pg_mblen(at);
+		if (is_space ? length == 0 : is_hidden(character, previous, at + size < end ? code_point(at + size) : 0))
+			continue;
+		length += write_seen(clean + length, character, at, size);
+		if (!is_space)
+			seen_length = length;
+		previous = character;
+	}
+	return (Slice){clean, seen_length};
 }

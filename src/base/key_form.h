@@ -5,9 +5,10 @@
 #ifndef USAGE_EVENTS_BASE_KEY_FORM_H
 #define USAGE_EVENTS_BASE_KEY_FORM_H
 
-#include "event/event.h"
+#include "base/slice.h"
 
-extern bool key_form_is_blank(EventText text);
-extern const char *key_form_fault(EventText key);
+extern bool key_form_is_blank(Slice text);
+extern const char *key_form_fault(Slice key);
+extern Slice key_form_clean(Slice key);
 
 #endif /* USAGE_EVENTS_BASE_KEY_FORM_H */

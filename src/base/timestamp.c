@@ -81,7 +81,7 @@ take_time_separator(Reader *reader)
 
 /* A number in place of a date: of seconds since 1970, or milliseconds. */
 static bool
-is_number(EventText text)
+is_number(Slice text)
 {
 	static const char digits[] = "0123456789";
 	const char *number = pnstrdup(text.data, Min(text.length, LONGEST_EPOCH));
@@ -198,7 +198,7 @@ year_start(int year)
  * follow the name of the field.
  */
 const char *
-event_timestamp_from_text(EventText text, TimestampTz *timestamp)
+timestamp_from_text(Slice text, TimestampTz *timestamp)
 {
 	Reader reader = {text.data, text.data + text.length};
 	int year;
@@ -251,7 +251,7 @@ event_timestamp_from_text(EventText text, TimestampTz *timestamp)
 
 /* The same, or a date, which is the begin of that day in UTC. */
 const char *
-event_timestamp_or_date_from_text(EventText text, TimestampTz *timestamp, bool *is_date)
+timestamp_or_date_from_text(Slice text, TimestampTz *timestamp, bool *is_date)
 {
 	Reader reader = {text.data, text.data + text.length};
 	int year;
@@ -262,7 +262,7 @@ event_timestamp_or_date_from_text(EventText text, TimestampTz *timestamp, bool *
 	*is_date = take_date(&reader, &year, &month, &day) && reader.next == reader.end;
 	if (!*is_date)
 	{
-		fault = event_timestamp_from_text(text, timestamp);
+		fault = timestamp_from_text(text, timestamp);
 		return fault == not_iso_8601 ? not_date_or_iso_8601 : fault;
 	}
 	if (!day_exists(year, month, day))
@@ -282,7 +282,7 @@ event_timestamp_or_date_from_text(EventText text, TimestampTz *timestamp, bool *
  * account can still read and correct such an event.
  */
 int
-event_timestamp_to_text(TimestampTz timestamp, char text[EVENT_TIMESTAMP_TEXT_SIZE])
+timestamp_to_text(TimestampTz timestamp, char text[TIMESTAMP_TEXT_SIZE])
 {
 	static const char utc_offset[] = "+00:00";
 	const int utc = 0;

@@ -104,7 +104,7 @@ make_id(pg_uuid_t *id, int64 nanoseconds)
 
 /* Makes the next id of this backend. */
 void
-event_id_generate(pg_uuid_t *id)
+uuid_v7_generate(pg_uuid_t *id)
 {
 	make_id(id, next_nanoseconds());
 }
@@ -134,7 +134,7 @@ unix_milliseconds(const pg_uuid_t *id)
  * later versions of its event in the future.
  */
 void
-event_id_generate_after(pg_uuid_t *id, const pg_uuid_t *earlier)
+uuid_v7_generate_after(pg_uuid_t *id, const pg_uuid_t *earlier)
 {
 	int64 nanoseconds = next_nanoseconds();
 	int64 milliseconds = unix_milliseconds(earlier);
@@ -154,7 +154,7 @@ event_id_generate_after(pg_uuid_t *id, const pg_uuid_t *earlier)
 
 /* The moment inside an id, to the millisecond; false if the id is not of version 7. */
 bool
-event_id_timestamp(const pg_uuid_t *id, TimestampTz *timestamp)
+uuid_v7_time(const pg_uuid_t *id, TimestampTz *timestamp)
 {
 	if (!is_version_7(id))
 		return false;
@@ -168,7 +168,7 @@ event_id_timestamp(const pg_uuid_t *id, TimestampTz *timestamp)
  * Both know fractions of a millisecond.
  */
 void
-event_id_after(pg_uuid_t *id, TimestampTz timestamp)
+uuid_v7_after(pg_uuid_t *id, TimestampTz timestamp)
 {
 	int64 microseconds = Max(timestamp + 1 + UNIX_EPOCH_OFFSET_DAYS * USECS_PER_DAY, 0);
 	int64 milliseconds = microseconds / 1000;
@@ -184,33 +184,33 @@ event_id_after(pg_uuid_t *id, TimestampTz timestamp)
 
 /* Writes the id in its canonical form, lower case. */
 void
-event_id_to_text(const pg_uuid_t *id, char text[EVENT_ID_TEXT_LENGTH + 1])
+uuid_v7_to_text(const pg_uuid_t *id, char text[UUID_TEXT_LENGTH + 1])
 {
 	uuid_unparse_lower(id->data, text);
 }
 
 /* Reads an id in its canonical form; false if the text is none. */
 bool
-event_id_from_text(EventText text, pg_uuid_t *id)
+uuid_v7_from_text(Slice text, pg_uuid_t *id)
 {
-	char terminated[EVENT_ID_TEXT_LENGTH + 1];
+	char terminated[UUID_TEXT_LENGTH + 1];
 
-	if (text.length != EVENT_ID_TEXT_LENGTH)
+	if (text.length != UUID_TEXT_LENGTH)
 		return false;
 
-	memcpy(terminated, text.data, EVENT_ID_TEXT_LENGTH);
-	terminated[EVENT_ID_TEXT_LENGTH] = '\0';
+	memcpy(terminated, text.data, UUID_TEXT_LENGTH);
+	terminated[UUID_TEXT_LENGTH] = '\0';
 	return uuid_parse(terminated, id->data) == 0;
 }
 
 bool
-event_id_equal(const pg_uuid_t *a, const pg_uuid_t *b)
+uuid_v7_equal(const pg_uuid_t *a, const pg_uuid_t *b)
 {
 	return memcmp(a->data, b->data, UUID_LEN) == 0;
 }
 
 int
-event_id_compare(const pg_uuid_t *a, const pg_uuid_t *b)
+uuid_v7_compare(const pg_uuid_t *a, const pg_uuid_t *b)
 {
 	return memcmp(a->data, b->data, UUID_LEN);
 }
@@ -221,7 +221,7 @@ uuid_v7(PG_FUNCTION_ARGS pg_attribute_unused())
 {
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
 
-	event_id_generate(id);
+	uuid_v7_generate(id);
 	PG_RETURN_UUID_P(id);
 }
 
@@ -231,7 +231,7 @@ uuid_v7_timestamp(PG_FUNCTION_ARGS)
 {
 	TimestampTz timestamp;
 
-	if (!event_id_timestamp(PG_GETARG_UUID_P(0), &timestamp))
+	if (!uuid_v7_time(PG_GETARG_UUID_P(0), &timestamp))
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(timestamp);
 }
@@ -247,6 +247,6 @@ uuid_v7_floor(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("moment is out of range for a UUID of version 7"),
 				 errdetail("Such ids have times from 1970-01-01T00:00:00Z on, and of 48 bits of milliseconds.")));
-	event_id_after(id, moment - 1);
+	uuid_v7_after(id, moment - 1);
 	PG_RETURN_UUID_P(id);
 }

@@ -11,16 +11,16 @@
 #include "customer/alias.h"
 
 #include "account/account.h"
+#include "base/json_build.h"
 #include "base/json_read.h"
+#include "base/text_check.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "endpoint/response.h"
-#include "event/check.h"
-#include "event/json.h"
-#include "event/stored_key.h"
 #include "fmgr.h"
 #include "sql/query.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -35,9 +35,9 @@
 /* An alias on its way in.  No label: data is NULL. */
 typedef struct CustomerAlias
 {
-	EventText customer_id;
-	EventText value;
-	EventText label;
+	Slice customer_id;
+	Slice value;
+	Slice label;
 } CustomerAlias;
 
 #define ALIAS_COLUMNS "id, customer_id, value, label, created_at, deleted_at"
@@ -62,14 +62,14 @@ static Statement insert_alias = {
 
 static Statement find_alias = {
 	.sql = "SELECT " ALIAS_COLUMNS " FROM usage_events.customer_alias"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND value OPERATOR(pg_catalog.=) $2 AND deleted_at IS NULL",
+		   " WHERE account_id " EQ " $1 AND value " EQ " $2 AND deleted_at IS NULL",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
 
 static Statement set_label = {
 	.sql = "UPDATE usage_events.customer_alias SET label = $3"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2 AND deleted_at IS NULL"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2 AND deleted_at IS NULL"
 		   " RETURNING " ALIAS_COLUMNS,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
@@ -77,33 +77,13 @@ static Statement set_label = {
 
 static Statement set_deleted = {
 	.sql = "UPDATE usage_events.customer_alias SET deleted_at = $3"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2 AND deleted_at IS NULL"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2 AND deleted_at IS NULL"
 		   " RETURNING " ALIAS_COLUMNS,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, TIMESTAMPTZOID},
 };
 
 /* Rows -------------------------------------------------------------------- */
-
-static Datum
-column(uint64 row, int number, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
-}
-
-/* A column of text; data is NULL where it is null. */
-static EventText
-text_column(uint64 row, int number)
-{
-	bool isnull;
-	Datum value = column(row, number, &isnull);
-	text *copy;
-
-	if (isnull)
-		return (EventText){NULL, 0};
-	copy = DatumGetTextPCopy(value);
-	return (EventText){VARDATA(copy), VARSIZE(copy) - VARHDRSZ};
-}
 
 static Jsonb *
 alias_to_json(uint64 row, const pg_uuid_t *account_id)
@@ -112,19 +92,18 @@ alias_to_json(uint64 row, const pg_uuid_t *account_id)
 	bool isnull;
 	Datum deleted_at;
 
-	event_json_add_id(&object, EVENT_TEXT("id"), DatumGetUUIDP(column(row, COLUMN_ID, &isnull)));
-	event_json_add_id(&object, EVENT_TEXT("sequenceAccountId"), account_id);
-	json_add_text(&object, EVENT_TEXT("customerId"), text_column(row, COLUMN_CUSTOMER_ID));
-	json_add_text(&object, EVENT_TEXT("value"), text_column(row, COLUMN_VALUE));
-	json_add_text_or_null(&object, EVENT_TEXT("label"), text_column(row, COLUMN_LABEL));
-	event_json_add_timestamp(&object, EVENT_TEXT("createdAt"),
-							 DatumGetTimestampTz(column(row, COLUMN_CREATED_AT, &isnull)));
-	deleted_at = column(row, COLUMN_DELETED_AT, &isnull);
+	json_add_uuid(&object, SLICE("id"), DatumGetUUIDP(row_value(row, COLUMN_ID, &isnull)));
+	json_add_uuid(&object, SLICE("sequenceAccountId"), account_id);
+	json_add_text(&object, SLICE("customerId"), row_text_copy(row, COLUMN_CUSTOMER_ID));
+	json_add_text(&object, SLICE("value"), row_text_copy(row, COLUMN_VALUE));
+	json_add_text_or_null(&object, SLICE("label"), row_text_copy(row, COLUMN_LABEL));
+	json_add_timestamp(&object, SLICE("createdAt"), DatumGetTimestampTz(row_value(row, COLUMN_CREATED_AT, &isnull)));
+	deleted_at = row_value(row, COLUMN_DELETED_AT, &isnull);
 	if (isnull)
-		json_add_null(&object, EVENT_TEXT("deletedAt"));
+		json_add_null(&object, SLICE("deletedAt"));
 	else
-		event_json_add_timestamp(&object, EVENT_TEXT("deletedAt"), DatumGetTimestampTz(deleted_at));
-	json_add_null(&object, EVENT_TEXT("archivedAt"));
+		json_add_timestamp(&object, SLICE("deletedAt"), DatumGetTimestampTz(deleted_at));
+	json_add_null(&object, SLICE("archivedAt"));
 	return json_make_object(&object);
 }
 
@@ -150,12 +129,6 @@ require_object(Jsonb *body, const char *hint)
 		report_faults(fault_add(NIL, NULL, psprintf("must be a JSON object, not %s", json_document_kind(body))), hint);
 }
 
-static bool
-text_equal(EventText a, EventText b)
-{
-	return a.length == b.length && (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
-}
-
 /*
  * The value is taken: fine if by the same customer, which is a retry then.  The
  * label may have been changed since the first time.
@@ -163,20 +136,14 @@ text_equal(EventText a, EventText b)
 static void
 require_same(const CustomerAlias *alias)
 {
-	EventText customer_id = text_column(0, COLUMN_CUSTOMER_ID);
+	Slice customer_id = row_text_copy(0, COLUMN_CUSTOMER_ID);
 
-	if (!text_equal(customer_id, alias->customer_id))
+	if (!slice_equal(customer_id, alias->customer_id))
 		report_faults(fault_add(NIL, "value", psprintf("is an alias of customer %s already", fault_quote(customer_id))),
 					  ALIAS_HINT);
 }
 
 /* What can be done with aliases -------------------------------------------- */
-
-static Datum
-text_datum(EventText text)
-{
-	return PointerGetDatum(cstring_to_text_with_len(text.data, text.length));
-}
 
 Jsonb *
 customer_alias_create(const pg_uuid_t *account_id, Jsonb *body)
@@ -189,30 +156,29 @@ customer_alias_create(const pg_uuid_t *account_id, Jsonb *body)
 	Jsonb *json;
 
 	require_object(body, ALIAS_HINT);
-	faults = event_check_key_member(faults, body, "customerId", &alias.customer_id);
-	faults = event_check_key_member(faults, body, "value", &alias.value);
-	faults = stored_key_allow_alias(faults, "customerId", alias.customer_id);
-	faults = stored_key_allow_alias(faults, "value", alias.value);
-	faults = event_check_text_member(faults, body, "label", false, &alias.label);
-	if (text_equal(alias.customer_id, EVENT_TEXT(VOID_ALIAS)))
+	faults = text_check_key_member(faults, body, "customerId", &alias.customer_id);
+	faults = text_check_key_member(faults, body, "value", &alias.value);
+	faults = text_check_member(faults, body, "label", false, &alias.label);
+	if (slice_equal(alias.customer_id, SLICE(VOID_ALIAS)))
 		faults = fault_add(faults, "customerId", "is reserved: events with that alias are taken back");
-	if (text_equal(alias.value, EVENT_TEXT(VOID_ALIAS)))
+	if (slice_equal(alias.value, SLICE(VOID_ALIAS)))
 		faults = fault_add(faults, "value", "is reserved: events with that alias are taken back");
 	report_faults(faults, ALIAS_HINT);
 	account_require(account_id);
 
-	event_id_generate(&id);
+	uuid_v7_generate(&id);
 	SPI_connect();
 	for (int attempt = 0;; attempt++)
 	{
 		statement_execute(&insert_alias,
-						  (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(&id), text_datum(alias.customer_id),
-									text_datum(alias.value), alias.label.data != NULL ? text_datum(alias.label) : 0,
+						  (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(&id), slice_to_datum(alias.customer_id),
+									slice_to_datum(alias.value),
+									alias.label.data != NULL ? slice_to_datum(alias.label) : 0,
 									TimestampTzGetDatum(GetCurrentTimestamp())},
 						  alias.label.data != NULL ? NULL : "    n ");
 		if (SPI_processed > 0)
 			break;
-		statement_execute(&find_alias, (Datum[]){UUIDPGetDatum(account_id), text_datum(alias.value)}, NULL);
+		statement_execute(&find_alias, (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(alias.value)}, NULL);
 		if (SPI_processed > 0)
 		{
 			require_same(&alias);
@@ -253,17 +219,17 @@ change(Statement *statement, const pg_uuid_t *account_id, const pg_uuid_t *id, D
 Jsonb *
 customer_alias_update(const pg_uuid_t *account_id, const pg_uuid_t *id, Jsonb *body)
 {
-	EventText label;
+	Slice label;
 	JsonbValue value;
 	List *faults;
 
 	require_object(body, CHANGE_HINT);
-	faults = event_check_text_member(NIL, body, "label", false, &label);
+	faults = text_check_member(NIL, body, "label", false, &label);
 	if (!json_member(body, "label", &value))
 		faults = fault_add(faults, "label", "is missing");
 	report_faults(faults, CHANGE_HINT);
 
-	return change(&set_label, account_id, id, label.data != NULL ? text_datum(label) : 0, label.data == NULL);
+	return change(&set_label, account_id, id, label.data != NULL ? slice_to_datum(label) : 0, label.data == NULL);
 }
 
 Jsonb *
@@ -276,21 +242,19 @@ customer_alias_delete(const pg_uuid_t *account_id, const pg_uuid_t *id)
 static const char *
 list_conditions(SqlQuery *query, const pg_uuid_t *account_id, const char *value)
 {
-	const char *conditions = psprintf("account_id OPERATOR(pg_catalog.=) %s AND deleted_at IS NULL",
+	const char *conditions = psprintf("account_id " EQ " %s AND deleted_at IS NULL",
 									  sql_query_argument(query, UUIDOID, UUIDPGetDatum(account_id)));
 
 	if (value == NULL)
 		return conditions;
-	return psprintf("%s AND value OPERATOR(pg_catalog.=) %s", conditions,
+	return psprintf("%s AND value " EQ " %s", conditions,
 					sql_query_argument(query, TEXTOID, CStringGetTextDatum(value)));
 }
 
 static Jsonb *
 read_item(uint64 row, const pg_uuid_t *account_id, ListKey *key)
 {
-	bool isnull;
-
-	key->id = *DatumGetUUIDP(column(row, COLUMN_ID, &isnull));
+	key->id = *DatumGetUUIDP(row_value_there(row, COLUMN_ID));
 	return alias_to_json(row, account_id);
 }
 

@@ -13,8 +13,8 @@
 
 #include "endpoint/request.h"
 
+#include "base/fault.h"
 #include "base/json_read.h"
-#include "event/check.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -62,7 +62,7 @@ const char *
 http_header(Jsonb *headers, const char *name)
 {
 	JsonbValue value;
-	EventText text;
+	Slice text;
 
 	if (!json_is_object(headers) || !json_member(headers, name, &value) || value.type != jbvString)
 		return "";

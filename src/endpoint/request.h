@@ -5,8 +5,8 @@
 #ifndef USAGE_EVENTS_ENDPOINT_REQUEST_H
 #define USAGE_EVENTS_ENDPOINT_REQUEST_H
 
-#include "event/event.h"
 #include "nodes/pg_list.h"
+#include "utils/jsonb.h"
 
 /* A parameter of the query string, decoded. */
 typedef struct HttpParameter

@@ -154,16 +154,6 @@ parse_work(void *argument)
 		work->values[i] = parse_body(work->bodies[i]);
 }
 
-/* An error of those that a client's text can cause, or NULL; others are raised again. */
-static ErrorData *
-client_error(ErrorData *error)
-{
-	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
-		ReThrowError(error);
-	return error;
-}
-
 /*
  * Parses texts.  Returns NULL, or the error that stopped it, of those that a
  * client's text can cause.  Below 16 the server's JSON input has no softer errors
@@ -172,7 +162,7 @@ client_error(ErrorData *error)
 static ErrorData *
 parse_bodies(text **bodies, int count, JsonbValue *values)
 {
-	return client_error(subtransaction_try(parse_work, &(ParseWork){bodies, count, values}));
+	return subtransaction_try_input(parse_work, &(ParseWork){bodies, count, values});
 }
 
 /* How much of the server's detail is told, which repeats what it could not read, however long. */
@@ -181,7 +171,7 @@ parse_bodies(text **bodies, int count, JsonbValue *values)
 static List *
 not_json(const ErrorData *error)
 {
-	EventText detail = cstring_event_text(error->detail != NULL ? error->detail : "");
+	Slice detail = slice_from_cstring(error->detail != NULL ? error->detail : "");
 	int length = pg_mbcliplen(detail.data, detail.length, MAX_DETAIL_BYTES);
 
 	if (length == 0)
@@ -220,7 +210,7 @@ event_batch_from_texts(text **bodies, const char **faults, int count, EventBatch
 
 typedef struct ConversionWork
 {
-	EventText bytes;
+	Slice bytes;
 	int encoding;
 	text *converted;
 } ConversionWork;
@@ -236,7 +226,7 @@ conversion_work(void *argument)
 
 /* What can be kept of bytes that are no text here. */
 static text *
-legible(EventText bytes)
+legible(Slice bytes)
 {
 	text *copy = cstring_to_text_with_len(bytes.data, bytes.length);
 
@@ -250,7 +240,7 @@ legible(EventText bytes)
 
 /* An element's bytes as text, or what can be kept of it and what is wrong with it. */
 static text *
-element_text(EventText bytes, int encoding, const char **fault)
+element_text(Slice bytes, int encoding, const char **fault)
 {
 	ConversionWork work = {bytes, encoding, NULL};
 
@@ -260,14 +250,14 @@ element_text(EventText bytes, int encoding, const char **fault)
 		return cstring_to_text_with_len(bytes.data, bytes.length);
 	if (!pg_verify_mbstr(encoding, bytes.data, bytes.length, true))
 		*fault = psprintf("is not text in %s", encoding == PG_UTF8 ? "UTF-8" : pg_encoding_to_char(encoding));
-	else if (client_error(subtransaction_try(conversion_work, &work)) != NULL)
+	else if (subtransaction_try_input(conversion_work, &work) != NULL)
 		*fault = "has characters that the database's encoding has not";
 	return *fault == NULL ? work.converted : legible(bytes);
 }
 
 /* Reads the elements of a JSON array of which some are no JSON that a database can hold, each by itself. */
 void
-event_batch_from_elements(const EventText *elements, int count, int encoding, EventBatch *batch)
+event_batch_from_elements(const Slice *elements, int count, int encoding, EventBatch *batch)
 {
 	text **bodies;
 	const char **faults;
@@ -289,12 +279,12 @@ event_batch_from_array_text(text *array, EventBatch *batch)
 {
 	JsonbValue document;
 	ErrorData *error = parse_bodies(&array, 1, &document);
-	EventText *elements;
+	Slice *elements;
 	int count;
 
 	if (error == NULL)
 		read_array(&document, batch);
-	else if (json_elements((EventText){VARDATA_ANY(array), VARSIZE_ANY_EXHDR(array)}, &elements, &count))
+	else if (json_elements((Slice){VARDATA_ANY(array), VARSIZE_ANY_EXHDR(array)}, &elements, &count))
 		event_batch_from_elements(elements, count, GetDatabaseEncoding(), batch);
 	else
 		ReThrowError(error);
@@ -380,20 +370,20 @@ event_batch_count(const EventBatch *batch, int64 totals[EVENT_OUTCOMES])
 
 /* {"index": 0, "outcome": "created", "id": "..."} */
 static Jsonb *
-outcome_to_json(int index, const BatchElement *element, EventText outcome)
+outcome_to_json(int index, const BatchElement *element, Slice outcome)
 {
 	JsonObject object = {0};
-	char id[EVENT_ID_TEXT_LENGTH + 1];
+	char id[UUID_TEXT_LENGTH + 1];
 
-	json_add_integer(&object, EVENT_TEXT("index"), index);
-	json_add_text(&object, EVENT_TEXT("outcome"), outcome);
+	json_add_integer(&object, SLICE("index"), index);
+	json_add_text(&object, SLICE("outcome"), outcome);
 	if (element->put != NULL)
 	{
-		event_id_to_text(&element->put->answer->id, id);
-		json_add_text(&object, EVENT_TEXT("id"), (EventText){id, EVENT_ID_TEXT_LENGTH});
+		uuid_v7_to_text(&element->put->answer->id, id);
+		json_add_text(&object, SLICE("id"), (Slice){id, UUID_TEXT_LENGTH});
 	}
 	else
-		json_add_json(&object, EVENT_TEXT("faults"), faults_to_json(element->faults));
+		json_add_json(&object, SLICE("faults"), faults_to_json(element->faults));
 	return json_make_object(&object);
 }
 
@@ -401,11 +391,11 @@ outcome_to_json(int index, const BatchElement *element, EventText outcome)
 Jsonb *
 event_batch_outcomes(const EventBatch *batch)
 {
-	static const EventText names[] = {
-		[EVENT_CREATED] = EVENT_TEXT("created"),
-		[EVENT_SUPERSEDED] = EVENT_TEXT("superseded"),
-		[EVENT_UNCHANGED] = EVENT_TEXT("unchanged"),
-		[EVENT_REFUSED] = EVENT_TEXT("refused"),
+	static const Slice names[] = {
+		[EVENT_CREATED] = SLICE("created"),
+		[EVENT_SUPERSEDED] = SLICE("superseded"),
+		[EVENT_UNCHANGED] = SLICE("unchanged"),
+		[EVENT_REFUSED] = SLICE("refused"),
 	};
 	int64 totals[EVENT_OUTCOMES] = {0};
 	JsonArray outcomes;
@@ -423,6 +413,6 @@ event_batch_outcomes(const EventBatch *batch)
 	event_batch_count(batch, totals);
 	for (int i = 0; i < EVENT_OUTCOMES; i++)
 		json_add_integer(&object, names[i], totals[i]);
-	json_add_json(&object, EVENT_TEXT("outcomes"), json_array_end(&outcomes));
+	json_add_json(&object, SLICE("outcomes"), json_array_end(&outcomes));
 	return json_make_object(&object);
 }

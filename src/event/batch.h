@@ -32,7 +32,7 @@ extern void event_batch_add(EventBatch *batch, text *body);
 extern void event_batch_from_json(Jsonb *array, EventBatch *batch);
 extern void event_batch_from_texts(text **bodies, const char **faults, int count, EventBatch *batch);
 extern void event_batch_from_array_text(text *array, EventBatch *batch);
-extern void event_batch_from_elements(const EventText *elements, int count, int encoding, EventBatch *batch);
+extern void event_batch_from_elements(const Slice *elements, int count, int encoding, EventBatch *batch);
 
 extern void event_batch_store(const pg_uuid_t *account_id, EventBatch *batch);
 extern void event_batch_store_all(const pg_uuid_t *account_id, EventBatch *batch);

@@ -12,23 +12,19 @@
 
 #include "base/compat.h"
 #include "base/json_read.h"
-#include "base/key_form.h"
+#include "base/text_check.h"
 #include "base/timestamp.h"
 #include "base/uuid_v7.h"
-#include "mb/pg_wchar.h"
 #include "utils/guc.h"
 
-/* Longest text of an event, in characters. */
-#define MAX_TEXT_CHARACTERS 255
-
-const EventText event_field_names[FIELD_COUNT] = {
-	[FIELD_ID] = EVENT_TEXT("id"),
-	[FIELD_EVENT_TYPE] = EVENT_TEXT("eventType"),
-	[FIELD_CUSTOMER_ALIAS] = EVENT_TEXT("customerAlias"),
-	[FIELD_EVENT_TIMESTAMP] = EVENT_TEXT("eventTimestamp"),
-	[FIELD_CUSTOMER_EVENT_ID] = EVENT_TEXT("customerEventId"),
-	[FIELD_EVENT_PROPERTIES] = EVENT_TEXT("eventProperties"),
-	[FIELD_SEQUENCE_ACCOUNT_ID] = EVENT_TEXT("sequenceAccountId"),
+const Slice event_field_names[FIELD_COUNT] = {
+	[FIELD_ID] = SLICE("id"),
+	[FIELD_EVENT_TYPE] = SLICE("eventType"),
+	[FIELD_CUSTOMER_ALIAS] = SLICE("customerAlias"),
+	[FIELD_EVENT_TIMESTAMP] = SLICE("eventTimestamp"),
+	[FIELD_CUSTOMER_EVENT_ID] = SLICE("customerEventId"),
+	[FIELD_EVENT_PROPERTIES] = SLICE("eventProperties"),
+	[FIELD_SEQUENCE_ACCOUNT_ID] = SLICE("sequenceAccountId"),
 };
 
 static bool reject_unknown_fields = false;
@@ -53,92 +49,15 @@ event_check_rejects_unknown_fields(void)
 	return reject_unknown_fields;
 }
 
-/* Returns the fault of a text with more characters, or NULL. */
-const char *
-event_check_length(EventText text, int max_characters)
-{
-	/* A character has at least one byte: only a text with more bytes needs counting. */
-	if (text.length > max_characters)
-	{
-		int characters = pg_mbstrlen_with_len(text.data, text.length);
-
-		if (characters > max_characters)
-			return psprintf("must have at most %d characters, not %d", max_characters, characters);
-	}
-	return NULL;
-}
-
-/* Rule of every text: not blank, and not too long.  Returns the fault, or NULL. */
-const char *
-event_check_text(EventText text)
-{
-	if (key_form_is_blank(text))
-		return "must not be blank";
-	return event_check_length(text, MAX_TEXT_CHARACTERS);
-}
-
-/* Adds what is wrong with a key: a text that has to look like what it is. */
-static List *
-check_key(List *faults, const char *name, EventText key)
-{
-	const char *fault = event_check_text(key);
-
-	if (fault != NULL)
-		return fault_add(faults, name, fault);
-	fault = key_form_fault(key);
-	return fault != NULL ? fault_add_of_form(faults, name, fault) : faults;
-}
-
-static List *
-check_text(List *faults, const char *name, EventText text)
-{
-	const char *fault = event_check_text(text);
-
-	return fault != NULL ? fault_add(faults, name, fault) : faults;
-}
-
-/* The text that is a member of what a client sent; data is NULL where there is none. */
-static List *
-read_text_member(List *faults, Jsonb *body, const char *name, bool required, EventText *text)
-{
-	JsonbValue value;
-
-	*text = (EventText){NULL, 0};
-	if (!json_member(body, name, &value))
-		return required ? fault_add(faults, name, "is missing") : faults;
-	if (value.type == jbvNull && !required)
-		return faults;
-	if (value.type != jbvString)
-		return fault_add(faults, name, psprintf("must be a string, not %s", json_kind(&value)));
-	*text = json_string(&value);
-	return faults;
-}
-
-/* The same with the rule of every text. */
-List *
-event_check_text_member(List *faults, Jsonb *body, const char *name, bool required, EventText *text)
-{
-	faults = read_text_member(faults, body, name, required, text);
-	return text->data != NULL ? check_text(faults, name, *text) : faults;
-}
-
-/* The same with the rule of keys. */
-List *
-event_check_key_member(List *faults, Jsonb *body, const char *name, EventText *key)
-{
-	faults = read_text_member(faults, body, name, true, key);
-	return key->data != NULL ? check_key(faults, name, *key) : faults;
-}
-
 static bool
 is_absent_or_null(const EventFields *fields, EventField field)
 {
 	return !fields->given[field] || fields->value[field].type == jbvNull;
 }
 
-/* Rule of a field that holds a key: a string, and what check_key() says. */
+/* Rule of a field that holds a key: a string, and what text_check_key() says. */
 static List *
-check_string(List *faults, const EventFields *fields, EventField field, EventText *key)
+check_string(List *faults, const EventFields *fields, EventField field, Slice *key)
 {
 	const JsonbValue *value = &fields->value[field];
 	const char *name = event_field_names[field].data;
@@ -146,12 +65,12 @@ check_string(List *faults, const EventFields *fields, EventField field, EventTex
 	if (value->type != jbvString)
 		return fault_add(faults, name, psprintf("must be a string, not %s", json_kind(value)));
 	*key = json_string(value);
-	return check_key(faults, name, *key);
+	return text_check_key(faults, name, *key);
 }
 
 /* Rule of customerAlias and eventType: there, and a key. */
 static List *
-check_required_string(List *faults, const EventFields *fields, EventField field, EventText *text)
+check_required_string(List *faults, const EventFields *fields, EventField field, Slice *text)
 {
 	if (!fields->given[field])
 		return fault_add(faults, event_field_names[field].data, "is missing");
@@ -160,7 +79,7 @@ check_required_string(List *faults, const EventFields *fields, EventField field,
 
 /* Rule of customerEventId: absent, null, or a key. */
 static List *
-check_optional_string(List *faults, const EventFields *fields, EventField field, EventText *text)
+check_optional_string(List *faults, const EventFields *fields, EventField field, Slice *text)
 {
 	if (is_absent_or_null(fields, field))
 		return faults;
@@ -190,7 +109,7 @@ check_event_timestamp(List *faults, const EventFields *fields, UsageEvent *event
 	if (value->type != jbvString)
 		return fault_add(faults, name, not_a_string(value));
 
-	fault = event_timestamp_from_text(json_string(value), &event->timestamp);
+	fault = timestamp_from_text(json_string(value), &event->timestamp);
 	if (fault != NULL)
 		return fault_add(faults, name, psprintf("%s: %s", fault, fault_quote(json_string(value))));
 	event->has_timestamp = true;
@@ -207,7 +126,7 @@ check_event_properties(List *faults, const EventFields *fields, UsageEvent *even
 
 	if (is_absent_or_null(fields, FIELD_EVENT_PROPERTIES))
 	{
-		event->properties = (EventText){(const char *) &empty_object, sizeof(empty_object)};
+		event->properties = (Slice){(const char *) &empty_object, sizeof(empty_object)};
 		return faults;
 	}
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
@@ -223,7 +142,7 @@ check_event_properties(List *faults, const EventFields *fields, UsageEvent *even
 								  "written out",
 								  max_properties_bytes));
 
-	event->properties = (EventText){(const char *) value->val.binary.data, value->val.binary.len};
+	event->properties = (Slice){(const char *) value->val.binary.data, value->val.binary.len};
 	return faults;
 }
 
@@ -249,7 +168,7 @@ read_uuid(const EventFields *fields, EventField field, pg_uuid_t *uuid)
 {
 	const JsonbValue *value = &fields->value[field];
 
-	return fields->given[field] && value->type == jbvString && event_id_from_text(json_string(value), uuid);
+	return fields->given[field] && value->type == jbvString && uuid_v7_from_text(json_string(value), uuid);
 }
 
 /* Checks every rule and fills the event.  Returns the faults, NIL if there is none. */

@@ -30,7 +30,7 @@ typedef struct EventFields
 	List *unknown; /* of char *, the first names of other fields */
 } EventFields;
 
-extern const EventText event_field_names[FIELD_COUNT];
+extern const Slice event_field_names[FIELD_COUNT];
 
 /* What every refusal of events says as its hint. */
 #define EVENT_HINT \
@@ -41,10 +41,6 @@ extern const EventText event_field_names[FIELD_COUNT];
 extern void event_check_init(void);
 
 extern bool event_check_rejects_unknown_fields(void);
-extern const char *event_check_length(EventText text, int max_characters);
-extern const char *event_check_text(EventText text);
-extern List *event_check_text_member(List *faults, Jsonb *body, const char *name, bool required, EventText *text);
-extern List *event_check_key_member(List *faults, Jsonb *body, const char *name, EventText *key);
 extern List *event_check(const EventFields *fields, UsageEvent *event);
 extern void event_faults_describe(StringInfo detail, int64 index, const List *faults);
 extern void event_faults_report(const List *faults, Node *escontext);

@@ -25,25 +25,19 @@ calling_copy(void)
 
 /* The line of the row for which a trigger is called; false if the row comes from elsewhere, or from a binary file. */
 bool
-copy_line_read(EventText *line)
+copy_line_read(Slice *line)
 {
 	CopyFromState copy = calling_copy();
 
 	if (copy == NULL || copy->opts.binary)
 		return false;
-	*line = (EventText){copy->line_buf.data, copy->line_buf.len};
+	*line = (Slice){copy->line_buf.data, copy->line_buf.len};
 	return true;
-}
-
-static bool
-is_equal(EventText a, EventText b)
-{
-	return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
 }
 
 /* Whether the whole line is one quoted object, as a program writes it that knows CSV. */
 static bool
-is_quoted_object(EventText line, EventText value)
+is_quoted_object(Slice line, Slice value)
 {
 	const CopyFormatOptions *options = &calling_copy()->opts;
 
@@ -53,9 +47,9 @@ is_quoted_object(EventText line, EventText value)
 
 /* Refuses a line of which COPY has left something else: nobody can tell what was meant. */
 void
-copy_line_require_kept(EventText line, EventText value)
+copy_line_require_kept(Slice line, Slice value)
 {
-	if (is_equal(line, value) || is_quoted_object(line, value))
+	if (slice_equal(line, value) || is_quoted_object(line, value))
 		return;
 	ereport(
 		ERROR,

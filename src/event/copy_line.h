@@ -5,9 +5,9 @@
 #ifndef USAGE_EVENTS_EVENT_COPY_LINE_H
 #define USAGE_EVENTS_EVENT_COPY_LINE_H
 
-#include "event/event.h"
+#include "base/slice.h"
 
-extern bool copy_line_read(EventText *line);
-extern void copy_line_require_kept(EventText line, EventText value);
+extern bool copy_line_read(Slice *line);
+extern void copy_line_require_kept(Slice line, Slice value);
 
 #endif /* USAGE_EVENTS_EVENT_COPY_LINE_H */

@@ -20,8 +20,10 @@
 #include "common/jsonapi.h"
 #include "event/check.h"
 #include "lib/stringinfo.h"
+#include "sql/subtransaction.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 
 /* A row that is longer has a quote that nobody closed. */
@@ -58,6 +60,7 @@ typedef struct Column
 {
 	ColumnKind kind;
 	char *name;
+	Slice title; /* as the header has it */
 } Column;
 
 struct CsvReader
@@ -143,7 +146,11 @@ take_behind_quote(CsvReader *reader, char character)
 		value_end(reader);
 	else
 	{
-		reader->is_malformed |= !is_space(character);
+		if (!is_space(character))
+		{
+			reader->is_malformed = true;
+			append(reader, character, BEHIND_QUOTES);
+		}
 		reader->state = BEHIND_QUOTES;
 	}
 }
@@ -179,7 +186,7 @@ csv_is_open(const CsvReader *reader)
 
 /* Takes another line of the row; false if it goes on in the next. */
 static bool
-take_line(CsvReader *reader, EventText line)
+take_line(CsvReader *reader, Slice line)
 {
 	bool goes_on = csv_is_open(reader);
 
@@ -203,10 +210,10 @@ take_line(CsvReader *reader, EventText line)
 	return true;
 }
 
-static EventText
+static Slice
 value_text(const CsvReader *reader, int number)
 {
-	return (EventText){reader->values.data + reader->value[number].start, reader->value[number].length};
+	return (Slice){reader->values.data + reader->value[number].start, reader->value[number].length};
 }
 
 static char *
@@ -218,7 +225,7 @@ value_string(const CsvReader *reader, int number)
 /* Header ------------------------------------------------------------------- */
 
 static char
-find_separator(EventText header)
+find_separator(Slice header)
 {
 	bool in_quotes = false;
 
@@ -239,19 +246,29 @@ without_prefix(const char *name, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0 ? name + strlen(prefix) : name;
 }
 
-/* Whether the names are the same but for case, and what words are joined by. */
 static bool
-looks_like(const char *name, const char *field)
+joins_words(char character)
 {
-	for (; *name != '\0'; name++)
+	return character == '_' || character == '-' || character == ' ';
+}
+
+/* How much of the text's beginning is the field's name, but for case and what words are joined by; 0 if it is another. */
+static int
+spelled_length(Slice text, const char *field)
+{
+	int length = 0;
+
+	for (; length < text.length; length++)
 	{
-		if (*name == '_' || *name == '-' || *name == ' ')
+		if (joins_words(text.data[length]))
 			continue;
-		if (pg_tolower((unsigned char) *name) != pg_tolower((unsigned char) *field))
-			return false;
+		if (*field == '\0')
+			break;
+		if (pg_tolower((unsigned char) text.data[length]) != pg_tolower((unsigned char) *field))
+			return 0;
 		field++;
 	}
-	return *field == '\0';
+	return *field == '\0' ? length : 0;
 }
 
 /* As a property it would be nobody's time, or id, and go unnoticed. */
@@ -260,9 +277,9 @@ refuse_other_spelling(const char *name)
 {
 	for (int field = 0; field < FIELD_COUNT; field++)
 	{
-		if (looks_like(name, event_field_names[field].data))
+		if (spelled_length(slice_from_cstring(name), event_field_names[field].data) == (int) strlen(name))
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid header of CSV"),
-							errdetail("It has a column %s, which is spelled %s.", fault_quote(cstring_event_text(name)),
+							errdetail("It has a column %s, which is spelled %s.", fault_quote(slice_from_cstring(name)),
 									  event_field_names[field].data),
 							errhint("A property of that name is written with \"properties.\" before it.")));
 	}
@@ -271,16 +288,18 @@ refuse_other_spelling(const char *name)
 static Column
 column_of(const char *name)
 {
+	Slice title = slice_from_cstring(name);
+
 	if (*name == '\0')
-		return (Column){COLUMN_NAMELESS, NULL};
+		return (Column){COLUMN_NAMELESS, NULL, title};
 	for (int field = 0; field < FIELD_COUNT; field++)
 	{
 		if (strcmp(name, event_field_names[field].data) == 0)
-			return (Column){field == FIELD_EVENT_PROPERTIES ? COLUMN_PROPERTIES : COLUMN_FIELD, pstrdup(name)};
+			return (Column){field == FIELD_EVENT_PROPERTIES ? COLUMN_PROPERTIES : COLUMN_FIELD, pstrdup(name), title};
 	}
 	refuse_other_spelling(name);
 	name = without_prefix(without_prefix(name, "eventProperties."), "properties.");
-	return (Column){COLUMN_PROPERTY, pstrdup(name)};
+	return (Column){COLUMN_PROPERTY, pstrdup(name), title};
 }
 
 static bool
@@ -306,7 +325,7 @@ require_different_names(const CsvReader *reader)
 				strcmp(reader->columns[i].name, reader->columns[j].name) == 0)
 				ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid header of CSV"),
 								errdetail("It has two columns %s.",
-										  fault_quote(cstring_event_text(reader->columns[i].name)))));
+										  fault_quote(slice_from_cstring(reader->columns[i].name)))));
 		}
 	}
 }
@@ -317,22 +336,30 @@ csv_end(CsvReader *reader)
 	MemoryContextDelete(reader->context);
 }
 
+static CsvReader *
+reader_make(char separator, MemoryContext context)
+{
+	CsvReader *reader = palloc0(sizeof(CsvReader));
+
+	reader->context = context;
+	reader->separator = separator;
+	initStringInfo(&reader->line);
+	initStringInfo(&reader->values);
+	row_begin(reader);
+	return reader;
+}
+
 /*
  * Begins with a first line.  Returns NULL if that is no header: one names the two fields
  * that every event has.
  */
 CsvReader *
-csv_begin(EventText header, MemoryContext parent)
+csv_begin(Slice header, MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "usage event csv", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	CsvReader *reader = palloc0(sizeof(CsvReader));
+	CsvReader *reader = reader_make(find_separator(header), context);
 
-	reader->context = context;
-	reader->separator = find_separator(header);
-	initStringInfo(&reader->line);
-	initStringInfo(&reader->values);
-	row_begin(reader);
 	if (take_line(reader, header) && !reader->is_malformed)
 	{
 		reader->columns = palloc(sizeof(Column) * reader->value_count);
@@ -350,6 +377,73 @@ csv_begin(EventText header, MemoryContext parent)
 	return reader;
 }
 
+/* Files that were put together ----------------------------------------------- */
+
+/* Whether the row is the header once more. */
+static bool
+repeats_header(const CsvReader *reader)
+{
+	if (reader->value_count != reader->column_count)
+		return false;
+	for (int i = 0; i < reader->column_count; i++)
+	{
+		if (!slice_equal(value_text(reader, i), reader->columns[i].title))
+			return false;
+	}
+	return true;
+}
+
+/* Whether the text has the field's name, in any spelling, or ends with it. */
+static bool
+has_name(Slice text, EventField field, bool at_end)
+{
+	for (int i = 0; i < text.length; i++)
+	{
+		Slice rest = {text.data + i, text.length - i};
+		int length = spelled_length(rest, event_field_names[field].data);
+
+		if (length > 0 && (!at_end || length == rest.length))
+			return true;
+	}
+	return false;
+}
+
+/* The last value of a file without an end of line stands before the first name of the next one's header. */
+static bool
+has_value_named(const CsvReader *reader, EventField field)
+{
+	for (int i = 0; i < reader->value_count; i++)
+	{
+		if (has_name(value_text(reader, i), field, true))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the line is a header, of whatever columns, spelling and separator. */
+static bool
+looks_like_header(Slice line)
+{
+	CsvReader *reader;
+
+	if (!has_name(line, FIELD_CUSTOMER_ALIAS, false) || !has_name(line, FIELD_EVENT_TYPE, false))
+		return false;
+	reader = reader_make(find_separator(line), CurrentMemoryContext);
+	return take_line(reader, line) && has_value_named(reader, FIELD_CUSTOMER_ALIAS) &&
+		   has_value_named(reader, FIELD_EVENT_TYPE);
+}
+
+/* The rows after it would be read under the first one, so to skip it as a row that is no event is not enough. */
+static void
+refuse_other_header(const CsvReader *reader)
+{
+	if (looks_like_header((Slice){reader->line.data, reader->line.len}))
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT), errmsg("CSV has a second header, which is not the first one"),
+				 errdetail("The rows after it would be read under the first one."),
+				 errhint("Import each file by itself, and let each end with an end of line.")));
+}
+
 /* Events ------------------------------------------------------------------- */
 
 static void
@@ -363,7 +457,7 @@ add_name(StringInfo json, const char *name)
 
 /* Whether an unquoted value is JSON as it stands. */
 static bool
-is_literal(EventText value)
+is_literal(Slice value)
 {
 	return IsValidJsonNumber(value.data, value.length) || (value.length == 4 && memcmp(value.data, "true", 4) == 0) ||
 		   (value.length == 5 && memcmp(value.data, "false", 5) == 0);
@@ -372,7 +466,7 @@ is_literal(EventText value)
 static void
 add_property(StringInfo json, const CsvReader *reader, int number)
 {
-	EventText value = value_text(reader, number);
+	Slice value = value_text(reader, number);
 
 	add_name(json, reader->columns[number].name);
 	if (!reader->value[number].is_quoted && is_literal(value))
@@ -385,11 +479,11 @@ add_property(StringInfo json, const CsvReader *reader, int number)
 static bool
 is_enclosed(const char *text)
 {
-	EventText *elements;
+	Slice *elements;
 	int count;
 
 	return *text == '{' && text[strlen(text) - 1] == '}' &&
-		   json_elements(cstring_event_text(psprintf("[%s]", text)), &elements, &count) && count == 1;
+		   json_elements(slice_from_cstring(psprintf("[%s]", text)), &elements, &count) && count == 1;
 }
 
 /* The value in the column of all properties; empty if there is none. */
@@ -415,6 +509,17 @@ append_unclosed(StringInfo json, const char *object)
 	appendBinaryStringInfo(json, object, length);
 }
 
+/* Adds the properties that have columns of their own to an object without its closing brace. */
+static void
+add_own_properties(StringInfo json, const CsvReader *reader)
+{
+	for (int i = 0; i < reader->column_count; i++)
+	{
+		if (reader->columns[i].kind == COLUMN_PROPERTY && reader->value[i].length > 0)
+			add_property(json, reader, i);
+	}
+}
+
 /* Adds the properties: those of the column of all, and then those of columns of their own. */
 static void
 add_properties(StringInfo json, const CsvReader *reader)
@@ -432,11 +537,7 @@ add_properties(StringInfo json, const CsvReader *reader)
 		escape_json(json, all); /* to be refused as what it is */
 		return;
 	}
-	for (int i = 0; i < reader->column_count; i++)
-	{
-		if (reader->columns[i].kind == COLUMN_PROPERTY && reader->value[i].length > 0)
-			add_property(&properties, reader, i);
-	}
+	add_own_properties(&properties, reader);
 	appendStringInfo(json, "%s}", properties.data);
 }
 
@@ -480,6 +581,86 @@ row_fault(CsvReader *reader)
 	return NULL;
 }
 
+/* Whether two members of the same name have the same value. */
+static bool
+is_same_value(JsonbValue *a, JsonbValue *b)
+{
+	return compareJsonbContainers(&JsonbValueToJsonb(a)->root, &JsonbValueToJsonb(b)->root) == 0;
+}
+
+/* Properties of a row, and the name of one that is there twice, with two values, if there is one. */
+typedef struct PropertiesCheck
+{
+	const CsvReader *reader;
+	const char *text; /* an array of both objects */
+	const char *contested;
+} PropertiesCheck;
+
+static void
+find_contested(void *argument)
+{
+	PropertiesCheck *check = argument;
+	const CsvReader *reader = check->reader;
+	Jsonb *both = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(check->text)));
+	JsonbContainer *all = getIthJsonbValueFromContainer(&both->root, 0)->val.binary.data;
+	JsonbContainer *own = getIthJsonbValueFromContainer(&both->root, 1)->val.binary.data;
+
+	for (int i = 0; i < reader->column_count && check->contested == NULL; i++)
+	{
+		const char *name = reader->columns[i].name;
+		JsonbValue a;
+		JsonbValue b;
+
+		if (reader->columns[i].kind == COLUMN_PROPERTY &&
+			getKeyJsonValueFromContainer(all, name, (int) strlen(name), &a) != NULL &&
+			getKeyJsonValueFromContainer(own, name, (int) strlen(name), &b) != NULL && !is_same_value(&a, &b))
+			check->contested = name;
+	}
+}
+
+static bool
+has_own_properties(const CsvReader *reader)
+{
+	for (int i = 0; i < reader->column_count; i++)
+	{
+		if (reader->columns[i].kind == COLUMN_PROPERTY && reader->value[i].length > 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A property that is in the column of all, and in one of its own with another value, as a fault, or NULL.
+ * What is no JSON has no such, and is refused for that later.
+ */
+static const char *
+properties_fault(const CsvReader *reader)
+{
+	PropertiesCheck check = {reader, NULL, NULL};
+	const char *all = all_properties(reader);
+	MemoryContext caller;
+	MemoryContext context;
+	StringInfoData text;
+
+	if (!has_own_properties(reader) || !is_enclosed(all))
+		return NULL;
+	context = AllocSetContextCreate(CurTransactionContext, "usage event csv properties", ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	initStringInfo(&text);
+	appendStringInfo(&text, "[%s, {", all);
+	add_own_properties(&text, reader);
+	appendStringInfoString(&text, "}]");
+	check.text = text.data;
+	(void) subtransaction_try_input(find_contested, &check);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return check.contested == NULL
+			   ? NULL
+			   : psprintf("has the property %s twice, in eventProperties and in a column of its own, "
+						  "with two values",
+						  fault_quote(slice_from_cstring(check.contested)));
+}
+
 static bool
 row_is_blank(const CsvReader *reader)
 {
@@ -496,15 +677,36 @@ row_is_blank(const CsvReader *reader)
  * Else the event's JSON is in `body`, or the row as it stands, with what is wrong with it.
  */
 bool
-csv_read_line(CsvReader *reader, EventText line, text **body, const char **fault)
+csv_read_line(CsvReader *reader, Slice line, text **body, const char **fault)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
 	bool is_whole = take_line(reader, line);
 
 	MemoryContextSwitchTo(caller);
-	if (!is_whole || row_is_blank(reader))
+	if (!is_whole || row_is_blank(reader) || repeats_header(reader))
 		return false;
+	refuse_other_header(reader);
 	*fault = row_fault(reader);
+	if (*fault == NULL)
+		*fault = properties_fault(reader);
 	*body = *fault == NULL ? row_json(reader) : cstring_to_text_with_len(reader->line.data, reader->line.len);
 	return true;
+}
+
+/* Other texts --------------------------------------------------------------- */
+
+/* Takes a text apart as if it were a row of CSV.  Returns whether it is one, of two values or more. */
+bool
+csv_split(Slice text, char separator, Slice **values, int *count)
+{
+	CsvReader *reader = reader_make(separator, CurrentMemoryContext);
+	bool is_whole = take_line(reader, text);
+
+	if (!is_whole)
+		value_end(reader);
+	*count = reader->value_count;
+	*values = palloc(sizeof(Slice) * Max(*count, 1));
+	for (int i = 0; i < *count; i++)
+		(*values)[i] = value_text(reader, i);
+	return is_whole && !reader->is_malformed && *count > 1;
 }

@@ -5,13 +5,14 @@
 #ifndef USAGE_EVENTS_EVENT_CSV_H
 #define USAGE_EVENTS_EVENT_CSV_H
 
-#include "event/event.h"
+#include "base/slice.h"
 
 typedef struct CsvReader CsvReader;
 
-extern CsvReader *csv_begin(EventText header, MemoryContext parent);
+extern CsvReader *csv_begin(Slice header, MemoryContext parent);
 extern void csv_end(CsvReader *reader);
 extern bool csv_is_open(const CsvReader *reader);
-extern bool csv_read_line(CsvReader *reader, EventText line, text **body, const char **fault);
+extern bool csv_read_line(CsvReader *reader, Slice line, text **body, const char **fault);
+extern bool csv_split(Slice text, char separator, Slice **values, int *count);
 
 #endif /* USAGE_EVENTS_EVENT_CSV_H */

@@ -12,6 +12,7 @@
 #include "event/json.h"
 #include "event/store.h"
 #include "fmgr.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/timestamp.h"
 
@@ -19,15 +20,15 @@
 static Statement read_versions = {
 	.sql = "WITH event AS ("
 		   "SELECT customer_event_id FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2"
 		   " UNION ALL SELECT customer_event_id FROM usage_events.superseded_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2)"
-		   " SELECT " EVENT_ROW_COLUMNS ", NULL AS superseded_at, NULL AS superseded_by FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_event_id OPERATOR(pg_catalog.=) (SELECT customer_event_id FROM event)"
-		   " UNION ALL SELECT " EVENT_ROW_COLUMNS ", superseded_at, superseded_by FROM usage_events.superseded_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_event_id OPERATOR(pg_catalog.=) (SELECT customer_event_id FROM event)"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2)"
+		   " SELECT " EVENT_COLUMNS ", NULL AS superseded_at, NULL AS superseded_by FROM usage_events.event"
+		   " WHERE account_id " EQ " $1"
+		   " AND customer_event_id " EQ " (SELECT customer_event_id FROM event)"
+		   " UNION ALL SELECT " EVENT_COLUMNS ", superseded_at, superseded_by FROM usage_events.superseded_event"
+		   " WHERE account_id " EQ " $1"
+		   " AND customer_event_id " EQ " (SELECT customer_event_id FROM event)"
 		   " ORDER BY id",
 	.read_only = true,
 	.argument_count = 2,
@@ -52,22 +53,19 @@ version_to_json(uint64 row, const pg_uuid_t *account_id)
 	JsonObject object = {0};
 	UsageEvent event;
 	bool is_current;
-	bool isnull;
-	Datum superseded_at =
-		SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COLUMN_SUPERSEDED_AT, &is_current);
-	Datum superseded_by = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COLUMN_SUPERSEDED_BY, &isnull);
+	Datum superseded_at = row_value(row, COLUMN_SUPERSEDED_AT, &is_current);
 
 	event_store_read_row(row, account_id, &event, CurrentMemoryContext);
 	event_json_add_event(&object, &event);
 	if (is_current)
 	{
-		json_add_null(&object, EVENT_TEXT("supersededAt"));
-		json_add_null(&object, EVENT_TEXT("supersededBy"));
+		json_add_null(&object, SLICE("supersededAt"));
+		json_add_null(&object, SLICE("supersededBy"));
 	}
 	else
 	{
-		event_json_add_timestamp(&object, EVENT_TEXT("supersededAt"), DatumGetTimestampTz(superseded_at));
-		event_json_add_id(&object, EVENT_TEXT("supersededBy"), DatumGetUUIDP(superseded_by));
+		json_add_timestamp(&object, SLICE("supersededAt"), DatumGetTimestampTz(superseded_at));
+		json_add_uuid(&object, SLICE("supersededBy"), DatumGetUUIDP(row_value_there(row, COLUMN_SUPERSEDED_BY)));
 	}
 	return json_make_object(&object);
 }
@@ -96,7 +94,7 @@ event_history_read(const pg_uuid_t *account_id, const pg_uuid_t *id)
 
 	if (history.versions.count == 0)
 		return NULL;
-	json_add_json(&answer, EVENT_TEXT("items"), json_array_end(&history.versions));
+	json_add_json(&answer, SLICE("items"), json_array_end(&history.versions));
 	return json_make_object(&answer);
 }
 

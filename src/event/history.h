@@ -5,7 +5,8 @@
 #ifndef USAGE_EVENTS_EVENT_HISTORY_H
 #define USAGE_EVENTS_EVENT_HISTORY_H
 
-#include "event/event.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
 
 extern Jsonb *event_history_read(const pg_uuid_t *account_id, const pg_uuid_t *id);
 

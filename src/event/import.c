@@ -89,7 +89,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId child, SubTransaction
 }
 
 void
-import_init(void)
+event_import_init(void)
 {
 	DefineCustomEnumVariable("usage_events.import_on_error",
 							 "What happens to a line of usage_event_import that is no event.",
@@ -155,19 +155,19 @@ import_flush(Import *import)
 
 /* Lines ------------------------------------------------------------------- */
 
-static EventText
-without_byte_order_mark(EventText text)
+static Slice
+without_byte_order_mark(Slice text)
 {
 	static const char mark[] = {'\xEF', '\xBB', '\xBF'};
 
 	if (GetDatabaseEncoding() == PG_UTF8 && text.length >= (int) sizeof(mark) &&
 		memcmp(text.data, mark, sizeof(mark)) == 0)
-		return (EventText){text.data + sizeof(mark), text.length - (int) sizeof(mark)};
+		return (Slice){text.data + sizeof(mark), text.length - (int) sizeof(mark)};
 	return text;
 }
 
 static bool
-is_blank_line(EventText line)
+is_blank_line(Slice line)
 {
 	for (int i = 0; i < line.length; i++)
 	{
@@ -179,7 +179,7 @@ is_blank_line(EventText line)
 
 /* The first line that is not blank says what the file is; true if it is a header of CSV. */
 static bool
-begin_file(Import *import, EventText line)
+begin_file(Import *import, Slice line)
 {
 	import->is_begun = true;
 	if (*line.data == '{')
@@ -195,7 +195,7 @@ begin_file(Import *import, EventText line)
 
 /* The event of a line of COPY; false if there is none in it. */
 static bool
-read_line(Import *import, EventText line, EventText value, text **body, const char **fault)
+read_line(Import *import, Slice line, Slice value, text **body, const char **fault)
 {
 	import->is_copy = true;
 	line = without_byte_order_mark(line);
@@ -216,11 +216,11 @@ static bool
 read_row(Import *import, Datum value, bool isnull, text **body, const char **fault)
 {
 	text *given = isnull ? cstring_to_text("") : DatumGetTextPP(value);
-	EventText line;
+	Slice line;
 
 	*fault = NULL;
 	if (copy_line_read(&line))
-		return read_line(import, line, (EventText){VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given)}, body, fault);
+		return read_line(import, line, (Slice){VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given)}, body, fault);
 	/* NULL is no JSON, as any other text that is none. */
 	*body = isnull ? given : DatumGetTextPCopy(value);
 	return true;
@@ -257,7 +257,7 @@ import_row(Import *import, HeapTuple row, TupleDesc descriptor)
 	text *body;
 	const char *fault;
 
-	if (import->count > 0 && !event_id_equal(&import->account_id, account_current()))
+	if (import->count > 0 && !uuid_v7_equal(&import->account_id, account_current()))
 		import_flush(import);
 	import->account_id = *account_current();
 

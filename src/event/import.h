@@ -5,6 +5,6 @@
 #ifndef USAGE_EVENTS_EVENT_IMPORT_H
 #define USAGE_EVENTS_EVENT_IMPORT_H
 
-extern void import_init(void);
+extern void event_import_init(void);
 
 #endif /* USAGE_EVENTS_EVENT_IMPORT_H */

@@ -8,8 +8,6 @@
 
 #include "base/json_build.h"
 #include "base/json_read.h"
-#include "base/timestamp.h"
-#include "base/uuid_v7.h"
 
 /* How many unknown fields are remembered, to be named in a refusal, where they are one. */
 #define MAX_UNKNOWN_FIELDS 20
@@ -86,24 +84,6 @@ event_json_read(Jsonb *json, UsageEvent *event)
 	return event_json_read_value(&value, event);
 }
 
-void
-event_json_add_id(JsonObject *object, EventText key, const pg_uuid_t *id)
-{
-	char *text = palloc(EVENT_ID_TEXT_LENGTH + 1);
-
-	event_id_to_text(id, text);
-	json_add_text(object, key, (EventText){text, EVENT_ID_TEXT_LENGTH});
-}
-
-void
-event_json_add_timestamp(JsonObject *object, EventText key, TimestampTz timestamp)
-{
-	char *text = palloc(EVENT_TIMESTAMP_TEXT_SIZE);
-	int length = event_timestamp_to_text(timestamp, text);
-
-	json_add_text(object, key, (EventText){text, length});
-}
-
 /*
  * Adds the fields of an event: all seven once it is stored, and those that it has
  * before.
@@ -111,18 +91,18 @@ event_json_add_timestamp(JsonObject *object, EventText key, TimestampTz timestam
 void
 event_json_add_event(JsonObject *object, const UsageEvent *event)
 {
-	const EventText *names = event_field_names;
+	const Slice *names = event_field_names;
 
 	if (event->has_id)
-		event_json_add_id(object, names[FIELD_ID], &event->id);
+		json_add_uuid(object, names[FIELD_ID], &event->id);
 	json_add_text(object, names[FIELD_EVENT_TYPE], event->event_type);
 	json_add_text(object, names[FIELD_CUSTOMER_ALIAS], event->customer_alias);
 	if (event->has_timestamp)
-		event_json_add_timestamp(object, names[FIELD_EVENT_TIMESTAMP], event->timestamp);
+		json_add_timestamp(object, names[FIELD_EVENT_TIMESTAMP], event->timestamp);
 	json_add_text(object, names[FIELD_CUSTOMER_EVENT_ID], event->customer_event_id);
 	json_add_container(object, names[FIELD_EVENT_PROPERTIES], event->properties);
 	if (event->has_account_id)
-		event_json_add_id(object, names[FIELD_SEQUENCE_ACCOUNT_ID], &event->account_id);
+		json_add_uuid(object, names[FIELD_SEQUENCE_ACCOUNT_ID], &event->account_id);
 }
 
 Jsonb *

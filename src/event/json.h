@@ -10,8 +10,6 @@
 
 extern List *event_json_read(Jsonb *json, UsageEvent *event);
 extern List *event_json_read_value(const JsonbValue *value, UsageEvent *event);
-extern void event_json_add_timestamp(JsonObject *object, EventText key, TimestampTz timestamp);
-extern void event_json_add_id(JsonObject *object, EventText key, const pg_uuid_t *id);
 extern void event_json_add_event(JsonObject *object, const UsageEvent *event);
 extern Jsonb *event_json_write(const UsageEvent *event);
 

@@ -32,6 +32,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "sql/query.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -71,32 +72,30 @@ conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList *list)
 	/* The account is the first parameter of every statement here. */
 	Assert(query->argument_count == 0);
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "account_id OPERATOR(pg_catalog.=) %s",
-					 sql_query_argument(query, UUIDOID, UUIDPGetDatum(account_id)));
+	appendStringInfo(&sql, "account_id " EQ " %s", sql_query_argument(query, UUIDOID, UUIDPGetDatum(account_id)));
 	/* The index has its events in order for one alias, not for any of an array. */
 	if (list_length(list->customer_aliases) == 1)
-		appendStringInfo(&sql, " AND customer_alias OPERATOR(pg_catalog.=) %s",
+		appendStringInfo(&sql, " AND customer_alias " EQ " %s",
 						 sql_query_argument(query, TEXTOID, CStringGetTextDatum(linitial(list->customer_aliases))));
 	else if (list->has_customer_aliases)
-		appendStringInfo(&sql, " AND customer_alias OPERATOR(pg_catalog.=) ANY (%s)",
+		appendStringInfo(&sql, " AND customer_alias " EQ " ANY (%s)",
 						 sql_query_argument(query, TEXTARRAYOID, statement_text_array(list->customer_aliases)));
 	if (list->event_type != NULL)
-		appendStringInfo(&sql, " AND event_type OPERATOR(pg_catalog.=) %s",
+		appendStringInfo(&sql, " AND event_type " EQ " %s",
 						 sql_query_argument(query, TEXTOID, CStringGetTextDatum(list->event_type)));
 	if (list->has_timestamp_after)
-		appendStringInfo(&sql, " AND event_timestamp OPERATOR(pg_catalog.>=) %s",
+		appendStringInfo(&sql, " AND event_timestamp " GE " %s",
 						 sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(list->timestamp_after)));
 	if (list->has_timestamp_before)
-		appendStringInfo(&sql, " AND event_timestamp OPERATOR(pg_catalog.<) %s",
+		appendStringInfo(&sql, " AND event_timestamp " LT " %s",
 						 sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(list->timestamp_before)));
 	if (list->event_id != NULL)
 	{
-		appendStringInfo(&sql, " AND (customer_event_id OPERATOR(pg_catalog.=) %s",
+		appendStringInfo(&sql, " AND (customer_event_id " EQ " %s",
 						 sql_query_argument(query, TEXTOID, CStringGetTextDatum(list->event_id)));
 		id = palloc(sizeof(pg_uuid_t));
-		if (event_id_from_text(cstring_event_text(list->event_id), id))
-			appendStringInfo(&sql, " OR id OPERATOR(pg_catalog.=) %s",
-							 sql_query_argument(query, UUIDOID, UUIDPGetDatum(id)));
+		if (uuid_v7_from_text(slice_from_cstring(list->event_id), id))
+			appendStringInfo(&sql, " OR id " EQ " %s", sql_query_argument(query, UUIDOID, UUIDPGetDatum(id)));
 		appendStringInfoChar(&sql, ')');
 	}
 	return sql.data;
@@ -107,7 +106,7 @@ conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList *list)
 static Datum
 first_value(bool *isnull)
 {
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
+	return row_value(0, 1, isnull);
 }
 
 static void
@@ -165,15 +164,15 @@ refuse_aliases(void)
 
 /* Whether an alias belongs to no customer, as in the view usage_events.unmapped_alias. */
 #define IS_UNMAPPED \
-	"alias.value OPERATOR(pg_catalog.<>) '" VOID_ALIAS "'" \
+	"alias.value " NE " '" VOID_ALIAS "'" \
 	" AND ((SELECT mapped.value FROM usage_events.customer_alias AS mapped" \
-	" WHERE mapped.account_id OPERATOR(pg_catalog.=) %s" \
-	" AND mapped.deleted_at IS NULL AND mapped.value OPERATOR(pg_catalog.>=) alias.value" \
-	" ORDER BY mapped.value LIMIT 1) OPERATOR(pg_catalog.=) alias.value) IS NOT TRUE" \
+	" WHERE mapped.account_id " EQ " %s" \
+	" AND mapped.deleted_at IS NULL AND mapped.value " GE " alias.value" \
+	" ORDER BY mapped.value LIMIT 1) " EQ " alias.value) IS NOT TRUE" \
 	" AND ((SELECT mapped.customer_id FROM usage_events.customer_alias AS mapped" \
-	" WHERE mapped.account_id OPERATOR(pg_catalog.=) %s" \
-	" AND mapped.deleted_at IS NULL AND mapped.customer_id OPERATOR(pg_catalog.>=) alias.value" \
-	" ORDER BY mapped.customer_id LIMIT 1) OPERATOR(pg_catalog.=) alias.value) IS NOT TRUE"
+	" WHERE mapped.account_id " EQ " %s" \
+	" AND mapped.deleted_at IS NULL AND mapped.customer_id " GE " alias.value" \
+	" ORDER BY mapped.customer_id LIMIT 1) " EQ " alias.value) IS NOT TRUE"
 
 /*
  * Aliases with events, from one to the next in the index, with their numbers: one
@@ -182,12 +181,12 @@ refuse_aliases(void)
  */
 #define ALIASES_WITH_EVENTS \
 	"WITH RECURSIVE alias (value, number) AS (" \
-	"(SELECT customer_alias, 1 FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) %s" \
+	"(SELECT customer_alias, 1 FROM usage_events.event WHERE account_id " EQ " %s" \
 	" ORDER BY customer_alias LIMIT 1)" \
-	" UNION ALL SELECT (SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) %s" \
-	" AND customer_alias OPERATOR(pg_catalog.>) alias.value ORDER BY customer_alias LIMIT 1)," \
-	" alias.number OPERATOR(pg_catalog.+) 1" \
-	" FROM alias WHERE alias.value IS NOT NULL AND alias.number OPERATOR(pg_catalog.<=) %s)"
+	" UNION ALL SELECT (SELECT customer_alias FROM usage_events.event WHERE account_id " EQ " %s" \
+	" AND customer_alias " GT " alias.value ORDER BY customer_alias LIMIT 1)," \
+	" alias.number " PLUS " 1" \
+	" FROM alias WHERE alias.value IS NOT NULL AND alias.number " LE " %s)"
 
 /* Adds what aliases have events, and on later pages had some when the first page was read. */
 static void
@@ -196,15 +195,14 @@ append_unmapped_with_events(SqlQuery *query, const char *account, const ListPage
 	const char *limit = sql_query_argument(query, INT4OID, Int32GetDatum(list_page_lookup_limit()));
 
 	sql_query_append(query,
-					 ALIASES_WITH_EVENTS
-					 " SELECT value, number OPERATOR(pg_catalog.>) %s FROM alias"
-					 " WHERE value IS NOT NULL AND (number OPERATOR(pg_catalog.>) %s OR " IS_UNMAPPED ")",
+					 ALIASES_WITH_EVENTS " SELECT value, number " GT " %s FROM alias"
+										 " WHERE value IS NOT NULL AND (number " GT " %s OR " IS_UNMAPPED ")",
 					 account, account, limit, limit, limit, account, account);
 	if (page->has_key)
 		sql_query_append(query,
 						 " UNION SELECT value, false FROM (SELECT DISTINCT customer_alias AS value"
-						 " FROM usage_events.superseded_event WHERE account_id OPERATOR(pg_catalog.=) %s"
-						 " AND superseded_by OPERATOR(pg_catalog.>) %s) AS alias WHERE " IS_UNMAPPED,
+						 " FROM usage_events.superseded_event WHERE account_id " EQ " %s"
+						 " AND superseded_by " GT " %s) AS alias WHERE " IS_UNMAPPED,
 						 account, sql_query_argument(query, UUIDOID, UUIDPGetDatum(&page->newest)), account, account);
 }
 
@@ -228,10 +226,8 @@ read_aliases(MemoryContext context)
 
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		bool isnull;
-
 		CHECK_FOR_INTERRUPTS();
-		if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull)))
+		if (DatumGetBool(row_value_there(row, 2)))
 			refuse_aliases();
 		aliases = lappend(aliases, SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1));
 		size += strlen(llast(aliases));
@@ -273,8 +269,8 @@ require_few_corrections(const pg_uuid_t *account_id, const EventList *list)
 
 	sql_query_init(&query);
 	sql_query_append(&query,
-					 "SELECT FROM usage_events.superseded_event WHERE account_id OPERATOR(pg_catalog.=) %s"
-					 " AND superseded_by OPERATOR(pg_catalog.>) %s ORDER BY superseded_by OFFSET %s LIMIT 1",
+					 "SELECT FROM usage_events.superseded_event WHERE account_id " EQ " %s"
+					 " AND superseded_by " GT " %s ORDER BY superseded_by OFFSET %s LIMIT 1",
 					 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(account_id)),
 					 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&list->page.newest)),
 					 sql_query_argument(&query, INT8OID, Int64GetDatum(list_page_lookup_limit())));
@@ -293,7 +289,7 @@ read_newest(const pg_uuid_t *account_id, EventList *list)
 
 	sql_query_init(&query);
 	sql_query_append(&query,
-					 "SELECT id FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) %s"
+					 "SELECT id FROM usage_events.event WHERE account_id " EQ " %s"
 					 " ORDER BY id DESC LIMIT 1",
 					 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(account_id)));
 	execute(&query, list);
@@ -386,28 +382,27 @@ read_page(const pg_uuid_t *account_id, EventList *list)
 	if (page->has_key)
 	{
 		newest = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&page->newest));
-		beyond = psprintf("%s AND id OPERATOR(pg_catalog.<=) %s", beyond, newest);
+		beyond = psprintf("%s AND id " LE " %s", beyond, newest);
 	}
 	order = page->order == LIST_EVENTS_BY_ID ? psprintf("ORDER BY id %s", direction)
 											 : psprintf("ORDER BY event_timestamp %s, id %s", direction, direction);
 	limit = sql_query_argument(&query, INT8OID, Int64GetDatum((int64) page->limit + page->offset + 1));
 
 	/* OFFSET 0 has a statement planned by itself. */
-	sql_query_append(&query,
-					 "SELECT " EVENT_ROW_COLUMNS " FROM ((SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event");
+	sql_query_append(&query, "SELECT " EVENT_COLUMNS " FROM ((SELECT " EVENT_COLUMNS " FROM usage_events.event");
 	if (list->gathers)
 		sql_query_append(
 			&query,
-			" WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) ANY (ARRAY("
+			" WHERE account_id " EQ " $1 AND id " EQ " ANY (ARRAY("
 			"SELECT id FROM (SELECT id, event_timestamp FROM usage_events.event WHERE %s OFFSET 0) AS event WHERE %s %s LIMIT %s)))",
 			listed, beyond, order, limit);
 	else
 		sql_query_append(&query, " WHERE %s AND %s %s LIMIT %s)", listed, beyond, order, limit);
 	if (page->has_key)
 		sql_query_append(&query,
-						 " UNION ALL (SELECT " EVENT_ROW_COLUMNS " FROM (SELECT * FROM usage_events.superseded_event"
-						 " WHERE account_id OPERATOR(pg_catalog.=) $1"
-						 " AND superseded_by OPERATOR(pg_catalog.>) %s OFFSET 0) AS event"
+						 " UNION ALL (SELECT " EVENT_COLUMNS " FROM (SELECT * FROM usage_events.superseded_event"
+						 " WHERE account_id " EQ " $1"
+						 " AND superseded_by " GT " %s OFFSET 0) AS event"
 						 " WHERE %s AND %s %s LIMIT %s)",
 						 newest, listed, beyond, order, limit);
 	sql_query_append(&query, ") AS page %s LIMIT %s OFFSET %s", order, limit,

@@ -14,7 +14,7 @@
  * been written, and its transaction has an id.  Whoever changes the types tells
  * all backends, by the message that goes out when the definition of a table has
  * changed.  Messages are sent a moment after a commit can be seen, and before its
- * locks are released; metric_refresh.c waits for both before it relies on marks.
+ * locks are released; rollup/refresh.c waits for both before it relies on marks.
  *
  * A transaction of one snapshot may be too old to see a metric, and marks in any
  * case.  A mark too many does no harm.
@@ -27,14 +27,13 @@
 #include "base/calendar.h"
 #include "base/compat.h"
 #include "base/uuid_v7.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "sql/distribution.h"
-#include "sql/lock.h"
+#include "sql/own_lock.h"
+#include "sql/row.h"
 #include "sql/statement.h"
-#include "utils/builtins.h"
+#include "sql/told.h"
 #include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -46,8 +45,8 @@
 
 typedef struct Mark
 {
-	EventText event_type;
-	EventText customer_alias;
+	Slice event_type;
+	Slice customer_alias;
 	TimestampTz bucket;
 	int seconds;
 	bool is_dense; /* its customer has many events in its minute */
@@ -63,7 +62,7 @@ static Statement insert_marks = {
 };
 
 static Statement read_types = {
-	.sql = "SELECT DISTINCT event_type FROM usage_events.metric_progress WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.sql = "SELECT DISTINCT event_type FROM usage_events.metric_progress WHERE account_id " EQ " $1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
@@ -71,35 +70,17 @@ static Statement read_types = {
 /* Types that are marked ---------------------------------------------------- */
 
 /* Of the account last asked for. */
-static bool types_are_known = false;
+static List *types = NIL; /* of Slice * */
 static pg_uuid_t types_account_id;
-static List *types = NIL; /* of EventText * */
-static Oid types_table = InvalidOid;
-static uint64 times_forgotten = 0;
+static Told told = {.table = "metric_progress"};
 
 /* The transaction of this backend that last changed types. */
 static LocalTransactionId types_changed_by = InvalidLocalTransactionId;
 
-static void
-forget_types(Datum argument pg_attribute_unused(), Oid relation)
-{
-	if (relation != InvalidOid && types_table != InvalidOid && relation != types_table)
-		return;
-	types_are_known = false;
-	times_forgotten++;
-}
-
 void
-dirty_bucket_init(void)
+event_mark_init(void)
 {
-	CacheRegisterRelcacheCallback(forget_types, (Datum) 0);
-}
-
-/* InvalidOid while the extension is of version 0.1, which has no metrics. */
-static Oid
-find_types_table(void)
-{
-	return get_relname_relid("metric_progress", get_namespace_oid("usage_events", false));
+	told_init(&told);
 }
 
 /*
@@ -108,10 +89,10 @@ find_types_table(void)
  * refreshes, which write to it all the time.
  */
 void
-dirty_bucket_types_changed(void)
+event_mark_types_changed(void)
 {
-	metric_lock_share(METRIC_LOCK_MARKED_TYPES, 0);
-	CacheInvalidateRelcacheByRelid(find_types_table());
+	own_lock_share(OWN_LOCK_MARKED_TYPES, 0);
+	told_tell(&told);
 	types_changed_by = current_local_transaction_id();
 }
 
@@ -121,9 +102,9 @@ dirty_bucket_types_changed(void)
  * transaction has changed is told when it commits, and its own locks do not show.
  */
 bool
-dirty_bucket_types_are_told(void)
+event_mark_types_are_told(void)
 {
-	return types_changed_by != current_local_transaction_id() && metric_lock_is_free(METRIC_LOCK_MARKED_TYPES, 0);
+	return types_changed_by != current_local_transaction_id() && own_lock_is_free(OWN_LOCK_MARKED_TYPES, 0);
 }
 
 static void
@@ -134,52 +115,45 @@ free_types(void)
 }
 
 static void
+remember_type(Slice type)
+{
+	Slice *copy = MemoryContextAlloc(TopMemoryContext, sizeof(Slice) + type.length);
+	MemoryContext context;
+
+	*copy = (Slice){memcpy(copy + 1, type.data, type.length), type.length};
+	context = MemoryContextSwitchTo(TopMemoryContext);
+	types = lappend(types, copy);
+	MemoryContextSwitchTo(context);
+}
+
+static void
 learn_types(const pg_uuid_t *account_id)
 {
-	uint64 times_forgotten_before;
+	uint64 since = told_begin(&told);
 
-	types_table = find_types_table();
-	times_forgotten_before = times_forgotten;
-	/* Reading may fail: what is known then is nothing, of any account. */
-	types_are_known = false;
 	free_types();
-	if (!OidIsValid(types_table))
-	{
-		types_account_id = *account_id;
-		types_are_known = true;
-		return;
-	}
 	SPI_connect();
 	statement_execute(&read_types, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		MemoryContext context = MemoryContextSwitchTo(TopMemoryContext);
-		bool isnull;
-		text *value = DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull));
-		int length = VARSIZE_ANY_EXHDR(value);
-		EventText *type = palloc(sizeof(EventText) + length);
-
-		*type = (EventText){(char *) (type + 1), length};
-		memcpy(type + 1, VARDATA_ANY(value), length);
-		types = lappend(types, type);
-		MemoryContextSwitchTo(context);
-	}
+		remember_type(row_text(row, 1));
 	SPI_finish();
 	types_account_id = *account_id;
-	/* Another change may have come to know while this was read; and other nodes tell nobody here. */
-	types_are_known = times_forgotten == times_forgotten_before && !distribution_is_on();
+	told_end(&told, since);
+	/* Other nodes tell nobody here. */
+	if (distribution_is_on())
+		told.is_known = false;
 }
 
 static bool
-has_type(EventText event_type)
+has_type(Slice event_type)
 {
 	ListCell *cell;
 
 	foreach(cell, types)
 	{
-		const EventText *type = lfirst(cell);
+		const Slice *type = lfirst(cell);
 
-		if (type->length == event_type.length && memcmp(type->data, event_type.data, type->length) == 0)
+		if (slice_equal(*type, event_type))
 			return true;
 	}
 	return false;
@@ -187,23 +161,23 @@ has_type(EventText event_type)
 
 /* Whether events of the type are known to be marked; if not, they may be as well. */
 bool
-dirty_bucket_is_known(const pg_uuid_t *account_id, EventText event_type)
+event_mark_is_known(const pg_uuid_t *account_id, Slice event_type)
 {
 	if (distribution_is_on())
 		return false;
 	if (IsolationUsesXactSnapshot())
-		return OidIsValid(find_types_table());
-	return types_are_known && event_id_equal(&types_account_id, account_id) && has_type(event_type);
+		return true;
+	return told.is_known && uuid_v7_equal(&types_account_id, account_id) && has_type(event_type);
 }
 
 /* Whether events of the type are to be marked.  The transaction must have an id. */
 static bool
-is_marked(const pg_uuid_t *account_id, EventText event_type)
+is_marked(const pg_uuid_t *account_id, Slice event_type)
 {
 	if (IsolationUsesXactSnapshot())
-		return OidIsValid(find_types_table());
+		return true;
 	AcceptInvalidationMessages();
-	if (!types_are_known || !event_id_equal(&types_account_id, account_id))
+	if (!told.is_known || !uuid_v7_equal(&types_account_id, account_id))
 		learn_types(account_id);
 	return has_type(event_type);
 }
@@ -211,26 +185,25 @@ is_marked(const pg_uuid_t *account_id, EventText event_type)
 /* Marks ------------------------------------------------------------------- */
 
 /* The second that the event is in; a row written by hand may have a time that no bucket has. */
-TimestampTz
-dirty_bucket_of(const UsageEvent *event)
+static TimestampTz
+second_of(const UsageEvent *event)
 {
-	TimestampTz timestamp = Min(Max(event->timestamp, EVENT_TIME_START), EVENT_TIME_END - 1);
+	TimestampTz timestamp = Min(Max(event->timestamp, CALENDAR_START), CALENDAR_END - 1);
 
 	return bucket_start(timestamp, BUCKET_SECOND);
+}
+
+void
+event_mark_arguments(const UsageEvent *event, Datum *arguments)
+{
+	arguments[0] = TimestampTzGetDatum(second_of(event));
+	arguments[1] = TimestampTzGetDatum(GetCurrentStatementStartTimestamp());
 }
 
 static Mark
 mark_of(const UsageEvent *event)
 {
-	return (Mark){event->event_type, event->customer_alias, dirty_bucket_of(event), 1, false};
-}
-
-static int
-compare_texts(EventText a, EventText b)
-{
-	int result = memcmp(a.data, b.data, Min(a.length, b.length));
-
-	return result != 0 ? result : a.length - b.length;
+	return (Mark){event->event_type, event->customer_alias, second_of(event), 1, false};
 }
 
 /* In the order of the index. */
@@ -239,10 +212,10 @@ compare_marks(const void *a, const void *b)
 {
 	const Mark *first = a;
 	const Mark *second = b;
-	int result = compare_texts(first->event_type, second->event_type);
+	int result = slice_compare(first->event_type, second->event_type);
 
 	if (result == 0)
-		result = compare_texts(first->customer_alias, second->customer_alias);
+		result = slice_compare(first->customer_alias, second->customer_alias);
 	return result != 0 ? result : (first->bucket > second->bucket) - (first->bucket < second->bucket);
 }
 
@@ -251,7 +224,7 @@ static bool
 is_same_minute(const Mark *a, const Mark *b)
 {
 	return bucket_start(a->bucket, BUCKET_MINUTE) == bucket_start(b->bucket, BUCKET_MINUTE) &&
-		   compare_texts(a->customer_alias, b->customer_alias) == 0 && compare_texts(a->event_type, b->event_type) == 0;
+		   slice_compare(a->customer_alias, b->customer_alias) == 0 && slice_compare(a->event_type, b->event_type) == 0;
 }
 
 /*
@@ -292,7 +265,7 @@ compare_minutes(const void *a, const void *b)
 {
 	const Mark *first = a;
 	const Mark *second = b;
-	int result = compare_texts(first->event_type, second->event_type);
+	int result = slice_compare(first->event_type, second->event_type);
 	TimestampTz first_minute = bucket_start(first->bucket, BUCKET_MINUTE);
 	TimestampTz second_minute = bucket_start(second->bucket, BUCKET_MINUTE);
 
@@ -334,7 +307,7 @@ make_common(Mark *marks, int count)
 static void
 insert_many(const pg_uuid_t *account_id, const Mark *marks, int count)
 {
-	EventText *texts = palloc(sizeof(EventText) * count);
+	Slice *texts = palloc(sizeof(Slice) * count);
 	Datum *values = palloc(sizeof(Datum) * count);
 	Datum arguments[6];
 
@@ -359,7 +332,7 @@ insert_many(const pg_uuid_t *account_id, const Mark *marks, int count)
 /* The type that was asked for last: a batch often has one. */
 typedef struct LastType
 {
-	EventText type;
+	Slice type;
 	bool is_marked;
 } LastType;
 
@@ -367,7 +340,7 @@ typedef struct LastType
 static void
 add_mark(const pg_uuid_t *account_id, const UsageEvent *event, LastType *last, Mark *marks, int *count)
 {
-	if (last->type.data == NULL || compare_texts(event->event_type, last->type) != 0)
+	if (last->type.data == NULL || slice_compare(event->event_type, last->type) != 0)
 	{
 		last->type = event->event_type;
 		last->is_marked = is_marked(account_id, event->event_type);
@@ -390,7 +363,7 @@ sort_and_condense(Mark *marks, int count)
  * there when it is taken away.
  */
 void
-dirty_bucket_mark(const pg_uuid_t *account_id, const EventPut *puts, int count)
+event_mark_add(const pg_uuid_t *account_id, const EventPut *puts, int count)
 {
 	Mark *marks = palloc_extended(sizeof(Mark) * 2 * count, MCXT_ALLOC_HUGE);
 	LastType last = {{NULL, 0}, false};

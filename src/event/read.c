@@ -2,17 +2,16 @@
  * event/read.c
  *		Events on their way into the store: each function that stores events reads them here.
  *
- * What an event has to be is the same everywhere (event_check.c).  What else is asked of one that
+ * What an event has to be is the same everywhere (event/check.c).  What else is asked of one that
  * is to be stored depends on what its account has.
  */
 #include "postgres.h"
 
 #include "event/read.h"
 
+#include "account/horizon.h"
 #include "base/json_read.h"
 #include "event/json.h"
-#include "event/stored_key.h"
-#include "retention/purge.h"
 
 /* Reads and checks an event for the session's account.  Returns its faults, NIL if there is none. */
 List *
@@ -20,7 +19,9 @@ event_read_value(const JsonbValue *value, UsageEvent *event)
 {
 	List *faults = event_json_read_value(value, event);
 
-	return purge_check_event(stored_key_allow_event(faults, event), event);
+	if (event->has_timestamp)
+		faults = horizon_check(faults, event_field_names[FIELD_EVENT_TIMESTAMP].data, event->timestamp);
+	return faults;
 }
 
 /* The same for an event that is a JSON document of its own. */

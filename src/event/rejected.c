@@ -11,13 +11,14 @@
 
 #include "access/xact.h"
 #include "account/account.h"
+#include "base/fault.h"
 #include "base/json_read.h"
 #include "base/memory_budget.h"
 #include "base/uuid_v7.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "event/json.h"
 #include "miscadmin.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -39,8 +40,8 @@ static Statement insert_rejected = {
  */
 static Statement take_rejected = {
 	.sql = "WITH taken AS (UPDATE usage_events.rejected_event SET taken_at = $3"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND taken_at IS NULL"
-		   " AND ($2 IS NULL OR id OPERATOR(pg_catalog.=) ANY ($2))"
+		   " WHERE account_id " EQ " $1 AND taken_at IS NULL"
+		   " AND ($2 IS NULL OR id " EQ " ANY ($2))"
 		   " RETURNING id, body)"
 		   " SELECT body, id FROM taken ORDER BY id",
 	.argument_count = 3,
@@ -48,9 +49,9 @@ static Statement take_rejected = {
 };
 
 static Statement delete_taken = {
-	.sql = "DELETE FROM usage_events.rejected_event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM usage_events.rejected_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND taken_at IS NOT NULL"
+	.sql = "DELETE FROM usage_events.rejected_event WHERE account_id " EQ " $1"
+		   " AND id " EQ " ANY (ARRAY(SELECT id FROM usage_events.rejected_event"
+		   " WHERE account_id " EQ " $1 AND taken_at IS NOT NULL"
 		   " LIMIT 1000 FOR UPDATE SKIP LOCKED))",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
@@ -61,12 +62,12 @@ static Statement put_back = {
 	.sql =
 		"UPDATE usage_events.rejected_event AS r SET id = b.new_id, faults = b.faults, taken_at = NULL"
 		" FROM (SELECT pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) AS b (id, new_id, faults)"
-		" WHERE r.account_id OPERATOR(pg_catalog.=) $1 AND r.id OPERATOR(pg_catalog.=) b.id",
+		" WHERE r.account_id " EQ " $1 AND r.id " EQ " b.id",
 	.argument_count = 4,
 	.argument_types = {UUIDOID, UUIDARRAYOID, UUIDARRAYOID, JSONBARRAYOID},
 };
 
-#define KEPT_BYTES "pg_catalog.octet_length(body) OPERATOR(pg_catalog.+) pg_catalog.pg_column_size(faults)"
+#define KEPT_BYTES "pg_catalog.octet_length(body) " PLUS " pg_catalog.pg_column_size(faults)"
 
 /* What the account has, up to $2 rows: those that wait, and all with those that were taken. */
 static Statement measure_rejected = {
@@ -74,17 +75,17 @@ static Statement measure_rejected = {
 		   " CAST(pg_catalog.sum(" KEPT_BYTES ") FILTER (WHERE taken_at IS NULL) AS pg_catalog.int8),"
 		   " pg_catalog.count(*), CAST(pg_catalog.sum(" KEPT_BYTES ") AS pg_catalog.int8)"
 		   " FROM (SELECT body, faults, taken_at FROM usage_events.rejected_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 LIMIT $2) AS rejected",
+		   " WHERE account_id " EQ " $1 LIMIT $2) AS rejected",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, INT8OID},
 };
 
 static Statement delete_before = {
 	.sql = "WITH old AS MATERIALIZED (SELECT id FROM usage_events.rejected_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.<) $2"
+		   " WHERE account_id " EQ " $1 AND id " LT " $2"
 		   " LIMIT $3 FOR UPDATE SKIP LOCKED)"
 		   " DELETE FROM usage_events.rejected_event AS r USING old"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1 AND r.id OPERATOR(pg_catalog.=) old.id",
+		   " WHERE r.account_id " EQ " $1 AND r.id " EQ " old.id",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, INT8OID},
 };
@@ -95,7 +96,7 @@ static Statement delete_before = {
  * account has as many rows as there were ever transactions of its at a time.
  */
 static Statement lock_counter = {
-	.sql = "SELECT id FROM usage_events.rejected_overflow WHERE account_id OPERATOR(pg_catalog.=) $1"
+	.sql = "SELECT id FROM usage_events.rejected_overflow WHERE account_id " EQ " $1"
 		   " LIMIT 1 FOR UPDATE SKIP LOCKED",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
@@ -103,8 +104,8 @@ static Statement lock_counter = {
 
 static Statement add_to_counter = {
 	.sql = "UPDATE usage_events.rejected_overflow"
-		   " SET event_count = event_count OPERATOR(pg_catalog.+) $3, last_at = $4"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
+		   " SET event_count = event_count " PLUS " $3, last_at = $4"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2",
 	.argument_count = 4,
 	.argument_types = {UUIDOID, UUIDOID, INT8OID, TIMESTAMPTZOID},
 };
@@ -161,13 +162,13 @@ typedef struct Keeping
 	RoomLeft bytes_left;
 	MemoryContext context; /* of the portion */
 	Datum ids[PORTION_ROWS];
-	EventText bodies[PORTION_ROWS];
-	EventText faults[PORTION_ROWS];
+	Slice bodies[PORTION_ROWS];
+	Slice faults[PORTION_ROWS];
 	int count;
 	Size bytes;
 	Datum taken_ids[PORTION_ROWS]; /* rows that are put back, under ids of their own, and why */
 	Datum new_ids[PORTION_ROWS];
-	EventText new_faults[PORTION_ROWS];
+	Slice new_faults[PORTION_ROWS];
 	int taken_count;
 } Keeping;
 
@@ -175,7 +176,7 @@ static int64
 measured(int number)
 {
 	bool isnull;
-	Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, &isnull);
+	Datum value = row_value(0, number, &isnull);
 
 	return isnull ? 0 : DatumGetInt64(value);
 }
@@ -274,16 +275,16 @@ body_size(const BatchElement *element)
 }
 
 /* The event as it came. */
-static EventText
+static Slice
 body_text(const BatchElement *element)
 {
 	JsonbContainer *container;
 	int length;
 
 	if (element->body != NULL)
-		return (EventText){VARDATA_ANY(element->body), VARSIZE_ANY_EXHDR(element->body)};
+		return (Slice){VARDATA_ANY(element->body), VARSIZE_ANY_EXHDR(element->body)};
 	container = json_container(&element->json, &length);
-	return cstring_event_text(JsonbToCString(NULL, container, length));
+	return slice_from_cstring(JsonbToCString(NULL, container, length));
 }
 
 /* Why another refused event is not kept, worded to follow it; NULL if it is. */
@@ -305,12 +306,12 @@ limit_reached(const Keeping *keeping, Size size)
 	return NULL;
 }
 
-static EventText
+static Slice
 faults_bytes(const List *faults)
 {
 	Jsonb *json = faults_to_json(faults);
 
-	return (EventText){(const char *) &json->root, VARSIZE(json) - VARHDRSZ};
+	return (Slice){(const char *) &json->root, VARSIZE(json) - VARHDRSZ};
 }
 
 static Datum
@@ -318,7 +319,7 @@ make_id(void)
 {
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
 
-	event_id_generate(id);
+	uuid_v7_generate(id);
 	return UUIDPGetDatum(id);
 }
 
@@ -331,7 +332,7 @@ keep(Keeping *keeping, const BatchElement *element, bool is_too_large)
 	Size size;
 
 	keeping->ids[place] = make_id();
-	keeping->bodies[place] = is_too_large ? EVENT_TEXT("\"too large to be kept\"") : body_text(element);
+	keeping->bodies[place] = is_too_large ? SLICE("\"too large to be kept\"") : body_text(element);
 	keeping->faults[place] = faults_bytes(element->faults);
 	MemoryContextSwitchTo(caller);
 	size = keeping->bodies[place].length + keeping->faults[place].length;
@@ -387,16 +388,15 @@ count_not_kept(const pg_uuid_t *account_id, int64 count)
 	Datum arguments[] = {UUIDPGetDatum(account_id), (Datum) 0, Int64GetDatum(count),
 						 TimestampTzGetDatum(GetCurrentTimestamp())};
 	pg_uuid_t id;
-	bool isnull;
 
 	if (count == 0 || IsolationUsesXactSnapshot())
 		return;
 	statement_execute(&lock_counter, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
 	if (SPI_processed > 0)
-		arguments[1] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		arguments[1] = row_value_there(0, 1);
 	else
 	{
-		event_id_generate(&id);
+		uuid_v7_generate(&id);
 		arguments[1] = UUIDPGetDatum(&id);
 	}
 	statement_execute(SPI_processed > 0 ? &add_to_counter : &insert_counter, arguments, NULL);
@@ -444,7 +444,7 @@ rejected_event_delete_before(const pg_uuid_t *account_id, TimestampTz moment, in
 	pg_uuid_t first_kept;
 	uint64 rows;
 
-	event_id_after(&first_kept, moment - 1);
+	uuid_v7_after(&first_kept, moment - 1);
 	SPI_connect();
 	statement_execute(&delete_before,
 					  (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(&first_kept), Int64GetDatum(max_rows)}, NULL);
@@ -503,11 +503,8 @@ rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, text ***bodies,
 	*row_ids = palloc(sizeof(pg_uuid_t) * Max(count, 1));
 	for (int i = 0; i < count; i++)
 	{
-		HeapTuple row = SPI_tuptable->vals[i];
-		bool isnull;
-
-		(*bodies)[i] = DatumGetTextPCopy(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
-		(*row_ids)[i] = *DatumGetUUIDP(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+		(*bodies)[i] = DatumGetTextPCopy(row_value_there(i, 1));
+		(*row_ids)[i] = *DatumGetUUIDP(row_value_there(i, 2));
 		memory_budget_grow(VARSIZE((*bodies)[i]));
 	}
 	MemoryContextSwitchTo(spi_context);

@@ -4,8 +4,11 @@
  *
  * It may have been refused because it is no JSON, so nothing is parsed: the text is
  * read from string to string.  A string that is the alias, however it is escaped and wherever
- * it stands, names it; so does what stands without quotes as "customerAlias".  What
- * does not even begin as JSON, such as a line of CSV, names whatever words are in it.
+ * it stands, names it; so does what stands without quotes as "customerAlias".  A row of
+ * CSV names its values.  What is neither names whatever words are in it.
+ *
+ * It may have been refused because of what is around the alias or in it and cannot be
+ * seen: a value names whom it looks like (see key_form.c).  "acme Ltd" is not acme.
  */
 #include "postgres.h"
 
@@ -13,6 +16,9 @@
 
 #include <ctype.h>
 
+#include "base/key_form.h"
+#include "catalog/namespace.h"
+#include "event/csv.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
@@ -23,12 +29,22 @@ typedef struct Reader
 	const char *end;
 	char *string;
 	int length;
+	bool is_foreign; /* it has a character that no alias can have here */
 } Reader;
 
+/* Whether the value is the alias, or looks like it. */
 static bool
-is_equal(const Reader *reader, EventText text)
+is_name(Slice value, Slice alias)
 {
-	return reader->length == text.length && memcmp(reader->string, text.data, text.length) == 0;
+	return value.length >= alias.length && (slice_equal(value, alias) || slice_equal(key_form_clean(value), alias));
+}
+
+/* JSON ----------------------------------------------------------------------- */
+
+static Slice
+string_read(const Reader *reader)
+{
+	return (Slice){reader->string, reader->length};
 }
 
 /* The number in four hexadecimal digits; -1 if there are none. */
@@ -50,19 +66,42 @@ read_hex(const char *at, const char *end)
 	return number;
 }
 
-/* What no event's text can have is not kept apart: it is no alias. */
+/* Adds a character that may be none of the database's encoding. */
+static void
+add_converted(Reader *reader, unsigned char *utf8)
+{
+	int encoding = GetDatabaseEncoding();
+	Oid conversion = FindDefaultConversionProc(PG_UTF8, encoding);
+	unsigned char converted[MAX_MULTIBYTE_CHAR_LEN * MAX_CONVERSION_GROWTH + 2];
+	int size = pg_utf_mblen(utf8);
+
+	if (!OidIsValid(conversion) || pg_do_encoding_conversion_buf(conversion, PG_UTF8, encoding, utf8, size, converted,
+																 sizeof(converted), true) != size)
+	{
+		reader->is_foreign = true;
+		return;
+	}
+	size = (int) strlen((char *) converted);
+	memcpy(reader->string + reader->length, converted, size);
+	reader->length += size;
+}
+
 static void
 add_code_point(Reader *reader, pg_wchar code)
 {
+	unsigned char utf8[MAX_MULTIBYTE_CHAR_LEN + 1] = {0};
+
 	if (code < 0x80)
 		reader->string[reader->length++] = (char) code;
-	else if (GetDatabaseEncoding() == PG_UTF8 && is_valid_unicode_codepoint(code))
+	else if (!is_valid_unicode_codepoint(code) || is_utf16_surrogate_first(code) || is_utf16_surrogate_second(code))
+		reader->is_foreign = true;
+	else if (GetDatabaseEncoding() == PG_UTF8)
 	{
 		unicode_to_utf8(code, (unsigned char *) reader->string + reader->length);
 		reader->length += pg_utf_mblen((unsigned char *) reader->string + reader->length);
 	}
 	else
-		reader->string[reader->length++] = '\0';
+		add_converted(reader, unicode_to_utf8(code, utf8));
 }
 
 /* After a backslash and a u. */
@@ -107,6 +146,7 @@ static void
 read_string(Reader *reader)
 {
 	reader->length = 0;
+	reader->is_foreign = false;
 	while (reader->at < reader->end && *reader->at != '"')
 	{
 		if (*reader->at == '\\' && reader->at + 1 < reader->end)
@@ -120,17 +160,73 @@ read_string(Reader *reader)
 	reader->at++;
 }
 
-/* Whether the text goes on with a colon and that word without quotes. */
+/* Whether the text goes on with a colon and that alias without quotes, up to a blank or the next member. */
 static bool
-has_bare_value(const Reader *reader, EventText word)
+has_bare_value(const Reader *reader, Slice alias)
 {
 	const char *at = reader->at;
+	const char *end;
 
 	while (at < reader->end && (isspace((unsigned char) *at) || *at == ':'))
 		at++;
-	return reader->end - at >= word.length && memcmp(at, word.data, word.length) == 0 &&
-		   (at + word.length == reader->end || strchr(" \t\r\n,}]", at[word.length]) != NULL);
+	for (end = at; end < reader->end && strchr(",}]", *end) == NULL; end++)
+		;
+	if (is_name((Slice){at, (int) (end - at)}, alias))
+		return true;
+	return end - at > alias.length && slice_equal((Slice){at, alias.length}, alias) &&
+		   isspace((unsigned char) at[alias.length]);
 }
+
+/* Whether a string that was read is the alias, or the name of its field before it. */
+static bool
+names(const Reader *reader, Slice alias)
+{
+	return !reader->is_foreign &&
+		   (is_name(string_read(reader), alias) ||
+			(slice_equal(string_read(reader), SLICE("customerAlias")) && has_bare_value(reader, alias)));
+}
+
+static bool
+json_names(Slice text, Slice alias)
+{
+	Reader reader = {text.data, text.data + text.length, palloc(text.length + MAX_MULTIBYTE_CHAR_LEN), 0, false};
+
+	while (reader.at < reader.end)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (*reader.at++ != '"')
+			continue;
+		read_string(&reader);
+		if (names(&reader, alias))
+			return true;
+	}
+	return false;
+}
+
+/* Rows of CSV ---------------------------------------------------------------- */
+
+/* Whether a value is the alias under any separator; that it is a row of CSV at all is left in `is_row`. */
+static bool
+csv_names(Slice text, Slice alias, bool *is_row)
+{
+	static const char separators[] = {',', ';', '\t'};
+	bool found = false;
+
+	*is_row = false;
+	for (int i = 0; i < (int) sizeof(separators); i++)
+	{
+		Slice *values;
+		int count;
+		bool is_split = csv_split(text, separators[i], &values, &count);
+
+		for (int j = 0; is_split && j < count; j++)
+			found = found || is_name(values[j], alias);
+		*is_row = *is_row || is_split;
+	}
+	return found;
+}
+
+/* Words ---------------------------------------------------------------------- */
 
 static bool
 is_part_of_word(char c)
@@ -140,7 +236,7 @@ is_part_of_word(char c)
 
 /* Whether a word goes on from one character to the next one. */
 static bool
-is_inside_of_word(EventText text, int before)
+is_inside_of_word(Slice text, int before)
 {
 	return before >= 0 && before + 1 < text.length && is_part_of_word(text.data[before]) &&
 		   is_part_of_word(text.data[before + 1]);
@@ -148,7 +244,7 @@ is_inside_of_word(EventText text, int before)
 
 /* Whether the text has the part, and not only inside of other words: "a" is nobody of "acme". */
 static bool
-contains(EventText text, EventText part)
+contains(Slice text, Slice part)
 {
 	for (int i = 0; i + part.length <= text.length; i++)
 	{
@@ -159,34 +255,59 @@ contains(EventText text, EventText part)
 	return false;
 }
 
+/* Whether the alias is among the words, as they stand or as they look. */
 static bool
-begins_as_json(EventText text)
+words_name(Slice text, Slice alias)
 {
-	int i = 0;
+	return contains(text, alias) || contains(key_form_clean(text), alias);
+}
 
-	while (i < text.length && isspace((unsigned char) text.data[i]))
-		i++;
-	return i < text.length && strchr("{[\"", text.data[i]) != NULL;
+/* Any text ------------------------------------------------------------------- */
+
+static Slice
+without_blanks(Slice text)
+{
+	while (text.length > 0 && isspace((unsigned char) text.data[text.length - 1]))
+		text.length--;
+	while (text.length > 0 && isspace((unsigned char) *text.data))
+		text = (Slice){text.data + 1, text.length - 1};
+	return text;
+}
+
+/* Whether the text is one string of JSON from end to end: a row of CSV may begin with a quote, too. */
+static bool
+is_one_string(Slice text)
+{
+	for (int i = 1; i < text.length; i++)
+	{
+		if (text.data[i] == '"')
+			return i + 1 == text.length;
+		if (text.data[i] == '\\')
+			i++;
+	}
+	return false;
+}
+
+/* Whether strings are what it is made of, as far as it goes. */
+static bool
+looks_like_json(Slice text)
+{
+	if (text.length == 0)
+		return false;
+	if (*text.data == '"')
+		return is_one_string(text);
+	return strchr("{[", *text.data) != NULL && memchr(text.data, '"', text.length) != NULL;
 }
 
 bool
-rejected_body_names(EventText body, EventText alias)
+rejected_body_names(Slice body, Slice alias)
 {
-	Reader reader = {body.data, body.data + body.length, NULL, 0};
-	bool found = false;
+	Slice text = without_blanks(body);
+	bool is_row;
 
-	if (!begins_as_json(body))
-		return contains(body, alias);
-	reader.string = palloc(body.length + MAX_MULTIBYTE_CHAR_LEN);
-	while (!found && reader.at < reader.end)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (*reader.at++ != '"')
-			continue;
-		read_string(&reader);
-		found = is_equal(&reader, alias) ||
-				(is_equal(&reader, EVENT_TEXT("customerAlias")) && has_bare_value(&reader, alias));
-	}
-	pfree(reader.string);
-	return found;
+	if (looks_like_json(text) && json_names(text, alias))
+		return true;
+	if (csv_names(text, alias, &is_row))
+		return true;
+	return !is_row && !looks_like_json(text) && words_name(text, alias);
 }

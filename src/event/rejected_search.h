@@ -5,8 +5,8 @@
 #ifndef USAGE_EVENTS_EVENT_REJECTED_SEARCH_H
 #define USAGE_EVENTS_EVENT_REJECTED_SEARCH_H
 
-#include "event/event.h"
+#include "base/slice.h"
 
-extern bool rejected_body_names(EventText body, EventText alias);
+extern bool rejected_body_names(Slice body, Slice alias);
 
 #endif /* USAGE_EVENTS_EVENT_REJECTED_SEARCH_H */

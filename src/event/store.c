@@ -45,6 +45,7 @@
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
 #include "sql/distribution.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "sql/subtransaction.h"
 #include "utils/builtins.h"
@@ -84,25 +85,13 @@ typedef struct EventGroup
 	EventPut *current;        /* the event to be written as current, NULL if the stored one stays */
 } EventGroup;
 
-/* A version that is superseded, and the event that supersedes it. */
-typedef struct SupersededVersion
-{
-	const UsageEvent *version;
-	const EventPut *successor;
-} SupersededVersion;
-
-/* The columns of an event in the order in which statements number their parameters. */
-#define EVENT_COLUMNS "account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties"
+/* In statements that write events the account is $1, and the columns follow in their order. */
+#define EVENT_ARGUMENTS "$1, $2, $3, $4, $5, $6, $7"
+#define TYPE_ARGUMENT "$5"
+#define ALIAS_ARGUMENT "$4"
 enum
 {
-	ARGUMENT_ACCOUNT_ID,
-	ARGUMENT_CUSTOMER_EVENT_ID,
-	ARGUMENT_ID,
-	ARGUMENT_TIMESTAMP,
-	ARGUMENT_CUSTOMER_ALIAS,
-	ARGUMENT_EVENT_TYPE,
-	ARGUMENT_PROPERTIES,
-	EVENT_ARGUMENT_COUNT,
+	EVENT_ARGUMENT_COUNT = EVENT_COLUMN_COUNT,
 	ARGUMENT_SUPERSEDED_AT = EVENT_ARGUMENT_COUNT,
 	ARGUMENT_SUPERSEDED_BY,
 	SUPERSEDED_ARGUMENT_COUNT
@@ -112,31 +101,28 @@ enum
 #define UNNEST_EVENTS \
 	"$1, pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)," \
 	" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7)"
-#define EVENT_ARRAY_TYPES \
-	UUIDOID, TEXTARRAYOID, UUIDARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID
+#define EVENT_ARRAY_TYPES UUIDOID, EVENT_COLUMN_ARRAY_TYPES
 
 #define ON_CONFLICT_DO_NOTHING " ON CONFLICT (account_id, customer_event_id) DO NOTHING"
 
 static Statement insert_event = {
-	.sql = "INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
-		   " VALUES ($1, $2, $3, $4, $5, $6, $7)" ON_CONFLICT_DO_NOTHING,
+	.sql = "INSERT INTO usage_events.event (account_id, " EVENT_COLUMNS ")"
+		   " VALUES (" EVENT_ARGUMENTS ")" ON_CONFLICT_DO_NOTHING,
 	.argument_count = EVENT_ARGUMENT_COUNT,
-	.argument_types = {UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID},
+	.argument_types = {UUIDOID, EVENT_COLUMN_TYPES},
 };
 
 /* The same with its mark. */
 static Statement insert_marked_event = {
-	.sql = "WITH stored AS (INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
-		   " VALUES ($1, $2, $3, $4, $5, $6, $7)" ON_CONFLICT_DO_NOTHING " RETURNING account_id)"
-		   " INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
-		   " SELECT account_id, $6, $5, $8, $9, 1::smallint FROM stored",
-	.argument_count = SUPERSEDED_ARGUMENT_COUNT,
-	.argument_types = {UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID,
-					   TIMESTAMPTZOID},
+	.sql = "WITH stored AS (INSERT INTO usage_events.event (account_id, " EVENT_COLUMNS ")"
+		   " VALUES (" EVENT_ARGUMENTS ")" ON_CONFLICT_DO_NOTHING
+		   " RETURNING account_id) " INSERT_EVENT_MARK(TYPE_ARGUMENT, ALIAS_ARGUMENT, "$8", "$9") " FROM stored",
+	.argument_count = EVENT_ARGUMENT_COUNT + EVENT_MARK_ARGUMENT_COUNT,
+	.argument_types = {UUIDOID, EVENT_COLUMN_TYPES EVENT_MARK_TYPES},
 };
 
 static Statement insert_events = {
-	.sql = "INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
+	.sql = "INSERT INTO usage_events.event (account_id, " EVENT_COLUMNS ")"
 		   " SELECT " UNNEST_EVENTS ON_CONFLICT_DO_NOTHING,
 	.argument_count = EVENT_ARGUMENT_COUNT,
 	.argument_types = {EVENT_ARRAY_TYPES},
@@ -144,7 +130,7 @@ static Statement insert_events = {
 
 /* The same for keys that are thought to be free: an error if one is not. */
 static Statement insert_new_events = {
-	.sql = "INSERT INTO usage_events.event (" EVENT_COLUMNS ")"
+	.sql = "INSERT INTO usage_events.event (account_id, " EVENT_COLUMNS ")"
 		   " SELECT " UNNEST_EVENTS,
 	.argument_count = EVENT_ARGUMENT_COUNT,
 	.argument_types = {EVENT_ARRAY_TYPES},
@@ -154,36 +140,25 @@ static Statement replace_events = {
 	.sql = "UPDATE usage_events.event AS e"
 		   " SET id = n.id, event_timestamp = n.event_timestamp, customer_alias = n.customer_alias,"
 		   " event_type = n.event_type, event_properties = n.event_properties"
-		   " FROM (SELECT " UNNEST_EVENTS ") AS n (" EVENT_COLUMNS ")"
-		   " WHERE e.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND e.customer_event_id OPERATOR(pg_catalog.=) n.customer_event_id",
+		   " FROM (SELECT " UNNEST_EVENTS ") AS n (account_id, " EVENT_COLUMNS ")"
+		   " WHERE e.account_id " EQ " $1"
+		   " AND e.customer_event_id " EQ " n.customer_event_id",
 	.argument_count = EVENT_ARGUMENT_COUNT,
 	.argument_types = {EVENT_ARRAY_TYPES},
 };
 
-/* RETURNING as in insert_marks of dirty_bucket.c. */
+/* RETURNING as in insert_marks of event/mark.c. */
 static Statement archive_events = {
-	.sql = "INSERT INTO usage_events.superseded_event (" EVENT_COLUMNS ", superseded_at, superseded_by)"
+	.sql = "INSERT INTO usage_events.superseded_event (account_id, " EVENT_COLUMNS ", superseded_at, superseded_by)"
 		   " SELECT " UNNEST_EVENTS ", pg_catalog.unnest($8), pg_catalog.unnest($9) RETURNING account_id",
 	.argument_count = SUPERSEDED_ARGUMENT_COUNT,
-	.argument_types = {EVENT_ARRAY_TYPES, TIMESTAMPTZARRAYOID, UUIDARRAYOID},
-};
-
-/* Numbers of EVENT_ROW_COLUMNS. */
-enum
-{
-	COLUMN_ID = 1,
-	COLUMN_CUSTOMER_EVENT_ID,
-	COLUMN_CUSTOMER_ALIAS,
-	COLUMN_EVENT_TYPE,
-	COLUMN_TIMESTAMP,
-	COLUMN_PROPERTIES
+	.argument_types = {EVENT_ARRAY_TYPES TIMESTAMPTZARRAYOID, UUIDARRAYOID},
 };
 
 #define SELECT_BY_KEYS \
-	"SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event" \
-	" WHERE account_id OPERATOR(pg_catalog.=) $1" \
-	" AND customer_event_id OPERATOR(pg_catalog.=) ANY ($2)" \
+	"SELECT " EVENT_COLUMNS " FROM usage_events.event" \
+	" WHERE account_id " EQ " $1" \
+	" AND customer_event_id " EQ " ANY ($2)" \
 	" ORDER BY customer_event_id"
 
 static Statement read_events = {
@@ -220,8 +195,8 @@ static Statement lock_many_events = {
 };
 
 static Statement get_event = {
-	.sql = "SELECT " EVENT_ROW_COLUMNS " FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
+	.sql = "SELECT " EVENT_COLUMNS " FROM usage_events.event"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2",
 	.read_only = true,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
@@ -230,7 +205,7 @@ static Statement get_event = {
 /* Logged on the node that the account's rows are on. */
 static Statement log_retry = {
 	.sql = "SELECT pg_catalog.pg_logical_emit_message(true, 'usage_events', 'retry') FROM usage_events.account"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1",
+		   " WHERE account_id " EQ " $1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
@@ -246,82 +221,60 @@ event_store_init(void)
 
 /* Texts and bytes --------------------------------------------------------- */
 
-/* The text, or the jsonb, of these contents. */
-static Datum
-varlena_datum(EventText contents)
-{
-	return PointerGetDatum(cstring_to_text_with_len(contents.data, contents.length));
-}
-
-static EventText
-datum_text(Datum datum)
-{
-	text *value = DatumGetTextPP(datum);
-
-	return (EventText){VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
-}
-
-/* As the collation "C" compares, which is that of the key. */
-static int
-compare_text(EventText a, EventText b)
-{
-	int result = memcmp(a.data, b.data, Min(a.length, b.length));
-
-	return result != 0 ? result : a.length - b.length;
-}
-
 /* The id's text, in memory of its own: what an event without customerEventId has as one. */
-static EventText
+static Slice
 id_text(const pg_uuid_t *id)
 {
-	char *text = palloc(EVENT_ID_TEXT_LENGTH + 1);
+	char *text = palloc(UUID_TEXT_LENGTH + 1);
 
-	event_id_to_text(id, text);
-	return (EventText){text, EVENT_ID_TEXT_LENGTH};
+	uuid_v7_to_text(id, text);
+	return (Slice){text, UUID_TEXT_LENGTH};
 }
 
-/* The parameters of a statement over events: arrays of all their columns. */
+/* The parameters of a statement that writes one event. */
+static void
+event_arguments(const pg_uuid_t *account_id, const UsageEvent *event, Datum *arguments)
+{
+	arguments[EVENT_COLUMN_ACCOUNT] = UUIDPGetDatum(account_id);
+	arguments[EVENT_COLUMN_ID] = UUIDPGetDatum(&event->id);
+	arguments[EVENT_COLUMN_CUSTOMER_EVENT_ID] = slice_to_datum(event->customer_event_id);
+	arguments[EVENT_COLUMN_CUSTOMER_ALIAS] = slice_to_datum(event->customer_alias);
+	arguments[EVENT_COLUMN_TYPE] = slice_to_datum(event->event_type);
+	arguments[EVENT_COLUMN_TIMESTAMP] = TimestampTzGetDatum(event->timestamp);
+	/* A jsonb is its contents behind the same header as a text. */
+	arguments[EVENT_COLUMN_PROPERTIES] = slice_to_datum(event->properties);
+}
+
+/* The same of a statement that writes many: arrays of all their columns. */
 static void
 event_arrays(const pg_uuid_t *account_id, const UsageEvent *const *events, int count, Datum *arguments)
 {
 	Datum *values = palloc(sizeof(Datum) * count);
-	EventText *contents = palloc(sizeof(EventText) * count);
+	Slice *contents = palloc(sizeof(Slice) * count);
 
-	arguments[ARGUMENT_ACCOUNT_ID] = UUIDPGetDatum(account_id);
+	arguments[EVENT_COLUMN_ACCOUNT] = UUIDPGetDatum(account_id);
 
-	for (int i = 0; i < count; i++)
-		contents[i] = events[i]->customer_event_id;
-	arguments[ARGUMENT_CUSTOMER_EVENT_ID] = statement_varlena_array(contents, count, TEXTOID);
 	for (int i = 0; i < count; i++)
 		values[i] = UUIDPGetDatum(&events[i]->id);
-	arguments[ARGUMENT_ID] = statement_uuid_array(values, count);
+	arguments[EVENT_COLUMN_ID] = statement_uuid_array(values, count);
 	for (int i = 0; i < count; i++)
-		values[i] = TimestampTzGetDatum(events[i]->timestamp);
-	arguments[ARGUMENT_TIMESTAMP] = statement_timestamp_array(values, count);
+		contents[i] = events[i]->customer_event_id;
+	arguments[EVENT_COLUMN_CUSTOMER_EVENT_ID] = statement_varlena_array(contents, count, TEXTOID);
 	for (int i = 0; i < count; i++)
 		contents[i] = events[i]->customer_alias;
-	arguments[ARGUMENT_CUSTOMER_ALIAS] = statement_varlena_array(contents, count, TEXTOID);
+	arguments[EVENT_COLUMN_CUSTOMER_ALIAS] = statement_varlena_array(contents, count, TEXTOID);
 	for (int i = 0; i < count; i++)
 		contents[i] = events[i]->event_type;
-	arguments[ARGUMENT_EVENT_TYPE] = statement_varlena_array(contents, count, TEXTOID);
+	arguments[EVENT_COLUMN_TYPE] = statement_varlena_array(contents, count, TEXTOID);
+	for (int i = 0; i < count; i++)
+		values[i] = TimestampTzGetDatum(events[i]->timestamp);
+	arguments[EVENT_COLUMN_TIMESTAMP] = statement_timestamp_array(values, count);
 	for (int i = 0; i < count; i++)
 		contents[i] = events[i]->properties;
-	arguments[ARGUMENT_PROPERTIES] = statement_varlena_array(contents, count, JSONBOID);
+	arguments[EVENT_COLUMN_PROPERTIES] = statement_varlena_array(contents, count, JSONBOID);
 }
 
 /* Rows -------------------------------------------------------------------- */
-
-/* A column of a row that the last statement returned. */
-static Datum
-column(uint64 row, int number)
-{
-	bool isnull;
-	Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, &isnull);
-
-	if (isnull)
-		elog(ERROR, "unexpected null in column %d of usage_events.event", number);
-	return value;
-}
 
 /* Reads the row into the event, in memory that outlives SPI. */
 void
@@ -331,14 +284,14 @@ event_store_read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event,
 	Jsonb *properties;
 
 	event->account_id = *account_id;
-	event->id = *DatumGetUUIDP(column(row, COLUMN_ID));
-	event->timestamp = DatumGetTimestampTz(column(row, COLUMN_TIMESTAMP));
-	event->customer_event_id = datum_text(PointerGetDatum(DatumGetTextPCopy(column(row, COLUMN_CUSTOMER_EVENT_ID))));
-	event->customer_alias = datum_text(PointerGetDatum(DatumGetTextPCopy(column(row, COLUMN_CUSTOMER_ALIAS))));
-	event->event_type = datum_text(PointerGetDatum(DatumGetTextPCopy(column(row, COLUMN_EVENT_TYPE))));
-	properties = DatumGetJsonbPCopy(column(row, COLUMN_PROPERTIES));
+	event->id = *DatumGetUUIDP(row_value_there(row, EVENT_COLUMN_ID));
+	event->customer_event_id = row_text_copy(row, EVENT_COLUMN_CUSTOMER_EVENT_ID);
+	event->customer_alias = row_text_copy(row, EVENT_COLUMN_CUSTOMER_ALIAS);
+	event->event_type = row_text_copy(row, EVENT_COLUMN_TYPE);
+	event->timestamp = DatumGetTimestampTz(row_value_there(row, EVENT_COLUMN_TIMESTAMP));
+	properties = DatumGetJsonbPCopy(row_value_there(row, EVENT_COLUMN_PROPERTIES));
 	memory_budget_grow(sizeof(UsageEvent) + VARSIZE(properties));
-	event->properties = (EventText){(const char *) &properties->root, VARSIZE(properties) - VARHDRSZ};
+	event->properties = (Slice){(const char *) &properties->root, VARSIZE(properties) - VARHDRSZ};
 	event->has_account_id = event->has_id = event->has_timestamp = true;
 	MemoryContextSwitchTo(spi_context);
 }
@@ -350,7 +303,7 @@ event_store_read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event,
 static void
 read_stored(Statement *statement, const pg_uuid_t *account_id, EventGroup **groups, int count, MemoryContext context)
 {
-	EventText *keys = palloc(sizeof(EventText) * count);
+	Slice *keys = palloc(sizeof(Slice) * count);
 	uint64 row = 0;
 
 	for (int i = 0; i < count; i++)
@@ -361,8 +314,8 @@ read_stored(Statement *statement, const pg_uuid_t *account_id, EventGroup **grou
 	for (int i = 0; i < count; i++)
 	{
 		groups[i]->stored = NULL;
-		if (row < SPI_processed && compare_text(datum_text(column(row, COLUMN_CUSTOMER_EVENT_ID)),
-												groups[i]->puts[0]->event.customer_event_id) == 0)
+		if (row < SPI_processed && slice_compare(row_text(row, EVENT_COLUMN_CUSTOMER_EVENT_ID),
+												 groups[i]->puts[0]->event.customer_event_id) == 0)
 		{
 			UsageEvent *stored = MemoryContextAlloc(context, sizeof(UsageEvent));
 
@@ -387,8 +340,8 @@ is_same_content(const UsageEvent *stored, const EventPut *put)
 {
 	const UsageEvent *event = &put->event;
 
-	return compare_text(stored->customer_alias, event->customer_alias) == 0 &&
-		   compare_text(stored->event_type, event->event_type) == 0 &&
+	return slice_compare(stored->customer_alias, event->customer_alias) == 0 &&
+		   slice_compare(stored->event_type, event->event_type) == 0 &&
 		   (!event->has_timestamp || stored->timestamp == event->timestamp) &&
 		   compareJsonbContainers((JsonbContainer *) stored->properties.data,
 								  (JsonbContainer *) event->properties.data) == 0;
@@ -428,9 +381,9 @@ play_through(EventGroup *group)
 const char *
 event_conflict_text(const EventPut *put)
 {
-	char id[EVENT_ID_TEXT_LENGTH + 1];
+	char id[UUID_TEXT_LENGTH + 1];
 
-	event_id_to_text(&put->answer->id, id);
+	uuid_v7_to_text(&put->answer->id, id);
 	return psprintf("is taken by event %s, which has other content", id);
 }
 
@@ -563,7 +516,7 @@ assign_ids_above_stored(EventGroup *group)
 
 	for (int i = 0; i < group->count; i++)
 	{
-		event_id_generate_after(&group->puts[i]->event.id, earlier);
+		uuid_v7_generate_after(&group->puts[i]->event.id, earlier);
 		earlier = &group->puts[i]->event.id;
 	}
 }
@@ -604,7 +557,7 @@ archive_superseded(const pg_uuid_t *account_id, EventPut *puts, int count)
 			continue;
 
 		/* The moment at which one version ends is the moment at which the next begins. */
-		if (!event_id_timestamp(&puts[i].event.id, &at))
+		if (!uuid_v7_time(&puts[i].event.id, &at))
 			elog(ERROR, "id of a usage event is not of version 7");
 		versions[superseded_count] = puts[i].superseded;
 		superseded_at[superseded_count] = TimestampTzGetDatum(at);
@@ -672,7 +625,7 @@ has_no_stored(const EventGroup *group)
 static bool
 is_taken(const EventGroup *group)
 {
-	return group->stored == NULL || !event_id_equal(&group->stored->id, &group->current->event.id);
+	return group->stored == NULL || !uuid_v7_equal(&group->stored->id, &group->current->event.id);
 }
 
 static bool
@@ -752,7 +705,7 @@ complete(EventPut *put)
 {
 	UsageEvent *event = &put->event;
 
-	event_id_generate(&event->id);
+	uuid_v7_generate(&event->id);
 	if (event->customer_event_id.data == NULL)
 		event->customer_event_id = id_text(&event->id);
 	if (!event->has_timestamp)
@@ -766,7 +719,7 @@ finish(const pg_uuid_t *account_id, EventPut *puts, int count)
 	bool rests_on_stored = false;
 
 	archive_superseded(account_id, puts, count);
-	dirty_bucket_mark(account_id, puts, count);
+	event_mark_add(account_id, puts, count);
 	for (int i = 0; i < count; i++)
 	{
 		UsageEvent *event = &puts[i].event;
@@ -787,26 +740,17 @@ event_store_put(const pg_uuid_t *account_id, EventPut *put)
 	EventGroup group = {.puts = &put, .count = 1};
 	EventGroup *groups[] = {&group};
 	UsageEvent *event = &put->event;
+	Datum arguments[EVENT_ARGUMENT_COUNT + EVENT_MARK_ARGUMENT_COUNT];
 
 	account_require(account_id);
 	complete(put);
 	play_through(&group);
-	put->is_marked = dirty_bucket_is_known(account_id, event->event_type);
+	put->is_marked = event_mark_is_known(account_id, event->event_type);
 
 	SPI_connect();
-	statement_execute(put->is_marked ? &insert_marked_event : &insert_event,
-					  (Datum[]){
-						  [ARGUMENT_ACCOUNT_ID] = UUIDPGetDatum(account_id),
-						  [ARGUMENT_CUSTOMER_EVENT_ID] = varlena_datum(event->customer_event_id),
-						  [ARGUMENT_ID] = UUIDPGetDatum(&event->id),
-						  [ARGUMENT_TIMESTAMP] = TimestampTzGetDatum(event->timestamp),
-						  [ARGUMENT_CUSTOMER_ALIAS] = varlena_datum(event->customer_alias),
-						  [ARGUMENT_EVENT_TYPE] = varlena_datum(event->event_type),
-						  [ARGUMENT_PROPERTIES] = varlena_datum(event->properties),
-						  [EVENT_ARGUMENT_COUNT] = TimestampTzGetDatum(dirty_bucket_of(event)),
-						  [EVENT_ARGUMENT_COUNT + 1] = TimestampTzGetDatum(GetCurrentStatementStartTimestamp()),
-					  },
-					  NULL);
+	event_arguments(account_id, event, arguments);
+	event_mark_arguments(event, arguments + EVENT_ARGUMENT_COUNT);
+	statement_execute(put->is_marked ? &insert_marked_event : &insert_event, arguments, NULL);
 	put->is_marked = put->is_marked && SPI_processed > 0;
 	if (SPI_processed == 0)
 		put_groups(account_id, groups, 1, true, context);
@@ -819,7 +763,7 @@ compare_puts(const void *a, const void *b)
 {
 	const EventPut *put_a = *(EventPut *const *) a;
 	const EventPut *put_b = *(EventPut *const *) b;
-	int result = compare_text(put_a->event.customer_event_id, put_b->event.customer_event_id);
+	int result = slice_compare(put_a->event.customer_event_id, put_b->event.customer_event_id);
 
 	/* Those of one key stay in the order of the batch, which is their order in memory. */
 	return result != 0 ? result : (put_a > put_b) - (put_a < put_b);
@@ -850,7 +794,7 @@ event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count)
 
 	for (int i = 0; i < count; i++)
 	{
-		if (i == 0 || compare_text(sorted[i - 1]->event.customer_event_id, sorted[i]->event.customer_event_id) != 0)
+		if (i == 0 || slice_compare(sorted[i - 1]->event.customer_event_id, sorted[i]->event.customer_event_id) != 0)
 		{
 			groups[group_count] = &all_groups[group_count];
 			*groups[group_count++] = (EventGroup){.puts = &sorted[i]};

@@ -5,6 +5,7 @@
 #ifndef USAGE_EVENTS_EVENT_STORE_H
 #define USAGE_EVENTS_EVENT_STORE_H
 
+#include "event/columns.h"
 #include "event/event.h"
 
 typedef enum EventOutcome
@@ -24,11 +25,8 @@ typedef struct EventPut
 	EventOutcome outcome;
 	const UsageEvent *answer;     /* what is stored: this event, or the one that stays; never NULL afterwards */
 	const UsageEvent *superseded; /* the version that this event replaced, or NULL */
-	bool is_marked;               /* its mark is written with it, see dirty_bucket.c */
+	bool is_marked;               /* its mark is written with it, see event/mark.c */
 } EventPut;
-
-/* The columns of a row that event_store_read_row() reads, the first ones of the row. */
-#define EVENT_ROW_COLUMNS "id, customer_event_id, customer_alias, event_type, event_timestamp, event_properties"
 
 extern void event_store_init(void);
 

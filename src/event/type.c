@@ -62,7 +62,7 @@ transfer(Direction direction, char **at, void *field, size_t size)
 }
 
 static void
-transfer_text(Direction direction, char **at, EventText *text)
+transfer_text(Direction direction, char **at, Slice *text)
 {
 	if (direction == TO_STORED && text->data != NULL)
 		memcpy(*at, text->data, text->length);
@@ -130,21 +130,17 @@ event_from_stored(StoredEvent *stored, UsageEvent *event)
 	event->event_type.length = stored->event_type_length;
 
 	properties = transfer_fields(FROM_STORED, stored, event);
-	event->properties = (EventText){properties, (char *) stored + VARSIZE(stored) - properties};
+	event->properties = (Slice){properties, (char *) stored + VARSIZE(stored) - properties};
 	if (!(stored->flags & STORED_HAS_CUSTOMER_EVENT_ID))
 		event->customer_event_id.data = NULL;
 }
 
-/*
- * Reads and checks JSON; NULL after a soft error.  Keys may have the form that older
- * versions took: a dump of a table with events has to be restored.  Such an event is
- * refused when it is to be stored.
- */
+/* Reads and checks JSON; NULL after a soft error. */
 static StoredEvent *
 json_to_stored(Jsonb *json, Node *escontext)
 {
 	UsageEvent event;
-	List *faults = faults_but_of_form(event_json_read(json, &event));
+	List *faults = event_json_read(json, &event);
 
 	if (faults != NIL)
 	{

@@ -199,10 +199,10 @@ read_timestamp(HttpRequest *request, const char *name, bool *given, TimestampTz 
 	*given = text != NULL;
 	if (text == NULL)
 		return;
-	fault = event_timestamp_from_text(cstring_event_text(with_plus(text)), value);
+	fault = timestamp_from_text(slice_from_cstring(with_plus(text)), value);
 	if (fault != NULL)
 		request->faults =
-			fault_add(request->faults, name, psprintf("%s: %s", fault, fault_quote(cstring_event_text(text))));
+			fault_add(request->faults, name, psprintf("%s: %s", fault, fault_quote(slice_from_cstring(text))));
 }
 
 /* A moment, or a date; false where there is none, which is a fault already. */
@@ -217,11 +217,11 @@ read_required_moment(HttpRequest *request, const char *name, TimestampTz *value,
 		request->faults = fault_add(request->faults, name, "is missing");
 		return false;
 	}
-	fault = event_timestamp_or_date_from_text(cstring_event_text(with_plus(text)), value, is_date);
+	fault = timestamp_or_date_from_text(slice_from_cstring(with_plus(text)), value, is_date);
 	if (fault == NULL)
 		return true;
 	request->faults =
-		fault_add(request->faults, name, psprintf("%s: %s", fault, fault_quote(cstring_event_text(text))));
+		fault_add(request->faults, name, psprintf("%s: %s", fault, fault_quote(slice_from_cstring(text))));
 	return false;
 }
 
@@ -303,10 +303,10 @@ require_batch_of(uint32 count)
 static void
 read_batch(HttpCall *call, EventBatch *batch)
 {
-	EventText bytes = {VARDATA_ANY(call->body), VARSIZE_ANY_EXHDR(call->body)};
+	Slice bytes = {VARDATA_ANY(call->body), VARSIZE_ANY_EXHDR(call->body)};
 	const char *fault;
 	Jsonb *body = parse_body(call, &fault);
-	EventText *elements;
+	Slice *elements;
 	int count;
 
 	if (body != NULL)
@@ -361,14 +361,14 @@ static Jsonb *
 get_usage_event(HttpCall *call)
 {
 	UsageEvent event;
-	char id[EVENT_ID_TEXT_LENGTH + 1];
+	char id[UUID_TEXT_LENGTH + 1];
 
 	if (event_store_get(account_current(), &call->id, &event))
 		return event_json_write(&event);
 	if (event_history_read(account_current(), &call->id) == NULL)
 		return NULL;
 
-	event_id_to_text(&call->id, id);
+	uuid_v7_to_text(&call->id, id);
 	ereport(ERROR, (errcode(ERRCODE_HTTP_NOT_FOUND), errmsg("not found"),
 					errdetail("This version of the event was superseded."),
 					errhint("GET /usage-events/%s/history has all versions.", id)));
@@ -476,7 +476,7 @@ get_usage_metric_value(HttpCall *call)
 	http_parameters_end(request);
 	faults_report_request(request->faults, "invalid parameters of a calculation");
 
-	return metric_calculate(account_current(), &call->id, aliases, start, end, has_as_of ? &as_of : NULL, parameters);
+	return usage_calculate(account_current(), &call->id, aliases, start, end, has_as_of ? &as_of : NULL, parameters);
 }
 
 /* Routes ------------------------------------------------------------------ */
@@ -579,9 +579,9 @@ find_route(HttpCall *call)
 	}
 	if (route == NULL)
 		http_refuse_method(allowed_methods(path));
-	if (id != NULL && !event_id_from_text(cstring_event_text(id), &call->id))
+	if (id != NULL && !uuid_v7_from_text(slice_from_cstring(id), &call->id))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid id"),
-						errdetail("The id in the path must be a UUID, not %s.", fault_quote(cstring_event_text(id)))));
+						errdetail("The id in the path must be a UUID, not %s.", fault_quote(slice_from_cstring(id)))));
 	return route;
 }
 

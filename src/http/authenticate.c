@@ -38,12 +38,12 @@ refuse(const char *message, const char *hint)
 
 /* Takes "Basic <base64>" apart; false if it is something else. */
 static bool
-read_credentials(const char *authorization, EventText *client_id, EventText *client_secret)
+read_credentials(const char *authorization, Slice *client_id, Slice *client_secret)
 {
 	static const char scheme[] = "basic";
 	const int scheme_length = sizeof(scheme) - 1;
-	EventText encoded;
-	EventText decoded;
+	Slice encoded;
+	Slice decoded;
 	const char *colon;
 
 	authorization += strspn(authorization, BLANKS);
@@ -59,16 +59,16 @@ read_credentials(const char *authorization, EventText *client_id, EventText *cli
 	colon = memchr(decoded.data, ':', decoded.length);
 	if (colon == NULL)
 		return false;
-	*client_id = (EventText){decoded.data, (int) (colon - decoded.data)};
-	*client_secret = (EventText){colon + 1, (int) (decoded.data + decoded.length - colon - 1)};
+	*client_id = (Slice){decoded.data, (int) (colon - decoded.data)};
+	*client_secret = (Slice){colon + 1, (int) (decoded.data + decoded.length - colon - 1)};
 	return true;
 }
 
 static void
 require_credentials(const char *authorization)
 {
-	EventText client_id;
-	EventText client_secret;
+	Slice client_id;
+	Slice client_secret;
 
 	if (authorization[strspn(authorization, BLANKS)] == '\0')
 		refuse("request has no credentials", CREDENTIALS_HINT);

@@ -14,8 +14,8 @@
 
 #include "base/json_build.h"
 #include "base/json_read.h"
+#include "base/text_check.h"
 #include "event/check.h"
-#include "event/stored_key.h"
 #include "utils/guc.h"
 
 #define MAX_DESCRIPTION_CHARACTERS 1000
@@ -89,14 +89,14 @@ check_description(List *faults, Jsonb *body, Metric *metric)
 	JsonbValue value;
 	const char *fault;
 
-	metric->description = (EventText){NULL, 0};
+	metric->description = (Slice){NULL, 0};
 	if (!member_given(body, "description", &value))
 		return faults;
 	if (value.type != jbvString)
 		return fault_add(faults, "description", psprintf("must be a string, not %s", json_kind(&value)));
 
 	metric->description = json_string(&value);
-	fault = event_check_length(metric->description, MAX_DESCRIPTION_CHARACTERS);
+	fault = text_check_length(metric->description, MAX_DESCRIPTION_CHARACTERS);
 	return fault != NULL ? fault_add(faults, "description", fault) : faults;
 }
 
@@ -104,21 +104,20 @@ check_description(List *faults, Jsonb *body, Metric *metric)
 List *
 metric_check_texts(List *faults, Jsonb *body, Metric *metric)
 {
-	faults = event_check_text_member(faults, body, "name", true, &metric->name);
+	faults = text_check_member(faults, body, "name", true, &metric->name);
 	faults = check_description(faults, body, metric);
-	faults = event_check_key_member(faults, body, "eventType", &metric->event_type);
-	faults = stored_key_allow_event_type(faults, "eventType", metric->event_type);
-	faults = event_check_text_member(faults, body, "unit", false, &metric->unit);
+	faults = text_check_key_member(faults, body, "eventType", &metric->event_type);
+	faults = text_check_member(faults, body, "unit", false, &metric->unit);
 	return faults;
 }
 
 /* Reads a field that is one of a few words; data is NULL where it is missing or no string. */
 static List *
-check_word(List *faults, Jsonb *body, const char *name, EventText *word)
+check_word(List *faults, Jsonb *body, const char *name, Slice *word)
 {
 	JsonbValue value;
 
-	*word = (EventText){NULL, 0};
+	*word = (Slice){NULL, 0};
 	if (!json_member(body, name, &value))
 		return fault_add(faults, name, "is missing");
 	if (value.type != jbvString)
@@ -128,7 +127,7 @@ check_word(List *faults, Jsonb *body, const char *name, EventText *word)
 }
 
 static bool
-is_word(EventText text, const char *word)
+is_word(Slice text, const char *word)
 {
 	return text.length == (int) strlen(word) && memcmp(text.data, word, text.length) == 0;
 }
@@ -137,7 +136,7 @@ is_word(EventText text, const char *word)
 static List *
 check_grouping(List *faults, Jsonb *body, Metric *metric)
 {
-	EventText type;
+	Slice type;
 	JsonbValue value;
 
 	faults = check_word(faults, body, "metricType", &type);
@@ -149,7 +148,7 @@ check_grouping(List *faults, Jsonb *body, Metric *metric)
 		type.data = NULL;
 	}
 
-	faults = event_check_text_member(faults, body, "groupingProperty", false, &metric->grouping_property);
+	faults = text_check_member(faults, body, "groupingProperty", false, &metric->grouping_property);
 	if (type.data == NULL)
 		return faults;
 	if (metric->is_grouped && !member_given(body, "groupingProperty", &value))
@@ -161,7 +160,7 @@ check_grouping(List *faults, Jsonb *body, Metric *metric)
 
 /* Rule of aggregationType: one that the API has.  Expressions are SQL, and not for every client. */
 static List *
-check_aggregation_type(List *faults, EventText type, Metric *metric)
+check_aggregation_type(List *faults, Slice type, Metric *metric)
 {
 	if (type.data == NULL)
 		return faults;
@@ -181,13 +180,13 @@ check_aggregation_type(List *faults, EventText type, Metric *metric)
 static List *
 check_aggregation(List *faults, Jsonb *body, Metric *metric)
 {
-	EventText type;
+	Slice type;
 	JsonbValue value;
 
 	metric->aggregation = METRIC_COUNT;
 	faults = check_word(faults, body, "aggregationType", &type);
 	faults = check_aggregation_type(faults, type, metric);
-	faults = event_check_text_member(faults, body, "aggregationProperty", false, &metric->aggregation_property);
+	faults = text_check_member(faults, body, "aggregationProperty", false, &metric->aggregation_property);
 	if (metric->aggregation != METRIC_COUNT && metric->aggregation != METRIC_CUSTOM &&
 		!member_given(body, "aggregationProperty", &value))
 		faults = fault_add(faults, "aggregationProperty",
@@ -197,10 +196,10 @@ check_aggregation(List *faults, Jsonb *body, Metric *metric)
 
 /* Rule of the filter of one property: values, any of which an event may have. */
 static List *
-check_filter(List *faults, EventText property, const JsonbValue *filter)
+check_filter(List *faults, Slice property, const JsonbValue *filter)
 {
 	const char *quoted = fault_quote(property);
-	const char *fault = event_check_text(property);
+	const char *fault = text_check(property);
 	int count;
 
 	if (fault != NULL)
@@ -350,7 +349,7 @@ check_case_sensitive(List *faults, Jsonb *body, Metric *metric)
 }
 
 static bool
-is_field(EventText name)
+is_field(Slice name)
 {
 	for (size_t i = 0; i < lengthof(field_names); i++)
 	{

@@ -17,13 +17,14 @@
 #include <limits.h>
 
 #include "account/account.h"
+#include "base/json_build.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
 #include "endpoint/response.h"
-#include "event/json.h"
 #include "event/mark.h"
 #include "fmgr.h"
 #include "metric/check.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -66,7 +67,7 @@ enum
 	" aggregation_property = $10, grouping_property = $11, unit = $12, property_filters = $13," \
 	" properties_to_negate = $14, case_sensitive = $15"
 
-#define BY_ID " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2"
+#define BY_ID " WHERE account_id " EQ " $1 AND id " EQ " $2"
 #define RETURNING " RETURNING " METRIC_ROW_COLUMNS
 
 /* Only administrators may write expressions: all others use statements that leave their columns alone. */
@@ -119,15 +120,15 @@ static Statement begin_rollups = {
 
 static Statement count_metrics = {
 	.sql = "SELECT pg_catalog.count(*) FROM (SELECT FROM usage_events.metric"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL LIMIT $2) AS metric",
+		   " WHERE account_id " EQ " $1 AND deleted_at IS NULL LIMIT $2) AS metric",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, INT8OID},
 };
 
 static Statement count_versions = {
 	.sql = "SELECT pg_catalog.count(*) FROM ("
-		   "SELECT id FROM usage_events.metric WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " UNION ALL SELECT id FROM usage_events.superseded_metric WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   "SELECT id FROM usage_events.metric WHERE account_id " EQ " $1"
+		   " UNION ALL SELECT id FROM usage_events.superseded_metric WHERE account_id " EQ " $1"
 		   " LIMIT $2) AS version",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, INT8OID},
@@ -152,10 +153,8 @@ metric_definition_init(void)
 static bool
 has_room(Statement *count, const pg_uuid_t *account_id, int limit)
 {
-	bool isnull;
-
 	statement_execute(count, (Datum[]){UUIDPGetDatum(account_id), Int64GetDatum(limit)}, NULL);
-	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)) < limit;
+	return DatumGetInt64(row_value_there(0, 1)) < limit;
 }
 
 /* Those that are made at the same time do not see each other, and may all get the last place. */
@@ -183,10 +182,10 @@ require_room_for_version(const pg_uuid_t *account_id)
 
 /* JSON -------------------------------------------------------------------- */
 
-static EventText
+static Slice
 type_name(const Metric *metric)
 {
-	return metric->is_grouped ? EVENT_TEXT("GROUPED") : EVENT_TEXT("SIMPLE");
+	return metric->is_grouped ? SLICE("GROUPED") : SLICE("SIMPLE");
 }
 
 /* The metric as it is answered. */
@@ -195,41 +194,40 @@ metric_definition_to_json(const Metric *metric)
 {
 	JsonObject object = {0};
 
-	event_json_add_id(&object, EVENT_TEXT("id"), &metric->id);
-	event_json_add_id(&object, EVENT_TEXT("sequenceAccountId"), &metric->account_id);
-	json_add_text(&object, EVENT_TEXT("name"), metric->name);
-	json_add_text_or_null(&object, EVENT_TEXT("description"), metric->description);
-	json_add_text(&object, EVENT_TEXT("metricType"), type_name(metric));
-	json_add_text(&object, EVENT_TEXT("eventType"), metric->event_type);
-	json_add_text(&object, EVENT_TEXT("aggregationType"), metric_aggregation_names[metric->aggregation]);
-	json_add_text_or_null(&object, EVENT_TEXT("aggregationProperty"), metric->aggregation_property);
-	json_add_text_or_null(&object, EVENT_TEXT("groupingProperty"), metric->grouping_property);
-	json_add_text_or_null(&object, EVENT_TEXT("unit"), metric->unit);
-	json_add_json(&object, EVENT_TEXT("propertyFilters"), metric->property_filters);
+	json_add_uuid(&object, SLICE("id"), &metric->id);
+	json_add_uuid(&object, SLICE("sequenceAccountId"), &metric->account_id);
+	json_add_text(&object, SLICE("name"), metric->name);
+	json_add_text_or_null(&object, SLICE("description"), metric->description);
+	json_add_text(&object, SLICE("metricType"), type_name(metric));
+	json_add_text(&object, SLICE("eventType"), metric->event_type);
+	json_add_text(&object, SLICE("aggregationType"), metric_aggregation_names[metric->aggregation]);
+	json_add_text_or_null(&object, SLICE("aggregationProperty"), metric->aggregation_property);
+	json_add_text_or_null(&object, SLICE("groupingProperty"), metric->grouping_property);
+	json_add_text_or_null(&object, SLICE("unit"), metric->unit);
+	json_add_json(&object, SLICE("propertyFilters"), metric->property_filters);
 	if (metric->properties_to_negate != NULL)
-		json_add_json(&object, EVENT_TEXT("propertiesToNegate"), metric->properties_to_negate);
+		json_add_json(&object, SLICE("propertiesToNegate"), metric->properties_to_negate);
 	else
-		json_add_null(&object, EVENT_TEXT("propertiesToNegate"));
-	json_add_boolean(&object, EVENT_TEXT("caseSensitive"), metric->case_sensitive);
+		json_add_null(&object, SLICE("propertiesToNegate"));
+	json_add_boolean(&object, SLICE("caseSensitive"), metric->case_sensitive);
 	if (metric->is_deleted)
-		event_json_add_timestamp(&object, EVENT_TEXT("deletedAt"), metric->deleted_at);
+		json_add_timestamp(&object, SLICE("deletedAt"), metric->deleted_at);
 	else
-		json_add_null(&object, EVENT_TEXT("deletedAt"));
-	event_json_add_timestamp(&object, EVENT_TEXT("createdAt"), metric->created_at);
-	json_add_json(&object, EVENT_TEXT("parameters"), metric->parameters);
+		json_add_null(&object, SLICE("deletedAt"));
+	json_add_timestamp(&object, SLICE("createdAt"), metric->created_at);
+	json_add_json(&object, SLICE("parameters"), metric->parameters);
 	if (metric->aggregation == METRIC_CUSTOM)
-		json_add_text_or_null(&object, EVENT_TEXT("expression"), metric->expression);
+		json_add_text_or_null(&object, SLICE("expression"), metric->expression);
 	return json_make_object(&object);
 }
 
 /* Versions ---------------------------------------------------------------- */
 
 static void
-set_text(Datum *arguments, char *nulls, int number, EventText text)
+set_text(Datum *arguments, char *nulls, int number, Slice text)
 {
 	nulls[number] = text.data != NULL ? ' ' : 'n';
-	arguments[number] =
-		text.data != NULL ? PointerGetDatum(cstring_to_text_with_len(text.data, text.length)) : (Datum) 0;
+	arguments[number] = text.data != NULL ? slice_to_datum(text) : (Datum) 0;
 }
 
 static void
@@ -292,7 +290,7 @@ write_progress(const Metric *metric)
 									cstring_to_text_with_len(metric->event_type.data, metric->event_type.length)),
 								TimestampTzGetDatum(GetCurrentTimestamp())},
 					  NULL);
-	dirty_bucket_types_changed();
+	event_mark_types_changed();
 }
 
 /* Locks the metric of that id and reads it; false if there is none, or it was deleted. */
@@ -335,7 +333,7 @@ metric_definition_insert(Metric *metric)
 	MemoryContext context = CurrentMemoryContext;
 
 	account_require(&metric->account_id);
-	event_id_generate(&metric->version_id);
+	uuid_v7_generate(&metric->version_id);
 	metric->created_at = GetCurrentTimestamp();
 
 	SPI_connect();
@@ -344,13 +342,6 @@ metric_definition_insert(Metric *metric)
 	write_version(metric->aggregation == METRIC_CUSTOM ? &insert_custom_metric : &insert_metric, metric, context);
 	write_progress(metric);
 	SPI_finish();
-}
-
-static bool
-same_text(EventText a, EventText b)
-{
-	return (a.data == NULL) == (b.data == NULL) && a.length == b.length &&
-		   (a.data == NULL || memcmp(a.data, b.data, a.length) == 0);
 }
 
 static bool
@@ -365,11 +356,11 @@ is_unchanged(const Metric *metric, const Metric *stored)
 {
 	return metric->aggregation != METRIC_CUSTOM && metric->aggregation == stored->aggregation &&
 		   metric->is_grouped == stored->is_grouped && metric->case_sensitive == stored->case_sensitive &&
-		   same_text(metric->name, stored->name) && same_text(metric->description, stored->description) &&
-		   same_text(metric->event_type, stored->event_type) &&
-		   same_text(metric->aggregation_property, stored->aggregation_property) &&
-		   same_text(metric->grouping_property, stored->grouping_property) && same_text(metric->unit, stored->unit) &&
-		   same_json(metric->property_filters, stored->property_filters) &&
+		   slice_equal(metric->name, stored->name) && slice_equal(metric->description, stored->description) &&
+		   slice_equal(metric->event_type, stored->event_type) &&
+		   slice_equal(metric->aggregation_property, stored->aggregation_property) &&
+		   slice_equal(metric->grouping_property, stored->grouping_property) &&
+		   slice_equal(metric->unit, stored->unit) && same_json(metric->property_filters, stored->property_filters) &&
 		   same_json(metric->properties_to_negate, stored->properties_to_negate);
 }
 
@@ -379,7 +370,7 @@ replace_version(Metric *metric, const Metric *stored, MemoryContext context)
 {
 	require_room_for_version(&metric->account_id);
 	archive(stored);
-	event_id_generate_after(&metric->version_id, &stored->version_id);
+	uuid_v7_generate_after(&metric->version_id, &stored->version_id);
 	write_version(metric->aggregation == METRIC_CUSTOM ? &update_custom_metric : &update_metric, metric, context);
 	write_progress(metric);
 }
@@ -419,7 +410,7 @@ metric_definition_create(const pg_uuid_t *account_id, Jsonb *body)
 	metric_require_object(body, METRIC_HINT);
 	metric_faults_report(metric_check(body, &metric), METRIC_HINT);
 	metric.account_id = *account_id;
-	event_id_generate(&metric.id);
+	uuid_v7_generate(&metric.id);
 	metric_definition_insert(&metric);
 	return metric_definition_to_json(&metric);
 }
@@ -460,7 +451,7 @@ metric_definition_delete(const pg_uuid_t *account_id, const pg_uuid_t *id)
 	if (found)
 	{
 		archive(&metric);
-		event_id_generate_after(&version_id, &metric.version_id);
+		uuid_v7_generate_after(&version_id, &metric.version_id);
 		statement_execute(&set_deleted,
 						  (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id), UUIDPGetDatum(&version_id),
 									TimestampTzGetDatum(GetCurrentTimestamp())},

@@ -25,6 +25,7 @@
 #include "base/compat.h"
 #include "base/json_build.h"
 #include "base/json_read.h"
+#include "base/text_check.h"
 #include "base/uuid_v7.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
@@ -32,8 +33,7 @@
 #include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "event/check.h"
-#include "event/json.h"
+#include "event/columns.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
@@ -43,6 +43,7 @@
 #include "parser/parse_node.h"
 #include "parser/parse_type.h"
 #include "parser/parser.h"
+#include "sql/row.h"
 #include "sql/subtransaction.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -59,22 +60,19 @@
 /* How much of a message of the server's parser a fault repeats. */
 #define MAX_MESSAGE_BYTES 200
 
-/* What an expression may name. */
-#define EVENT_COLUMNS "id, customer_event_id, customer_alias, event_type, event_timestamp, event_properties"
+/* What an expression may name: the event, and its columns. */
 #define EVENT_NAME "event"
+#define RESERVED_NAME(number, name, type, oid, array_oid) #name,
 
-static const char *const reserved_names[] = {EVENT_NAME,        "id",         "customer_event_id",
-											 "customer_alias",  "event_type", "event_timestamp",
-											 "event_properties"};
+static const char *const reserved_names[] = {EACH_EVENT_COLUMN(RESERVED_NAME, RESERVED_NAME) EVENT_NAME};
 
 /*
  * Events to check an expression against: there are none.  The collations are
  * those of the table.
  */
-#define NO_EVENTS \
-	"SELECT NULL::pg_catalog.uuid AS id, NULL::pg_catalog.text AS customer_event_id," \
-	" NULL::pg_catalog.text AS customer_alias, NULL::pg_catalog.text AS event_type," \
-	" NULL::pg_catalog.timestamptz AS event_timestamp, NULL::pg_catalog.jsonb AS event_properties"
+#define NO_VALUE(number, name, type, oid, array_oid) "NULL::pg_catalog." #type " AS " #name
+#define NO_NEXT_VALUE(number, name, type, oid, array_oid) ", NULL::pg_catalog." #type " AS " #name
+#define NO_EVENTS "SELECT " EACH_EVENT_COLUMN(NO_VALUE, NO_NEXT_VALUE)
 
 /*
  * Settings by which the text of an expression means the same to everybody, and
@@ -103,7 +101,7 @@ typedef struct CustomParameter
 /* An expression that is being made a statement over events. */
 typedef struct Expression
 {
-	EventText text;
+	Slice text;
 	List *parameters;       /* of CustomParameter * */
 	const SqlQuery *events; /* NULL: none */
 	List *faults;           /* of the expression */
@@ -704,17 +702,17 @@ read_value(List *faults, const char *field, const JsonbValue *json, CustomParame
 }
 
 static List *
-check_string(List *faults, const char *field, const JsonbValue *object, const char *name, EventText *text)
+check_string(List *faults, const char *field, const JsonbValue *object, const char *name, Slice *text)
 {
 	JsonbValue value;
 	const char *fault;
 
-	*text = (EventText){NULL, 0};
+	*text = (Slice){NULL, 0};
 	if (!member(object, name, &value))
 		return fault_add(faults, field, "is missing");
 	if (value.type != jbvString)
 		return fault_add(faults, field, psprintf("must be a string, not %s", json_kind(&value)));
-	fault = event_check_text(json_string(&value));
+	fault = text_check(json_string(&value));
 	if (fault != NULL)
 		return fault_add(faults, field, fault);
 	*text = json_string(&value);
@@ -750,7 +748,7 @@ read_parameter(List *faults, int index, const JsonbValue *json, List **parameter
 	CustomParameter *parameter = palloc0(sizeof(CustomParameter));
 	const char *prefix = psprintf("parameters[%d]", index);
 	List *own_faults = NIL;
-	EventText text;
+	Slice text;
 	JsonbValue value;
 	const char *field;
 
@@ -811,7 +809,7 @@ read_parameters(List *faults, Jsonb *json, List **parameters)
 
 /* The parameters as they are stored and answered, each with a new id.  They have been checked. */
 Jsonb *
-metric_custom_parameters(Jsonb *parameters, const pg_uuid_t *metric_id)
+metric_expression_parameters(Jsonb *parameters, const pg_uuid_t *metric_id)
 {
 	static const char *const names[] = {"name", "type", "description", "defaultValue"};
 	int count = parameters != NULL ? (int) JsonContainerSize(&parameters->root) : 0;
@@ -823,15 +821,15 @@ metric_custom_parameters(Jsonb *parameters, const pg_uuid_t *metric_id)
 		JsonObject object = {0};
 		pg_uuid_t id;
 
-		event_id_generate(&id);
-		event_json_add_id(&object, EVENT_TEXT("id"), &id);
-		event_json_add_id(&object, EVENT_TEXT("usageMetricId"), metric_id);
+		uuid_v7_generate(&id);
+		json_add_uuid(&object, SLICE("id"), &id);
+		json_add_uuid(&object, SLICE("usageMetricId"), metric_id);
 		for (size_t n = 0; n < lengthof(names); n++)
 		{
 			JsonbValue value;
 
 			if (member(parameter, names[n], &value))
-				json_add_text(&object, cstring_event_text(names[n]), json_string(&value));
+				json_add_text(&object, slice_from_cstring(names[n]), json_string(&value));
 		}
 		elements[i] = json_make_object(&object);
 	}
@@ -934,13 +932,13 @@ shortened(const char *message)
  * parser says against it is a fault, by its message alone.
  */
 static List *
-check_expression(List *faults, EventText text, List *parameters)
+check_expression(List *faults, Slice text, List *parameters)
 {
 	Expression expression = {.text = text, .parameters = parameters, .context = CurrentMemoryContext};
 	const char *fault;
 	ErrorData *error;
 
-	fault = event_check_length(text, MAX_EXPRESSION_CHARACTERS);
+	fault = text_check_length(text, MAX_EXPRESSION_CHARACTERS);
 	if (fault != NULL)
 		return fault_add(faults, "expression", fault);
 
@@ -955,7 +953,7 @@ check_expression(List *faults, EventText text, List *parameters)
 
 /* Checks what makes a metric CUSTOM, and adds the faults.  What is absent, or has a fault already, has no data. */
 List *
-metric_custom_check(List *faults, EventText expression, Jsonb *parameters)
+metric_expression_check(List *faults, Slice expression, Jsonb *parameters)
 {
 	List *read;
 
@@ -1020,15 +1018,12 @@ execute(const Expression *expression)
 static void
 read_row(CustomValue *value, MemoryContext context)
 {
-	HeapTuple row = SPI_tuptable->vals[0];
-	TupleDesc columns = SPI_tuptable->tupdesc;
-	bool isnull;
-	Datum datum = SPI_getbinval(row, columns, 1, &value->is_null);
+	Datum datum = row_value(0, 1, &value->is_null);
 	Oid function;
 
 	if (!value->is_null)
 	{
-		if (numeric_cast(SPI_gettypeid(columns, 1), &function) == COERCION_PATH_FUNC)
+		if (numeric_cast(SPI_gettypeid(SPI_tuptable->tupdesc, 1), &function) == COERCION_PATH_FUNC)
 			datum = OidFunctionCall1(function, datum);
 		if (numeric_is_nan(DatumGetNumeric(datum)) || numeric_is_inf(DatumGetNumeric(datum)))
 			ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("value of the metric is not a number"),
@@ -1037,11 +1032,11 @@ read_row(CustomValue *value, MemoryContext context)
 		value->value = DatumGetNumericCopy(datum);
 		MemoryContextSwitchTo(context);
 	}
-	value->event_count = DatumGetInt64(SPI_getbinval(row, columns, 2, &isnull));
+	value->event_count = DatumGetInt64(row_value_there(0, 2));
 	if (value->event_count > 0)
 	{
-		value->min_event_id = *DatumGetUUIDP(SPI_getbinval(row, columns, 3, &isnull));
-		value->max_event_id = *DatumGetUUIDP(SPI_getbinval(row, columns, 4, &isnull));
+		value->min_event_id = *DatumGetUUIDP(row_value_there(0, 3));
+		value->max_event_id = *DatumGetUUIDP(row_value_there(0, 4));
 	}
 }
 
@@ -1051,7 +1046,7 @@ read_row(CustomValue *value, MemoryContext context)
  * metric's parameters, or NULL; those that are missing have their defaults.
  */
 void
-metric_custom_calculate(const Metric *metric, const SqlQuery *events, Jsonb *arguments, CustomValue *value)
+metric_expression_calculate(const Metric *metric, const SqlQuery *events, Jsonb *arguments, CustomValue *value)
 {
 	Expression expression = {.text = metric->expression, .events = events, .context = CurrentMemoryContext};
 	ErrorContextCallback callback = {.callback = add_context,

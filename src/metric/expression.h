@@ -19,8 +19,9 @@ typedef struct CustomValue
 	pg_uuid_t max_event_id;
 } CustomValue;
 
-extern List *metric_custom_check(List *faults, EventText expression, Jsonb *parameters);
-extern Jsonb *metric_custom_parameters(Jsonb *parameters, const pg_uuid_t *metric_id);
-extern void metric_custom_calculate(const Metric *metric, const SqlQuery *events, Jsonb *arguments, CustomValue *value);
+extern List *metric_expression_check(List *faults, Slice expression, Jsonb *parameters);
+extern Jsonb *metric_expression_parameters(Jsonb *parameters, const pg_uuid_t *metric_id);
+extern void metric_expression_calculate(const Metric *metric, const SqlQuery *events, Jsonb *arguments,
+										CustomValue *value);
 
 #endif /* USAGE_EVENTS_METRIC_EXPRESSION_H */

@@ -13,7 +13,6 @@
 #include "base/memory_budget.h"
 #include "base/uuid_v7.h"
 #include "endpoint/request.h"
-#include "event/check.h"
 #include "fmgr.h"
 #include "metric/check.h"
 #include "metric/definition.h"
@@ -68,7 +67,7 @@ check_expression(List *faults, Jsonb *body, Metric *metric)
 {
 	JsonbValue value;
 	Jsonb *parameters = NULL;
-	EventText expression = {NULL, 0};
+	Slice expression = {NULL, 0};
 
 	if (!json_member(body, "expression", &value))
 		faults = fault_add(faults, "expression", "is missing");
@@ -79,7 +78,7 @@ check_expression(List *faults, Jsonb *body, Metric *metric)
 
 	if (json_member(body, "parameters", &value) && value.type != jbvNull)
 		parameters = JsonbValueToJsonb(&value);
-	faults = metric_custom_check(faults, expression, parameters);
+	faults = metric_expression_check(faults, expression, parameters);
 	metric->expression = expression;
 	metric->parameters = parameters;
 	return faults;
@@ -102,7 +101,7 @@ read_body(Jsonb *body, Metric *metric)
 	metric->aggregation = METRIC_CUSTOM;
 	metric->case_sensitive = true;
 	metric->property_filters = json_make_object(&(JsonObject){0});
-	metric->parameters = metric_custom_parameters(metric->parameters, &metric->id);
+	metric->parameters = metric_expression_parameters(metric->parameters, &metric->id);
 }
 
 static Jsonb *
@@ -126,7 +125,7 @@ create_custom_metric(PG_FUNCTION_ARGS)
 	Jsonb *body = body_argument(fcinfo, 0);
 
 	memory_budget_begin();
-	event_id_generate(&metric.id);
+	uuid_v7_generate(&metric.id);
 	read_body(body, &metric);
 	metric_definition_insert(&metric);
 	PG_RETURN_JSONB_P(metric_definition_to_json(&metric));

@@ -61,7 +61,7 @@ check_aggregation_types(List *faults, const TextFilter *filter)
 
 	foreach(cell, filter->texts)
 	{
-		EventText name = cstring_event_text(lfirst(cell));
+		Slice name = slice_from_cstring(lfirst(cell));
 
 		if (!metric_aggregation_from_name(name, &aggregation))
 			faults = fault_add(
@@ -77,16 +77,15 @@ static void
 append_part(SqlQuery *query, StringInfo sql, const char *expression, const char *part)
 {
 	if (part != NULL)
-		appendStringInfo(sql,
-						 " AND pg_catalog.strpos(pg_catalog.lower(%s), pg_catalog.lower(%s)) OPERATOR(pg_catalog.>) 0",
-						 expression, sql_query_argument(query, TEXTOID, CStringGetTextDatum(part)));
+		appendStringInfo(sql, " AND pg_catalog.strpos(pg_catalog.lower(%s), pg_catalog.lower(%s)) " GT " 0", expression,
+						 sql_query_argument(query, TEXTOID, CStringGetTextDatum(part)));
 }
 
 static void
 append_filter(SqlQuery *query, StringInfo sql, const char *column, const TextFilter *filter)
 {
 	if (filter->given)
-		appendStringInfo(sql, " AND %s OPERATOR(pg_catalog.=) ANY (%s)", column,
+		appendStringInfo(sql, " AND %s " EQ " ANY (%s)", column,
 						 sql_query_argument(query, TEXTARRAYOID, statement_text_array(filter->texts)));
 }
 
@@ -97,7 +96,7 @@ conditions(SqlQuery *query, const pg_uuid_t *account_id, const MetricList *list)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "account_id OPERATOR(pg_catalog.=) %s AND deleted_at IS NULL",
+	appendStringInfo(&sql, "account_id " EQ " %s AND deleted_at IS NULL",
 					 sql_query_argument(query, UUIDOID, UUIDPGetDatum(account_id)));
 	append_part(query, &sql, "name", list->name);
 	append_part(query, &sql, "CAST(id AS pg_catalog.text)", list->id);

@@ -8,15 +8,15 @@
 #include "metric/metric.h"
 
 #include "catalog/pg_type.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-const EventText metric_aggregation_names[METRIC_AGGREGATION_COUNT] = {
-	[METRIC_COUNT] = EVENT_TEXT("COUNT"),   [METRIC_UNIQUE] = EVENT_TEXT("UNIQUE"),
-	[METRIC_SUM] = EVENT_TEXT("SUM"),       [METRIC_MAX] = EVENT_TEXT("MAX"),
-	[METRIC_MIN] = EVENT_TEXT("MIN"),       [METRIC_AVERAGE] = EVENT_TEXT("AVERAGE"),
-	[METRIC_LATEST] = EVENT_TEXT("LATEST"), [METRIC_CUSTOM] = EVENT_TEXT("CUSTOM"),
+const Slice metric_aggregation_names[METRIC_AGGREGATION_COUNT] = {
+	[METRIC_COUNT] = SLICE("COUNT"),   [METRIC_UNIQUE] = SLICE("UNIQUE"), [METRIC_SUM] = SLICE("SUM"),
+	[METRIC_MAX] = SLICE("MAX"),       [METRIC_MIN] = SLICE("MIN"),       [METRIC_AVERAGE] = SLICE("AVERAGE"),
+	[METRIC_LATEST] = SLICE("LATEST"), [METRIC_CUSTOM] = SLICE("CUSTOM"),
 };
 
 /* Numbers of METRIC_ROW_COLUMNS. */
@@ -41,7 +41,7 @@ enum
 	COLUMN_DELETED_AT
 };
 
-#define BY_ID " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2"
+#define BY_ID " WHERE account_id " EQ " $1 AND id " EQ " $2"
 
 static Statement get_metric = {
 	.sql = "SELECT " METRIC_ROW_COLUMNS " FROM usage_events.metric" BY_ID,
@@ -55,43 +55,24 @@ static Statement get_metric_as_of = {
 	.sql =
 		"SELECT " METRIC_ROW_COLUMNS " FROM (SELECT " METRIC_ROW_COLUMNS " FROM usage_events.metric" BY_ID " UNION ALL"
 		" SELECT " METRIC_ROW_COLUMNS " FROM usage_events.superseded_metric" BY_ID ") AS version"
-		" WHERE version_id OPERATOR(pg_catalog.<) $3 ORDER BY version_id DESC LIMIT 1",
+		" WHERE version_id " LT " $3 ORDER BY version_id DESC LIMIT 1",
 	.read_only = true,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, UUIDOID},
 };
 
-static Datum
-column(uint64 row, int number, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
-}
-
-static EventText
-text_column(uint64 row, int number)
-{
-	bool isnull;
-	Datum value = column(row, number, &isnull);
-	text *copy;
-
-	if (isnull)
-		return (EventText){NULL, 0};
-	copy = DatumGetTextPCopy(value);
-	return (EventText){VARDATA(copy), VARSIZE(copy) - VARHDRSZ};
-}
-
 static Jsonb *
 json_column(uint64 row, int number)
 {
 	bool isnull;
-	Datum value = column(row, number, &isnull);
+	Datum value = row_value(row, number, &isnull);
 
 	return isnull ? NULL : DatumGetJsonbPCopy(value);
 }
 
 /* The aggregation of that name; false if there is none. */
 bool
-metric_aggregation_from_name(EventText name, MetricAggregation *aggregation)
+metric_aggregation_from_name(Slice name, MetricAggregation *aggregation)
 {
 	for (int i = 0; i < METRIC_AGGREGATION_COUNT; i++)
 	{
@@ -110,30 +91,30 @@ void
 metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryContext context)
 {
 	MemoryContext spi_context = MemoryContextSwitchTo(context);
-	EventText aggregation;
+	Slice aggregation;
 	bool isnull;
 	Datum deleted_at;
 
 	metric->account_id = *account_id;
-	metric->id = *DatumGetUUIDP(column(row, COLUMN_ID, &isnull));
-	metric->version_id = *DatumGetUUIDP(column(row, COLUMN_VERSION_ID, &isnull));
-	metric->name = text_column(row, COLUMN_NAME);
-	metric->description = text_column(row, COLUMN_DESCRIPTION);
-	metric->is_grouped = strcmp(TextDatumGetCString(column(row, COLUMN_METRIC_TYPE, &isnull)), "GROUPED") == 0;
-	metric->event_type = text_column(row, COLUMN_EVENT_TYPE);
-	aggregation = text_column(row, COLUMN_AGGREGATION_TYPE);
+	metric->id = *DatumGetUUIDP(row_value(row, COLUMN_ID, &isnull));
+	metric->version_id = *DatumGetUUIDP(row_value(row, COLUMN_VERSION_ID, &isnull));
+	metric->name = row_text_copy(row, COLUMN_NAME);
+	metric->description = row_text_copy(row, COLUMN_DESCRIPTION);
+	metric->is_grouped = strcmp(TextDatumGetCString(row_value(row, COLUMN_METRIC_TYPE, &isnull)), "GROUPED") == 0;
+	metric->event_type = row_text_copy(row, COLUMN_EVENT_TYPE);
+	aggregation = row_text_copy(row, COLUMN_AGGREGATION_TYPE);
 	if (!metric_aggregation_from_name(aggregation, &metric->aggregation))
 		elog(ERROR, "unexpected aggregation of a usage metric: %.*s", aggregation.length, aggregation.data);
-	metric->aggregation_property = text_column(row, COLUMN_AGGREGATION_PROPERTY);
-	metric->grouping_property = text_column(row, COLUMN_GROUPING_PROPERTY);
-	metric->unit = text_column(row, COLUMN_UNIT);
+	metric->aggregation_property = row_text_copy(row, COLUMN_AGGREGATION_PROPERTY);
+	metric->grouping_property = row_text_copy(row, COLUMN_GROUPING_PROPERTY);
+	metric->unit = row_text_copy(row, COLUMN_UNIT);
 	metric->property_filters = json_column(row, COLUMN_PROPERTY_FILTERS);
 	metric->properties_to_negate = json_column(row, COLUMN_PROPERTIES_TO_NEGATE);
-	metric->case_sensitive = DatumGetBool(column(row, COLUMN_CASE_SENSITIVE, &isnull));
-	metric->expression = text_column(row, COLUMN_EXPRESSION);
+	metric->case_sensitive = DatumGetBool(row_value(row, COLUMN_CASE_SENSITIVE, &isnull));
+	metric->expression = row_text_copy(row, COLUMN_EXPRESSION);
 	metric->parameters = json_column(row, COLUMN_PARAMETERS);
-	metric->created_at = DatumGetTimestampTz(column(row, COLUMN_CREATED_AT, &isnull));
-	deleted_at = column(row, COLUMN_DELETED_AT, &isnull);
+	metric->created_at = DatumGetTimestampTz(row_value(row, COLUMN_CREATED_AT, &isnull));
+	deleted_at = row_value(row, COLUMN_DELETED_AT, &isnull);
 	metric->is_deleted = !isnull;
 	metric->deleted_at = isnull ? 0 : DatumGetTimestampTz(deleted_at);
 	MemoryContextSwitchTo(spi_context);

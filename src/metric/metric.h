@@ -6,8 +6,11 @@
 #ifndef USAGE_EVENTS_METRIC_METRIC_H
 #define USAGE_EVENTS_METRIC_METRIC_H
 
-#include "event/event.h"
+#include "base/slice.h"
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
 
 typedef enum MetricAggregation
 {
@@ -23,7 +26,7 @@ typedef enum MetricAggregation
 } MetricAggregation;
 
 /* Their names in the API. */
-extern const EventText metric_aggregation_names[METRIC_AGGREGATION_COUNT];
+extern const Slice metric_aggregation_names[METRIC_AGGREGATION_COUNT];
 
 /* A version of a metric.  Texts that are absent have no data. */
 typedef struct Metric
@@ -31,19 +34,19 @@ typedef struct Metric
 	pg_uuid_t account_id;
 	pg_uuid_t id;         /* the same in all versions */
 	pg_uuid_t version_id; /* of version 7, ascending with each update */
-	EventText name;
-	EventText description;
+	Slice name;
+	Slice description;
 	bool is_grouped;
-	EventText event_type;
+	Slice event_type;
 	MetricAggregation aggregation;
-	EventText aggregation_property;
-	EventText grouping_property;
-	EventText unit;
+	Slice aggregation_property;
+	Slice grouping_property;
+	Slice unit;
 	Jsonb *property_filters;     /* an object of arrays of scalars, perhaps empty */
 	Jsonb *properties_to_negate; /* an array of strings, or NULL */
 	bool case_sensitive;
-	EventText expression; /* of a CUSTOM metric */
-	Jsonb *parameters;    /* an array, empty but for CUSTOM metrics */
+	Slice expression;  /* of a CUSTOM metric */
+	Jsonb *parameters; /* an array, empty but for CUSTOM metrics */
 	TimestampTz created_at;
 	bool is_deleted;
 	TimestampTz deleted_at;
@@ -55,7 +58,7 @@ typedef struct Metric
 	" grouping_property, unit, property_filters, properties_to_negate, case_sensitive, expression, parameters," \
 	" created_at, deleted_at"
 
-extern bool metric_aggregation_from_name(EventText name, MetricAggregation *aggregation);
+extern bool metric_aggregation_from_name(Slice name, MetricAggregation *aggregation);
 extern void metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryContext context);
 extern bool metric_get(const pg_uuid_t *account_id, const pg_uuid_t *id, Metric *metric);
 extern bool metric_get_as_of(const pg_uuid_t *account_id, const pg_uuid_t *id, const pg_uuid_t *as_of, Metric *metric);

@@ -72,7 +72,7 @@ typedef struct KeptGroup
 	int64 event_count;
 	int64 skipped_count;
 	int64 value_count; /* different ones, of a UNIQUE metric */
-	EventText group_value;
+	Slice group_value;
 	Numeric value;
 	TimestampTz latest_timestamp;
 	pg_uuid_t latest_id;
@@ -201,8 +201,8 @@ allocate(MetricTotal *total, Size size)
 	return result;
 }
 
-static EventText
-keep_text(MetricTotal *total, EventText text)
+static Slice
+keep_text(MetricTotal *total, Slice text)
 {
 	char *copy;
 
@@ -210,7 +210,7 @@ keep_text(MetricTotal *total, EventText text)
 		return text;
 	copy = allocate(total, Max(text.length, 1));
 	memcpy(copy, text.data, text.length);
-	return (EventText){copy, text.length};
+	return (Slice){copy, text.length};
 }
 
 static void
@@ -305,7 +305,7 @@ check_size(MetricTotal *total)
 /* Keys -------------------------------------------------------------------- */
 
 static void
-append_digest(Probe *probe, EventText text)
+append_digest(Probe *probe, Slice text)
 {
 	static const char digits[] = "0123456789abcdef";
 	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
@@ -325,12 +325,12 @@ append_digest(Probe *probe, EventText text)
 
 /* The kind of key comes first, so that no text can look like another kind's. */
 static void
-append_key(Probe *probe, EventText text, Numeric long_number)
+append_key(Probe *probe, Slice text, Numeric long_number)
 {
 	if (long_number != NULL)
 	{
 		probe->key[probe->cell.key_length++] = 'd';
-		append_digest(probe, (EventText){VARDATA_ANY(long_number), VARSIZE_ANY_EXHDR(long_number)});
+		append_digest(probe, (Slice){VARDATA_ANY(long_number), VARSIZE_ANY_EXHDR(long_number)});
 	}
 	else if (text.data == NULL)
 		probe->key[probe->cell.key_length++] = 'n';
@@ -559,7 +559,7 @@ combine_value(MetricTotal *total, KeptGroup *group, const MetricCell *other)
 		case METRIC_LATEST:
 			if (group->value != NULL && (group->latest_timestamp > other->latest_timestamp ||
 										 (group->latest_timestamp == other->latest_timestamp &&
-										  event_id_compare(&group->latest_id, &other->latest_id) >= 0)))
+										  uuid_v7_compare(&group->latest_id, &other->latest_id) >= 0)))
 				return;
 			group->latest_timestamp = other->latest_timestamp;
 			group->latest_id = other->latest_id;
@@ -574,9 +574,9 @@ combine_value(MetricTotal *total, KeptGroup *group, const MetricCell *other)
 static void
 take_ids(bool is_first, pg_uuid_t *min_id, pg_uuid_t *max_id, const pg_uuid_t *other_min, const pg_uuid_t *other_max)
 {
-	if (is_first || event_id_compare(other_min, min_id) < 0)
+	if (is_first || uuid_v7_compare(other_min, min_id) < 0)
 		*min_id = *other_min;
-	if (is_first || event_id_compare(other_max, max_id) > 0)
+	if (is_first || uuid_v7_compare(other_max, max_id) > 0)
 		*max_id = *other_max;
 }
 
@@ -750,7 +750,7 @@ metric_total_next_cell(MetricCellIterator *iterator, MetricCell *cell)
 }
 
 static KeptCell *
-find_kept(const MetricTotal *total, EventText key)
+find_kept(const MetricTotal *total, Slice key)
 {
 	Probe room;
 	CellEntry *entry = NULL;
@@ -764,7 +764,7 @@ find_kept(const MetricTotal *total, EventText key)
 
 /* Finds what a row of that key has; false if there is none. */
 bool
-metric_total_find_cell(const MetricTotal *total, EventText key, MetricCell *cell)
+metric_total_find_cell(const MetricTotal *total, Slice key, MetricCell *cell)
 {
 	KeptCell *kept = find_kept(total, key);
 
@@ -773,7 +773,7 @@ metric_total_find_cell(const MetricTotal *total, EventText key, MetricCell *cell
 
 /* Notes whether the row of a cell is there as it should be. */
 void
-metric_total_set_stored(MetricTotal *total, EventText key, bool is_stored)
+metric_total_set_stored(MetricTotal *total, Slice key, bool is_stored)
 {
 	KeptCell *kept = find_kept(total, key);
 
@@ -802,14 +802,14 @@ metric_total_is_stored(const MetricCellIterator *iterator)
 
 typedef struct ValueEntry
 {
-	EventText key;
+	Slice key;
 	uint32 hash;
 	char status;
 } ValueEntry;
 
 #define SH_PREFIX values
 #define SH_ELEMENT_TYPE ValueEntry
-#define SH_KEY_TYPE EventText
+#define SH_KEY_TYPE Slice
 #define SH_KEY key
 #define SH_HASH_KEY(table, key) hash_bytes((const unsigned char *) (key).data, (key).length)
 #define SH_EQUAL(table, a, b) ((a).length == (b).length && memcmp((a).data, (b).data, (a).length) == 0)
@@ -839,8 +839,8 @@ count_values(const MetricTotal *total)
 		if (values->members >= values->grow_threshold)
 			memory_budget_require(2 * sizeof(ValueEntry) * values->size);
 		(void) values_insert(values,
-							 (EventText){kept_key(cell) + cell->group_key_length,
-										 cell->key_length - cell->group_key_length},
+							 (Slice){kept_key(cell) + cell->group_key_length,
+									 cell->key_length - cell->group_key_length},
 							 &found);
 	}
 	count = values->members;
@@ -873,8 +873,8 @@ value_of_group(MetricAggregation aggregation, const KeptGroup *group)
 static int
 compare_group_values(const void *a, const void *b)
 {
-	EventText first = ((const MetricGroup *) a)->value;
-	EventText second = ((const MetricGroup *) b)->value;
+	Slice first = ((const MetricGroup *) a)->value;
+	Slice second = ((const MetricGroup *) b)->value;
 	int result;
 
 	if (first.data == NULL || second.data == NULL)

@@ -13,9 +13,9 @@
  */
 typedef struct MetricCell
 {
-	EventText key;         /* both keys, with a byte of zero between */
-	int group_key_length;  /* how much of it is the group's */
-	EventText group_value; /* no data: null */
+	Slice key;            /* both keys, with a byte of zero between */
+	int group_key_length; /* how much of it is the group's */
+	Slice group_value;    /* no data: null */
 	int64 event_count;
 	int64 skipped_count;
 	Numeric value; /* sum, maximum, minimum or latest; NULL: none */
@@ -49,7 +49,7 @@ typedef struct MetricTotal
 /* A group of the result. */
 typedef struct MetricGroup
 {
-	EventText value; /* no data: null */
+	Slice value; /* no data: null */
 	int64 event_count;
 	Numeric result; /* NULL: there is none */
 } MetricGroup;
@@ -89,8 +89,8 @@ extern void metric_total_set_over(MetricTotal *total);
 extern int64 metric_total_cell_count(const MetricTotal *total);
 extern void metric_total_first_cell(const MetricTotal *total, MetricCellIterator *iterator);
 extern bool metric_total_next_cell(MetricCellIterator *iterator, MetricCell *cell);
-extern bool metric_total_find_cell(const MetricTotal *total, EventText key, MetricCell *cell);
-extern void metric_total_set_stored(MetricTotal *total, EventText key, bool is_stored);
+extern bool metric_total_find_cell(const MetricTotal *total, Slice key, MetricCell *cell);
+extern void metric_total_set_stored(MetricTotal *total, Slice key, bool is_stored);
 extern void metric_total_set_none_stored(MetricTotal *total);
 extern bool metric_total_is_stored(const MetricCellIterator *iterator);
 extern void metric_total_result(const MetricTotal *total, MetricResult *result);

@@ -31,10 +31,10 @@
 
 typedef struct PropertyFilter
 {
-	EventText property;
+	Slice property;
 	bool is_negated;
-	bool has_null;    /* holds for null, and for a property that is missing */
-	EventText *texts; /* sorted, so that many cost an event little more than one */
+	bool has_null; /* holds for null, and for a property that is missing */
+	Slice *texts;  /* sorted, so that many cost an event little more than one */
 	int text_count;
 	int max_length; /* of a text */
 } PropertyFilter;
@@ -52,36 +52,36 @@ struct MetricMatcher
 static int
 compare_texts(const void *a, const void *b)
 {
-	const EventText *text_a = a;
-	const EventText *text_b = b;
+	const Slice *text_a = a;
+	const Slice *text_b = b;
 
 	return text_a->length != text_b->length ? text_a->length - text_b->length
 											: memcmp(text_a->data, text_b->data, text_a->length);
 }
 
 /* In plain decimals. */
-EventText
+Slice
 metric_number_text(Numeric number)
 {
-	return cstring_event_text(numeric_normalize(number));
+	return slice_from_cstring(numeric_normalize(number));
 }
 
 /* The text of a value; no data where it is null. */
-static EventText
+static Slice
 value_text(const JsonbValue *value)
 {
 	switch (value->type)
 	{
 		case jbvNull:
-			return (EventText){NULL, 0};
+			return (Slice){NULL, 0};
 		case jbvString:
 			return json_string(value);
 		case jbvNumeric:
 			return metric_number_text(value->val.numeric);
 		case jbvBool:
-			return value->val.boolean ? EVENT_TEXT("true") : EVENT_TEXT("false");
+			return value->val.boolean ? SLICE("true") : SLICE("false");
 		case jbvBinary:
-			return cstring_event_text(JsonbToCString(NULL, value->val.binary.data, value->val.binary.len));
+			return slice_from_cstring(JsonbToCString(NULL, value->val.binary.data, value->val.binary.len));
 		default:
 			elog(ERROR, "unexpected type of JSON value: %d", (int) value->type);
 	}
@@ -89,7 +89,7 @@ value_text(const JsonbValue *value)
 
 /* An event that was written by hand may have properties that are no object: those would be read as if they were. */
 static bool
-property(Jsonb *properties, EventText name, JsonbValue *value)
+property(Jsonb *properties, Slice name, JsonbValue *value)
 {
 	return JB_ROOT_IS_OBJECT(properties) &&
 		   getKeyJsonValueFromContainer(&properties->root, name.data, name.length, value) != NULL;
@@ -100,7 +100,7 @@ property(Jsonb *properties, EventText name, JsonbValue *value)
 
 /* Reads a value by which events are grouped or counted: as its text or, unless for people to read, a long number. */
 static void
-read_value(const JsonbValue *value, bool explain, EventText *text, Numeric *long_number)
+read_value(const JsonbValue *value, bool explain, Slice *text, Numeric *long_number)
 {
 	if (!explain && value->type == jbvNumeric && json_number_has_digits(value->val.numeric, LONG_NUMBER_DIGITS))
 		*long_number = DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(value->val.numeric)));
@@ -155,7 +155,7 @@ take_exponent(const char **at, const char *end, Digits *digits)
 
 /* Reads a number in JSON's grammar (RFC 8259, section 6), where "+" may lead as well; false if it is none. */
 static bool
-read_digits(EventText text, Digits *digits)
+read_digits(Slice text, Digits *digits)
 {
 	const char *at = text.data;
 	const char *end = text.data + text.length;
@@ -187,7 +187,7 @@ read_digits(EventText text, Digits *digits)
  * digits.  The server's own input takes more, and with each version something else.
  */
 Numeric
-metric_number_from_text(EventText text)
+metric_number_from_text(Slice text)
 {
 	Digits digits;
 
@@ -208,14 +208,14 @@ metric_aggregates_numbers(MetricAggregation aggregation)
 /* Filters ----------------------------------------------------------------- */
 
 static bool
-is_listed(const Jsonb *array, EventText text)
+is_listed(const Jsonb *array, Slice text)
 {
 	int count = array != NULL ? (int) JB_ROOT_COUNT(array) : 0;
 
 	for (int i = 0; i < count; i++)
 	{
 		JsonbValue *element = getIthJsonbValueFromContainer(unconstify(JsonbContainer *, &array->root), i);
-		EventText listed;
+		Slice listed;
 
 		if (element->type != jbvString)
 			continue;
@@ -246,12 +246,12 @@ make_filter(const Metric *metric, const JsonbValue *name, const JsonbValue *valu
 	count = (int) JsonContainerSize(array);
 	filter->property = json_string(name);
 	filter->is_negated = is_listed(metric->properties_to_negate, filter->property);
-	filter->texts = palloc(sizeof(EventText) * Max(count, 1));
+	filter->texts = palloc(sizeof(Slice) * Max(count, 1));
 	for (int i = 0; i < count; i++)
 	{
-		EventText text = value_text(getIthJsonbValueFromContainer(array, i));
+		Slice text = value_text(getIthJsonbValueFromContainer(array, i));
 
-		memory_budget_grow(sizeof(EventText) + text.length);
+		memory_budget_grow(sizeof(Slice) + text.length);
 		if (text.data == NULL)
 		{
 			filter->has_null = true;
@@ -262,7 +262,7 @@ make_filter(const Metric *metric, const JsonbValue *name, const JsonbValue *valu
 		filter->texts[filter->text_count++] = text;
 		filter->max_length = Max(filter->max_length, text.length);
 	}
-	qsort(filter->texts, filter->text_count, sizeof(EventText), compare_texts);
+	qsort(filter->texts, filter->text_count, sizeof(Slice), compare_texts);
 }
 
 MetricMatcher *
@@ -306,7 +306,7 @@ is_longer(const PropertyFilter *filter, bool case_sensitive, const JsonbValue *v
 }
 
 static bool
-has_text(const PropertyFilter *filter, EventText text)
+has_text(const PropertyFilter *filter, Slice text)
 {
 	int low = 0;
 	int high = filter->text_count;
@@ -329,7 +329,7 @@ has_text(const PropertyFilter *filter, EventText text)
 static bool
 has_value(const PropertyFilter *filter, bool case_sensitive, const JsonbValue *value)
 {
-	EventText text;
+	Slice text;
 
 	if (value->type == jbvNull)
 		return filter->has_null;
@@ -352,7 +352,7 @@ filter_holds(const PropertyFilter *filter, bool case_sensitive, Jsonb *propertie
 /* Events ------------------------------------------------------------------ */
 
 static MetricVerdict
-skip(MetricValue *value, bool explain, const char *format, EventText name)
+skip(MetricValue *value, bool explain, const char *format, Slice name)
 {
 	if (explain)
 		value->reason = psprintf(format, fault_quote(name));
@@ -363,7 +363,7 @@ skip(MetricValue *value, bool explain, const char *format, EventText name)
 static MetricVerdict
 read_aggregated(const Metric *metric, Jsonb *properties, bool explain, MetricValue *value)
 {
-	EventText name = metric->aggregation_property;
+	Slice name = metric->aggregation_property;
 	JsonbValue found;
 
 	if (metric->aggregation == METRIC_COUNT || metric->aggregation == METRIC_CUSTOM)

@@ -20,9 +20,9 @@ typedef enum MetricVerdict
 
 typedef struct MetricValue
 {
-	EventText group;    /* of a GROUPED metric; no data: the event has none, or long_group */
+	Slice group;        /* of a GROUPED metric; no data: the event has none, or long_group */
 	Numeric long_group; /* a number that is too long to be written out for each event */
-	EventText unique;   /* of a UNIQUE metric; no data: long_unique */
+	Slice unique;       /* of a UNIQUE metric; no data: long_unique */
 	Numeric long_unique;
 	Numeric number;     /* of those that aggregate numbers */
 	const char *reason; /* why it does not count, worded to follow the event: "has no property \"length\"" */
@@ -32,7 +32,7 @@ extern MetricMatcher *metric_matcher_make(const Metric *metric);
 extern MetricVerdict metric_value_read(const MetricMatcher *matcher, Jsonb *properties, bool explain,
 									   MetricValue *value);
 extern bool metric_aggregates_numbers(MetricAggregation aggregation);
-extern Numeric metric_number_from_text(EventText text);
-extern EventText metric_number_text(Numeric number);
+extern Numeric metric_number_from_text(Slice text);
+extern Slice metric_number_text(Numeric number);
 
 #endif /* USAGE_EVENTS_METRIC_VALUE_H */

@@ -25,23 +25,23 @@
 #include "event/rejected_search.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "rollup/refresh.h"
+#include "retention/step.h"
+#include "rollup/turn.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
-
-/* Rows of one call, which are all in memory. */
-#define MAX_ROWS 100000
 
 /* The alias and, of a customer by his id, those that are mapped to him, as in a question about him. */
 static Statement find_names = {
 	.sql = "SELECT $2 UNION SELECT a.value FROM usage_events.customer_alias AS a"
-		   " WHERE a.account_id OPERATOR(pg_catalog.=) $1 AND a.customer_id OPERATOR(pg_catalog.=) $2"
+		   " WHERE a.account_id " EQ " $1 AND a.customer_id " EQ " $2"
 		   " AND a.deleted_at IS NULL AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS m"
-		   " WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.value OPERATOR(pg_catalog.=) $2"
-		   " AND m.deleted_at IS NULL AND m.customer_id OPERATOR(pg_catalog.<>) $2)",
+		   " WHERE m.account_id " EQ " $1 AND m.value " EQ " $2"
+		   " AND m.deleted_at IS NULL AND m.customer_id " NE " $2)",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
@@ -52,82 +52,82 @@ static Statement find_names = {
  */
 static Statement find_other_meaning = {
 	.sql = "SELECT m.customer_id FROM usage_events.customer_alias AS m"
-		   " WHERE m.account_id OPERATOR(pg_catalog.=) $1 AND m.value OPERATOR(pg_catalog.=) $2"
-		   " AND m.deleted_at IS NULL AND m.customer_id OPERATOR(pg_catalog.<>) $2"
-		   " AND EXISTS (SELECT FROM usage_events.customer_alias AS a WHERE a.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND a.customer_id OPERATOR(pg_catalog.=) $2 AND a.deleted_at IS NULL)",
+		   " WHERE m.account_id " EQ " $1 AND m.value " EQ " $2"
+		   " AND m.deleted_at IS NULL AND m.customer_id " NE " $2"
+		   " AND EXISTS (SELECT FROM usage_events.customer_alias AS a WHERE a.account_id " EQ " $1"
+		   " AND a.customer_id " EQ " $2 AND a.deleted_at IS NULL)",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
 
 static Statement find_events = {
-	.sql = "SELECT customer_event_id FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($2) LIMIT $3",
+	.sql = "SELECT customer_event_id FROM usage_events.event WHERE account_id " EQ " $1"
+		   " AND customer_alias " EQ " ANY ($2) LIMIT $3",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, INT8OID},
 };
 
 /* By key in ascending order, as writers lock them. */
 static Statement lock_events = {
-	.sql = "SELECT FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_event_id OPERATOR(pg_catalog.=) ANY ($2)"
-		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($3) ORDER BY customer_event_id FOR UPDATE",
+	.sql = "SELECT FROM usage_events.event WHERE account_id " EQ " $1"
+		   " AND customer_event_id " EQ " ANY ($2)"
+		   " AND customer_alias " EQ " ANY ($3) ORDER BY customer_event_id FOR UPDATE",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID},
 };
 
 static Statement delete_events = {
-	.sql = "DELETE FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_event_id OPERATOR(pg_catalog.=) ANY ($2)"
-		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($3)"
+	.sql = "DELETE FROM usage_events.event WHERE account_id " EQ " $1"
+		   " AND customer_event_id " EQ " ANY ($2)"
+		   " AND customer_alias " EQ " ANY ($3)"
 		   " RETURNING event_type, customer_alias, event_timestamp",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID},
 };
 
 static Statement find_versions = {
-	.sql = "SELECT customer_event_id, id FROM usage_events.superseded_event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($2) LIMIT $3",
+	.sql = "SELECT customer_event_id, id FROM usage_events.superseded_event WHERE account_id " EQ " $1"
+		   " AND customer_alias " EQ " ANY ($2) LIMIT $3",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, INT8OID},
 };
 
 static Statement delete_versions = {
-	.sql = "DELETE FROM usage_events.superseded_event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_event_id OPERATOR(pg_catalog.=) ANY ($2)"
-		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($3)",
+	.sql = "DELETE FROM usage_events.superseded_event WHERE account_id " EQ " $1"
+		   " AND customer_event_id " EQ " ANY ($2)"
+		   " AND customer_alias " EQ " ANY ($3)",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID},
 };
 
 static Statement read_rejected = {
-	.sql = "SELECT id, body FROM usage_events.rejected_event WHERE account_id OPERATOR(pg_catalog.=) $1",
+	.sql = "SELECT id, body FROM usage_events.rejected_event WHERE account_id " EQ " $1",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
 };
 
 static Statement delete_rejected = {
-	.sql = "DELETE FROM usage_events.rejected_event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND id OPERATOR(pg_catalog.=) ANY ($2)",
+	.sql = "DELETE FROM usage_events.rejected_event WHERE account_id " EQ " $1"
+		   " AND id " EQ " ANY ($2)",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDARRAYOID},
 };
 
 /* A mark that is of an event that came meanwhile stays: that event is not erased yet. */
 static Statement delete_marks = {
-	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_alias OPERATOR(pg_catalog.=) ANY ($2)"
-		   " AND NOT EXISTS (SELECT FROM usage_events.event AS e WHERE e.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND e.customer_alias OPERATOR(pg_catalog.=) ANY ($2))",
+	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id " EQ " $1"
+		   " AND customer_alias " EQ " ANY ($2)"
+		   " AND NOT EXISTS (SELECT FROM usage_events.event AS e WHERE e.account_id " EQ " $1"
+		   " AND e.customer_alias " EQ " ANY ($2))",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
 /* First the rows at the top, without which nothing below is used; those of many metrics may take several calls. */
 static Statement delete_rollups = {
-	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT ctid FROM usage_events.metric_rollup"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) ANY ($2)"
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id " EQ " $1"
+		   " AND ctid " EQ " ANY (ARRAY(SELECT ctid FROM usage_events.metric_rollup"
+		   " WHERE account_id " EQ " $1 AND customer_alias " EQ " ANY ($2)"
 		   " ORDER BY level LIMIT $3))",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, INT8OID},
@@ -136,23 +136,23 @@ static Statement delete_rollups = {
 /* How far refreshes have come: a metric that is being built begins anew, the others do not need it. */
 static Statement forget_place = {
 	.sql = "UPDATE usage_events.metric_progress SET customer_alias = NULL"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND customer_alias OPERATOR(pg_catalog.=) ANY ($2)",
+		   " WHERE account_id " EQ " $1 AND customer_alias " EQ " ANY ($2)",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
 static Statement forget_turn = {
 	.sql = "UPDATE usage_events.metric_progress SET turn_event_type = NULL, turn_customer_alias = NULL"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND turn_customer_alias OPERATOR(pg_catalog.=) ANY ($2)",
+		   " WHERE account_id " EQ " $1 AND turn_customer_alias " EQ " ANY ($2)",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
 /* What is mapped to the customer meanwhile is for the next call, with its events. */
 static Statement delete_aliases = {
-	.sql = "DELETE FROM usage_events.customer_alias WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND (value OPERATOR(pg_catalog.=) ANY ($2)"
-		   " OR (customer_id OPERATOR(pg_catalog.=) $3 AND deleted_at IS NOT NULL))",
+	.sql = "DELETE FROM usage_events.customer_alias WHERE account_id " EQ " $1"
+		   " AND (value " EQ " ANY ($2)"
+		   " OR (customer_id " EQ " $3 AND deleted_at IS NOT NULL))",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTOID},
 };
@@ -169,11 +169,11 @@ typedef struct Erasure
 {
 	Datum account;
 	const pg_uuid_t *account_id;
-	EventText alias; /* as it was given */
+	Slice alias; /* as it was given */
 	Datum alias_text;
 	Datum names; /* the alias and those that are mapped to it */
 	Datum void_name;
-	EventText *name_texts;
+	Slice *name_texts;
 	int name_count;
 	int64 rows_left;
 	int64 events;
@@ -182,45 +182,6 @@ typedef struct Erasure
 	int64 rollups;
 	int64 aliases;
 } Erasure;
-
-static Datum
-row_value(uint64 row, int number)
-{
-	bool isnull;
-
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, &isnull);
-}
-
-/* In memory that lives as long as the call. */
-static EventText
-row_text(uint64 row, int number)
-{
-	text *value = DatumGetTextPP(row_value(row, number));
-
-	return (EventText){VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
-}
-
-/* The first column of what was returned. */
-static EventText *
-returned_texts(int *count)
-{
-	EventText *texts;
-
-	memory_budget_require(sizeof(EventText) * SPI_processed);
-	texts = palloc(sizeof(EventText) * Max(SPI_processed, 1));
-	*count = (int) SPI_processed;
-	for (int row = 0; row < *count; row++)
-		texts[row] = row_text(row, 1);
-	return texts;
-}
-
-static Datum
-returned_text_array(int *count)
-{
-	EventText *texts = returned_texts(count);
-
-	return statement_varlena_array(texts, *count, TEXTOID);
-}
 
 /* Events ------------------------------------------------------------------- */
 
@@ -241,11 +202,11 @@ mark_returned(const Erasure *erasure)
 	{
 		events[row].event_type = row_text(row, 1);
 		events[row].customer_alias = row_text(row, 2);
-		events[row].timestamp = DatumGetTimestampTz(row_value(row, 3));
+		events[row].timestamp = DatumGetTimestampTz(row_value_there(row, 3));
 		puts[row].outcome = EVENT_UNCHANGED;
 		puts[row].superseded = &events[row];
 	}
-	dirty_bucket_mark(erasure->account_id, puts, count);
+	event_mark_add(erasure->account_id, puts, count);
 }
 
 /* Deletes the current events of these keys that have one of the names, and marks where they were. */
@@ -279,7 +240,7 @@ erase_events(Erasure *erasure)
 
 	statement_execute(&find_events, (Datum[]){erasure->account, erasure->names, Int64GetDatum(erasure->rows_left)},
 					  NULL);
-	keys = returned_text_array(&count);
+	keys = row_text_array(&count);
 	if (count == 0)
 		return false;
 	erase_current(erasure, keys, erasure->names);
@@ -296,7 +257,7 @@ erase_versions(Erasure *erasure)
 
 	statement_execute(&find_versions, (Datum[]){erasure->account, erasure->names, Int64GetDatum(erasure->rows_left)},
 					  NULL);
-	keys = returned_text_array(&count);
+	keys = row_text_array(&count);
 	if (count == 0)
 		return;
 	erase_current(erasure, keys, erasure->void_name);
@@ -309,13 +270,13 @@ erase_versions(Erasure *erasure)
 typedef struct RejectedSearch
 {
 	const Erasure *erasure;
-	MemoryContext context;
+	MemoryContext body_context;
 	Datum *ids;
 	int count;
 } RejectedSearch;
 
 static bool
-names_customer(const Erasure *erasure, EventText body)
+names_customer(const Erasure *erasure, Slice body)
 {
 	for (int i = 0; i < erasure->name_count; i++)
 	{
@@ -329,20 +290,25 @@ static void
 take_rejected(uint64 row, void *argument)
 {
 	RejectedSearch *search = argument;
-	MemoryContext context;
+	MemoryContext caller = MemoryContextSwitchTo(search->body_context);
+	bool is_found = search->count < search->erasure->rows_left && names_customer(search->erasure, row_text(row, 2));
 
-	if (search->count >= search->erasure->rows_left || !names_customer(search->erasure, row_text(row, 2)))
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(search->body_context);
+	if (!is_found)
 		return;
-	context = MemoryContextSwitchTo(search->context);
 	search->ids[search->count] = UUIDPGetDatum(palloc(sizeof(pg_uuid_t)));
-	*DatumGetUUIDP(search->ids[search->count++]) = *DatumGetUUIDP(row_value(row, 1));
-	MemoryContextSwitchTo(context);
+	*DatumGetUUIDP(search->ids[search->count++]) = *DatumGetUUIDP(row_value_there(row, 1));
 }
 
 static void
 erase_rejected(Erasure *erasure)
 {
-	RejectedSearch search = {erasure, CurrentMemoryContext, palloc(sizeof(Datum) * erasure->rows_left), 0};
+	RejectedSearch search = {
+		.erasure = erasure,
+		.body_context = AllocSetContextCreate(CurrentMemoryContext, "usage event refused", ALLOCSET_DEFAULT_SIZES),
+		.ids = palloc(sizeof(Datum) * erasure->rows_left),
+	};
 
 	statement_each_row(&read_rejected, (Datum[]){erasure->account}, take_rejected, &search);
 	if (search.count == 0)
@@ -361,7 +327,7 @@ erase_rollups(Erasure *erasure)
 {
 	Datum arguments[] = {erasure->account, erasure->names, Int64GetDatum(erasure->rows_left)};
 
-	metric_refresh_wait_for_others(erasure->account_id);
+	rollup_turn_wait_for_others(erasure->account_id);
 	statement_execute(&delete_rollups, arguments, NULL);
 	erasure->rollups += (int64) SPI_processed;
 	erasure->rows_left -= (int64) SPI_processed;
@@ -389,7 +355,7 @@ check_meaning(const Erasure *erasure)
 	if (SPI_processed > 0)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("\"%s\" names two customers", alias),
 						errdetail("It is an alias of customer \"%s\", and the id of a customer who has other aliases.",
-								  TextDatumGetCString(row_value(0, 1))),
+								  TextDatumGetCString(row_value_there(0, 1))),
 						errhint("Erase by other aliases, or delete the mapping that is not meant.")));
 	pfree(alias);
 }
@@ -397,12 +363,12 @@ check_meaning(const Erasure *erasure)
 static void
 find_customer(Erasure *erasure)
 {
-	EventText void_text = EVENT_TEXT(VOID_ALIAS);
+	Slice void_text = SLICE(VOID_ALIAS);
 
-	erasure->alias_text = PointerGetDatum(cstring_to_text_with_len(erasure->alias.data, erasure->alias.length));
+	erasure->alias_text = slice_to_datum(erasure->alias);
 	check_meaning(erasure);
 	statement_execute(&find_names, (Datum[]){erasure->account, erasure->alias_text}, NULL);
-	erasure->name_texts = returned_texts(&erasure->name_count);
+	erasure->name_texts = row_texts(&erasure->name_count);
 	erasure->names = statement_varlena_array(erasure->name_texts, erasure->name_count, TEXTOID);
 	erasure->void_name = statement_varlena_array(&void_text, 1, TEXTOID);
 }
@@ -434,7 +400,7 @@ keep_record(const Erasure *erasure)
 {
 	pg_uuid_t id;
 
-	event_id_generate(&id);
+	uuid_v7_generate(&id);
 	statement_execute(&insert_record,
 					  (Datum[]){erasure->account, UUIDPGetDatum(&id), TimestampTzGetDatum(GetCurrentTimestamp()),
 								CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false)),
@@ -445,7 +411,7 @@ keep_record(const Erasure *erasure)
 }
 
 static int64
-erase(const pg_uuid_t *account_id, EventText alias, int64 max_rows)
+erase(const pg_uuid_t *account_id, Slice alias, int64 max_rows)
 {
 	Erasure erasure = {.account = UUIDPGetDatum(account_id),
 					   .account_id = account_id,
@@ -462,7 +428,7 @@ erase(const pg_uuid_t *account_id, EventText alias, int64 max_rows)
 	return erased_rows(&erasure);
 }
 
-static EventText
+static Slice
 alias_argument(FunctionCallInfo fcinfo, int number)
 {
 	const char *alias;
@@ -473,7 +439,7 @@ alias_argument(FunctionCallInfo fcinfo, int number)
 	if (alias[0] == '\0' || strcmp(alias, VOID_ALIAS) == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid alias of a customer to erase"),
 						errdetail("It must not be empty, nor " VOID_ALIAS ", which is nobody's.")));
-	return cstring_event_text(alias);
+	return slice_from_cstring(alias);
 }
 
 /* usage_events.erase_customer(alias text, account_id uuid, max_rows integer) */
@@ -481,18 +447,15 @@ PG_FUNCTION_INFO_V1(erase_customer);
 Datum
 erase_customer(PG_FUNCTION_ARGS)
 {
-	EventText alias = alias_argument(fcinfo, 0);
+	Slice alias = alias_argument(fcinfo, 0);
 	pg_uuid_t account_id = PG_ARGISNULL(1) ? *account_current() : *PG_GETARG_UUID_P(1);
+	int max_rows = step_rows_argument(fcinfo, 2);
 	int64 rows;
 	int nest_level;
 
-	if (PG_ARGISNULL(2) || PG_GETARG_INT32(2) < 1 || PG_GETARG_INT32(2) > MAX_ROWS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be between 1 and %d", MAX_ROWS)));
-
 	memory_budget_begin();
 	nest_level = account_enter(&account_id);
-	rows = erase(&account_id, alias, PG_GETARG_INT32(2));
+	rows = erase(&account_id, alias, max_rows);
 	account_leave(nest_level);
 	PG_RETURN_INT64(rows);
 }

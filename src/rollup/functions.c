@@ -19,6 +19,7 @@
 #include "fmgr.h"
 #include "rollup/refresh.h"
 #include "rollup/rights.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "sql/subtransaction.h"
 #include "utils/uuid.h"
@@ -26,7 +27,7 @@
 /* Row-level security shows ordinary roles their own account alone. */
 static Statement list_accounts = {
 	.sql = "SELECT a.account_id FROM usage_events.account AS a LEFT JOIN usage_events.metric_progress AS p"
-		   " ON p.account_id OPERATOR(pg_catalog.=) a.account_id GROUP BY a.account_id"
+		   " ON p.account_id " EQ " a.account_id GROUP BY a.account_id"
 		   " ORDER BY pg_catalog.max(p.turn_at) NULLS FIRST, a.account_id",
 };
 
@@ -43,9 +44,7 @@ refresh_rollups_accounts(void)
 	accounts.ids = MemoryContextAlloc(context, sizeof(pg_uuid_t) * Max(accounts.count, 1));
 	for (int i = 0; i < accounts.count; i++)
 	{
-		bool isnull;
-
-		accounts.ids[i] = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		accounts.ids[i] = *DatumGetUUIDP(row_value_there(i, 1));
 	}
 	SPI_finish();
 	return accounts;
@@ -58,7 +57,7 @@ refresh_rollups_of_account(const pg_uuid_t *account_id, int64 max_steps, bool is
 	int64 steps;
 
 	memory_budget_begin();
-	steps = metric_refresh_account(account_id, max_steps, is_turn);
+	steps = rollup_refresh_account(account_id, max_steps, is_turn);
 	account_leave(nest_level);
 	return steps;
 }
@@ -69,7 +68,7 @@ refresh_rollups_note_failure(const pg_uuid_t *account_id)
 {
 	int nest_level = account_enter(account_id);
 
-	metric_refresh_note_failure(account_id);
+	rollup_refresh_note_failure(account_id);
 	account_leave(nest_level);
 }
 
@@ -106,13 +105,13 @@ try_account(const pg_uuid_t *account_id, int64 max_steps)
 {
 	RefreshWork work = {account_id, max_steps, 0};
 	ErrorData *error = subtransaction_try(refresh_work, &work);
-	char id[EVENT_ID_TEXT_LENGTH + 1];
+	char id[UUID_TEXT_LENGTH + 1];
 
 	if (error == NULL)
 		return work.steps;
 	if (refresh_rollups_must_end(error->sqlerrcode))
 		ReThrowError(error);
-	event_id_to_text(account_id, id);
+	uuid_v7_to_text(account_id, id);
 	ereport(WARNING, (errcode(error->sqlerrcode), errmsg("could not refresh the rollups of account \"%s\"", id),
 					  errdetail_internal("%s", error->message)));
 	refresh_rollups_note_failure(account_id);
@@ -137,7 +136,7 @@ PG_FUNCTION_INFO_V1(refresh_rollups);
 Datum
 refresh_rollups(PG_FUNCTION_ARGS)
 {
-	RefreshRights before;
+	RollupRights before;
 	int64 max_steps;
 	int64 steps;
 
@@ -145,9 +144,9 @@ refresh_rollups(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_steps must be 1 or more")));
 	max_steps = PG_GETARG_INT32(1);
 
-	before = refresh_rights_take();
+	before = rollup_rights_take();
 	steps = PG_ARGISNULL(0) ? refresh_in_turns(max_steps)
 							: refresh_rollups_of_account(PG_GETARG_UUID_P(0), max_steps, false);
-	refresh_rights_give_back(before);
+	rollup_rights_give_back(before);
 	PG_RETURN_INT64(steps);
 }

@@ -5,7 +5,7 @@
 #ifndef USAGE_EVENTS_ROLLUP_FUNCTIONS_H
 #define USAGE_EVENTS_ROLLUP_FUNCTIONS_H
 
-#include "event/event.h"
+#include "utils/uuid.h"
 
 typedef struct AccountList
 {

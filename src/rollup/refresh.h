@@ -5,13 +5,9 @@
 #ifndef USAGE_EVENTS_ROLLUP_REFRESH_H
 #define USAGE_EVENTS_ROLLUP_REFRESH_H
 
-#include "event/event.h"
+#include "utils/uuid.h"
 
-extern void metric_refresh_init(void);
-extern void metric_refresh_in_background(void);
-extern bool metric_refresh_lock_account(const pg_uuid_t *account_id);
-extern int64 metric_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_turn);
-extern void metric_refresh_note_failure(const pg_uuid_t *account_id);
-extern void metric_refresh_wait_for_others(const pg_uuid_t *account_id);
+extern int64 rollup_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_turn);
+extern void rollup_refresh_note_failure(const pg_uuid_t *account_id);
 
 #endif /* USAGE_EVENTS_ROLLUP_REFRESH_H */

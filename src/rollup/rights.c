@@ -27,7 +27,6 @@
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -69,9 +68,9 @@ set_for_process(const Setting *settings, int count)
 	}
 }
 
-/* For a process of our own: also what refresh_rights_take() sets, which makes plans anew where it changes something. */
+/* For a process of our own: also what rollup_rights_take() sets, which makes plans anew where it changes something. */
 void
-refresh_rights_use_settings(void)
+rollup_rights_use_settings(void)
 {
 	set_for_process(process_settings, lengthof(process_settings));
 	set_for_process(call_settings, lengthof(call_settings));
@@ -142,10 +141,10 @@ require_one_owner(void)
 	return owner;
 }
 
-static RefreshRights
+static RollupRights
 take(bool to_be_owner)
 {
-	RefreshRights before;
+	RollupRights before;
 	Oid owner;
 
 	GetUserIdAndSecContext(&before.user, &before.security_context);
@@ -163,22 +162,22 @@ take(bool to_be_owner)
  * From here on no code of others runs with the caller's rights, if he is a superuser.  Others
  * keep theirs, and whatever the tables' owner has put there runs with them, as ever.
  */
-RefreshRights
-refresh_rights_take(void)
+RollupRights
+rollup_rights_take(void)
 {
 	return take(superuser());
 }
 
 /* The same for work that is nobody's in particular: with the owner's rights, whoever has caused it. */
-RefreshRights
-refresh_rights_take_owners(void)
+RollupRights
+rollup_rights_take_owners(void)
 {
 	return take(true);
 }
 
 /* The same with the caller's own rights: no triggers of others fire.  To be ended by AtEOXact_GUC(). */
 int
-refresh_rights_quieten(void)
+rollup_rights_quieten(void)
 {
 	int nest_level = NewGUCNestLevel();
 
@@ -188,7 +187,7 @@ refresh_rights_quieten(void)
 
 /* Where a transaction fails, the server does the same. */
 void
-refresh_rights_give_back(RefreshRights before)
+rollup_rights_give_back(RollupRights before)
 {
 	SetUserIdAndSecContext(before.user, before.security_context);
 	AtEOXact_GUC(true, before.nest_level);

@@ -5,18 +5,18 @@
 #ifndef USAGE_EVENTS_ROLLUP_RIGHTS_H
 #define USAGE_EVENTS_ROLLUP_RIGHTS_H
 
-/* What was before refresh_rights_take(). */
-typedef struct RefreshRights
+/* What was before rollup_rights_take(). */
+typedef struct RollupRights
 {
 	Oid user;
 	int security_context;
 	int nest_level;
-} RefreshRights;
+} RollupRights;
 
-extern void refresh_rights_use_settings(void);
-extern RefreshRights refresh_rights_take(void);
-extern RefreshRights refresh_rights_take_owners(void);
-extern int refresh_rights_quieten(void);
-extern void refresh_rights_give_back(RefreshRights before);
+extern void rollup_rights_use_settings(void);
+extern RollupRights rollup_rights_take(void);
+extern RollupRights rollup_rights_take_owners(void);
+extern int rollup_rights_quieten(void);
+extern void rollup_rights_give_back(RollupRights before);
 
 #endif /* USAGE_EVENTS_ROLLUP_RIGHTS_H */

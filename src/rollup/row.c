@@ -14,6 +14,7 @@
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "sql/row.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -86,9 +87,9 @@ static Statement write_rows = {
 };
 
 #define OF_ALIAS \
-	" WHERE account_id OPERATOR(pg_catalog.=) $1 AND metric_version_id OPERATOR(pg_catalog.=) $2" \
-	" AND customer_alias OPERATOR(pg_catalog.=) $3"
-#define OF_NODE OF_ALIAS " AND level OPERATOR(pg_catalog.=) $4 AND bucket OPERATOR(pg_catalog.=) $5"
+	" WHERE account_id " EQ " $1 AND metric_version_id " EQ " $2" \
+	" AND customer_alias " EQ " $3"
+#define OF_NODE OF_ALIAS " AND level " EQ " $4 AND bucket " EQ " $5"
 
 static Statement delete_node = {
 	.sql = "DELETE FROM usage_events.metric_rollup" OF_NODE,
@@ -98,21 +99,20 @@ static Statement delete_node = {
 
 /* Single rows of it. */
 static Statement delete_rows = {
-	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT r.ctid"
+	.sql = "DELETE FROM usage_events.metric_rollup WHERE account_id " EQ " $1"
+		   " AND ctid " EQ " ANY (ARRAY(SELECT r.ctid"
 		   " FROM ROWS FROM (pg_catalog.unnest($6), pg_catalog.unnest($7)) AS gone(group_key, unique_key)"
-		   " CROSS JOIN LATERAL (SELECT ctid FROM usage_events.metric_rollup" OF_NODE
-		   " AND group_key OPERATOR(pg_catalog.=) gone.group_key"
-		   " AND unique_key OPERATOR(pg_catalog.=) gone.unique_key OFFSET 0) AS r))",
+		   " CROSS JOIN LATERAL (SELECT ctid FROM usage_events.metric_rollup" OF_NODE " AND group_key " EQ
+		   " gone.group_key"
+		   " AND unique_key " EQ " gone.unique_key OFFSET 0) AS r))",
 	.argument_count = 7,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID},
 };
 
 /* Of levels one by one: the index has them before the aliases. */
 static Statement delete_below = {
-	.sql = "DELETE FROM usage_events.metric_rollup" OF_ALIAS
-		   " AND level OPERATOR(pg_catalog.=) ANY ($4) AND bucket OPERATOR(pg_catalog.>=) $5"
-		   " AND bucket OPERATOR(pg_catalog.<) $6",
+	.sql = "DELETE FROM usage_events.metric_rollup" OF_ALIAS " AND level " EQ " ANY ($4) AND bucket " GE " $5"
+		   " AND bucket " LT " $6",
 	.argument_count = 6,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
@@ -130,47 +130,27 @@ static Statement read_node = {
 };
 
 static Statement read_rows = {
-	.sql = "SELECT " ROLLUP_ROW_COLUMNS " FROM usage_events.metric_rollup AS r" OF_ALIAS
-		   " AND level OPERATOR(pg_catalog.=) $4"
-		   " AND bucket OPERATOR(pg_catalog.>=) $5 AND bucket OPERATOR(pg_catalog.<) $6",
+	.sql = "SELECT " ROLLUP_ROW_COLUMNS " FROM usage_events.metric_rollup AS r" OF_ALIAS " AND level " EQ " $4"
+		   " AND bucket " GE " $5 AND bucket " LT " $6",
 	.argument_count = 6,
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
 /* Reading ----------------------------------------------------------------- */
 
-static Datum
-column(uint64 row, int number, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
-}
-
-static EventText
-text_column(uint64 row, int number)
-{
-	bool isnull;
-	Datum value = column(row, number, &isnull);
-	text *packed;
-
-	if (isnull)
-		return (EventText){NULL, 0};
-	packed = DatumGetTextPP(value);
-	return (EventText){VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed)};
-}
-
 static void
 id_column(uint64 row, int number, pg_uuid_t *id)
 {
 	bool isnull;
-	Datum value = column(row, number, &isnull);
+	Datum value = row_value(row, number, &isnull);
 
 	if (!isnull)
 		*id = *DatumGetUUIDP(value);
 }
 
 /* Both keys as one, see MetricCell. */
-static EventText
-join_keys(EventText group_key, EventText unique_key)
+static Slice
+join_keys(Slice group_key, Slice unique_key)
 {
 	char *key = palloc(group_key.length + 1 + unique_key.length);
 
@@ -179,7 +159,7 @@ join_keys(EventText group_key, EventText unique_key)
 	key[group_key.length] = '\0';
 	if (unique_key.data != NULL)
 		memcpy(key + group_key.length + 1, unique_key.data, unique_key.length);
-	return (EventText){key, group_key.length + 1 + unique_key.length};
+	return (Slice){key, group_key.length + 1 + unique_key.length};
 }
 
 /* Reads a row of the last statement, whose columns begin at that number, into memory of its own. */
@@ -187,50 +167,48 @@ void
 rollup_row_read(uint64 row, int first_column, RollupRow *rollup)
 {
 	MetricCell *cell = &rollup->cell;
-	EventText group_value;
+	Slice group_value;
 	bool isnull;
 	Datum value;
 
 	memset(rollup, 0, sizeof(RollupRow));
-	rollup->bucket = DatumGetTimestampTz(column(row, first_column + COLUMN_BUCKET, &isnull));
-	rollup->is_branch = DatumGetBool(column(row, first_column + COLUMN_IS_BRANCH, &isnull));
-	cell->key = join_keys(text_column(row, first_column + COLUMN_GROUP_KEY),
-						  text_column(row, first_column + COLUMN_UNIQUE_KEY));
-	cell->group_key_length = text_column(row, first_column + COLUMN_GROUP_KEY).length;
-	cell->event_count = DatumGetInt64(column(row, first_column + COLUMN_EVENT_COUNT, &isnull));
-	cell->skipped_count = DatumGetInt64(column(row, first_column + COLUMN_SKIPPED_COUNT, &isnull));
+	rollup->bucket = DatumGetTimestampTz(row_value(row, first_column + COLUMN_BUCKET, &isnull));
+	rollup->is_branch = DatumGetBool(row_value(row, first_column + COLUMN_IS_BRANCH, &isnull));
+	cell->key =
+		join_keys(row_text(row, first_column + COLUMN_GROUP_KEY), row_text(row, first_column + COLUMN_UNIQUE_KEY));
+	cell->group_key_length = row_text(row, first_column + COLUMN_GROUP_KEY).length;
+	cell->event_count = DatumGetInt64(row_value(row, first_column + COLUMN_EVENT_COUNT, &isnull));
+	cell->skipped_count = DatumGetInt64(row_value(row, first_column + COLUMN_SKIPPED_COUNT, &isnull));
 	id_column(row, first_column + COLUMN_MIN_ID, &cell->min_id);
 	id_column(row, first_column + COLUMN_MAX_ID, &cell->max_id);
 	id_column(row, first_column + COLUMN_OLDEST_ID, &cell->oldest_id);
 	id_column(row, first_column + COLUMN_NEWEST_ID, &cell->newest_id);
-	value = column(row, first_column + COLUMN_LATEST_TIMESTAMP, &isnull);
+	value = row_value(row, first_column + COLUMN_LATEST_TIMESTAMP, &isnull);
 	cell->latest_timestamp = isnull ? 0 : DatumGetTimestampTz(value);
 	id_column(row, first_column + COLUMN_LATEST_ID, &cell->latest_id);
-	group_value = text_column(row, first_column + COLUMN_GROUP_VALUE);
+	group_value = row_text(row, first_column + COLUMN_GROUP_VALUE);
 	if (group_value.data != NULL)
-		cell->group_value =
-			(EventText){memcpy(palloc(Max(group_value.length, 1)), group_value.data, group_value.length),
-						group_value.length};
-	value = column(row, first_column + COLUMN_VALUE, &isnull);
+		cell->group_value = (Slice){memcpy(palloc(Max(group_value.length, 1)), group_value.data, group_value.length),
+									group_value.length};
+	value = row_value(row, first_column + COLUMN_VALUE, &isnull);
 	cell->value = isnull ? NULL : DatumGetNumericCopy(value);
 	rollup->is_open = metric_cell_is_empty(cell);
 }
 
 /* The parameters that name an alias of a metric. */
 static void
-alias_arguments(const Metric *metric, EventText alias, Datum *arguments)
+alias_arguments(const Metric *metric, Slice alias, Datum *arguments)
 {
 	arguments[0] = UUIDPGetDatum(&metric->account_id);
 	arguments[1] = UUIDPGetDatum(&metric->version_id);
-	arguments[2] = PointerGetDatum(cstring_to_text_with_len(alias.data, alias.length));
+	arguments[2] = slice_to_datum(alias);
 }
 
 /* What there is of a bucket. */
 RollupNode
-rollup_find(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket)
+rollup_find(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket)
 {
 	Datum arguments[5];
-	bool isnull;
 	RollupNode node = ROLLUP_ABSENT;
 
 	alias_arguments(metric, alias, arguments);
@@ -238,7 +216,7 @@ rollup_find(const Metric *metric, EventText alias, BucketLevel level, TimestampT
 	arguments[4] = TimestampTzGetDatum(bucket);
 	statement_execute(&find_node, arguments, NULL);
 	if (SPI_processed > 0)
-		node = DatumGetBool(column(0, 1, &isnull)) ? ROLLUP_BRANCH : ROLLUP_LEAF;
+		node = DatumGetBool(row_value_there(0, 1)) ? ROLLUP_BRANCH : ROLLUP_LEAF;
 	SPI_freetuptable(SPI_tuptable);
 	return node;
 }
@@ -287,7 +265,7 @@ take_child(uint64 row, void *argument)
  * caller.
  */
 List *
-rollup_add_children(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket, MetricTotal *total)
+rollup_add_children(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket, MetricTotal *total)
 {
 	ChildrenWork work = {total, NIL,
 						 AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES)};
@@ -304,13 +282,6 @@ rollup_add_children(const Metric *metric, EventText alias, BucketLevel level, Ti
 
 /* What is there already ---------------------------------------------------- */
 
-static bool
-is_equal_text(EventText a, EventText b)
-{
-	return (a.data == NULL) == (b.data == NULL) && a.length == b.length &&
-		   (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
-}
-
 /* To the byte: numbers may be equal and of another scale. */
 static bool
 is_equal_number(Numeric a, Numeric b)
@@ -325,15 +296,15 @@ static bool
 is_same_row(const Metric *metric, const MetricCell *a, const MetricCell *b)
 {
 	if (a->event_count != b->event_count || a->skipped_count != b->skipped_count ||
-		!is_equal_text(a->group_value, b->group_value) || !is_equal_number(a->value, b->value))
+		!slice_equal(a->group_value, b->group_value) || !is_equal_number(a->value, b->value))
 		return false;
-	if (a->event_count > 0 && !(event_id_equal(&a->min_id, &b->min_id) && event_id_equal(&a->max_id, &b->max_id)))
+	if (a->event_count > 0 && !(uuid_v7_equal(&a->min_id, &b->min_id) && uuid_v7_equal(&a->max_id, &b->max_id)))
 		return false;
 	if (a->event_count + a->skipped_count > 0 &&
-		!(event_id_equal(&a->oldest_id, &b->oldest_id) && event_id_equal(&a->newest_id, &b->newest_id)))
+		!(uuid_v7_equal(&a->oldest_id, &b->oldest_id) && uuid_v7_equal(&a->newest_id, &b->newest_id)))
 		return false;
 	return metric->aggregation != METRIC_LATEST || a->value == NULL ||
-		   (a->latest_timestamp == b->latest_timestamp && event_id_equal(&a->latest_id, &b->latest_id));
+		   (a->latest_timestamp == b->latest_timestamp && uuid_v7_equal(&a->latest_id, &b->latest_id));
 }
 
 /* Of a bucket that has more rows too many than this, all are written anew. */
@@ -386,7 +357,7 @@ take_stored(uint64 row, void *argument)
 }
 
 static void
-node_arguments(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket, Datum *arguments)
+node_arguments(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket, Datum *arguments)
 {
 	alias_arguments(metric, alias, arguments);
 	arguments[3] = Int16GetDatum((int16) level);
@@ -399,7 +370,7 @@ node_arguments(const Metric *metric, EventText alias, BucketLevel level, Timesta
  * again.  Of many groups or values, few change at a time.
  */
 void
-rollup_keep_stored(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket, bool is_branch,
+rollup_keep_stored(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket, bool is_branch,
 				   MetricTotal *total)
 {
 	StoredWork *work = palloc(sizeof(StoredWork));
@@ -431,7 +402,7 @@ rollup_keep_stored(const Metric *metric, EventText alias, BucketLevel level, Tim
 /* Deleting ---------------------------------------------------------------- */
 
 void
-rollup_delete_node(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket)
+rollup_delete_node(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket)
 {
 	Datum arguments[5];
 
@@ -441,7 +412,7 @@ rollup_delete_node(const Metric *metric, EventText alias, BucketLevel level, Tim
 
 /* Deletes the buckets of that level and those below it in an interval. */
 void
-rollup_delete_below(const Metric *metric, EventText alias, BucketLevel level, TimestampTz start, TimestampTz end)
+rollup_delete_below(const Metric *metric, Slice alias, BucketLevel level, TimestampTz start, TimestampTz end)
 {
 	Datum levels[BUCKET_LEVEL_COUNT];
 	Datum arguments[6];
@@ -463,7 +434,7 @@ rollup_delete_below(const Metric *metric, EventText alias, BucketLevel level, Ti
 struct RollupWriter
 {
 	const Metric *metric;
-	EventText alias;
+	Slice alias;
 	MemoryContext context; /* of the rows that are gathered */
 	int count;
 	Size size; /* of those parts of them that may be long */
@@ -473,7 +444,7 @@ struct RollupWriter
 };
 
 RollupWriter *
-rollup_writer_make(const Metric *metric, EventText alias)
+rollup_writer_make(const Metric *metric, Slice alias)
 {
 	RollupWriter *writer = palloc0(sizeof(RollupWriter));
 
@@ -506,11 +477,11 @@ rollup_write_flush(RollupWriter *writer)
 }
 
 static void
-set_text(RollupWriter *writer, int number, EventText value)
+set_text(RollupWriter *writer, int number, Slice value)
 {
 	writer->nulls[number][writer->count] = value.data == NULL;
 	if (value.data != NULL)
-		writer->values[number][writer->count] = PointerGetDatum(cstring_to_text_with_len(value.data, value.length));
+		writer->values[number][writer->count] = slice_to_datum(value);
 }
 
 static void
@@ -546,8 +517,8 @@ write_cell(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_
 		writer->nulls[i][writer->count] = true;
 	set_datum(writer, COLUMN_BUCKET, TimestampTzGetDatum(bucket));
 	set_datum(writer, COLUMN_IS_BRANCH, BoolGetDatum(is_branch));
-	set_text(writer, COLUMN_GROUP_KEY, (EventText){cell->key.data, cell->group_key_length});
-	set_text(writer, COLUMN_UNIQUE_KEY, (EventText){cell->key.data + unique_key_at, cell->key.length - unique_key_at});
+	set_text(writer, COLUMN_GROUP_KEY, (Slice){cell->key.data, cell->group_key_length});
+	set_text(writer, COLUMN_UNIQUE_KEY, (Slice){cell->key.data + unique_key_at, cell->key.length - unique_key_at});
 	set_datum(writer, COLUMN_EVENT_COUNT, Int64GetDatum(cell->event_count));
 	set_datum(writer, COLUMN_SKIPPED_COUNT, Int64GetDatum(cell->skipped_count));
 	if (cell->event_count > 0)

@@ -25,12 +25,12 @@
  */
 #define EVENTS_ARE_SUBSCRIBED \
 	"(EXISTS (SELECT 1 FROM pg_catalog.pg_subscription_rel AS s" \
-	" WHERE s.srrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass)" \
+	" WHERE s.srrelid " EQ " 'usage_events.event'::pg_catalog.regclass)" \
 	" OR EXISTS (SELECT 1 FROM pg_catalog.pg_subscription AS s" \
-	" WHERE s.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d" \
-	" WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())" \
+	" WHERE s.subdbid " EQ " (SELECT d.oid FROM pg_catalog.pg_database AS d" \
+	" WHERE d.datname " EQ " pg_catalog.current_database())" \
 	" AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_subscription_rel AS r" \
-	" WHERE r.srsubid OPERATOR(pg_catalog.=) s.oid)))"
+	" WHERE r.srsubid " EQ " s.oid)))"
 
 typedef struct RollupRow
 {
@@ -53,19 +53,19 @@ extern void rollup_row_read(uint64 row, int first_column, RollupRow *rollup);
 /* Buckets to be written. */
 typedef struct RollupWriter RollupWriter;
 
-extern RollupWriter *rollup_writer_make(const Metric *metric, EventText alias);
+extern RollupWriter *rollup_writer_make(const Metric *metric, Slice alias);
 extern void rollup_write(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch,
 						 const MetricTotal *total);
 extern void rollup_write_open(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch);
-extern void rollup_keep_stored(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket,
-							   bool is_branch, MetricTotal *total);
+extern void rollup_keep_stored(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket, bool is_branch,
+							   MetricTotal *total);
 extern void rollup_write_flush(RollupWriter *writer);
 extern void rollup_write_end(RollupWriter *writer);
-extern void rollup_delete_node(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket);
-extern void rollup_delete_below(const Metric *metric, EventText alias, BucketLevel level, TimestampTz start,
+extern void rollup_delete_node(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket);
+extern void rollup_delete_below(const Metric *metric, Slice alias, BucketLevel level, TimestampTz start,
 								TimestampTz end);
-extern RollupNode rollup_find(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket);
-extern List *rollup_add_children(const Metric *metric, EventText alias, BucketLevel level, TimestampTz bucket,
+extern RollupNode rollup_find(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket);
+extern List *rollup_add_children(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket,
 								 MetricTotal *total);
 
 #endif /* USAGE_EVENTS_ROLLUP_ROW_H */

@@ -42,6 +42,7 @@
 #include "rollup/row.h"
 #include "rollup/watch.h"
 #include "sql/distribution.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -81,7 +82,7 @@ typedef struct Marks
 
 typedef struct ScanWork
 {
-	const MetricScan *scan;
+	const RollupScan *scan;
 	const MetricMatcher *matcher;
 	MemoryContext row_context; /* of one row */
 	Marks marks;               /* of single aliases */
@@ -113,9 +114,9 @@ static Statement read_marks = {
 	.sql = "SELECT i.place, d.bucket, pg_catalog.max(d.seconds)"
 		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
 		   " CROSS JOIN LATERAL (SELECT d.bucket, d.seconds FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) i.alias"
-		   " AND d.bucket OPERATOR(pg_catalog.>=) $4 AND d.bucket OPERATOR(pg_catalog.<) $5 OFFSET 0) AS d"
+		   " WHERE d.account_id " EQ " $1"
+		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " i.alias"
+		   " AND d.bucket " GE " $4 AND d.bucket " LT " $5 OFFSET 0) AS d"
 		   " GROUP BY i.place, d.bucket",
 	.read_only = true,
 	.argument_count = 5,
@@ -125,9 +126,9 @@ static Statement read_marks = {
 /* Of all customers. */
 static Statement read_common_marks = {
 	.sql = "SELECT d.bucket, pg_catalog.max(d.seconds) FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND d.event_type OPERATOR(pg_catalog.=) $2 AND d.customer_alias OPERATOR(pg_catalog.=) ''"
-		   " AND d.bucket OPERATOR(pg_catalog.>=) $3 AND d.bucket OPERATOR(pg_catalog.<) $4"
+		   " WHERE d.account_id " EQ " $1"
+		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " ''"
+		   " AND d.bucket " GE " $3 AND d.bucket " LT " $4"
 		   " GROUP BY d.bucket",
 	.read_only = true,
 	.argument_count = 4,
@@ -138,9 +139,9 @@ static Statement read_common_marks = {
 static Statement read_superseded = {
 	.sql = "SELECT e.customer_alias, e.id, e.event_timestamp, e.event_properties"
 		   " FROM usage_events.superseded_event AS e"
-		   " WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.superseded_by OPERATOR(pg_catalog.>=) $3"
-		   " AND e.id OPERATOR(pg_catalog.<) $3 AND e.event_type OPERATOR(pg_catalog.=) $2"
-		   " AND e.event_timestamp OPERATOR(pg_catalog.>=) $4 AND e.event_timestamp OPERATOR(pg_catalog.<) $5",
+		   " WHERE e.account_id " EQ " $1 AND e.superseded_by " GE " $3"
+		   " AND e.id " LT " $3 AND e.event_type " EQ " $2"
+		   " AND e.event_timestamp " GE " $4 AND e.event_timestamp " LT " $5",
 	.read_only = true,
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
@@ -152,11 +153,10 @@ static Statement read_superseded = {
  * another version is in force: a refresh brings only that one up to date.
  */
 #define ROLLUPS_HOLD(metric_id) \
-	"EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id OPERATOR(pg_catalog.=) $1" \
-	" AND p.metric_version_id OPERATOR(pg_catalog.=) $2)" \
-	" AND EXISTS (SELECT FROM usage_events.metric AS m WHERE m.account_id OPERATOR(pg_catalog.=) $1" \
-	" AND m.id OPERATOR(pg_catalog.=) " metric_id \
-	" AND m.version_id OPERATOR(pg_catalog.=) $2 AND m.deleted_at IS NULL)" \
+	"EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id " EQ " $1" \
+	" AND p.metric_version_id " EQ " $2)" \
+	" AND EXISTS (SELECT FROM usage_events.metric AS m WHERE m.account_id " EQ " $1" \
+	" AND m.id " EQ " " metric_id " AND m.version_id " EQ " $2 AND m.deleted_at IS NULL)" \
 	" AND " MARKS_ARE_KEPT " AND NOT " EVENTS_ARE_SUBSCRIBED
 
 /* Aliases that are rolled up. */
@@ -164,9 +164,9 @@ static Statement find_roots = {
 	.sql = "SELECT i.place"
 		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
 		   " CROSS JOIN LATERAL (SELECT FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) 0::smallint"
-		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias OFFSET 0) AS r"
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " 0::smallint"
+		   " AND r.customer_alias " EQ " i.alias OFFSET 0) AS r"
 		   " WHERE " ROLLUPS_HOLD("$4"),
 	.read_only = true,
 	.argument_count = 4,
@@ -177,10 +177,10 @@ static Statement find_roots = {
 static Statement read_buckets = {
 	.sql = "SELECT i.place, " ROLLUP_ROW_COLUMNS " FROM " INTERVAL_PARAMETERS
 		   " CROSS JOIN LATERAL (SELECT * FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) $6"
-		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias"
-		   " AND r.bucket OPERATOR(pg_catalog.>=) i.starts_at AND r.bucket OPERATOR(pg_catalog.<) i.ends_at"
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " $6"
+		   " AND r.customer_alias " EQ " i.alias"
+		   " AND r.bucket " GE " i.starts_at AND r.bucket " LT " i.ends_at"
 		   " OFFSET 0) AS r ORDER BY i.place, r.bucket",
 	.read_only = true,
 	.argument_count = 6,
@@ -190,9 +190,9 @@ static Statement read_buckets = {
 /* What there is of single buckets, which begin at starts_at. */
 static Statement find_buckets = {
 	.sql = "SELECT i.place, (SELECT r.is_branch FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) $6"
-		   " AND r.customer_alias OPERATOR(pg_catalog.=) i.alias AND r.bucket OPERATOR(pg_catalog.=) i.starts_at"
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " $6"
+		   " AND r.customer_alias " EQ " i.alias AND r.bucket " EQ " i.starts_at"
 		   " LIMIT 1) FROM " INTERVAL_PARAMETERS,
 	.read_only = true,
 	.argument_count = 6,
@@ -203,10 +203,10 @@ static Statement find_buckets = {
 #define READ_EVENTS \
 	"SELECT i.place, e.id, e.event_timestamp, e.event_properties FROM " INTERVAL_PARAMETERS \
 	" CROSS JOIN LATERAL (SELECT e.id, e.event_timestamp, e.event_properties FROM usage_events.event AS e" \
-	" WHERE e.account_id OPERATOR(pg_catalog.=) $1" \
-	" AND e.customer_alias OPERATOR(pg_catalog.=) i.alias" \
-	" AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at" \
-	" AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at" \
+	" WHERE e.account_id " EQ " $1" \
+	" AND e.customer_alias " EQ " i.alias" \
+	" AND e.event_timestamp " GE " i.starts_at" \
+	" AND e.event_timestamp " LT " i.ends_at" \
 	" AND pg_catalog.texteq(e.event_type, $2)"
 
 static Statement read_events = {
@@ -219,20 +219,20 @@ static Statement read_events = {
 /* Both from one statement, where several would not see the same. */
 static Statement read_events_and_superseded = {
 	.sql = READ_EVENTS
-	" AND e.id OPERATOR(pg_catalog.<) $6"
+	" AND e.id " LT " $6"
 	" UNION ALL SELECT e.id, e.event_timestamp, e.event_properties FROM usage_events.superseded_event AS e"
-	" WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.superseded_by OPERATOR(pg_catalog.>=) $6"
-	" AND e.id OPERATOR(pg_catalog.<) $6 AND e.event_type OPERATOR(pg_catalog.=) $2"
-	" AND e.customer_alias OPERATOR(pg_catalog.=) i.alias"
-	" AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at"
-	" AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at OFFSET 0) AS e",
+	" WHERE e.account_id " EQ " $1 AND e.superseded_by " GE " $6"
+	" AND e.id " LT " $6 AND e.event_type " EQ " $2"
+	" AND e.customer_alias " EQ " i.alias"
+	" AND e.event_timestamp " GE " i.starts_at"
+	" AND e.event_timestamp " LT " i.ends_at OFFSET 0) AS e",
 	.read_only = true,
 	.argument_count = 6,
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES, UUIDOID},
 };
 
 static Statement read_events_as_of = {
-	.sql = READ_EVENTS " AND e.id OPERATOR(pg_catalog.<) $6 OFFSET 0) AS e",
+	.sql = READ_EVENTS " AND e.id " LT " $6 OFFSET 0) AS e",
 	.read_only = true,
 	.argument_count = 6,
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES, UUIDOID},
@@ -241,8 +241,8 @@ static Statement read_events_as_of = {
 static int
 compare_texts(const void *a, const void *b)
 {
-	const EventText *first = a;
-	const EventText *second = b;
+	const Slice *first = a;
+	const Slice *second = b;
 	int result = memcmp(first->data, second->data, Min(first->length, second->length));
 
 	return result != 0 ? result : first->length - second->length;
@@ -284,12 +284,12 @@ part(const MetricInterval *interval, TimestampTz start, TimestampTz end)
 static void
 interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *arguments)
 {
-	EventText *aliases;
+	Slice *aliases;
 	Datum *values;
 
 	/* Both, and the three arrays that are made of them. */
-	memory_budget_require((Size) intervals->count * 2 * (sizeof(EventText) + 2 * sizeof(Datum)));
-	aliases = palloc_extended(sizeof(EventText) * intervals->count, MCXT_ALLOC_HUGE);
+	memory_budget_require((Size) intervals->count * 2 * (sizeof(Slice) + 2 * sizeof(Datum)));
+	aliases = palloc_extended(sizeof(Slice) * intervals->count, MCXT_ALLOC_HUGE);
 	values = palloc_extended(sizeof(Datum) * intervals->count, MCXT_ALLOC_HUGE);
 	arguments[0] = UUIDPGetDatum(&work->scan->metric->account_id);
 	for (int i = 0; i < intervals->count; i++)
@@ -308,9 +308,9 @@ interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *argu
 static Datum
 event_type_argument(const Metric *metric)
 {
-	EventText type = metric->event_type;
+	Slice type = metric->event_type;
 
-	return PointerGetDatum(cstring_to_text_with_len(type.data, type.length));
+	return slice_to_datum(type);
 }
 
 static Datum
@@ -319,19 +319,11 @@ aliases_argument(const ScanWork *work)
 	return statement_varlena_array(work->scan->aliases, work->scan->alias_count, TEXTOID);
 }
 
-static Datum
-row_value(uint64 row, int number, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
-}
-
 /* The ordinality that a statement handed back, from 0 on. */
 static int
 row_place(uint64 row)
 {
-	bool isnull;
-
-	return (int) DatumGetInt64(row_value(row, 1, &isnull)) - 1;
+	return (int) DatumGetInt64(row_value_there(row, 1)) - 1;
 }
 
 /* Marks ------------------------------------------------------------------- */
@@ -503,10 +495,9 @@ static void
 take_common_mark(uint64 row, void *argument)
 {
 	ScanWork *work = argument;
-	bool isnull;
 
-	add_mark(&work->common_marks, 0, DatumGetTimestampTz(row_value(row, 1, &isnull)),
-			 DatumGetInt16(row_value(row, 2, &isnull)));
+	add_mark(&work->common_marks, 0, DatumGetTimestampTz(row_value_there(row, 1)),
+			 DatumGetInt16(row_value_there(row, 2)));
 }
 
 static void
@@ -523,10 +514,9 @@ static void
 take_mark(uint64 row, void *argument)
 {
 	ScanWork *work = argument;
-	bool isnull;
 
-	add_mark(&work->marks, row_place(row), DatumGetTimestampTz(row_value(row, 2, &isnull)),
-			 DatumGetInt16(row_value(row, 3, &isnull)));
+	add_mark(&work->marks, row_place(row), DatumGetTimestampTz(row_value_there(row, 2)),
+			 DatumGetInt16(row_value_there(row, 3)));
 }
 
 static void
@@ -541,7 +531,7 @@ read_all_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 
 /* The place of an alias among those of all customers; -1 if it is none. */
 static int
-find_alias(const MetricScan *scan, EventText alias)
+find_alias(const RollupScan *scan, Slice alias)
 {
 	int low = 0;
 	int high = scan->alias_count;
@@ -562,15 +552,15 @@ find_alias(const MetricScan *scan, EventText alias)
 
 typedef struct AliasPlace
 {
-	EventText alias;
+	Slice alias;
 	int place;
 } AliasPlace;
 
 static int
 compare_alias_places(const void *a, const void *b)
 {
-	EventText first = ((const AliasPlace *) a)->alias;
-	EventText second = ((const AliasPlace *) b)->alias;
+	Slice first = ((const AliasPlace *) a)->alias;
+	Slice second = ((const AliasPlace *) b)->alias;
 	int result = memcmp(first.data, second.data, Min(first.length, second.length));
 
 	return result != 0 ? result : first.length - second.length;
@@ -578,7 +568,7 @@ compare_alias_places(const void *a, const void *b)
 
 /* The interval that has the moment, or NULL. */
 static const MetricInterval *
-find_interval(const MetricScan *scan, int alias, TimestampTz timestamp)
+find_interval(const RollupScan *scan, int alias, TimestampTz timestamp)
 {
 	int low = 0;
 	int high = scan->interval_count;
@@ -611,19 +601,18 @@ take_superseded(uint64 row, void *argument)
 	ScanWork *work = superseded->work;
 	const MetricInterval *interval;
 	MemoryContext context;
-	bool isnull;
-	text *alias = DatumGetTextPP(row_value(row, 1, &isnull));
+	text *alias = DatumGetTextPP(row_value_there(row, 1));
 	AliasPlace wanted = {{VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)}, 0};
 	AliasPlace *found =
 		bsearch(&wanted, superseded->places, work->scan->alias_count, sizeof(AliasPlace), compare_alias_places);
-	TimestampTz timestamp = DatumGetTimestampTz(row_value(row, 3, &isnull));
+	TimestampTz timestamp = DatumGetTimestampTz(row_value_there(row, 3));
 
 	interval = found != NULL ? find_interval(work->scan, found->place, timestamp) : NULL;
 	if (interval == NULL)
 		return;
 	context = MemoryContextSwitchTo(work->row_context);
-	metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value(row, 2, &isnull)), timestamp,
-						   DatumGetJsonbP(row_value(row, 4, &isnull)));
+	metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value_there(row, 2)), timestamp,
+						   DatumGetJsonbP(row_value_there(row, 4)));
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
 	add_mark(&work->marks, found->place, timestamp, 1);
@@ -633,7 +622,7 @@ take_superseded(uint64 row, void *argument)
 static void
 add_superseded(ScanWork *work, TimestampTz start, TimestampTz end)
 {
-	const MetricScan *scan = work->scan;
+	const RollupScan *scan = work->scan;
 	SupersededWork superseded = {work, NULL};
 
 	memory_budget_require(sizeof(AliasPlace) * scan->alias_count);
@@ -687,7 +676,7 @@ static bool take_known_roots(ScanWork *work, const CommonMinutes *common);
 static Intervals
 find_rolled_up(ScanWork *work)
 {
-	const MetricScan *scan = work->scan;
+	const RollupScan *scan = work->scan;
 	Intervals open = {0};
 
 	work->is_rolled_up = palloc0(sizeof(bool) * Max(scan->alias_count, 1));
@@ -786,8 +775,8 @@ end_node(ScanWork *work)
 		/* A value is its group's, and as old. */
 		if (cell->event_count + cell->skipped_count == 0)
 			continue;
-		holds = holds && event_id_compare(&cell->newest_id, work->scan->as_of) < 0;
-		is_newer = is_newer && event_id_compare(&cell->oldest_id, work->scan->as_of) >= 0;
+		holds = holds && uuid_v7_compare(&cell->newest_id, work->scan->as_of) < 0;
+		is_newer = is_newer && uuid_v7_compare(&cell->oldest_id, work->scan->as_of) >= 0;
 	}
 	if (is_newer && !holds)
 	{
@@ -811,8 +800,7 @@ take_bucket(uint64 row, void *argument)
 	MemoryContext context;
 	RollupRow rollup;
 	int place = row_place(row);
-	bool isnull;
-	TimestampTz bucket = DatumGetTimestampTz(row_value(row, 2, &isnull));
+	TimestampTz bucket = DatumGetTimestampTz(row_value_there(row, 2));
 
 	if (work->node_count > 0 && (work->node_place != place || work->node[0].bucket != bucket))
 		end_node(work);
@@ -906,11 +894,9 @@ take_event(uint64 row, void *argument)
 {
 	ScanWork *work = argument;
 	MemoryContext context = MemoryContextSwitchTo(work->row_context);
-	bool isnull;
 
-	metric_total_add_event(work->raw.items[row_place(row)].total, work->matcher,
-						   DatumGetUUIDP(row_value(row, 2, &isnull)), DatumGetTimestampTz(row_value(row, 3, &isnull)),
-						   DatumGetJsonbP(row_value(row, 4, &isnull)));
+	metric_total_add_event(work->raw.items[row_place(row)].total, work->matcher, DatumGetUUIDP(row_value_there(row, 2)),
+						   DatumGetTimestampTz(row_value_there(row, 3)), DatumGetJsonbP(row_value_there(row, 4)));
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
 }
@@ -941,20 +927,19 @@ typedef struct EventRow
 {
 	const pg_uuid_t *id;
 	TimestampTz timestamp;
-	EventText alias;
+	Slice alias;
 	Datum properties;
 } EventRow;
 
 static void
 event_row_read(uint64 row, int first_column, EventRow *event)
 {
-	bool isnull;
-	text *alias = DatumGetTextPP(row_value(row, first_column + 2, &isnull));
+	text *alias = DatumGetTextPP(row_value_there(row, first_column + 2));
 
-	event->id = DatumGetUUIDP(row_value(row, first_column, &isnull));
-	event->timestamp = DatumGetTimestampTz(row_value(row, first_column + 1, &isnull));
-	event->alias = (EventText){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)};
-	event->properties = row_value(row, first_column + 3, &isnull);
+	event->id = DatumGetUUIDP(row_value_there(row, first_column));
+	event->timestamp = DatumGetTimestampTz(row_value_there(row, first_column + 1));
+	event->alias = (Slice){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)};
+	event->properties = row_value_there(row, first_column + 3);
 }
 
 /* Adds the event, if it was known then. */
@@ -964,7 +949,7 @@ add_event_row(MetricTotal *total, const MetricMatcher *matcher, const pg_uuid_t 
 {
 	MemoryContext context = MemoryContextSwitchTo(row_context);
 
-	if (as_of == NULL || event_id_compare(event->id, as_of) < 0)
+	if (as_of == NULL || uuid_v7_compare(event->id, as_of) < 0)
 		metric_total_add_event(total, matcher, event->id, event->timestamp, DatumGetJsonbP(event->properties));
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(row_context);
@@ -975,9 +960,9 @@ static Statement read_events_of_times = {
 		   " FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4))"
 		   " WITH ORDINALITY AS i(starts_at, ends_at, place)"
 		   " CROSS JOIN LATERAL (SELECT e.id, e.event_timestamp, e.customer_alias, e.event_properties"
-		   " FROM usage_events.event AS e WHERE e.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND e.event_timestamp OPERATOR(pg_catalog.>=) i.starts_at"
-		   " AND e.event_timestamp OPERATOR(pg_catalog.<) i.ends_at"
+		   " FROM usage_events.event AS e WHERE e.account_id " EQ " $1"
+		   " AND e.event_timestamp " GE " i.starts_at"
+		   " AND e.event_timestamp " LT " i.ends_at"
 		   " AND pg_catalog.texteq(e.event_type, $2) OFFSET 0) AS e",
 	.read_only = true,
 	.argument_count = 4,
@@ -1017,8 +1002,8 @@ read_times(const Metric *metric, const Marks *times, void (*take_row)(uint64 row
 /* One search for all, where there may be very many customers. */
 static Statement read_marks_of_all = {
 	.sql = "SELECT d.customer_alias, d.bucket, pg_catalog.max(d.seconds) FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id OPERATOR(pg_catalog.=) $1 AND d.event_type OPERATOR(pg_catalog.=) $2"
-		   " AND d.bucket OPERATOR(pg_catalog.>=) $3 AND d.bucket OPERATOR(pg_catalog.<) $4"
+		   " WHERE d.account_id " EQ " $1 AND d.event_type " EQ " $2"
+		   " AND d.bucket " GE " $3 AND d.bucket " LT " $4"
 		   " GROUP BY d.customer_alias, d.bucket",
 	.read_only = true,
 	.argument_count = 4,
@@ -1028,7 +1013,7 @@ static Statement read_marks_of_all = {
 /* Who has events in them, or marks of his own, or is rolled up. */
 typedef struct CommonAlias
 {
-	EventText alias;
+	Slice alias;
 	MetricTotal total; /* of the events in these minutes */
 	int last_minutes;  /* that it has events in: their place */
 	bool is_rolled_up;
@@ -1037,7 +1022,7 @@ typedef struct CommonAlias
 
 typedef struct CommonAliasEntry
 {
-	EventText alias;
+	Slice alias;
 	int place;
 	uint32 hash;
 	char status;
@@ -1045,7 +1030,7 @@ typedef struct CommonAliasEntry
 
 #define SH_PREFIX common_aliases
 #define SH_ELEMENT_TYPE CommonAliasEntry
-#define SH_KEY_TYPE EventText
+#define SH_KEY_TYPE Slice
 #define SH_KEY alias
 #define SH_HASH_KEY(table, key) hash_bytes((const unsigned char *) (key).data, (key).length)
 #define SH_EQUAL(table, a, b) ((a).length == (b).length && memcmp((a).data, (b).data, (a).length) == 0)
@@ -1059,7 +1044,7 @@ typedef struct CommonAliasEntry
 /* What is known of all customers when their aliases have been found. */
 struct CommonMinutes
 {
-	const MetricScan *scan;
+	const RollupScan *scan;
 	const MetricMatcher *matcher;
 	bool knows_rolled_up; /* which aliases are */
 	Marks minutes;        /* that are marked for all, of alias 0; several in a row are one */
@@ -1075,7 +1060,7 @@ struct CommonMinutes
 
 /* The place of an alias, which may be new. */
 static int
-common_alias_place(CommonMinutes *common, EventText alias)
+common_alias_place(CommonMinutes *common, Slice alias)
 {
 	CommonAliasEntry *entry;
 	CommonAlias *new;
@@ -1119,7 +1104,7 @@ take_common_event(uint64 row, void *argument)
 	int place;
 
 	event_row_read(row, 2, &event);
-	if (compare_texts(&event.alias, &EVENT_TEXT(VOID_ALIAS)) == 0)
+	if (compare_texts(&event.alias, &SLICE(VOID_ALIAS)) == 0)
 		return;
 	context = MemoryContextSwitchTo(common->context);
 	place = common_alias_place(common, event.alias);
@@ -1132,16 +1117,15 @@ static void
 take_mark_of_all(uint64 row, void *argument)
 {
 	CommonMinutes *common = argument;
-	bool isnull;
-	text *packed = DatumGetTextPP(row_value(row, 1, &isnull));
-	EventText alias = {VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed)};
-	TimestampTz bucket = DatumGetTimestampTz(row_value(row, 2, &isnull));
+	text *packed = DatumGetTextPP(row_value_there(row, 1));
+	Slice alias = {VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed)};
+	TimestampTz bucket = DatumGetTimestampTz(row_value_there(row, 2));
 	MemoryContext context = MemoryContextSwitchTo(common->context);
 
 	if (alias.length == 0)
 		add_mark(&common->minutes, 0, bucket, SECS_PER_MINUTE);
 	else
-		add_mark(&common->marks, common_alias_place(common, alias), bucket, DatumGetInt16(row_value(row, 3, &isnull)));
+		add_mark(&common->marks, common_alias_place(common, alias), bucket, DatumGetInt16(row_value_there(row, 3)));
 	MemoryContextSwitchTo(context);
 }
 
@@ -1165,7 +1149,7 @@ read_marks_of_all_from(CommonMinutes *common, TimestampTz start, TimestampTz end
 }
 
 static CommonMinutes *
-common_make(const MetricScan *scan, MemoryContext context)
+common_make(const RollupScan *scan, MemoryContext context)
 {
 	CommonMinutes *common = MemoryContextAllocZero(context, sizeof(CommonMinutes));
 
@@ -1242,8 +1226,8 @@ take_known_roots(ScanWork *work, const CommonMinutes *common)
 
 static Statement read_all_events = {
 	.sql = "SELECT id, event_timestamp, customer_alias, event_properties FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2"
-		   " AND event_timestamp OPERATOR(pg_catalog.>=) $3 AND event_timestamp OPERATOR(pg_catalog.<) $4",
+		   " WHERE account_id " EQ " $1 AND event_type " EQ " $2"
+		   " AND event_timestamp " GE " $3 AND event_timestamp " LT " $4",
 	.read_only = true,
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
@@ -1322,7 +1306,7 @@ read_all(ScanWork *work, TimestampTz start, TimestampTz end)
 
 /* Adds to the total of each interval what its events are to the metric. */
 void
-metric_scan(const MetricScan *scan)
+rollup_scan(const RollupScan *scan)
 {
 	ScanWork work = {.scan = scan, .matcher = metric_matcher_make(scan->metric), .node_capacity = 8};
 	TimestampTz start = DT_NOEND;
@@ -1372,8 +1356,8 @@ metric_scan(const MetricScan *scan)
 
 /* Whether all aliases with events of the metric's type are rolled up, or marked. */
 static Statement is_complete = {
-	.sql = "SELECT true FROM usage_events.metric_rollup AS r WHERE r.account_id OPERATOR(pg_catalog.=) $1"
-		   " AND r.metric_version_id OPERATOR(pg_catalog.=) $2 AND r.level OPERATOR(pg_catalog.=) (-1)::smallint"
+	.sql = "SELECT true FROM usage_events.metric_rollup AS r WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " (-1)::smallint"
 		   " AND " ROLLUPS_HOLD("$3"),
 	.read_only = true,
 	.argument_count = 3,
@@ -1382,8 +1366,8 @@ static Statement is_complete = {
 
 static Statement find_rolled_up_aliases = {
 	.sql = "SELECT DISTINCT r.customer_alias FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id OPERATOR(pg_catalog.=) $1 AND r.metric_version_id OPERATOR(pg_catalog.=) $2"
-		   " AND r.level OPERATOR(pg_catalog.=) 0::smallint",
+		   " WHERE r.account_id " EQ " $1 AND r.metric_version_id " EQ " $2"
+		   " AND r.level " EQ " 0::smallint",
 	.read_only = true,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
@@ -1392,11 +1376,11 @@ static Statement find_rolled_up_aliases = {
 /* From alias to alias in the index. */
 static Statement find_event_aliases = {
 	.sql = "WITH RECURSIVE alias (value) AS ("
-		   " (SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
+		   " (SELECT customer_alias FROM usage_events.event WHERE account_id " EQ " $1"
 		   " ORDER BY customer_alias LIMIT 1)"
 		   " UNION ALL"
-		   " SELECT (SELECT customer_alias FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) $1"
-		   " AND customer_alias OPERATOR(pg_catalog.>) alias.value ORDER BY customer_alias LIMIT 1)"
+		   " SELECT (SELECT customer_alias FROM usage_events.event WHERE account_id " EQ " $1"
+		   " AND customer_alias " GT " alias.value ORDER BY customer_alias LIMIT 1)"
 		   " FROM alias WHERE alias.value IS NOT NULL)"
 		   " SELECT value FROM alias WHERE value IS NOT NULL",
 	.read_only = true,
@@ -1406,8 +1390,8 @@ static Statement find_event_aliases = {
 
 static Statement find_superseded_aliases = {
 	.sql = "SELECT e.customer_alias FROM usage_events.superseded_event AS e"
-		   " WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.superseded_by OPERATOR(pg_catalog.>=) $3"
-		   " AND e.id OPERATOR(pg_catalog.<) $3 AND e.event_type OPERATOR(pg_catalog.=) $2",
+		   " WHERE e.account_id " EQ " $1 AND e.superseded_by " GE " $3"
+		   " AND e.id " LT " $3 AND e.event_type " EQ " $2",
 	.read_only = true,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, UUIDOID},
@@ -1415,16 +1399,16 @@ static Statement find_superseded_aliases = {
 
 typedef struct AliasList
 {
-	EventText *items;
+	Slice *items;
 	int count;
 	int capacity;
 	MemoryContext context;
 } AliasList;
 
 static void
-add_alias(AliasList *list, EventText alias)
+add_alias(AliasList *list, Slice alias)
 {
-	list->items = grow(list->items, list->count, &list->capacity, sizeof(EventText));
+	list->items = grow(list->items, list->count, &list->capacity, sizeof(Slice));
 	list->items[list->count++] = alias;
 }
 
@@ -1433,11 +1417,10 @@ take_alias(uint64 row, void *argument)
 {
 	AliasList *list = argument;
 	MemoryContext context = MemoryContextSwitchTo(list->context);
-	bool isnull;
-	text *alias = DatumGetTextPCopy(row_value(row, 1, &isnull));
+	text *alias = DatumGetTextPCopy(row_value_there(row, 1));
 
 	memory_budget_grow(VARSIZE(alias));
-	add_alias(list, (EventText){VARDATA(alias), VARSIZE(alias) - VARHDRSZ});
+	add_alias(list, (Slice){VARDATA(alias), VARSIZE(alias) - VARHDRSZ});
 	MemoryContextSwitchTo(context);
 }
 
@@ -1446,9 +1429,8 @@ take_rolled_up_alias(uint64 row, void *argument)
 {
 	CommonMinutes *common = argument;
 	MemoryContext context = MemoryContextSwitchTo(common->context);
-	bool isnull;
-	text *alias = DatumGetTextPP(row_value(row, 1, &isnull));
-	int place = common_alias_place(common, (EventText){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)});
+	text *alias = DatumGetTextPP(row_value_there(row, 1));
+	int place = common_alias_place(common, (Slice){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)});
 
 	common->aliases[place].is_rolled_up = true;
 	MemoryContextSwitchTo(context);
@@ -1456,7 +1438,7 @@ take_rolled_up_alias(uint64 row, void *argument)
 
 /* Sets the scan's aliases to all that have, or had, events from start to end, and maybe some more; in the order of "C". */
 void
-metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end)
+rollup_scan_find_aliases(RollupScan *scan, TimestampTz start, TimestampTz end)
 {
 	const Metric *metric = scan->metric;
 	Datum account = UUIDPGetDatum(&metric->account_id);
@@ -1490,7 +1472,7 @@ metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end)
 	for (int i = 0; common != NULL && i < common->alias_count; i++)
 		add_alias(&list, common->aliases[i].alias);
 	scan->common = common;
-	qsort(list.items, list.count, sizeof(EventText), compare_texts);
+	qsort(list.items, list.count, sizeof(Slice), compare_texts);
 	for (int i = 0; i < list.count; i++)
 	{
 		if (count == 0 || compare_texts(&list.items[count - 1], &list.items[i]) != 0)

@@ -18,19 +18,19 @@ typedef struct MetricInterval
 
 typedef struct CommonMinutes CommonMinutes;
 
-typedef struct MetricScan
+typedef struct RollupScan
 {
 	const Metric *metric;
 	const pg_uuid_t *as_of; /* only what was known then: ids below this one; NULL: what is current */
-	EventText *aliases;     /* each once */
+	Slice *aliases;         /* each once */
 	int alias_count;
 	bool is_all;               /* these are the aliases of all customers, in the order of "C" */
 	CommonMinutes *common;     /* of all customers, as they were read with the aliases */
 	MetricInterval *intervals; /* sorted by alias and time, none overlaps another of its alias */
 	int interval_count;
-} MetricScan;
+} RollupScan;
 
-extern void metric_scan(const MetricScan *scan);
-extern void metric_scan_find_aliases(MetricScan *scan, TimestampTz start, TimestampTz end);
+extern void rollup_scan(const RollupScan *scan);
+extern void rollup_scan_find_aliases(RollupScan *scan, TimestampTz start, TimestampTz end);
 
 #endif /* USAGE_EVENTS_ROLLUP_SCAN_H */

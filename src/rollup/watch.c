@@ -3,21 +3,23 @@
  *		Changes that do not come through our own statements: rollups that were made
  *		before one are forgotten.
  *
- * Our statements mark what they change (dirty_bucket.c).  A superuser's DELETE, a COPY
+ * Our statements mark what they change (event/mark.c).  A superuser's DELETE, a COPY
  * into a table, a restore or a subscription does not.  So a trigger fires once for each
  * statement, before it, and lets our own pass.  For any other it writes a row of no
  * type into usage_events.dirty_bucket, for each account that has rollups, in the
  * statement's own transaction.  As long as a snapshot shows such a row, nothing is taken
  * from rollups; a refresh takes away those that it sees, and begins anew
- * (metric_refresh.c).  So whoever sees the change does without the rollups of before,
+ * (rollup/refresh.c).  So whoever sees the change does without the rollups of before,
  * under the same rule that marks have.
  *
  * What applies the changes of a subscription fires no such trigger.  Beside a subscription nothing is
- * taken from rollups anyway (metric_rollup.h), so it is enough that they are forgotten when one
+ * taken from rollups anyway (rollup/row.h), so it is enough that they are forgotten when one
  * ends, or is about other tables: an event trigger sees to that.
  *
  * Which accounts a statement is about to change is not known before it, and to look at
- * its rows would cost our own statements more than is worth it.
+ * its rows would cost our own statements more than is worth it.  That it changes nothing is
+ * known where policies refuse each row that it could write: roles that may send events shall
+ * not have rollups forgotten by statements without rows.
  */
 #include "postgres.h"
 
@@ -31,8 +33,11 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
 #include "rollup/rights.h"
 #include "rollup/row.h"
+#include "sql/distribution.h"
 #include "sql/statement.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -41,7 +46,7 @@
 
 /*
  * A metric that is made meanwhile waits for this transaction, which has its id already
- * (see metric_refresh.c).  Those that were there before are seen, whatever snapshot the
+ * (see rollup/refresh.c).  Those that were there before are seen, whatever snapshot the
  * transaction keeps.
  */
 #define FORGET_ROLLUPS \
@@ -87,7 +92,7 @@ are_forgotten(void)
 
 /* A refresh in the same transaction makes rollups anew: what comes after it is another change. */
 void
-change_watch_begin_anew(void)
+rollup_watch_begin_anew(void)
 {
 	forgotten_in = InvalidLocalTransactionId;
 }
@@ -107,7 +112,7 @@ forget(Oid table)
 	if (are_forgotten())
 		return;
 	/* Who changes events by hand does not ask for what others may have put on the table of marks. */
-	nest_level = refresh_rights_quieten();
+	nest_level = rollup_rights_quieten();
 	/* Before it is read which metrics there are. */
 	(void) GetTopTransactionId();
 	SPI_connect();
@@ -118,6 +123,74 @@ forget(Oid table)
 		return;
 	forgotten_in = current_local_transaction_id();
 	forgotten_below = GetCurrentSubTransactionId();
+}
+
+/* Whether the check of a policy refuses whatever is written by a statement that is none of ours. */
+static bool
+refuses_all(const WithCheckOption *check, Oid is_written_by_us)
+{
+	ListCell *cell;
+
+	if (check->qual == NULL || !IsA(check->qual, List))
+		return false;
+	foreach(cell, (List *) check->qual)
+	{
+		if (IsA(lfirst(cell), FuncExpr) && lfirst_node(FuncExpr, cell)->funcid == is_written_by_us)
+			return true;
+	}
+	return false;
+}
+
+/* The table as the statement writes it that has fired the trigger, or NULL. */
+static ResultRelInfo *
+written_table(const Trigger *trigger)
+{
+	QueryDesc *query = statement_running();
+	ListCell *cell;
+
+	if (query == NULL || query->estate == NULL)
+		return NULL;
+	foreach(cell, query->estate->es_opened_result_relations)
+	{
+		ResultRelInfo *table = lfirst(cell);
+		const TriggerDesc *triggers = table->ri_TrigDesc;
+
+		if (triggers != NULL && trigger >= triggers->triggers && trigger < triggers->triggers + triggers->numtriggers)
+			return table;
+	}
+	return NULL;
+}
+
+/* Whether one of our own statements has fired the trigger, none of which truncates; a COPY inside of one is none. */
+static bool
+is_own_change(const TriggerData *trigger)
+{
+	return statement_is_own() && written_table(trigger->tg_trigger) != NULL;
+}
+
+/*
+ * Whether no row of an INSERT or UPDATE passes our policies.  It is read from the plan, which has what was decided: for
+ * whom, through whose view, and with which other policies.
+ */
+static bool
+writes_nothing(const TriggerData *trigger)
+{
+	WCOKind kind = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? WCO_RLS_INSERT_CHECK : WCO_RLS_UPDATE_CHECK;
+	List *name = list_make2(makeString("usage_events"), makeString("written_by_extension"));
+	const ResultRelInfo *table = written_table(trigger->tg_trigger);
+	ListCell *cell;
+
+	/* A cluster's policies let pass what comes from another node; those of a DELETE are no checks. */
+	if (table == NULL || TRIGGER_FIRED_BY_DELETE(trigger->tg_event) || distribution_is_on())
+		return false;
+	foreach(cell, table->ri_WithCheckOptions)
+	{
+		const WithCheckOption *check = lfirst_node(WithCheckOption, cell);
+
+		if (check->kind == kind && refuses_all(check, LookupFuncName(name, 0, NULL, false)))
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -138,14 +211,14 @@ PG_FUNCTION_INFO_V1(watch_subscriptions);
 Datum
 watch_subscriptions(PG_FUNCTION_ARGS)
 {
-	RefreshRights before;
+	RollupRights before;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("watch_subscriptions() must be called as an event trigger")));
-	before = refresh_rights_take_owners();
+	before = rollup_rights_take_owners();
 	forget_of_subscriber();
-	refresh_rights_give_back(before);
+	rollup_rights_give_back(before);
 	PG_RETURN_NULL();
 }
 
@@ -153,15 +226,15 @@ watch_subscriptions(PG_FUNCTION_ARGS)
 static void
 forget_truncated(Oid table)
 {
-	RefreshRights before;
+	RollupRights before;
 
 	if (!sees_one_account(table))
 		return;
-	before = refresh_rights_take_owners();
+	before = rollup_rights_take_owners();
 	SPI_connect();
 	statement_execute(&forget_rollups_of_all, (Datum[]){TimestampTzGetDatum(GetCurrentTimestamp())}, NULL);
 	SPI_finish();
-	refresh_rights_give_back(before);
+	rollup_rights_give_back(before);
 }
 
 /* The trigger usage_events_watch.  None of our statements truncates. */
@@ -174,7 +247,7 @@ watch_changes(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("watch_changes() must be called as a trigger")));
-	if (!statement_is_own() || TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+	if (!is_own_change(trigger) && !writes_nothing(trigger))
 		forget(RelationGetRelid(trigger->tg_relation));
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		forget_truncated(RelationGetRelid(trigger->tg_relation));

@@ -22,7 +22,6 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "base/uuid_v7.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_database.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
@@ -32,6 +31,7 @@
 #include "rollup/functions.h"
 #include "rollup/refresh.h"
 #include "rollup/rights.h"
+#include "rollup/turn.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/pmsignal.h"
@@ -84,7 +84,7 @@ interval_milliseconds(void)
 }
 
 void
-metric_worker_init(void)
+rollup_worker_init(void)
 {
 	BackgroundWorker launcher = {0};
 
@@ -393,36 +393,32 @@ usage_events_launch(Datum argument pg_attribute_unused())
 /* The process of a database -------------------------------------------------- */
 
 /* Begins a transaction in which nobody's code runs with our rights. */
-static RefreshRights
+static RollupRights
 begin_work(void)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	return refresh_rights_take();
+	return rollup_rights_take();
 }
 
 static void
-end_work(RefreshRights before)
+end_work(RollupRights before)
 {
-	refresh_rights_give_back(before);
+	rollup_rights_give_back(before);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
-/* Whether the database has the extension, and of a version that has rollups. */
 static bool
-has_rollups(void)
+has_extension(void)
 {
-	Oid schema;
 	bool result;
 
 	StartTransactionCommand();
-	schema = get_namespace_oid("usage_events", true);
-	result = OidIsValid(get_extension_oid("usage_events", true)) && OidIsValid(schema) &&
-			 OidIsValid(get_relname_relid("metric_progress", schema));
+	result = OidIsValid(get_extension_oid("usage_events", true));
 	CommitTransactionCommand();
 	return result;
 }
@@ -430,7 +426,7 @@ has_rollups(void)
 static AccountList
 find_accounts(MemoryContext context)
 {
-	RefreshRights before = begin_work();
+	RollupRights before = begin_work();
 	MemoryContext transaction_context = MemoryContextSwitchTo(context);
 	AccountList accounts = refresh_rollups_accounts();
 
@@ -442,9 +438,9 @@ find_accounts(MemoryContext context)
 static void
 say_whose_turn(void *account_id)
 {
-	char id[EVENT_ID_TEXT_LENGTH + 1];
+	char id[UUID_TEXT_LENGTH + 1];
 
-	event_id_to_text(account_id, id);
+	uuid_v7_to_text(account_id, id);
 	errcontext("refreshing the rollups of account \"%s\"", id);
 }
 
@@ -455,10 +451,10 @@ say_whose_turn(void *account_id)
 static int64
 refresh_account(const pg_uuid_t *account_id, bool is_only)
 {
-	RefreshRights before = begin_work();
+	RollupRights before = begin_work();
 	int64 steps = 0;
 
-	if (is_only || metric_refresh_lock_account(account_id))
+	if (is_only || rollup_turn_lock_account(account_id))
 		steps = refresh_rollups_of_account(account_id, INT_MAX, true);
 	end_work(before);
 	return steps;
@@ -467,7 +463,7 @@ refresh_account(const pg_uuid_t *account_id, bool is_only)
 static void
 note_failure(const pg_uuid_t *account_id)
 {
-	RefreshRights before = begin_work();
+	RollupRights before = begin_work();
 
 	refresh_rollups_note_failure(account_id);
 	end_work(before);
@@ -479,11 +475,11 @@ take_turn(pg_uuid_t *account_id, bool is_only)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ErrorContextCallback callback = {error_context_stack, say_whose_turn, account_id};
-	char activity[32 + EVENT_ID_TEXT_LENGTH + 1] = "refresh rollups of account ";
+	char activity[32 + UUID_TEXT_LENGTH + 1] = "refresh rollups of account ";
 	volatile int64 steps = 0;
 	volatile bool has_failed = false;
 
-	event_id_to_text(account_id, activity + strlen(activity));
+	uuid_v7_to_text(account_id, activity + strlen(activity));
 	pgstat_report_activity(STATE_RUNNING, activity);
 	error_context_stack = &callback;
 	PG_TRY();
@@ -559,8 +555,8 @@ usage_events_refresh(Datum database)
 	start_process();
 	watch_postmaster();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
-	refresh_rights_use_settings();
-	metric_refresh_in_background();
-	if (has_rollups())
+	rollup_rights_use_settings();
+	rollup_turn_in_background();
+	if (has_extension())
 		go_round(find_accounts(TopMemoryContext));
 }

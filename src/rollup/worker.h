@@ -7,7 +7,7 @@
 
 #include "fmgr.h"
 
-extern void metric_worker_init(void);
+extern void rollup_worker_init(void);
 
 /* Entry points of the processes, found by their names. */
 extern PGDLLEXPORT void usage_events_launch(Datum argument);

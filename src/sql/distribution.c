@@ -14,41 +14,29 @@
 
 #include "sql/distribution.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "utils/inval.h"
+#include "sql/operator.h"
+#include "sql/told.h"
 #include "utils/lsyscache.h"
 #include "utils/uuid.h"
 
-static bool is_known = false;
 static bool is_on = false;
-static Oid event_table = InvalidOid;
-static uint64 times_forgotten = 0;
+static Told told = {.table = "event"};
 
-static const char *const find_distributed =
-	"SELECT FROM pg_catalog.pg_dist_partition"
-	" WHERE logicalrelid OPERATOR(pg_catalog.=) 'usage_events.event'::pg_catalog.regclass";
+static const char *const find_distributed = "SELECT FROM pg_catalog.pg_dist_partition"
+											" WHERE logicalrelid " EQ " 'usage_events.event'::pg_catalog.regclass";
 
 static const char *const find_here =
 	"SELECT FROM pg_catalog.pg_dist_placement AS p JOIN pg_catalog.pg_dist_local_group AS g"
-	" ON g.groupid OPERATOR(pg_catalog.=) p.groupid WHERE p.shardid OPERATOR(pg_catalog.=)"
+	" ON g.groupid " EQ " p.groupid WHERE p.shardid " EQ
 	" pg_catalog.get_shard_id_for_distribution_column('usage_events.event', $1)";
-
-static void
-forget(Datum argument pg_attribute_unused(), Oid relation)
-{
-	if (relation != InvalidOid && event_table != InvalidOid && relation != event_table)
-		return;
-	is_known = false;
-	times_forgotten++;
-}
 
 void
 distribution_init(void)
 {
-	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+	told_init(&told);
 }
 
 static bool
@@ -69,14 +57,13 @@ finds(const char *sql, const pg_uuid_t *account_id)
 bool
 distribution_is_on(void)
 {
-	uint64 times_forgotten_before;
+	uint64 since;
 
-	if (is_known)
+	if (told.is_known)
 		return is_on;
-	event_table = get_relname_relid("event", get_namespace_oid("usage_events", false));
-	times_forgotten_before = times_forgotten;
+	since = told_begin(&told);
 	is_on = OidIsValid(get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)) && finds(find_distributed, NULL);
-	is_known = times_forgotten == times_forgotten_before;
+	told_end(&told, since);
 	return is_on;
 }
 

@@ -5,7 +5,7 @@
 #ifndef USAGE_EVENTS_SQL_DISTRIBUTION_H
 #define USAGE_EVENTS_SQL_DISTRIBUTION_H
 
-#include "event/event.h"
+#include "utils/uuid.h"
 
 extern void distribution_init(void);
 extern bool distribution_is_on(void);

@@ -26,6 +26,7 @@
 #include "executor/spi.h"
 #include "port/pg_bswap.h"
 #include "port/pg_crc32c.h"
+#include "sql/row.h"
 #include "utils/guc.h"
 
 #define CURSOR_VERSION 1
@@ -136,11 +137,11 @@ cursor_to_text(const ListPage *page, const ListKey *key)
 static const char *
 cursor_from_text(const char *text, ListPage *page)
 {
-	EventText decoded;
+	Slice decoded;
 	const char *at;
 	uint32 crc;
 
-	if (!base64_decode(cstring_event_text(text), &decoded) || decoded.length != CURSOR_SIZE ||
+	if (!base64_decode(slice_from_cstring(text), &decoded) || decoded.length != CURSOR_SIZE ||
 		decoded.data[0] != CURSOR_VERSION)
 		return "is not a cursor of this list";
 	memcpy(&crc, decoded.data + CURSOR_SIZE - sizeof(crc), sizeof(crc));
@@ -221,13 +222,12 @@ list_page_count(ListPage *page, SqlQuery *query)
 {
 	const char *rows = pstrdup(query->sql.data);
 	const char *limit = sql_query_argument(query, INT8OID, Int64GetDatum((int64) total_limit + 1));
-	bool isnull;
 	int64 total;
 
 	resetStringInfo(&query->sql);
 	sql_query_append(query, "SELECT pg_catalog.count(*) FROM (%s LIMIT %s) AS listed", rows, limit);
 	sql_query_execute(query);
-	total = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	total = DatumGetInt64(row_value_there(0, 1));
 	page->total = total <= total_limit ? total : TOTAL_UNKNOWN;
 }
 
@@ -255,20 +255,20 @@ pagination_to_json(const ListPage *page, const ListKey *keys, int count, bool ha
 	bool has_following = page->backward || has_more;
 	bool has_preceding = page->backward ? has_more : page->has_key || page->offset > 0;
 	JsonObject pagination = {0};
-	EventText after = {0};
-	EventText before = {0};
+	Slice after = {0};
+	Slice before = {0};
 
 	if (count > 0 && has_following)
-		after = cstring_event_text(cursor_to_text(page, &keys[count - 1]));
+		after = slice_from_cstring(cursor_to_text(page, &keys[count - 1]));
 	if (count > 0 && has_preceding)
-		before = cstring_event_text(cursor_to_text(page, &keys[0]));
+		before = slice_from_cstring(cursor_to_text(page, &keys[0]));
 
-	json_add_text_or_null(&pagination, EVENT_TEXT("after"), after);
-	json_add_text_or_null(&pagination, EVENT_TEXT("before"), before);
+	json_add_text_or_null(&pagination, SLICE("after"), after);
+	json_add_text_or_null(&pagination, SLICE("before"), before);
 	if (page->total == TOTAL_UNKNOWN)
-		json_add_null(&pagination, EVENT_TEXT("totalResultSize"));
+		json_add_null(&pagination, SLICE("totalResultSize"));
 	else
-		json_add_integer(&pagination, EVENT_TEXT("totalResultSize"), page->total);
+		json_add_integer(&pagination, SLICE("totalResultSize"), page->total);
 	return json_make_object(&pagination);
 }
 
@@ -298,8 +298,8 @@ list_page_answer(const ListPage *page, const pg_uuid_t *account_id, ListItemRead
 			keys[place].timestamp = 0;
 	}
 
-	json_add_json(&answer, EVENT_TEXT("items"), json_array_end(&items));
-	json_add_json(&answer, EVENT_TEXT("pagination"), pagination_to_json(page, keys, count, has_more));
+	json_add_json(&answer, SLICE("items"), json_array_end(&items));
+	json_add_json(&answer, SLICE("pagination"), pagination_to_json(page, keys, count, has_more));
 	json = json_make_object(&answer);
 	MemoryContextSwitchTo(spi_context);
 	return json;

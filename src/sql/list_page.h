@@ -6,9 +6,11 @@
 #define USAGE_EVENTS_SQL_LIST_PAGE_H
 
 #include "base/fault.h"
-#include "event/event.h"
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "sql/query.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
 
 /* Which list, and what it is sorted by; ids ascend in the order in which things were created. */
 typedef enum ListOrder

@@ -6,6 +6,7 @@
 #define USAGE_EVENTS_SQL_QUERY_H
 
 #include "lib/stringinfo.h"
+#include "sql/operator.h"
 #include "utils/portal.h"
 
 #define SQL_QUERY_MAX_ARGUMENTS 32

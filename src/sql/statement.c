@@ -40,14 +40,18 @@
  */
 static const char *own_text = NULL;
 static bool is_own = false;
+static QueryDesc *running = NULL;
 static ExecutorRun_hook_type next_executor_run = NULL;
+static ExecutorFinish_hook_type next_executor_finish = NULL;
 
 static void
 run(QueryDesc *query, ScanDirection direction, uint64 count EXECUTOR_RUN_PARAMETER)
 {
 	bool was_own = is_own;
+	QueryDesc *was_running = running;
 
 	is_own = own_text != NULL && query->sourceText == own_text;
+	running = query;
 	PG_TRY();
 	{
 		if (next_executor_run != NULL)
@@ -58,8 +62,40 @@ run(QueryDesc *query, ScanDirection direction, uint64 count EXECUTOR_RUN_PARAMET
 	PG_FINALLY();
 	{
 		is_own = was_own;
+		running = was_running;
 	}
 	PG_END_TRY();
+}
+
+/* What stands in a WITH and is not read from is executed here. */
+static void
+finish(QueryDesc *query)
+{
+	bool was_own = is_own;
+	QueryDesc *was_running = running;
+
+	is_own = own_text != NULL && query->sourceText == own_text;
+	running = query;
+	PG_TRY();
+	{
+		if (next_executor_finish != NULL)
+			next_executor_finish(query);
+		else
+			standard_ExecutorFinish(query);
+	}
+	PG_FINALLY();
+	{
+		is_own = was_own;
+		running = was_running;
+	}
+	PG_END_TRY();
+}
+
+/* The statement that the executor is in, whosever it is; NULL if it is in none. */
+QueryDesc *
+statement_running(void)
+{
+	return running;
 }
 
 /* Whether the executor is in one of our own statements. */
@@ -407,6 +443,8 @@ statement_init(void)
 	planner_hook = plan_along_indexes;
 	next_executor_run = ExecutorRun_hook;
 	ExecutorRun_hook = run;
+	next_executor_finish = ExecutorFinish_hook;
+	ExecutorFinish_hook = finish;
 }
 
 static void
@@ -489,7 +527,7 @@ statement_array(Datum *values, const bool *nulls, int count, Oid type)
 
 /* Of texts or jsonb: `contents` are the values without their headers.  One copy, where construct_array takes two. */
 Datum
-statement_varlena_array(const EventText *contents, int count, Oid type)
+statement_varlena_array(const Slice *contents, int count, Oid type)
 {
 	Size size = ARR_OVERHEAD_NONULLS(1);
 	ArrayType *array;
@@ -526,11 +564,11 @@ statement_varlena_array(const EventText *contents, int count, Oid type)
 Datum
 statement_text_array(const List *texts)
 {
-	EventText *contents = palloc(sizeof(EventText) * Max(list_length(texts), 1));
+	Slice *contents = palloc(sizeof(Slice) * Max(list_length(texts), 1));
 	int count = 0;
 	ListCell *cell;
 
 	foreach(cell, texts)
-		contents[count++] = cstring_event_text(lfirst(cell));
+		contents[count++] = slice_from_cstring(lfirst(cell));
 	return statement_varlena_array(contents, count, TEXTOID);
 }

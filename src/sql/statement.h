@@ -3,14 +3,16 @@
  *		SQL statements that are planned once and kept.
  *
  * Statements name every object with its schema and every operator with
- * OPERATOR(pg_catalog.…): they run with the caller's rights and search_path.
+ * EQ and its kin, see sql/operator.h: they run with the caller's rights and search_path.
  */
 #ifndef USAGE_EVENTS_SQL_STATEMENT_H
 #define USAGE_EVENTS_SQL_STATEMENT_H
 
+#include "base/slice.h"
 #include "datatype/timestamp.h"
-#include "event/event.h"
+#include "executor/execdesc.h"
 #include "executor/spi.h"
+#include "sql/operator.h"
 
 #define STATEMENT_MAX_ARGUMENTS 18
 
@@ -32,6 +34,7 @@ typedef struct Statement
 extern void statement_init(void);
 extern void statement_own(const char *text, void (*act)(void *argument), void *argument);
 extern bool statement_is_own(void);
+extern QueryDesc *statement_running(void);
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
 extern void statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
 							   void *argument);
@@ -47,7 +50,7 @@ extern void statement_use_indexes_end(int nest_level);
 extern Datum statement_uuid_array(Datum *values, int count);
 extern Datum statement_timestamp_array(Datum *values, int count);
 extern Datum statement_array(Datum *values, const bool *nulls, int count, Oid type);
-extern Datum statement_varlena_array(const EventText *contents, int count, Oid type);
+extern Datum statement_varlena_array(const Slice *contents, int count, Oid type);
 extern Datum statement_text_array(const List *texts);
 
 #endif /* USAGE_EVENTS_SQL_STATEMENT_H */

@@ -40,3 +40,22 @@ subtransaction_try(void (*work)(void *argument), void *argument)
 	CurrentResourceOwner = owner;
 	return error;
 }
+
+/* Errors that a client's text can cause; the last where it has an escape, and the database no encoding. */
+static bool
+is_of_input(int code)
+{
+	return ERRCODE_TO_CATEGORY(code) == ERRCODE_DATA_EXCEPTION ||
+		   ERRCODE_TO_CATEGORY(code) == ERRCODE_PROGRAM_LIMIT_EXCEEDED || code == ERRCODE_FEATURE_NOT_SUPPORTED;
+}
+
+/* The same for work on what a client has sent: any other error is raised again. */
+ErrorData *
+subtransaction_try_input(void (*work)(void *argument), void *argument)
+{
+	ErrorData *error = subtransaction_try(work, argument);
+
+	if (error != NULL && !is_of_input(error->sqlerrcode))
+		ReThrowError(error);
+	return error;
+}

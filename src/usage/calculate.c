@@ -10,6 +10,7 @@
 #include "usage/calculate.h"
 
 #include "account/account.h"
+#include "account/horizon.h"
 #include "base/argument.h"
 #include "base/calendar.h"
 #include "base/fault.h"
@@ -20,14 +21,14 @@
 #include "customer/alias.h"
 #include "endpoint/request.h"
 #include "endpoint/response.h"
-#include "event/json.h"
+#include "event/columns.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "metric/expression.h"
 #include "miscadmin.h"
-#include "retention/purge.h"
 #include "rollup/scan.h"
 #include "sql/query.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -45,26 +46,26 @@
  * there is none, or if it is deleted.
  */
 bool
-metric_question_ask(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, const TimestampTz *as_of,
-					MetricQuestion *question)
+usage_question_ask(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, const TimestampTz *as_of,
+				   UsageQuestion *question)
 {
-	memset(question, 0, sizeof(MetricQuestion));
+	memset(question, 0, sizeof(UsageQuestion));
 	if (as_of == NULL)
 		return metric_get(account_id, metric_id, &question->metric) && !question->metric.is_deleted;
 
 	question->has_as_of = true;
 	question->as_of_timestamp = *as_of;
-	event_id_after(&question->as_of, *as_of);
+	uuid_v7_after(&question->as_of, *as_of);
 	return metric_get_as_of(account_id, metric_id, &question->as_of, &question->metric) && !question->metric.is_deleted;
 }
 
 /* The error of a question for a metric that is not there. */
 void
-metric_question_refuse(const pg_uuid_t *metric_id, const MetricQuestion *question)
+usage_question_refuse(const pg_uuid_t *metric_id, const UsageQuestion *question)
 {
-	char id[EVENT_ID_TEXT_LENGTH + 1];
+	char id[UUID_TEXT_LENGTH + 1];
 
-	event_id_to_text(metric_id, id);
+	uuid_v7_to_text(metric_id, id);
 	ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND), errmsg("usage metric \"%s\" does not exist", id),
 					question->has_as_of ? errdetail("It is asked for as of a past moment.") : 0,
 					question->metric.is_deleted ? errdetail("It was deleted.") : 0));
@@ -72,37 +73,36 @@ metric_question_refuse(const pg_uuid_t *metric_id, const MetricQuestion *questio
 
 /* Only aliases in force now, or then. */
 static const char *
-in_force(SqlQuery *query, const MetricQuestion *question, const char *table)
+in_force(SqlQuery *query, const UsageQuestion *question, const char *table)
 {
 	const char *then;
 
 	if (!question->has_as_of)
 		return psprintf("%s.deleted_at IS NULL", table);
 	then = sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(question->as_of_timestamp));
-	return psprintf("%s.created_at OPERATOR(pg_catalog.<=) %s"
-					" AND (%s.deleted_at IS NULL OR %s.deleted_at OPERATOR(pg_catalog.>) %s)",
+	return psprintf("%s.created_at " LE " %s"
+					" AND (%s.deleted_at IS NULL OR %s.deleted_at " GT " %s)",
 					table, then, table, table, then);
 }
 
 /* Texts in memory that outlives SPI. */
 typedef struct TextList
 {
-	EventText *items;
+	Slice *items;
 	int count;
 	int capacity;
 	MemoryContext context;
 } TextList;
 
-static EventText
+static Slice
 copied_column(uint64 row, int number, MemoryContext context)
 {
 	MemoryContext spi_context = MemoryContextSwitchTo(context);
-	bool isnull;
-	text *value = DatumGetTextPCopy(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, &isnull));
+	text *value = DatumGetTextPCopy(row_value_there(row, number));
 
 	memory_budget_grow(VARSIZE(value));
 	MemoryContextSwitchTo(spi_context);
-	return (EventText){VARDATA(value), VARSIZE(value) - VARHDRSZ};
+	return (Slice){VARDATA(value), VARSIZE(value) - VARHDRSZ};
 }
 
 static void
@@ -113,17 +113,17 @@ take_text(uint64 row, void *argument)
 	if (list->count == list->capacity)
 	{
 		list->capacity *= 2;
-		memory_budget_grow(sizeof(EventText) * list->capacity);
-		list->items = repalloc_huge(list->items, sizeof(EventText) * list->capacity);
+		memory_budget_grow(sizeof(Slice) * list->capacity);
+		list->items = repalloc_huge(list->items, sizeof(Slice) * list->capacity);
 	}
 	list->items[list->count++] = copied_column(row, 1, list->context);
 }
 
 /* Finds the aliases that these customers' events came with: each once, in the order of "C". */
 int
-metric_find_aliases(const MetricQuestion *question, const List *customers, EventText **aliases)
+usage_find_aliases(const UsageQuestion *question, const List *customers, Slice **aliases)
 {
-	TextList found = {.items = palloc(sizeof(EventText) * 16), .capacity = 16, .context = CurrentMemoryContext};
+	TextList found = {.items = palloc(sizeof(Slice) * 16), .capacity = 16, .context = CurrentMemoryContext};
 	SqlQuery query;
 	const char *account;
 	const char *asked;
@@ -135,17 +135,16 @@ metric_find_aliases(const MetricQuestion *question, const List *customers, Event
 	asked = sql_query_argument(&query, TEXTARRAYOID, statement_text_array(customers));
 	mapped_in_force = in_force(&query, question, "mapped");
 	other_in_force = in_force(&query, question, "other");
-	sql_query_append(
-		&query,
-		"SELECT alias FROM (SELECT asked.alias FROM pg_catalog.unnest(%s) AS asked (alias)"
-		" UNION SELECT mapped.value FROM pg_catalog.unnest(%s) AS asked (alias)"
-		" JOIN usage_events.customer_alias AS mapped ON mapped.account_id OPERATOR(pg_catalog.=) %s"
-		" AND mapped.customer_id OPERATOR(pg_catalog.=) asked.alias AND %s"
-		" WHERE NOT EXISTS (SELECT FROM usage_events.customer_alias AS other"
-		" WHERE other.account_id OPERATOR(pg_catalog.=) %s AND other.value OPERATOR(pg_catalog.=) asked.alias"
-		" AND other.customer_id OPERATOR(pg_catalog.<>) asked.alias AND %s)) AS found (alias)"
-		" WHERE alias OPERATOR(pg_catalog.<>) '" VOID_ALIAS "' ORDER BY alias COLLATE pg_catalog.\"C\"",
-		asked, asked, account, mapped_in_force, account, other_in_force);
+	sql_query_append(&query,
+					 "SELECT alias FROM (SELECT asked.alias FROM pg_catalog.unnest(%s) AS asked (alias)"
+					 " UNION SELECT mapped.value FROM pg_catalog.unnest(%s) AS asked (alias)"
+					 " JOIN usage_events.customer_alias AS mapped ON mapped.account_id " EQ " %s"
+					 " AND mapped.customer_id " EQ " asked.alias AND %s"
+					 " WHERE NOT EXISTS (SELECT FROM usage_events.customer_alias AS other"
+					 " WHERE other.account_id " EQ " %s AND other.value " EQ " asked.alias"
+					 " AND other.customer_id " NE " asked.alias AND %s)) AS found (alias)"
+					 " WHERE alias " NE " '" VOID_ALIAS "' ORDER BY alias COLLATE pg_catalog.\"C\"",
+					 asked, asked, account, mapped_in_force, account, other_in_force);
 
 	SPI_connect();
 	sql_query_each_row(&query, take_text, &found);
@@ -156,41 +155,38 @@ metric_find_aliases(const MetricQuestion *question, const List *customers, Event
 
 /* Custom metrics ----------------------------------------------------------- */
 
-#define CUSTOM_COLUMNS "id, customer_event_id, customer_alias, event_type, event_timestamp, event_properties"
-
 /* A CUSTOM metric has no rollups: its expression reads the events. */
 static void
-calculate_custom(const MetricQuestion *question, const EventText *aliases, int alias_count, TimestampTz start,
+calculate_custom(const UsageQuestion *question, const Slice *aliases, int alias_count, TimestampTz start,
 				 TimestampTz end, MetricResult *result)
 {
-	EventText type = question->metric.event_type;
+	Slice type = question->metric.event_type;
 	const char *asked_for;
 	SqlQuery events;
 	CustomValue value;
 
 	sql_query_init(&events);
 	asked_for =
-		psprintf("account_id OPERATOR(pg_catalog.=) %s AND customer_alias OPERATOR(pg_catalog.=) ANY (%s)"
-				 " AND event_timestamp OPERATOR(pg_catalog.>=) %s AND event_timestamp OPERATOR(pg_catalog.<) %s"
-				 " AND event_type OPERATOR(pg_catalog.=) %s",
+		psprintf("account_id " EQ " %s AND customer_alias " EQ " ANY (%s)"
+				 " AND event_timestamp " GE " %s AND event_timestamp " LT " %s"
+				 " AND event_type " EQ " %s",
 				 sql_query_argument(&events, UUIDOID, UUIDPGetDatum(&question->metric.account_id)),
 				 sql_query_argument(&events, TEXTARRAYOID, statement_varlena_array(aliases, alias_count, TEXTOID)),
 				 sql_query_argument(&events, TIMESTAMPTZOID, TimestampTzGetDatum(start)),
 				 sql_query_argument(&events, TIMESTAMPTZOID, TimestampTzGetDatum(end)),
-				 sql_query_argument(&events, TEXTOID,
-									PointerGetDatum(cstring_to_text_with_len(type.data, type.length))));
-	sql_query_append(&events, "SELECT " CUSTOM_COLUMNS " FROM usage_events.event WHERE %s", asked_for);
+				 sql_query_argument(&events, TEXTOID, slice_to_datum(type)));
+	sql_query_append(&events, "SELECT " EVENT_COLUMNS " FROM usage_events.event WHERE %s", asked_for);
 	if (question->has_as_of)
 	{
 		const char *known = sql_query_argument(&events, UUIDOID, UUIDPGetDatum(&question->as_of));
 
 		sql_query_append(&events,
-						 " AND id OPERATOR(pg_catalog.<) %s UNION ALL SELECT " CUSTOM_COLUMNS
-						 " FROM usage_events.superseded_event WHERE %s AND id OPERATOR(pg_catalog.<) %s"
-						 " AND superseded_by OPERATOR(pg_catalog.>=) %s",
+						 " AND id " LT " %s UNION ALL SELECT " EVENT_COLUMNS
+						 " FROM usage_events.superseded_event WHERE %s AND id " LT " %s"
+						 " AND superseded_by " GE " %s",
 						 known, asked_for, known, known);
 	}
-	metric_custom_calculate(&question->metric, &events, question->parameters, &value);
+	metric_expression_calculate(&question->metric, &events, question->parameters, &value);
 
 	memset(result, 0, sizeof(MetricResult));
 	result->event_count = value.event_count;
@@ -203,10 +199,10 @@ calculate_custom(const MetricQuestion *question, const EventText *aliases, int a
 
 /* Results for some aliases in steps of time: step i is from bounds[i] to bounds[i + 1]. */
 static void
-calculate_steps(const MetricQuestion *question, EventText *aliases, int alias_count, const TimestampTz *bounds,
+calculate_steps(const UsageQuestion *question, Slice *aliases, int alias_count, const TimestampTz *bounds,
 				int step_count, MetricResult *results)
 {
-	MetricScan scan = {
+	RollupScan scan = {
 		.metric = &question->metric,
 		.as_of = question->has_as_of ? &question->as_of : NULL,
 		.aliases = aliases,
@@ -238,7 +234,7 @@ calculate_steps(const MetricQuestion *question, EventText *aliases, int alias_co
 				scan.intervals[scan.interval_count++] = (MetricInterval){alias, bounds[i], bounds[i + 1], &totals[i]};
 		}
 	}
-	metric_scan(&scan);
+	rollup_scan(&scan);
 	for (int i = 0; i < step_count; i++)
 		metric_total_result(&totals[i], &results[i]);
 }
@@ -246,7 +242,7 @@ calculate_steps(const MetricQuestion *question, EventText *aliases, int alias_co
 /* Answers ----------------------------------------------------------------- */
 
 static void
-add_number_or_null(JsonObject *object, EventText key, Numeric number)
+add_number_or_null(JsonObject *object, Slice key, Numeric number)
 {
 	if (number != NULL)
 		json_add_numeric(object, key, number);
@@ -259,9 +255,9 @@ group_to_json(const MetricGroup *group)
 {
 	JsonObject object = {0};
 
-	json_add_text_or_null(&object, EVENT_TEXT("grouping"), group->value);
-	add_number_or_null(&object, EVENT_TEXT("value"), group->result);
-	json_add_integer(&object, EVENT_TEXT("eventCount"), group->event_count);
+	json_add_text_or_null(&object, SLICE("grouping"), group->value);
+	add_number_or_null(&object, SLICE("value"), group->result);
+	json_add_integer(&object, SLICE("eventCount"), group->event_count);
 	return json_make_object(&object);
 }
 
@@ -284,44 +280,44 @@ result_to_json(const Metric *metric, const MetricResult *result)
 {
 	JsonObject object = {0};
 
-	json_add_text(&object, EVENT_TEXT("name"), metric->name);
-	json_add_text(&object, EVENT_TEXT("metricType"), metric->is_grouped ? EVENT_TEXT("GROUPED") : EVENT_TEXT("SIMPLE"));
-	json_add_text(&object, EVENT_TEXT("eventType"), metric->event_type);
-	json_add_text(&object, EVENT_TEXT("aggregationType"), metric_aggregation_names[metric->aggregation]);
-	json_add_integer(&object, EVENT_TEXT("eventCount"), result->event_count);
-	add_number_or_null(&object, EVENT_TEXT("value"), result->value);
-	json_add_text_or_null(&object, EVENT_TEXT("unit"), metric->unit);
+	json_add_text(&object, SLICE("name"), metric->name);
+	json_add_text(&object, SLICE("metricType"), metric->is_grouped ? SLICE("GROUPED") : SLICE("SIMPLE"));
+	json_add_text(&object, SLICE("eventType"), metric->event_type);
+	json_add_text(&object, SLICE("aggregationType"), metric_aggregation_names[metric->aggregation]);
+	json_add_integer(&object, SLICE("eventCount"), result->event_count);
+	add_number_or_null(&object, SLICE("value"), result->value);
+	json_add_text_or_null(&object, SLICE("unit"), metric->unit);
 	if (result->event_count > 0)
 	{
-		event_json_add_id(&object, EVENT_TEXT("minEventId"), &result->min_id);
-		event_json_add_id(&object, EVENT_TEXT("maxEventId"), &result->max_id);
+		json_add_uuid(&object, SLICE("minEventId"), &result->min_id);
+		json_add_uuid(&object, SLICE("maxEventId"), &result->max_id);
 	}
 	else
 	{
-		json_add_null(&object, EVENT_TEXT("minEventId"));
-		json_add_null(&object, EVENT_TEXT("maxEventId"));
+		json_add_null(&object, SLICE("minEventId"));
+		json_add_null(&object, SLICE("maxEventId"));
 	}
-	json_add_integer(&object, EVENT_TEXT("skippedEventCount"), result->skipped_count);
+	json_add_integer(&object, SLICE("skippedEventCount"), result->skipped_count);
 	if (metric->is_grouped)
-		json_add_json(&object, EVENT_TEXT("groupedValues"), groups_to_json(result));
+		json_add_json(&object, SLICE("groupedValues"), groups_to_json(result));
 	return json_make_object(&object);
 }
 
 /* The answer alone stays in memory: writing it out takes as much again, and more. */
 static Jsonb *
-calculate(const MetricQuestion *question, const List *customers, TimestampTz start, TimestampTz end)
+calculate(const UsageQuestion *question, const List *customers, TimestampTz start, TimestampTz end)
 {
-	TimestampTz bounds[] = {Max(start, EVENT_TIME_START), Min(end, EVENT_TIME_END)};
+	TimestampTz bounds[] = {Max(start, CALENDAR_START), Min(end, CALENDAR_END)};
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext work_context = AllocSetContextCreate(context, "usage metric answer", ALLOCSET_DEFAULT_SIZES);
-	EventText *aliases;
+	Slice *aliases;
 	int alias_count;
 	MetricResult result;
 	Jsonb *answer;
 
 	MemoryContextSwitchTo(work_context);
-	alias_count = metric_find_aliases(question, customers, &aliases);
-	purge_check_period(&question->metric.account_id, bounds[0]);
+	alias_count = usage_find_aliases(question, customers, &aliases);
+	horizon_check_period(&question->metric.account_id, bounds[0]);
 	calculate_steps(question, aliases, alias_count, bounds, 1, &result);
 	answer = result_to_json(&question->metric, &result);
 	MemoryContextSwitchTo(context);
@@ -332,7 +328,7 @@ calculate(const MetricQuestion *question, const List *customers, TimestampTz sta
 
 /* Values of a CUSTOM metric's parameters; other metrics have none. */
 static void
-question_set_parameters(MetricQuestion *question, Jsonb *parameters)
+question_set_parameters(UsageQuestion *question, Jsonb *parameters)
 {
 	if (parameters != NULL && question->metric.aggregation != METRIC_CUSTOM)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("usage metric has no parameters"),
@@ -342,12 +338,12 @@ question_set_parameters(MetricQuestion *question, Jsonb *parameters)
 
 /* What the metric says of the customers from start to end, exclusive; NULL if there is no such metric. */
 Jsonb *
-metric_calculate(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, List *customer_aliases, TimestampTz start,
-				 TimestampTz end, const TimestampTz *as_of, Jsonb *parameters)
+usage_calculate(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, List *customer_aliases, TimestampTz start,
+				TimestampTz end, const TimestampTz *as_of, Jsonb *parameters)
 {
-	MetricQuestion question;
+	UsageQuestion question;
 
-	if (!metric_question_ask(account_id, metric_id, as_of, &question))
+	if (!usage_question_ask(account_id, metric_id, as_of, &question))
 		return NULL;
 	question_set_parameters(&question, parameters);
 	return calculate(&question, customer_aliases, start, end);
@@ -356,7 +352,7 @@ metric_calculate(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, List *
 /* Arguments of the doors for SQL ------------------------------------------- */
 
 const pg_uuid_t *
-metric_id_argument(FunctionCallInfo fcinfo, int number)
+usage_metric_argument(FunctionCallInfo fcinfo, int number)
 {
 	if (PG_ARGISNULL(number))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("metric_id must not be null")));
@@ -364,7 +360,7 @@ metric_id_argument(FunctionCallInfo fcinfo, int number)
 }
 
 List *
-metric_customers_argument(FunctionCallInfo fcinfo, int number)
+usage_customers_argument(FunctionCallInfo fcinfo, int number)
 {
 	if (PG_ARGISNULL(number))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("customer_aliases must not be null")));
@@ -390,7 +386,7 @@ bound_moment(const RangeBound *bound)
 }
 
 void
-metric_period_argument(FunctionCallInfo fcinfo, int number, TimestampTz *start, TimestampTz *end)
+usage_period_argument(FunctionCallInfo fcinfo, int number, TimestampTz *start, TimestampTz *end)
 {
 	RangeType *range;
 	RangeBound lower;
@@ -403,36 +399,36 @@ metric_period_argument(FunctionCallInfo fcinfo, int number, TimestampTz *start, 
 	range_deserialize(range_get_typcache(fcinfo, RangeTypeGetOid(range)), range, &lower, &upper, &is_empty);
 	if (is_empty)
 		refuse_period("The period is empty.");
-	*start = Max(bound_moment(&lower), EVENT_TIME_START);
-	*end = Min(bound_moment(&upper), EVENT_TIME_END);
+	*start = Max(bound_moment(&lower), CALENDAR_START);
+	*end = Min(bound_moment(&upper), CALENDAR_END);
 }
 
 /* NULL: now. */
 const TimestampTz *
-metric_as_of_argument(FunctionCallInfo fcinfo, int number, TimestampTz *as_of)
+usage_as_of_argument(FunctionCallInfo fcinfo, int number, TimestampTz *as_of)
 {
 	if (PG_ARGISNULL(number))
 		return NULL;
 	*as_of = PG_GETARG_TIMESTAMPTZ(number);
-	if (*as_of >= EVENT_TIME_END)
+	if (*as_of >= CALENDAR_END)
 		return NULL;
-	*as_of = Max(*as_of, EVENT_TIME_START);
+	*as_of = Max(*as_of, CALENDAR_START);
 	return as_of;
 }
 
 /* Reads the question, or refuses it: as a request for what is not there, where it is one. */
 static bool
 ask(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, int metric_id_number, int as_of_number,
-	MetricQuestion *question)
+	UsageQuestion *question)
 {
-	const pg_uuid_t *metric_id = metric_id_argument(fcinfo, metric_id_number);
+	const pg_uuid_t *metric_id = usage_metric_argument(fcinfo, metric_id_number);
 	TimestampTz as_of;
 
-	if (!metric_question_ask(account_id, metric_id, metric_as_of_argument(fcinfo, as_of_number, &as_of), question))
+	if (!usage_question_ask(account_id, metric_id, usage_as_of_argument(fcinfo, as_of_number, &as_of), question))
 	{
 		if (http_request_is_for("calculate_usage_metric"))
 			return false;
-		metric_question_refuse(metric_id, question);
+		usage_question_refuse(metric_id, question);
 	}
 	return true;
 }
@@ -443,7 +439,7 @@ ask(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, int metric_id_number, 
 static Datum
 calculate_for(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, int first)
 {
-	MetricQuestion question;
+	UsageQuestion question;
 	TimestampTz start;
 	TimestampTz end;
 	List *customers;
@@ -451,8 +447,8 @@ calculate_for(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, int first)
 	if (!ask(fcinfo, account_id, first, first + 3, &question))
 		PG_RETURN_NULL();
 	question_set_parameters(&question, PG_ARGISNULL(first + 4) ? NULL : PG_GETARG_JSONB_P(first + 4));
-	customers = metric_customers_argument(fcinfo, first + 1);
-	metric_period_argument(fcinfo, first + 2, &start, &end);
+	customers = usage_customers_argument(fcinfo, first + 1);
+	usage_period_argument(fcinfo, first + 2, &start, &end);
 	PG_RETURN_JSONB_P(calculate(&question, customers, start, end));
 }
 
@@ -512,7 +508,7 @@ static void
 refuse_argument(const char *name, const char *fault, const char *given)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("invalid %s: %s", name, fault_quote(cstring_event_text(given))),
+					errmsg("invalid %s: %s", name, fault_quote(slice_from_cstring(given))),
 					errdetail("The %s %s.", name, fault)));
 }
 
@@ -523,7 +519,7 @@ usage_metric_series(PG_FUNCTION_ARGS)
 {
 	const char *step_text = required_text(fcinfo, 3, "step");
 	const char *zone_text = required_text(fcinfo, 4, "timezone");
-	MetricQuestion question;
+	UsageQuestion question;
 	TimestampTz start;
 	TimestampTz end;
 	TimestampTz *bounds = NULL;
@@ -531,7 +527,7 @@ usage_metric_series(PG_FUNCTION_ARGS)
 	pg_tz *zone;
 	const char *fault;
 	List *customers;
-	EventText *aliases;
+	Slice *aliases;
 	int alias_count;
 	int step_count;
 	MetricResult *results;
@@ -540,16 +536,16 @@ usage_metric_series(PG_FUNCTION_ARGS)
 
 	memory_budget_begin();
 	(void) ask(fcinfo, account_current(), 0, 5, &question);
-	customers = metric_customers_argument(fcinfo, 1);
-	metric_period_argument(fcinfo, 2, &start, &end);
+	customers = usage_customers_argument(fcinfo, 1);
+	usage_period_argument(fcinfo, 2, &start, &end);
 	if ((fault = series_step_from_text(step_text, &step)) != NULL)
 		refuse_argument("step", fault, step_text);
 	if ((fault = series_zone_from_text(zone_text, &zone)) != NULL)
 		refuse_argument("timezone", fault, zone_text);
 
-	purge_check_period(account_current(), start);
+	horizon_check_period(account_current(), start);
 	step_count = start < end ? series_bounds(step, zone, start, end, &bounds) : 0;
-	alias_count = metric_find_aliases(&question, customers, &aliases);
+	alias_count = usage_find_aliases(&question, customers, &aliases);
 	memory_budget_require(sizeof(MetricResult) * step_count);
 	results = palloc_extended(sizeof(MetricResult) * Max(step_count, 1), MCXT_ALLOC_HUGE);
 	calculate_steps(&question, aliases, alias_count, bounds, step_count, results);
@@ -574,29 +570,21 @@ usage_metric_series(PG_FUNCTION_ARGS)
 /* Whose an alias is. */
 typedef struct MappedAlias
 {
-	EventText alias;
-	EventText customer;
+	Slice alias;
+	Slice customer;
 	MetricTotal *total; /* of the customer */
 } MappedAlias;
 
 static int
-compare_texts(EventText a, EventText b)
-{
-	int result = memcmp(a.data, b.data, Min(a.length, b.length));
-
-	return result != 0 ? result : a.length - b.length;
-}
-
-static int
 compare_by_alias(const void *a, const void *b)
 {
-	return compare_texts(((const MappedAlias *) a)->alias, ((const MappedAlias *) b)->alias);
+	return slice_compare(((const MappedAlias *) a)->alias, ((const MappedAlias *) b)->alias);
 }
 
 static int
 compare_by_customer(const void *a, const void *b)
 {
-	return compare_texts(((const MappedAlias *) a)->customer, ((const MappedAlias *) b)->customer);
+	return slice_compare(((const MappedAlias *) a)->customer, ((const MappedAlias *) b)->customer);
 }
 
 typedef struct MappedWork
@@ -610,8 +598,7 @@ static void
 take_mapped(uint64 row, void *argument)
 {
 	MappedWork *work = argument;
-	bool isnull;
-	text *alias = DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull));
+	text *alias = DatumGetTextPP(row_value_there(row, 1));
 	MappedAlias wanted = {.alias = {VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)}};
 	MappedAlias *found = bsearch(&wanted, work->mapped, work->count, sizeof(MappedAlias), compare_by_alias);
 
@@ -621,7 +608,7 @@ take_mapped(uint64 row, void *argument)
 
 /* Names the customer of each alias: the alias itself where it is mapped to nobody. */
 static MappedAlias *
-map_aliases(const MetricQuestion *question, const EventText *aliases, int count)
+map_aliases(const UsageQuestion *question, const Slice *aliases, int count)
 {
 	MappedWork work = {NULL, count, CurrentMemoryContext};
 	SqlQuery query;
@@ -636,7 +623,7 @@ map_aliases(const MetricQuestion *question, const EventText *aliases, int count)
 	account = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&question->metric.account_id));
 	sql_query_append(&query,
 					 "SELECT mapped.value, mapped.customer_id FROM usage_events.customer_alias AS mapped"
-					 " WHERE mapped.account_id OPERATOR(pg_catalog.=) %s AND %s",
+					 " WHERE mapped.account_id " EQ " %s AND %s",
 					 account, in_force(&query, question, "mapped"));
 	SPI_connect();
 	sql_query_each_row(&query, take_mapped, &work);
@@ -646,14 +633,14 @@ map_aliases(const MetricQuestion *question, const EventText *aliases, int count)
 
 /* Gives each customer a total, which his aliases share; returns the number of customers. */
 static int
-share_totals(const Metric *metric, MappedAlias *mapped, int count, MetricTotal *totals, EventText *customers)
+share_totals(const Metric *metric, MappedAlias *mapped, int count, MetricTotal *totals, Slice *customers)
 {
 	int customer_count = 0;
 
 	qsort(mapped, count, sizeof(MappedAlias), compare_by_customer);
 	for (int i = 0; i < count; i++)
 	{
-		if (i == 0 || compare_texts(mapped[i - 1].customer, mapped[i].customer) != 0)
+		if (i == 0 || slice_compare(mapped[i - 1].customer, mapped[i].customer) != 0)
 		{
 			customers[customer_count] = mapped[i].customer;
 			metric_total_init(&totals[customer_count++], metric, CurrentMemoryContext);
@@ -669,13 +656,13 @@ PG_FUNCTION_INFO_V1(usage_metric_by_customer);
 Datum
 usage_metric_by_customer(PG_FUNCTION_ARGS)
 {
-	MetricQuestion question;
-	MetricScan scan = {0};
+	UsageQuestion question;
+	RollupScan scan = {0};
 	TimestampTz start;
 	TimestampTz end;
 	MappedAlias *mapped;
 	MetricTotal *totals;
-	EventText *customers;
+	Slice *customers;
 	MetricResult result;
 	MemoryContext row_context;
 	MemoryContext context;
@@ -683,29 +670,29 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 
 	memory_budget_begin();
 	(void) ask(fcinfo, account_current(), 0, 2, &question);
-	metric_period_argument(fcinfo, 1, &start, &end);
+	usage_period_argument(fcinfo, 1, &start, &end);
 	if (question.metric.aggregation == METRIC_CUSTOM)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("a CUSTOM metric cannot be calculated for all customers at once"),
 						errhint("Call calculate_usage_metric() for each.")));
-	purge_check_period(account_current(), start);
+	horizon_check_period(account_current(), start);
 
 	scan.metric = &question.metric;
 	scan.as_of = question.has_as_of ? &question.as_of : NULL;
-	metric_scan_find_aliases(&scan, start, end);
+	rollup_scan_find_aliases(&scan, start, end);
 	mapped = map_aliases(&question, scan.aliases, scan.alias_count);
-	memory_budget_require((sizeof(MetricTotal) + sizeof(EventText) + sizeof(MetricInterval)) * scan.alias_count);
+	memory_budget_require((sizeof(MetricTotal) + sizeof(Slice) + sizeof(MetricInterval)) * scan.alias_count);
 	totals = palloc_extended(sizeof(MetricTotal) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
-	customers = palloc_extended(sizeof(EventText) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
+	customers = palloc_extended(sizeof(Slice) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
 	customer_count = share_totals(&question.metric, mapped, scan.alias_count, totals, customers);
 
 	scan.intervals = palloc_extended(sizeof(MetricInterval) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < scan.alias_count && start < end; i++)
 	{
-		if (compare_texts(scan.aliases[i], EVENT_TEXT(VOID_ALIAS)) != 0)
+		if (slice_compare(scan.aliases[i], SLICE(VOID_ALIAS)) != 0)
 			scan.intervals[scan.interval_count++] = (MetricInterval){i, start, end, mapped[i].total};
 	}
-	metric_scan(&scan);
+	rollup_scan(&scan);
 
 	InitMaterializedSRF(fcinfo, 0);
 	row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
@@ -718,7 +705,7 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 		MemoryContextReset(row_context);
 		if (totals[i].event_count == 0)
 			continue;
-		values[0] = PointerGetDatum(cstring_to_text_with_len(customers[i].data, customers[i].length));
+		values[0] = slice_to_datum(customers[i]);
 		metric_total_result(&totals[i], &result);
 		put_result((ReturnSetInfo *) fcinfo->resultinfo, values, nulls, 1, &question.metric, &result);
 	}

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "account/account.h"
+#include "account/horizon.h"
 #include "base/calendar.h"
 #include "base/fault.h"
 #include "base/json_build.h"
@@ -20,8 +21,8 @@
 #include "funcapi.h"
 #include "metric/value.h"
 #include "miscadmin.h"
-#include "retention/purge.h"
 #include "sql/query.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "usage/calculate.h"
 #include "utils/builtins.h"
@@ -33,10 +34,10 @@
 /* One event --------------------------------------------------------------- */
 
 static Statement find_version = {
-	.sql = "SELECT " EVENT_ROW_COLUMNS ", NULL::pg_catalog.uuid AS superseded_by FROM usage_events.event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2"
-		   " UNION ALL SELECT " EVENT_ROW_COLUMNS ", superseded_by FROM usage_events.superseded_event"
-		   " WHERE account_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
+	.sql = "SELECT " EVENT_COLUMNS ", NULL::pg_catalog.uuid AS superseded_by FROM usage_events.event"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2"
+		   " UNION ALL SELECT " EVENT_COLUMNS ", superseded_by FROM usage_events.superseded_event"
+		   " WHERE account_id " EQ " $1 AND id " EQ " $2",
 	.read_only = true,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
@@ -57,7 +58,7 @@ read_version(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *event
 	if (found)
 	{
 		bool isnull;
-		Datum by = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, COLUMN_SUPERSEDED_BY, &isnull);
+		Datum by = row_value(0, COLUMN_SUPERSEDED_BY, &isnull);
 
 		event_store_read_row(0, account_id, event, context);
 		*is_superseded = !isnull;
@@ -66,12 +67,6 @@ read_version(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *event
 	}
 	SPI_finish();
 	return found;
-}
-
-static bool
-text_equal(EventText a, EventText b)
-{
-	return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
 }
 
 static Jsonb *
@@ -111,37 +106,37 @@ explain(const Metric *metric, const UsageEvent *event, const pg_uuid_t *supersed
 	MetricValue value = {0};
 	MetricVerdict verdict = METRIC_FILTERS;
 	List *reasons = NIL;
-	char id[EVENT_ID_TEXT_LENGTH + 1];
+	char id[UUID_TEXT_LENGTH + 1];
 	bool is_candidate;
 
 	if (superseded_by != NULL)
 	{
-		event_id_to_text(superseded_by, id);
+		uuid_v7_to_text(superseded_by, id);
 		reasons = lappend(reasons, psprintf("was superseded by event %s", id));
 	}
-	if (text_equal(event->customer_alias, EVENT_TEXT(VOID_ALIAS)))
+	if (slice_equal(event->customer_alias, SLICE(VOID_ALIAS)))
 		reasons = lappend(reasons, "was taken back: its customer alias is " VOID_ALIAS);
-	if (!text_equal(event->event_type, metric->event_type))
+	if (!slice_equal(event->event_type, metric->event_type))
 		reasons = lappend(reasons, psprintf("is of type %s, not %s", fault_quote(event->event_type),
 											fault_quote(metric->event_type)));
 	is_candidate = reasons == NIL;
-	if (text_equal(event->event_type, metric->event_type))
+	if (slice_equal(event->event_type, metric->event_type))
 	{
 		verdict = metric_value_read(metric_matcher_make(metric), event_properties(event), true, &value);
 		if (value.reason != NULL)
 			reasons = lappend(reasons, unconstify(char *, value.reason));
 	}
 
-	json_add_boolean(&object, EVENT_TEXT("counts"), is_candidate && verdict == METRIC_COUNTS);
-	json_add_boolean(&object, EVENT_TEXT("skipped"), is_candidate && verdict == METRIC_SKIPS);
-	json_add_json(&object, EVENT_TEXT("reasons"), texts_to_json(reasons));
+	json_add_boolean(&object, SLICE("counts"), is_candidate && verdict == METRIC_COUNTS);
+	json_add_boolean(&object, SLICE("skipped"), is_candidate && verdict == METRIC_SKIPS);
+	json_add_json(&object, SLICE("reasons"), texts_to_json(reasons));
 	if (value.number != NULL)
-		json_add_numeric(&object, EVENT_TEXT("value"), value.number);
+		json_add_numeric(&object, SLICE("value"), value.number);
 	else
-		json_add_text_or_null(&object, EVENT_TEXT("value"), value.unique);
+		json_add_text_or_null(&object, SLICE("value"), value.unique);
 	if (metric->is_grouped)
-		json_add_text_or_null(&object, EVENT_TEXT("grouping"), value.group);
-	json_add_json(&object, EVENT_TEXT("event"), event_json_write(event));
+		json_add_text_or_null(&object, SLICE("grouping"), value.group);
+	json_add_json(&object, SLICE("event"), event_json_write(event));
 	return json_make_object(&object);
 }
 
@@ -158,17 +153,17 @@ static Datum
 explain_event(PG_FUNCTION_ARGS)
 {
 	const pg_uuid_t *account_id = account_current();
-	const pg_uuid_t *metric_id = metric_id_argument(fcinfo, 0);
-	MetricQuestion question;
+	const pg_uuid_t *metric_id = usage_metric_argument(fcinfo, 0);
+	UsageQuestion question;
 	UsageEvent event;
 	bool is_superseded;
 	pg_uuid_t superseded_by;
 
-	if (!metric_question_ask(account_id, metric_id, NULL, &question))
+	if (!usage_question_ask(account_id, metric_id, NULL, &question))
 	{
 		if (http_request_is_for("explain_usage_event"))
 			PG_RETURN_NULL();
-		metric_question_refuse(metric_id, &question);
+		usage_question_refuse(metric_id, &question);
 	}
 	refuse_custom(&question.metric);
 	if (PG_ARGISNULL(1) || !read_version(account_id, PG_GETARG_UUID_P(1), &event, &is_superseded, &superseded_by))
@@ -190,8 +185,8 @@ explain_usage_event(PG_FUNCTION_ARGS)
 typedef struct Side
 {
 	bool exists;
-	MetricQuestion question;
-	EventText *aliases;
+	UsageQuestion question;
+	Slice *aliases;
 	int alias_count;
 } Side;
 
@@ -200,9 +195,9 @@ ask_side(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, const Timestam
 {
 	Side side = {0};
 
-	side.exists = metric_question_ask(account_id, metric_id, as_of, &side.question);
+	side.exists = usage_question_ask(account_id, metric_id, as_of, &side.question);
 	if (side.exists)
-		side.alias_count = metric_find_aliases(&side.question, customers, &side.aliases);
+		side.alias_count = usage_find_aliases(&side.question, customers, &side.aliases);
 	return side;
 }
 
@@ -210,12 +205,12 @@ ask_side(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, const Timestam
 static bool
 is_same_question(const Side *then, const Side *now)
 {
-	if (!then->exists || !event_id_equal(&then->question.metric.version_id, &now->question.metric.version_id) ||
+	if (!then->exists || !uuid_v7_equal(&then->question.metric.version_id, &now->question.metric.version_id) ||
 		then->alias_count != now->alias_count)
 		return false;
 	for (int i = 0; i < then->alias_count; i++)
 	{
-		if (!text_equal(then->aliases[i], now->aliases[i]))
+		if (!slice_equal(then->aliases[i], now->aliases[i]))
 			return false;
 	}
 	return true;
@@ -234,12 +229,12 @@ aliases_changed_at(const pg_uuid_t *account_id, const List *customers, Timestamp
 	asked = sql_query_argument(&query, TEXTARRAYOID, statement_text_array(customers));
 	sql_query_append(&query,
 					 "SELECT pg_catalog.max(GREATEST(created_at, deleted_at)) FROM usage_events.customer_alias"
-					 " WHERE account_id OPERATOR(pg_catalog.=) %s AND (customer_id OPERATOR(pg_catalog.=) ANY (%s)"
-					 " OR value OPERATOR(pg_catalog.=) ANY (%s))",
+					 " WHERE account_id " EQ " %s AND (customer_id " EQ " ANY (%s)"
+					 " OR value " EQ " ANY (%s))",
 					 sql_query_argument(&query, UUIDOID, UUIDPGetDatum(account_id)), asked, asked);
 	SPI_connect();
 	sql_query_execute(&query);
-	changed_at = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	changed_at = row_value(0, 1, &isnull);
 	then = isnull ? then : Max(then, DatumGetTimestampTz(changed_at));
 	SPI_finish();
 	return then;
@@ -255,8 +250,8 @@ question_changed_at(const Side *then, const Side *now, const List *customers, Ti
 
 	if (is_same_question(then, now))
 		return since;
-	if ((!then->exists || !event_id_equal(&then->question.metric.version_id, version_id)) &&
-		event_id_timestamp(version_id, &version_at))
+	if ((!then->exists || !uuid_v7_equal(&then->question.metric.version_id, version_id)) &&
+		uuid_v7_time(version_id, &version_at))
 		changed_at = Max(changed_at, version_at);
 	return aliases_changed_at(&now->question.metric.account_id, customers, changed_at);
 }
@@ -266,20 +261,18 @@ static const char *
 events_of_side(SqlQuery *query, const Side *side, const char *table, TimestampTz start, TimestampTz end,
 			   const char *which)
 {
-	EventText type = side->question.metric.event_type;
+	Slice type = side->question.metric.event_type;
 
 	return psprintf("SELECT customer_event_id, id, event_timestamp, event_properties FROM usage_events.%s"
-					" WHERE account_id OPERATOR(pg_catalog.=) %s AND customer_alias OPERATOR(pg_catalog.=) ANY (%s)"
-					" AND event_timestamp OPERATOR(pg_catalog.>=) %s AND event_timestamp OPERATOR(pg_catalog.<) %s"
-					" AND event_type OPERATOR(pg_catalog.=) %s AND %s",
+					" WHERE account_id " EQ " %s AND customer_alias " EQ " ANY (%s)"
+					" AND event_timestamp " GE " %s AND event_timestamp " LT " %s"
+					" AND event_type " EQ " %s AND %s",
 					table, sql_query_argument(query, UUIDOID, UUIDPGetDatum(&side->question.metric.account_id)),
 					sql_query_argument(query, TEXTARRAYOID,
 									   statement_varlena_array(side->aliases, side->alias_count, TEXTOID)),
 					sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(start)),
 					sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(end)),
-					sql_query_argument(query, TEXTOID,
-									   PointerGetDatum(cstring_to_text_with_len(type.data, type.length))),
-					which);
+					sql_query_argument(query, TEXTOID, slice_to_datum(type)), which);
 }
 
 enum
@@ -311,29 +304,26 @@ find_changes(SqlQuery *query, const Side *then, const Side *now, TimestampTz sta
 	sql_query_init(query);
 	changed = sql_query_argument(query, UUIDOID, UUIDPGetDatum(question_changed));
 	known = sql_query_argument(query, UUIDOID, UUIDPGetDatum(since));
-	new_events = events_of_side(query, now, "event", start, end,
-								is_same ? psprintf("id OPERATOR(pg_catalog.>=) %s", known) : "true");
+	new_events = events_of_side(query, now, "event", start, end, is_same ? psprintf("id " GE " %s", known) : "true");
 	old_events =
 		"SELECT NULL::pg_catalog.text AS customer_event_id, NULL::pg_catalog.uuid AS id,"
 		" NULL::pg_catalog.timestamptz AS event_timestamp, NULL::pg_catalog.jsonb AS event_properties WHERE false";
 	if (then->exists)
 		old_events = events_of_side(query, then, "superseded_event", start, end,
-									psprintf("superseded_by OPERATOR(pg_catalog.>=) %s"
-											 " AND id OPERATOR(pg_catalog.<) %s",
+									psprintf("superseded_by " GE " %s"
+											 " AND id " LT " %s",
 											 known, known));
 	if (then->exists && !is_same)
-		old_events =
-			psprintf("%s UNION ALL %s", old_events,
-					 events_of_side(query, then, "event", start, end, psprintf("id OPERATOR(pg_catalog.<) %s", known)));
+		old_events = psprintf("%s UNION ALL %s", old_events,
+							  events_of_side(query, then, "event", start, end, psprintf("id " LT " %s", known)));
 	sql_query_append(query,
 					 "SELECT COALESCE(old.customer_event_id, new.customer_event_id), old.id,"
 					 " old.event_timestamp, old.event_properties, current.id, new.event_timestamp, new.event_properties"
 					 " FROM (%s) AS old FULL JOIN (%s) AS new"
-					 " ON old.customer_event_id OPERATOR(pg_catalog.=) new.customer_event_id"
-					 " JOIN usage_events.event AS current ON current.account_id OPERATOR(pg_catalog.=) %s"
-					 " AND current.customer_event_id OPERATOR(pg_catalog.=)"
-					 " COALESCE(old.customer_event_id, new.customer_event_id)"
-					 " ORDER BY CASE WHEN current.id OPERATOR(pg_catalog.<) %s THEN %s ELSE current.id END, current.id",
+					 " ON old.customer_event_id " EQ " new.customer_event_id"
+					 " JOIN usage_events.event AS current ON current.account_id " EQ " %s"
+					 " AND current.customer_event_id " EQ " COALESCE(old.customer_event_id, new.customer_event_id)"
+					 " ORDER BY CASE WHEN current.id " LT " %s THEN %s ELSE current.id END, current.id",
 					 old_events, new_events,
 					 sql_query_argument(query, UUIDOID, UUIDPGetDatum(&now->question.metric.account_id)), known,
 					 changed);
@@ -352,12 +342,12 @@ read_contribution(const MetricMatcher *matcher, uint64 row, int timestamp_column
 {
 	Contribution contribution = {0};
 	bool isnull;
-	Datum timestamp = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, timestamp_column, &isnull);
+	Datum timestamp = row_value(row, timestamp_column, &isnull);
 	Datum properties;
 
 	if (isnull || matcher == NULL)
 		return contribution;
-	properties = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, timestamp_column + 1, &isnull);
+	properties = row_value(row, timestamp_column + 1, &isnull);
 	contribution.timestamp = DatumGetTimestampTz(timestamp);
 	contribution.counts =
 		metric_value_read(matcher, DatumGetJsonbP(properties), false, &contribution.value) == METRIC_COUNTS;
@@ -379,14 +369,6 @@ is_same_number(Numeric a, Numeric b)
 	if (a == NULL || b == NULL)
 		return a == b;
 	return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(a), NumericGetDatum(b)));
-}
-
-static bool
-is_same_text(EventText a, EventText b)
-{
-	if (a.data == NULL || b.data == NULL)
-		return a.data == b.data;
-	return text_equal(a, b);
 }
 
 /* What makes a difference between two versions of an event, besides its number: where both versions of the metric know it. */
@@ -414,9 +396,9 @@ is_same_contribution(const Compared *compared, const Contribution *a, const Cont
 	if (!a->counts || !b->counts)
 		return a->counts == b->counts;
 	return is_same_number(contributed_number(a), contributed_number(b)) &&
-		   (!compared->unique || (is_same_text(a->value.unique, b->value.unique) &&
+		   (!compared->unique || (slice_equal(a->value.unique, b->value.unique) &&
 								  is_same_number(a->value.long_unique, b->value.long_unique))) &&
-		   (!compared->group || (is_same_text(a->value.group, b->value.group) &&
+		   (!compared->group || (slice_equal(a->value.group, b->value.group) &&
 								 is_same_number(a->value.long_group, b->value.long_group))) &&
 		   (!compared->timestamp || a->timestamp == b->timestamp);
 }
@@ -442,7 +424,7 @@ changed_at(const ChangesWork *work, const pg_uuid_t *current_id)
 {
 	TimestampTz came_at;
 
-	if (event_id_compare(current_id, &work->since) < 0 || !event_id_timestamp(current_id, &came_at))
+	if (uuid_v7_compare(current_id, &work->since) < 0 || !uuid_v7_time(current_id, &came_at))
 		return work->question_changed_at;
 	return Max(came_at, work->since_timestamp);
 }
@@ -454,9 +436,9 @@ put_change(const ChangesWork *work, uint64 row, Numeric old_value, Numeric new_v
 	bool nulls[7] = {0};
 	const char *change = old_value == NULL ? "added" : new_value == NULL ? "removed" : "corrected";
 
-	values[0] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, CHANGE_CUSTOMER_EVENT_ID, &nulls[0]);
-	values[1] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, CHANGE_OLD_ID, &nulls[1]);
-	values[2] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, CHANGE_CURRENT_ID, &nulls[2]);
+	values[0] = row_value(row, CHANGE_CUSTOMER_EVENT_ID, &nulls[0]);
+	values[1] = row_value(row, CHANGE_OLD_ID, &nulls[1]);
+	values[2] = row_value(row, CHANGE_CURRENT_ID, &nulls[2]);
 	values[3] = NumericGetDatum(old_value);
 	nulls[3] = old_value == NULL;
 	values[4] = NumericGetDatum(new_value);
@@ -486,8 +468,8 @@ Datum
 usage_metric_changes(PG_FUNCTION_ARGS)
 {
 	const pg_uuid_t *account_id = account_current();
-	const pg_uuid_t *metric_id = metric_id_argument(fcinfo, 0);
-	List *customers = metric_customers_argument(fcinfo, 1);
+	const pg_uuid_t *metric_id = usage_metric_argument(fcinfo, 0);
+	List *customers = usage_customers_argument(fcinfo, 1);
 	TimestampTz start;
 	TimestampTz end;
 	TimestampTz since_timestamp;
@@ -499,20 +481,20 @@ usage_metric_changes(PG_FUNCTION_ARGS)
 	SqlQuery query;
 
 	memory_budget_begin();
-	metric_period_argument(fcinfo, 2, &start, &end);
-	since = metric_as_of_argument(fcinfo, 3, &since_timestamp);
+	usage_period_argument(fcinfo, 2, &start, &end);
+	since = usage_as_of_argument(fcinfo, 3, &since_timestamp);
 	if (PG_ARGISNULL(3))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("since must not be null")));
 	now = ask_side(account_id, metric_id, NULL, customers);
 	if (!now.exists)
-		metric_question_refuse(metric_id, &now.question);
+		usage_question_refuse(metric_id, &now.question);
 	refuse_custom(&now.question.metric);
 	then = ask_side(account_id, metric_id, since, customers);
-	purge_check_period(account_id, start);
-	work.since_timestamp = since != NULL ? *since : EVENT_TIME_END;
-	event_id_after(&work.since, work.since_timestamp);
+	horizon_check_period(account_id, start);
+	work.since_timestamp = since != NULL ? *since : CALENDAR_END;
+	uuid_v7_after(&work.since, work.since_timestamp);
 	work.question_changed_at = question_changed_at(&then, &now, customers, work.since_timestamp);
-	event_id_after(&question_changed, work.question_changed_at);
+	uuid_v7_after(&question_changed, work.question_changed_at);
 
 	InitMaterializedSRF(fcinfo, 0);
 	work.result_set = (ReturnSetInfo *) fcinfo->resultinfo;

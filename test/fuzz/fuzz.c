@@ -163,7 +163,7 @@ static void
 fuzz_timestamp(const uint8_t *data, size_t size)
 {
 	char *exact;
-	char text[EVENT_TIMESTAMP_TEXT_SIZE];
+	char text[TIMESTAMP_TEXT_SIZE];
 	TimestampTz timestamp;
 	TimestampTz again;
 	bool is_date;
@@ -172,13 +172,13 @@ fuzz_timestamp(const uint8_t *data, size_t size)
 	MemoryContext context = CurrentMemoryContext;
 
 	exact = before_the_end_of_memory(data, size);
-	(void) event_timestamp_or_date_from_text((EventText){exact, (int) size}, &timestamp, &is_date);
-	fault = event_timestamp_from_text((EventText){exact, (int) size}, &timestamp);
+	(void) timestamp_or_date_from_text((Slice){exact, (int) size}, &timestamp, &is_date);
+	fault = timestamp_from_text((Slice){exact, (int) size}, &timestamp);
 	if (fault != NULL || whole == NULL)
 		return;
 
-	event_timestamp_to_text(timestamp, text);
-	require(event_timestamp_from_text((EventText){text, (int) strlen(text)}, &again) == NULL && again == timestamp,
+	timestamp_to_text(timestamp, text);
+	require(timestamp_from_text((Slice){text, (int) strlen(text)}, &again) == NULL && again == timestamp,
 			"a time's text is another time");
 	PG_TRY();
 	{
@@ -315,12 +315,12 @@ static const char *
 forge_cursor(const char *cursor, const uint8_t *data, size_t size)
 {
 	const int values_start = 6; /* after version, order and filters */
-	EventText genuine;
+	Slice genuine;
 	char *forged;
 	int values_end;
 	pg_crc32c crc;
 
-	require(base64_decode(cstring_event_text(cursor), &genuine), "a cursor is no base64");
+	require(base64_decode(slice_from_cstring(cursor), &genuine), "a cursor is no base64");
 	values_end = genuine.length - (int) sizeof(crc);
 	forged = memcpy(palloc(genuine.length), genuine.data, genuine.length);
 	memcpy(forged + values_start, data, Min(size, (size_t) (values_end - values_start)));

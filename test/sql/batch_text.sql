@@ -27,6 +27,7 @@ SELECT ingest_usage_events_text('{"customerAlias": "acme", "eventType": "login"}
 SELECT ingest_usage_events_text('[{"customerAlias": "acme", "eventType": "login"}');
 SELECT ingest_usage_events_text('[{"customerAlias": "acme", "eventType": "login"}] x');
 SELECT ingest_usage_events_text('["\u0000"}]');
+SELECT ingest_usage_events_text('["\u0000", }{]');
 SELECT ingest_usage_events_text('["a, "b"]');
 SELECT ingest_usage_events_text('["\u0000", "a\"]');
 SELECT ingest_usage_events_text('');

@@ -31,13 +31,7 @@ CREATE FUNCTION ought_to_say() RETURNS text LANGUAGE sql VOLATILE AS $$
         of_acme, (SELECT of_all FROM value WHERE EXISTS (SELECT FROM event JOIN metric USING (event_type) WHERE name = 'sum')), of_acme)
     FROM value
 $$;
-CREATE PROCEDURE refresh() LANGUAGE plpgsql AS $$
-BEGIN
-    FOR i IN 1 .. 5 LOOP
-        PERFORM usage_events.refresh_rollups();
-        COMMIT;
-    END LOOP;
-END $$;
+\i test/helpers/refresh.sql
 -- whether an answer is taken from rollups: it is wrong if they are
 CREATE FUNCTION uses_rollups() RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -53,7 +47,7 @@ BEGIN
         RETURN before <> after;
     END;
 END $$;
-CALL refresh();
+CALL pg_temp.refresh();
 SELECT says() = ought_to_say(), uses_rollups();
 
 -- a change: taken back, inside a savepoint that is taken back, and committed; then rolled up anew
@@ -115,7 +109,7 @@ BEGIN
     f.committed = says() = ought_to_say();
     f.at_once_from_rollups = uses_rollups();
     COMMIT;
-    CALL refresh();
+    CALL pg_temp.refresh();
     f.rolled_up = says() = ought_to_say() AND (uses_rollups() OR statement ~ 'TRUNCATE|''other''$');
     INSERT INTO found SELECT f.*;
     COMMIT;
@@ -130,7 +124,7 @@ WHERE NOT (taken_back AND still_rolled_up AND in_transaction AND in_savepoint AN
 TRUNCATE usage_events.metric, usage_events.metric_progress, usage_events.metric_rollup;
 SELECT create_usage_metric('{"name": "sum", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}') IS NOT NULL;
 SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "1", "eventTimestamp": "2026-10-03T00:00:00Z", "eventProperties": {"n": 9}}') IS NOT NULL;
-CALL refresh();
+CALL pg_temp.refresh();
 SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "1", "eventProperties": {"n": 10}}') IS NOT NULL,
     create_usage_events((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'acme', 'eventType', 'call', 'customerEventId', n::text)) FROM generate_series(1, 500) AS n)) IS NOT NULL,
     ingest_usage_events('[{"customerAlias": "acme", "eventType": "call", "customerEventId": "1"}, {}]') IS NOT NULL,
@@ -142,26 +136,40 @@ SELECT retry_rejected_usage_events() IS NOT NULL, usage_events.purge('2020-01-01
 SELECT update_usage_metric(id, '{"name": "sums", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}') IS NOT NULL FROM usage_metrics;
 SELECT delete_usage_metric((create_usage_metric('{"name": "n", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "COUNT"}') ->> 'id')::uuid) IS NOT NULL;
 SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
-CALL refresh();
+CALL pg_temp.refresh();
 SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
 
--- a change behind a refresh of the same transaction is another one
-DELETE FROM usage_events.event WHERE customer_event_id = '39';
-CALL refresh();
+-- a change behind a refresh of the same transaction is another one; a metric is built in a transaction that has written if it was made while another one had
+SELECT count(create_usage_event(jsonb_build_object('customerEventId', 'past ' || n, 'customerAlias', 'acme', 'eventType', 'past',
+    'eventTimestamp', to_char(timestamp '2026-10-01' + n * interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'eventProperties', jsonb_build_object('n', n)))) FROM generate_series(1, 100) AS n;
+SELECT create_usage_metric('{"name": "past", "metricType": "SIMPLE", "eventType": "past", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'id' AS past \gset
 BEGIN;
-DELETE FROM usage_events.event WHERE customer_event_id = '40';
-SELECT count(usage_events.refresh_rollups()) FROM generate_series(1, 3);
-DELETE FROM usage_events.event WHERE customer_event_id = '41';
+SELECT pg_current_xact_id() IS NOT NULL, usage_events.refresh_rollups() > 0;
 COMMIT;
-SELECT event_count + skipped_event_count = (SELECT count(*) FROM usage_events WHERE event_timestamp <@ period) AS is_right
-FROM usage_metrics, tstzrange(now() - interval '1 day', now() + interval '1 day') AS period, usage_metric_by_customer(id, period);
-CALL refresh();
+CALL pg_temp.refresh();
+BEGIN;
+DELETE FROM usage_events.event WHERE customer_event_id = 'past 40';
+SELECT count(usage_events.refresh_rollups()) FROM generate_series(1, 5);
+SELECT is_built, (SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0) FROM usage_events.metric_progress WHERE event_type = 'past';
+DELETE FROM usage_events.event WHERE customer_event_id = 'past 41';
+COMMIT;
+SELECT calculate_usage_metric(:'past', '{acme}', '[2026-10-01Z, 2026-11-01Z)') ->> 'value' AS says, sum((event_properties ->> 'n')::numeric) AS ought_to_say FROM usage_events WHERE event_type = 'past';
+CALL pg_temp.refresh();
 
 -- what another's trigger does inside of one of ours is not ours
 CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = '5'; RETURN NEW; END $$;
 CREATE TRIGGER meddle BEFORE INSERT ON usage_events.event FOR EACH ROW EXECUTE FUNCTION meddle();
 SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "new"}') IS NOT NULL;
 SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
+-- nor where it stands in a WITH that nobody reads, or is a COPY
+CREATE OR REPLACE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n integer; BEGIN WITH unread AS (DELETE FROM usage_events.event WHERE false) SELECT 1 INTO n; RETURN NEW; END $$;
+CALL pg_temp.refresh();
+SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "new by WITH"}') IS NOT NULL;
+SELECT count(*) > 0 FROM usage_events.dirty_bucket WHERE seconds < 0;
+CREATE OR REPLACE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN COPY usage_events.event FROM PROGRAM 'true'; RETURN NEW; END $$;
+CALL pg_temp.refresh();
+SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "new by COPY"}') IS NOT NULL;
+SELECT count(*) > 0 FROM usage_events.dirty_bucket WHERE seconds < 0;
 DROP TRIGGER meddle ON usage_events.event;
 DROP FUNCTION meddle();
 
@@ -174,7 +182,7 @@ DROP FUNCTION attack();
 SHOW session_replication_role;
 
 -- while the trigger is off nothing is taken from rollups, nor are there any made
-CALL refresh();
+CALL pg_temp.refresh();
 ALTER TABLE usage_events.event DISABLE TRIGGER usage_events_watch;
 SELECT usage_events.refresh_rollups();
 DELETE FROM usage_events.event WHERE customer_event_id = '6';
@@ -183,7 +191,7 @@ ALTER TABLE usage_events.event ENABLE ALWAYS TRIGGER usage_events_watch;
 SELECT usage_events.refresh_rollups() > 0;
 
 -- whoever may truncate, and sees one account alone, has rollups of all forgotten
-CALL refresh();
+CALL pg_temp.refresh();
 CREATE ROLE truncates_by_hand;
 GRANT USAGE ON SCHEMA usage_events TO truncates_by_hand;
 GRANT ALL ON ALL TABLES IN SCHEMA usage_events TO truncates_by_hand;
@@ -207,11 +215,50 @@ CREATE TRIGGER t BEFORE INSERT ON mine FOR EACH STATEMENT EXECUTE FUNCTION usage
 DELETE FROM usage_events.event;
 RESET ROLE;
 SELECT usage_events.watch_changes();
+
+-- statements of which policies refuse every row change nothing, and cost the account nothing, however many there are
+CREATE PROCEDURE try_to_forget(statement text) LANGUAGE plpgsql AS $$
+DECLARE
+    forgotten bigint;
+BEGIN
+    SET LOCAL ROLE changes_by_hand;
+    EXECUTE statement;
+    RESET ROLE;
+    SELECT count(*) INTO forgotten FROM usage_events.dirty_bucket WHERE seconds < 0;
+    ROLLBACK;
+    RAISE NOTICE '% by %', forgotten, statement;
+END $$;
+CREATE TABLE nothing (number serial, statement text);
+INSERT INTO nothing (statement) VALUES
+    ('INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE false'),
+    ('INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE false ON CONFLICT (account_id, customer_event_id) DO UPDATE SET event_type = ''x'''),
+    ('WITH unread AS (INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE false) SELECT'),
+    ('UPDATE usage_events.event SET event_type = ''x'' WHERE false'),
+    ('MERGE INTO usage_events.event AS e USING (SELECT 1 WHERE false) AS n ON customer_event_id = ''1'' WHEN MATCHED THEN UPDATE SET event_type = ''x'' WHEN NOT MATCHED THEN INSERT (event_type) VALUES (''x'')'),
+    ('INSERT INTO usage_events.metric_progress (account_id, metric_version_id, event_type, started_at) SELECT account_id, metric_version_id, event_type, started_at FROM usage_events.metric_progress WHERE false'),
+    ('UPDATE usage_events.metric SET event_type = ''x'' WHERE false'),
+    ('INSERT INTO events_of_others SELECT * FROM events_of_others WHERE false'),
+    ('SELECT insert_none()');
+CALL pg_temp.refresh();
+SELECT count(*), (SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0) FROM usage_events.metric_progress;
+-- what is done with the rights of somebody else, by his view or function, is another matter
+CREATE VIEW events_of_others AS SELECT * FROM usage_events.event;
+GRANT SELECT, INSERT ON events_of_others TO changes_by_hand;
+CREATE FUNCTION insert_none() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE false; END $$;
+SELECT format('CALL try_to_forget(%L)', statement) FROM nothing ORDER BY number \gexec
+-- as is another policy, which may let rows pass
+CREATE POLICY may_write ON usage_events.event FOR ALL TO changes_by_hand USING (true);
+SELECT format('CALL try_to_forget(%L)', statement) FROM nothing WHERE statement ~ 'usage_events.event ' ORDER BY number \gexec
+DROP POLICY may_write ON usage_events.event;
+DROP PROCEDURE try_to_forget(text);
+DROP FUNCTION insert_none();
+DROP VIEW events_of_others;
+DROP TABLE nothing;
 DROP TABLE mine;
 
 \pset format aligned
 \pset tuples_only off
-DROP PROCEDURE try_change(integer, text), refresh();
+DROP PROCEDURE try_change(integer, text);
 DELETE FROM usage_events.account WHERE account_id = :'other';
 DROP FUNCTION says(), ought_to_say(), uses_rollups();
 DROP TABLE change, found;

@@ -126,7 +126,7 @@ SELECT CASE WHEN customer_event_id LIKE '%-%' THEN 'an id' ELSE customer_event_i
 COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
 customerAlias;eventType;eventProperties;quantity;customerEventId
 acme;call;"{""a"": {""b"": "";,""}}";5;4
-acme;call;{"quantity": 1 };5;5
+acme;call;{"quantity": 5.0, "a": 1 };5;5
 acme;call;;;6
 acme;call; null;;7
 acme;call;{};"5";8
@@ -164,6 +164,78 @@ customerAlias,eventType
 acme,"call
 acme,call
 \.
+-- a property that a row has twice must have one value: as JSON compares it, and however it is written
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias;eventType;eventProperties;quantity;name
+acme;call;{"quantity": 2};;
+acme;call;{"quantity": 2};3;
+\.
+SET usage_events.import_on_error = 'skip';
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias;eventType;customerEventId;eventProperties;quantity;properties.name
+acme;call;number or text;{"quantity": 2};"2";
+acme;call;escaped;{"qu\u0061ntity": 2};3;
+acme;call;no scalar;{"name": ["a"]};;a
+acme;call;null;{"name": null};;null
+acme;call;no JSON;{"quantity": 2, x};3;
+acme;call;the same;{"quantity": 1e1, "name": "\u0061"};10.0;a
+acme;call;nested;{"x": {"quantity": 2}};3;
+\.
+SELECT body, faults FROM rejected_usage_events ORDER BY id;
+RESET usage_events.import_on_error;
+SELECT customer_event_id, event_properties FROM usage_events WHERE customer_event_id IN ('the same', 'nested') ORDER BY 1;
+TRUNCATE usage_events.rejected_event;
+
+-- files put together: the first header once more is none of the events
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType,customerEventId,properties.region,
+acme,call,file 1,eu,
+"customerAlias", eventType ,customerEventId,properties.region,
+acme,call,file 2,us,
+\.
+SELECT customer_event_id, customer_alias, event_properties FROM usage_events WHERE customer_event_id LIKE 'file%' OR customer_alias ~ 'Alias' ORDER BY 1;
+-- another header ends the import in any case: the rows after it would be read under the first one
+SET usage_events.import_on_error = 'skip';
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType
+acme,call
+eventType,customerAlias
+call,acme
+\.
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType
+customer_alias,event_type
+\.
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType,quantity
+customerAlias,eventType
+\.
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType
+acme,call
+customerAlias;eventType;quantity
+acme;call;1,5
+\.
+-- as does one that follows a file without an end of line
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType
+acme,callcustomerAlias,eventType
+acme,call
+\.
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType
+acme,"call"eventType,customerAlias
+call,acme
+\.
+RESET usage_events.import_on_error;
+-- names of fields among the values make no header
+COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
+customerAlias,eventType,customerEventId,field,eventProperties
+acme,eventType,no header 1,customerAliases,
+acme,call,no header 2,customerAlias,"{""eventType"": ""customerAlias"", ""x"": ""eventType""}"
+\.
+SELECT customer_event_id, event_properties FROM usage_events WHERE customer_event_id LIKE 'no header%' ORDER BY 1;
+
 -- a header that is none
 COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
 customer,type

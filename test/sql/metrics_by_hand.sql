@@ -10,14 +10,8 @@ CREATE FUNCTION calculated(metric_id uuid) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', answer ->> 'value', answer ->> 'eventCount', answer ->> 'skippedEventCount')
     FROM calculate_usage_metric(metric_id, '{acme}', '[2026-10-01 00:00Z, 2026-10-05 00:00Z)') AS answer
 $$;
-CREATE PROCEDURE refresh() LANGUAGE plpgsql AS $$
-BEGIN
-    FOR i IN 1 .. 5 LOOP
-        PERFORM usage_events.refresh_rollups();
-        COMMIT;
-    END LOOP;
-END $$;
-CALL refresh();
+\i test/helpers/refresh.sql
+CALL pg_temp.refresh();
 SELECT calculated(:'sum');
 
 -- marks of more seconds than a minute has, and of no time that an event can have
@@ -26,7 +20,7 @@ SELECT account_id, 'call', 'acme', bucket, now(), seconds
 FROM usage_events.metric, unnest('{2026-10-01Z, infinity, -infinity, 294276-12-31 23:59:59Z, 4713-01-01Z BC}'::timestamptz[]) AS bucket, unnest('{32767, 60, 1, 0, -5}'::smallint[]) AS seconds, generate_series(1, 10);
 SET statement_timeout = '60s';
 SELECT calculated(:'sum');
-CALL refresh();
+CALL pg_temp.refresh();
 SELECT calculated(:'sum'), (SELECT count(*) FROM usage_events.dirty_bucket WHERE event_type = 'call');
 RESET statement_timeout;
 
@@ -53,6 +47,5 @@ SELECT calculated(:'sum');
 
 \pset format aligned
 \pset tuples_only off
-DROP PROCEDURE refresh();
 DROP FUNCTION calculated(uuid);
 TRUNCATE usage_events.event, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;

@@ -10,10 +10,9 @@ FROM pg_class AS relation
 JOIN pg_depend AS depend ON depend.classid = 'pg_class'::regclass AND depend.objid = relation.oid AND depend.deptype = 'e'
 JOIN pg_extension AS extension ON extension.oid = depend.refobjid AND extension.extname = 'usage_events'
 WHERE relation.relkind IN ('r', 'p');
--- all of them are in the list of distribute()
-SELECT oid::regclass FROM account_table
-WHERE strpos(pg_get_functiondef('usage_events.distribute(integer)'::regprocedure),
-             quote_literal(replace(oid::regclass::text, 'usage_events.', ''))) = 0;
+-- all of them are where distribute() looks for them
+SELECT relation.oid::regclass FROM pg_class AS relation JOIN account_table ON account_table.oid = relation.oid
+WHERE relnamespace <> 'usage_events'::regnamespace OR relkind <> 'r';
 -- the account is not null, a uuid, and the first column
 SELECT oid::regclass FROM account_table
 WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = oid AND attname = 'account_id' AND attnum = 1 AND attnotnull AND atttypid = 'uuid'::regtype);
@@ -22,7 +21,7 @@ SELECT index.indexrelid::regclass FROM pg_index AS index JOIN account_table ON i
 WHERE index.indkey[0] <> 1;
 -- foreign keys, triggers but those that distribute() drops, identity, generated columns, defaults that are not constant, sequences
 SELECT conname FROM pg_constraint JOIN account_table ON conrelid = account_table.oid WHERE contype IN ('f', 'x');
-SELECT tgname FROM pg_trigger JOIN account_table ON tgrelid = account_table.oid WHERE strpos(pg_get_functiondef('usage_events.distribute(integer)'::regprocedure), quote_literal(tgfoid::regprocedure::text)) = 0;
+SELECT tgname FROM pg_trigger JOIN account_table ON tgrelid = account_table.oid WHERE strpos(pg_get_functiondef('usage_events.distribute(integer)'::regprocedure), quote_literal(tgfoid::regproc::text)) = 0;
 SELECT attrelid::regclass, attname FROM pg_attribute JOIN account_table ON attrelid = account_table.oid
 WHERE attidentity <> '' OR attgenerated <> '';
 SELECT adrelid::regclass, pg_get_expr(adbin, adrelid) FROM pg_attrdef JOIN account_table ON adrelid = account_table.oid

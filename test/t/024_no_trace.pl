@@ -241,17 +241,4 @@ is(outcome('ingester', qq{
 	INSERT INTO mine VALUES ('mine'), ('mine');
 	SELECT count(*) FROM usage_events WHERE customer_alias = 'mine'}), 2, 'ingester: by a trigger on a table of his own');
 
-# A database that began with version 0.1 is guarded in the same way.
-$node->safe_psql('postgres', 'CREATE DATABASE updated');
-$node->safe_psql('updated', q{
-	CREATE EXTENSION usage_events VERSION '0.1';
-	SELECT create_usage_event('{"customerAlias": "a", "eventType": "t"}');
-	ANALYZE;
-	ALTER EXTENSION usage_events UPDATE});
-my $rules = q{
-	SELECT tablename, policyname, permissive, roles, cmd, qual, with_check FROM pg_policies WHERE schemaname = 'usage_events' ORDER BY 1, 2;
-	SELECT attrelid::regclass, attname, attstattarget FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r' AND attnum > 0 ORDER BY 1, 2;
-	SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r' ORDER BY 1};
-is($node->safe_psql('updated', $rules), $node->safe_psql('postgres', $rules), 'an updated database has the same policies');
-
 done_testing();

@@ -158,6 +158,38 @@ sub answer
 	syswrite $socket, $bytes;
 }
 
+# What stands for nginx' own second server, and fails: of a connection it answers the first request, and ends it at another.
+# One to /told is answered in any case: how often each came.
+sub fail_when_kept
+{
+	my ($listener) = @_;
+	my $select = IO::Select->new($listener);
+	my (%answered, %came);
+	while (1)
+	{
+		foreach my $socket ($select->can_read)
+		{
+			if ($socket == $listener)
+			{
+				$select->add(scalar $listener->accept);
+				next;
+			}
+			my $request = '';
+			sysread $socket, $request, 65536;
+			my ($method, $target) = $request =~ /^Usage-Request: (\S+) (\S+)/mi;
+			$came{"$method $target"}++ if $target;
+			if (!$target || ($answered{$socket}++ && $target ne '/told'))
+			{
+				$select->remove($socket);
+				delete $answered{$socket};
+				close $socket;
+				next;
+			}
+			answer($socket, 200, encode_json(\%came));
+		}
+	}
+}
+
 # Programs -------------------------------------------------------------------------
 
 my @pids;
@@ -463,6 +495,25 @@ reconfigure('zone=usage_events:10m' => 'rate=1r/m', 'limit_req zone=usage_events
 my @many = map { asked($key{hasty}, '/usage-events') } 1 .. 20;
 like(statuses(@many), qr/^200 x [67] 429 x 1[34]$/, 'a key has so many requests');
 is(asked($key{patient}, '/usage-events')->{status}, 200, 'and others have theirs');
+
+# A kept connection that ends ------------------------------------------------------------------
+
+# Of a PUT or DELETE HTTP would let nginx send it again.  It may have been done: then the second one finds nothing to delete.
+{
+	my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 64) or die $!;
+	my $failing = start(sub { fail_when_kept($listener) });
+	reconfigure("upstream usage_events_answers {\n\tserver" => '127.0.0.1:' . $listener->sockport);
+	my @answers;
+	foreach my $number (1 .. 20)
+	{
+		is(asked($key{quiet}, '/told')->{status}, 200, 'a connection is kept') if $number == 1;
+		asked($key{quiet}, "/first/$number", method => 'POST', body => '{}') foreach 1 .. 2;
+		push @answers, asked($key{quiet}, "/usage-metrics/$number", method => $number % 2 ? 'PUT' : 'DELETE', body => '{}');
+	}
+	like(statuses(@answers), qr/500 x /, 'whose connection ends is told that nobody knows');
+	my $came = decode_json(asked($key{quiet}, '/told')->{body});
+	is(join(' ', grep { $came->{$_} > 1 && /^(PUT|DELETE)/ } sort keys %$came), '', 'and nothing is sent twice');
+}
 
 # PostgREST does not answer -------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-# 035_same_everywhere.pl: upper and lower case are the same in every database
+# 035_same_everywhere.pl: upper and lower case, and what is escaped, are the same in every database
 #
 # A metric that ignores case must say the same of the same events, wherever they are: another locale, encoding or operating system is no
 # other bill.  Perl knows Unicode's case folding by itself, and is what our table is compared with.
@@ -37,6 +37,18 @@ sub counted
 	return $node->safe_psql($database, encode($encoding eq 'LATIN1' ? 'iso-8859-1' : 'UTF-8', $sql));
 }
 
+# How many refused events are erased of whoever has this alias; their bodies have this one, with escapes.
+sub erased
+{
+	my ($database, $encoding, $alias, $escaped) = @_;
+	local $ENV{PGCLIENTENCODING} = $encoding;
+	return $node->safe_psql($database, encode($encoding eq 'LATIN1' ? 'iso-8859-1' : 'UTF-8', sprintf(q{
+		BEGIN;
+		DO $$BEGIN PERFORM ingest_usage_events_text('[{"customerAlias": "%s", no JSON}]'); END$$;
+		SELECT usage_events.erase_customer('%s');
+		ROLLBACK;}, $escaped, $alias)));
+}
+
 my %databases = (
 	'in the locale C' => [ UTF8 => "ENCODING 'UTF8' LOCALE 'C'" ],
 	'in the encoding LATIN1' => [ LATIN1 => "ENCODING 'LATIN1' LOCALE 'C'" ],
@@ -53,6 +65,8 @@ foreach my $where (sort keys %databases)
 	is(counted('d', $encoding, [ 'Straße', 'STRASSE' ]), 0, "$where: one letter is never two");
 	is(counted('d', $encoding, [ 'naïve × ÷ ²', 'naïve × ÷ ²' ]), 1, "$where: what has no case is the same as itself");
 	is(counted('d', $encoding, [ '÷', '×' ]), 0, "$where: and as nothing else");
+	is(erased('d', $encoding, 'köln', 'k\\u00f6ln'), $encoding eq 'SQL_ASCII' ? 0 : 1, "$where: who is named with an escape is erased");
+	is(erased('d', $encoding, 'kln', 'k\\u0142ln'), 0, "$where: and not who would be without it");
 	$node->safe_psql('postgres', 'DROP DATABASE d');
 }
 

@@ -1,5 +1,5 @@
 /*
- * sql/lock.c
+ * sql/own_lock.c
  *		Locks of refreshes among each other.
  *
  * They are the server's locks of "objects", by the tag that DDL uses for an object in a
@@ -10,7 +10,7 @@
  */
 #include "postgres.h"
 
-#include "sql/lock.h"
+#include "sql/own_lock.h"
 
 #include "catalog/namespace.h"
 #include "miscadmin.h"
@@ -18,7 +18,7 @@
 #include "utils/lsyscache.h"
 
 static LOCKTAG
-tag_of(MetricLock lock, uint32 key)
+tag_of(OwnLock lock, uint32 key)
 {
 	LOCKTAG tag;
 
@@ -28,7 +28,7 @@ tag_of(MetricLock lock, uint32 key)
 }
 
 static bool
-try_in_mode(MetricLock lock, uint32 key, LOCKMODE mode)
+try_in_mode(OwnLock lock, uint32 key, LOCKMODE mode)
 {
 	LOCKTAG tag = tag_of(lock, key);
 
@@ -37,21 +37,21 @@ try_in_mode(MetricLock lock, uint32 key, LOCKMODE mode)
 
 /* Takes the lock if nobody has it. */
 bool
-metric_lock_try(MetricLock lock, uint32 key)
+own_lock_try(OwnLock lock, uint32 key)
 {
 	return try_in_mode(lock, key, ExclusiveLock);
 }
 
 /* Takes a share of the lock if nobody has all of it. */
 bool
-metric_lock_try_shared(MetricLock lock, uint32 key)
+own_lock_try_shared(OwnLock lock, uint32 key)
 {
 	return try_in_mode(lock, key, ShareLock);
 }
 
 /* Whether nobody else has the lock, or a share of it, at this moment. */
 bool
-metric_lock_is_free(MetricLock lock, uint32 key)
+own_lock_is_free(OwnLock lock, uint32 key)
 {
 	LOCKTAG tag = tag_of(lock, key);
 
@@ -61,9 +61,9 @@ metric_lock_is_free(MetricLock lock, uint32 key)
 	return true;
 }
 
-/* Takes a share of a lock that nobody has for longer than metric_lock_is_free() takes. */
+/* Takes a share of a lock that nobody has for longer than own_lock_is_free() takes. */
 void
-metric_lock_share(MetricLock lock, uint32 key)
+own_lock_share(OwnLock lock, uint32 key)
 {
 	LOCKTAG tag = tag_of(lock, key);
 
@@ -72,7 +72,7 @@ metric_lock_share(MetricLock lock, uint32 key)
 
 /* Takes the lock, and waits for it: for who refreshes nothing, and must have refreshes over. */
 void
-metric_lock_wait(MetricLock lock, uint32 key)
+own_lock_wait(OwnLock lock, uint32 key)
 {
 	LOCKTAG tag = tag_of(lock, key);
 

@@ -1,0 +1,437 @@
+/*
+ * rollup/alias.c
+ *		Rolling up one alias of one metric: what is marked, or all.
+ *
+ * A bucket with few events is a leaf: they are read, and added up.  One with many is a
+ * branch: those buckets inside of it that are marked are rolled up, and it is what they add up to.
+ */
+#include "postgres.h"
+
+#include "rollup/alias.h"
+
+#include "base/calendar.h"
+#include "catalog/pg_type.h"
+#include "metric/total.h"
+#include "miscadmin.h"
+#include "rollup/row.h"
+#include "sql/row.h"
+#include "sql/statement.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* A bucket with more events than this, of any type, is a branch: so many are read from the table at once. */
+#define LEAF_EVENTS 256
+
+/* Events of an alias, of any type, but what they say only of one: at most one more than a leaf has. */
+static Statement read_few_events = {
+	.sql = "SELECT id, event_timestamp, CASE WHEN pg_catalog.texteq(event_type, $5) THEN event_properties END"
+		   " FROM usage_events.event"
+		   " WHERE account_id " EQ " $1 AND customer_alias " EQ " $2"
+		   " AND event_timestamp " GE " $3 AND event_timestamp " LT " $4"
+		   " LIMIT $6",
+	.argument_count = 6,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT8OID},
+};
+
+/* Compared by a function, the type does not tempt the planner to an index that has all customers' events of it. */
+#define EVENTS_OF_TYPE \
+	" FROM usage_events.event" \
+	" WHERE account_id " EQ " $1 AND customer_alias " EQ " $2" \
+	" AND event_timestamp " GE " $3 AND event_timestamp " LT " $4" \
+	" AND pg_catalog.texteq(event_type, $5)"
+
+static Statement read_events = {
+	.sql = "SELECT id, event_timestamp, event_properties" EVENTS_OF_TYPE,
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID},
+};
+
+static Statement find_next_event = {
+	.sql = "SELECT event_timestamp" EVENTS_OF_TYPE " ORDER BY event_timestamp LIMIT 1",
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID},
+};
+
+/* Events of a bucket -------------------------------------------------------- */
+
+/* What a metric has to know of an event. */
+typedef struct BucketEvent
+{
+	pg_uuid_t id;
+	TimestampTz timestamp;
+	Jsonb *properties;
+} BucketEvent;
+
+typedef struct BucketTime
+{
+	TimestampTz start;
+	TimestampTz end;
+} BucketTime;
+
+/* The events of a type in a bucket that has few of any type. */
+typedef struct FewEvents
+{
+	BucketTime time;
+	bool are_few;
+	int count;
+	BucketEvent *items;
+	Size size; /* of all that in memory */
+} FewEvents;
+
+/*
+ * What was read for one metric of an alias, for the others of the same type.  It is as
+ * good for them: it was read after the marks had been taken away.
+ */
+struct EventCache
+{
+	HTAB *buckets;
+	MemoryContext context;
+	Size size;
+};
+
+/* Bytes; when there are so many, the next bucket is read for each metric. */
+#define CACHE_SIZE ((Size) 16 * 1024 * 1024)
+
+EventCache *
+rollup_event_cache_make(void)
+{
+	EventCache *cache = palloc0(sizeof(EventCache));
+	HASHCTL control = {.keysize = sizeof(BucketTime), .entrysize = sizeof(FewEvents), .hcxt = CurrentMemoryContext};
+
+	cache->context = CurrentMemoryContext;
+	cache->buckets = hash_create("usage metric events", 128, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return cache;
+}
+
+/* Buckets ------------------------------------------------------------------- */
+
+typedef struct AliasRefresh
+{
+	const Metric *metric;
+	EventCache *cache; /* NULL: there are no other metrics */
+	Slice alias;
+	const MetricMatcher *matcher;
+	RollupWriter *writer;
+	const TimestampTz *marks; /* seconds, ascending, each once */
+	BucketLevel deepest;
+} AliasRefresh;
+
+/* Which buckets of those inside one are rolled up: those with marks from first to last, exclusive, or all. */
+typedef struct Changes
+{
+	bool all;
+	int first;
+	int last;
+} Changes;
+
+static void
+event_arguments(const AliasRefresh *refresh, TimestampTz start, TimestampTz end, Datum *arguments)
+{
+	arguments[0] = UUIDPGetDatum(&refresh->metric->account_id);
+	arguments[1] = slice_to_datum(refresh->alias);
+	arguments[2] = TimestampTzGetDatum(Max(start, CALENDAR_START));
+	arguments[3] = TimestampTzGetDatum(Min(end, CALENDAR_END));
+	arguments[4] = slice_to_datum(refresh->metric->event_type);
+}
+
+/* Reads the events of a bucket, if they are few, into the current memory context. */
+static void
+read_few(const AliasRefresh *refresh, BucketTime time, FewEvents *few)
+{
+	Datum arguments[6];
+
+	few->count = 0;
+	few->items = NULL;
+	few->size = 0;
+	event_arguments(refresh, time.start, time.end, arguments);
+	arguments[5] = Int64GetDatum(LEAF_EVENTS + 1);
+	statement_execute(&read_few_events, arguments, NULL);
+	few->are_few = SPI_processed <= LEAF_EVENTS;
+	if (few->are_few)
+	{
+		few->items = palloc(sizeof(BucketEvent) * Max(SPI_processed, 1));
+		few->size = GetMemoryChunkSpace(few->items);
+	}
+	for (uint64 row = 0; few->are_few && row < SPI_processed; row++)
+	{
+		bool isnull;
+		Datum properties = row_value(row, 3, &isnull);
+		BucketEvent *event = &few->items[few->count];
+
+		if (isnull)
+			continue;
+		event->id = *DatumGetUUIDP(row_value(row, 1, &isnull));
+		event->timestamp = DatumGetTimestampTz(row_value(row, 2, &isnull));
+		event->properties = DatumGetJsonbPCopy(properties);
+		few->size += GetMemoryChunkSpace(event->properties);
+		few->count++;
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* The same from the cache, where there is one that has room. */
+static FewEvents
+few_events(const AliasRefresh *refresh, BucketTime time)
+{
+	FewEvents few;
+	FewEvents *cached;
+	EventCache *cache = refresh->cache;
+	MemoryContext context;
+	bool found;
+
+	if (cache == NULL || cache->size >= CACHE_SIZE)
+	{
+		cached = cache == NULL ? NULL : hash_search(cache->buckets, &time, HASH_FIND, NULL);
+		if (cached != NULL)
+			return *cached;
+		read_few(refresh, time, &few);
+		return few;
+	}
+	cached = hash_search(cache->buckets, &time, HASH_ENTER, &found);
+	if (!found)
+	{
+		cached->are_few = false;
+		context = MemoryContextSwitchTo(cache->context);
+		read_few(refresh, time, cached);
+		MemoryContextSwitchTo(context);
+		cache->size += cached->size;
+	}
+	return *cached;
+}
+
+typedef struct EventsWork
+{
+	const AliasRefresh *refresh;
+	MetricTotal *total;
+	MemoryContext row_context;
+} EventsWork;
+
+static void
+add_event(EventsWork *work, const pg_uuid_t *id, TimestampTz timestamp, Jsonb *properties)
+{
+	MemoryContext context = MemoryContextSwitchTo(work->row_context);
+
+	metric_total_add_event(work->total, work->refresh->matcher, id, timestamp, properties);
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(work->row_context);
+}
+
+static void
+take_event(uint64 row, void *argument)
+{
+	EventsWork *work = argument;
+	MemoryContext context = MemoryContextSwitchTo(work->row_context);
+	Jsonb *properties = DatumGetJsonbP(row_value_there(row, 3));
+
+	MemoryContextSwitchTo(context);
+	add_event(work, DatumGetUUIDP(row_value_there(row, 1)), DatumGetTimestampTz(row_value_there(row, 2)), properties);
+}
+
+/* Adds the bucket's events: the few, or where they are many, all that there are. */
+static void
+add_events(const AliasRefresh *refresh, BucketTime time, const FewEvents *few, MetricTotal *total)
+{
+	EventsWork work = {refresh, total,
+					   AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES)};
+	Datum arguments[5];
+
+	if (few->are_few)
+	{
+		for (int i = 0; i < few->count; i++)
+			add_event(&work, &few->items[i].id, few->items[i].timestamp, few->items[i].properties);
+	}
+	else
+	{
+		event_arguments(refresh, time.start, time.end, arguments);
+		statement_each_row(&read_events, arguments, take_event, &work);
+	}
+	MemoryContextDelete(work.row_context);
+}
+
+/* The time of the first event of the metric's type from start on; false if there is none before the end. */
+static bool
+next_event(const AliasRefresh *refresh, TimestampTz start, TimestampTz end, TimestampTz *timestamp)
+{
+	Datum arguments[5];
+	bool found;
+
+	event_arguments(refresh, start, end, arguments);
+	statement_execute(&find_next_event, arguments, NULL);
+	found = SPI_processed > 0;
+	if (found)
+		*timestamp = DatumGetTimestampTz(row_value_there(0, 1));
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+static void refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, Changes changes,
+						   MetricTotal *total);
+
+/* Rolls up the buckets of the next level inside this one, and adds them to the total, which may be NULL. */
+static void
+refresh_children(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, Changes changes,
+				 MetricTotal *total)
+{
+	BucketLevel below = (BucketLevel) (level + 1);
+	TimestampTz end = bucket_end(bucket, level);
+	TimestampTz at;
+
+	if (changes.all)
+	{
+		TimestampTz from = bucket;
+
+		while (from < end && next_event(refresh, from, end, &at))
+		{
+			refresh_bucket(refresh, below, bucket_start(at, below), changes, total);
+			from = bucket_end(bucket_start(at, below), below);
+		}
+		return;
+	}
+	for (int i = changes.first; i < changes.last;)
+	{
+		TimestampTz child = bucket_start(refresh->marks[i], below);
+		TimestampTz child_end = bucket_end(child, below);
+		Changes inside = {.first = i};
+
+		while (i < changes.last && refresh->marks[i] < child_end)
+			i++;
+		inside.last = i;
+		refresh_bucket(refresh, below, child, inside, total);
+	}
+}
+
+/* A metric whose buckets have a row for each group, or value. */
+static bool
+has_cells(const Metric *metric)
+{
+	return metric->is_grouped || metric->aggregation == METRIC_UNIQUE;
+}
+
+/* Whether there are nearly as many groups, or values, as events: rows of them would save nobody anything. */
+static bool
+hardly_repeats(const MetricTotal *total)
+{
+	int64 cells = total->is_over ? metric_total_max_rows() : metric_total_cell_count(total);
+
+	return cells > LEAF_EVENTS && cells * 2 > total->event_count;
+}
+
+/*
+ * Writes the bucket as its total is now.  It is left open where the total is too large
+ * for rows, and where the events themselves are as good.
+ */
+static void
+write_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, RollupNode before, bool is_branch,
+			 MetricTotal *total)
+{
+	const Metric *metric = refresh->metric;
+	bool is_empty = total->event_count == 0 && !total->is_over;
+	bool is_open = total->is_over || (!is_branch && has_cells(metric) && hardly_repeats(total));
+
+	if (before != ROLLUP_ABSENT && (is_empty || (has_cells(metric) && is_open)))
+		rollup_delete_node(metric, refresh->alias, level, bucket);
+	else if (before != ROLLUP_ABSENT && has_cells(metric))
+		rollup_keep_stored(metric, refresh->alias, level, bucket, is_branch, total);
+	if (is_open)
+		rollup_write_open(refresh->writer, level, bucket, is_branch);
+	else if (!is_empty)
+		rollup_write(refresh->writer, level, bucket, is_branch, total);
+}
+
+/* Adds up what the buckets inside of a branch have: their rows, and the events of those without. */
+static void
+add_children(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, MetricTotal *total)
+{
+	BucketLevel below = (BucketLevel) (level + 1);
+	List *open_leaves = rollup_add_children(refresh->metric, refresh->alias, level, bucket, total);
+	ListCell *cell;
+
+	foreach(cell, open_leaves)
+	{
+		TimestampTz start = *(TimestampTz *) lfirst(cell);
+
+		if (total->is_over)
+			break;
+		add_events(refresh, (BucketTime){start, bucket_end(start, below)}, &(FewEvents){.are_few = false}, total);
+	}
+}
+
+/*
+ * Rolls up a bucket whose events were changed, and adds what it has now to the
+ * total, unless that is NULL.  With changes.all nothing is there of it yet.
+ */
+static void
+refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, Changes changes, MetricTotal *total)
+{
+	const Metric *metric = refresh->metric;
+	MemoryContext work_context =
+		AllocSetContextCreate(CurrentMemoryContext, "usage metric bucket", ALLOCSET_SMALL_SIZES);
+	MemoryContext context = MemoryContextSwitchTo(work_context);
+	BucketTime time = {bucket, bucket_end(bucket, level)};
+	RollupNode before = changes.all ? ROLLUP_ABSENT : rollup_find(metric, refresh->alias, level, bucket);
+	bool is_branch = before == ROLLUP_BRANCH;
+	MetricTotal bucket_total;
+
+	CHECK_FOR_INTERRUPTS();
+	metric_total_init_for_rows(&bucket_total, metric, work_context);
+	if (!is_branch)
+	{
+		FewEvents few = few_events(refresh, time);
+
+		is_branch = !few.are_few && level < refresh->deepest;
+		if (!is_branch || has_cells(metric))
+			add_events(refresh, time, &few, &bucket_total);
+		is_branch = is_branch && !(has_cells(metric) && hardly_repeats(&bucket_total));
+	}
+	if (is_branch)
+	{
+		metric_total_clear(&bucket_total);
+		if (before == ROLLUP_BRANCH)
+		{
+			refresh_children(refresh, level, bucket, changes, NULL);
+			rollup_write_flush(refresh->writer);
+			add_children(refresh, level, bucket, &bucket_total);
+		}
+		else
+		{
+			/* What was a leaf may have events in all of its parts; what was not there, only where there are marks. */
+			if (before == ROLLUP_LEAF)
+				changes.all = true;
+			refresh_children(refresh, level, bucket, changes, &bucket_total);
+		}
+	}
+	write_bucket(refresh, level, bucket, before, is_branch, &bucket_total);
+
+	MemoryContextSwitchTo(context);
+	if (total != NULL)
+		metric_total_add(total, &bucket_total);
+	MemoryContextDelete(work_context);
+}
+
+/* Rolls up an alias: what is marked or, where there is nothing of it yet, all. */
+void
+rollup_alias(const Metric *metric, Slice alias, const TimestampTz *marks, int mark_count, EventCache *cache)
+{
+	AliasRefresh refresh = {
+		.metric = metric,
+		.cache = cache,
+		.alias = alias,
+		.matcher = metric_matcher_make(metric),
+		.marks = marks,
+		/* The values of a UNIQUE metric have a row each, as many as events in the end: not in every second. */
+		.deepest = metric->aggregation == METRIC_UNIQUE ? BUCKET_HOUR : BUCKET_SECOND,
+	};
+	bool is_new = marks == NULL || rollup_find(metric, alias, BUCKET_ALL, DT_NOBEGIN) == ROLLUP_ABSENT;
+
+	refresh.writer = rollup_writer_make(metric, alias);
+	if (is_new)
+	{
+		rollup_delete_below(metric, alias, BUCKET_MONTH, CALENDAR_START, CALENDAR_END);
+		refresh_children(&refresh, BUCKET_ALL, DT_NOBEGIN, (Changes){.all = true}, NULL);
+		rollup_write_open(refresh.writer, BUCKET_ALL, DT_NOBEGIN, true);
+	}
+	else
+		refresh_children(&refresh, BUCKET_ALL, DT_NOBEGIN, (Changes){.first = 0, .last = mark_count}, NULL);
+	rollup_write_end(refresh.writer);
+}

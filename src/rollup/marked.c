@@ -1,0 +1,313 @@
+/*
+ * rollup/marked.c
+ *		Rolling up anew what is marked: alias by alias, of all metrics of the type.
+ *
+ * A step deletes the marks of an alias that it sees, and then rolls up the marked buckets,
+ * from the events that it sees.  Events that come between the two are rolled up as well, but
+ * their marks stay, so those buckets are not used, and are rolled up once more.
+ */
+#include "postgres.h"
+
+#include "rollup/marked.h"
+
+#include "base/calendar.h"
+#include "catalog/pg_type.h"
+#include "event/mark.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "rollup/alias.h"
+#include "rollup/version.h"
+#include "sql/row.h"
+#include "sql/statement.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* So many marks in one step. */
+#define MARKS_AT_A_TIME "20000"
+
+static Statement find_dirty_alias = {
+	.sql = "SELECT event_type, customer_alias FROM usage_events.dirty_bucket"
+		   " WHERE account_id " EQ " $1"
+		   " AND ROW(event_type, customer_alias) " GT " ROW($2, $3)"
+		   " ORDER BY event_type, customer_alias LIMIT 1",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
+};
+
+static Statement read_last_place = {
+	.sql = "SELECT COALESCE(turn_event_type, ''), COALESCE(turn_customer_alias, '') FROM usage_events.metric_progress"
+		   " WHERE account_id " EQ " $1 AND turn_at IS NOT NULL ORDER BY turn_at DESC LIMIT 1",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
+static Statement take_marks = {
+	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id " EQ " $1"
+		   " AND ctid " EQ " ANY (ARRAY(SELECT ctid FROM usage_events.dirty_bucket"
+		   " WHERE account_id " EQ " $1 AND event_type " EQ " $2"
+		   " AND customer_alias " EQ " $3 ORDER BY bucket LIMIT " MARKS_AT_A_TIME "))"
+		   " RETURNING bucket, seconds",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
+};
+
+/* Marks of all customers, of a type. */
+static Statement take_common_marks = {
+	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id " EQ " $1"
+		   " AND event_type " EQ " $2 AND customer_alias " EQ " '' RETURNING bucket",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTOID},
+};
+
+/* In their place, marks of those customers who have events in these minutes. */
+static Statement insert_marks_of_customers = {
+	.sql = "INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
+		   " SELECT $1, $2, c.customer_alias, c.starts_at, $4, 60::smallint"
+		   " FROM " CUSTOMERS_IN_MINUTES " AS c RETURNING account_id",
+	.argument_count = 4,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID},
+};
+
+/* Metrics that have rolled up this alias, or passed by its place: their ids, since the metrics themselves may be large. */
+static Statement metrics_of_alias = {
+	.sql = "SELECT m.id, m.version_id" METRICS_WITH_PROGRESS " AND m.event_type " EQ " $2"
+		   " AND (p.is_built OR p.customer_alias " GE " $3"
+		   " OR EXISTS (SELECT FROM usage_events.metric_rollup AS r WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " m.version_id"
+		   " AND r.level " EQ " 0::smallint AND r.customer_alias " EQ " $3))",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
+};
+
+static int
+compare_timestamps(const void *a, const void *b)
+{
+	TimestampTz first = *(const TimestampTz *) a;
+	TimestampTz second = *(const TimestampTz *) b;
+
+	return (first > second) - (first < second);
+}
+
+/* Whether events can be there: a mark may have been written by hand, with anything in it. */
+static bool
+is_event_time(TimestampTz bucket)
+{
+	return bucket >= CALENDAR_START && bucket < CALENDAR_END;
+}
+
+/* Deletes marks of the alias, and returns them in order, each once. */
+static TimestampTz *
+take_marks_of(const pg_uuid_t *account_id, Slice event_type, Slice alias, int *count)
+{
+	TimestampTz *marks;
+	int mark_count = 0;
+	int kept = 0;
+
+	statement_execute(&take_marks,
+					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type), slice_to_datum(alias)}, NULL);
+	marks = palloc_extended(sizeof(TimestampTz) * Max(SPI_processed * SECS_PER_MINUTE, 1), MCXT_ALLOC_HUGE);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		TimestampTz second = DatumGetTimestampTz(row_value_there(row, 1));
+		int seconds = DatumGetInt16(row_value_there(row, 2));
+
+		if (!is_event_time(second))
+			continue;
+		for (int i = 0; i < Min(seconds, SECS_PER_MINUTE); i++)
+			marks[mark_count++] = second + i * USECS_PER_SEC;
+	}
+	qsort(marks, mark_count, sizeof(TimestampTz), compare_timestamps);
+	for (int i = 0; i < mark_count; i++)
+	{
+		if (kept == 0 || marks[kept - 1] != marks[i])
+			marks[kept++] = marks[i];
+	}
+	*count = kept;
+	SPI_freetuptable(SPI_tuptable);
+	return marks;
+}
+
+/* The versions in the rows of the last statement. */
+static List *
+read_versions(void)
+{
+	List *versions = NIL;
+
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		MetricVersion *version = palloc(sizeof(MetricVersion));
+		version->id = *DatumGetUUIDP(row_value_there(row, 1));
+		version->version_id = *DatumGetUUIDP(row_value_there(row, 2));
+		versions = lappend(versions, version);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return versions;
+}
+
+/*
+ * Turns the marks of all customers into those of the ones concerned: who has events in
+ * such a minute.  Who had one that is gone from it was marked when it went.
+ */
+static void
+divide_common_marks(const pg_uuid_t *account_id, Slice event_type)
+{
+	Datum *buckets;
+	int count = 0;
+	int nest_level;
+
+	statement_execute(&take_common_marks, (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type)}, NULL);
+	buckets = palloc_extended(sizeof(Datum) * Max(SPI_processed, 1), MCXT_ALLOC_HUGE);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Datum bucket = row_value_there(row, 1);
+
+		if (is_event_time(DatumGetTimestampTz(bucket)))
+			buckets[count++] = bucket;
+	}
+	SPI_freetuptable(SPI_tuptable);
+	if (count == 0)
+		return;
+	nest_level = statement_use_any_index();
+	statement_execute(&insert_marks_of_customers,
+					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type),
+								statement_timestamp_array(buckets, count), TimestampTzGetDatum(GetCurrentTimestamp())},
+					  NULL);
+	elog(DEBUG1, "divided %d marks of all customers into " UINT64_FORMAT " of one customer each", count, SPI_processed);
+	statement_use_indexes_end(nest_level);
+}
+
+static void
+refresh_version(const pg_uuid_t *account_id, const MetricVersion *version, Slice alias, const TimestampTz *marks,
+				int mark_count, EventCache *cache)
+{
+	MemoryContext work_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = MemoryContextSwitchTo(work_context);
+	Metric metric;
+
+	if (rollup_version_read(account_id, version, &metric))
+		rollup_alias(&metric, alias, marks, mark_count, cache);
+	MemoryContextSwitchTo(context);
+	MemoryContextDelete(work_context);
+}
+
+static void
+refresh_marked_alias(const pg_uuid_t *account_id, Slice event_type, Slice alias)
+{
+	int mark_count;
+	TimestampTz *marks = take_marks_of(account_id, event_type, alias, &mark_count);
+	List *versions;
+	ListCell *cell;
+	EventCache *cache;
+
+	if (mark_count == 0)
+		return;
+	statement_execute(&metrics_of_alias,
+					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type), slice_to_datum(alias)}, NULL);
+	versions = read_versions();
+	cache = list_length(versions) > 1 ? rollup_event_cache_make() : NULL;
+	foreach(cell, versions)
+		refresh_version(account_id, lfirst(cell), alias, marks, mark_count, cache);
+	elog(DEBUG1, "rolled up an alias of %d metrics anew: %d marked seconds", list_length(versions), mark_count);
+}
+
+static void
+place_set(MarkPlace *place, Slice event_type, Slice alias)
+{
+	resetStringInfo(&place->event_type);
+	resetStringInfo(&place->alias);
+	appendBinaryStringInfo(&place->event_type, event_type.data, event_type.length);
+	appendBinaryStringInfo(&place->alias, alias.data, alias.length);
+}
+
+static bool
+place_is_begin(const MarkPlace *place)
+{
+	return place->event_type.len == 0 && place->alias.len == 0;
+}
+
+/* In the current memory context. */
+void
+rollup_marked_read_place(const pg_uuid_t *account_id, MarkPlace *place)
+{
+	initStringInfo(&place->event_type);
+	initStringInfo(&place->alias);
+	statement_execute(&read_last_place, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	if (SPI_processed > 0)
+		place_set(place, row_text_copy(0, 1), row_text_copy(0, 2));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* Goes on to the next alias that has marks; false if there is none. */
+static bool
+next_dirty_alias(const pg_uuid_t *account_id, MarkPlace *place)
+{
+	bool found;
+
+	statement_execute(&find_dirty_alias,
+					  (Datum[]){UUIDPGetDatum(account_id),
+								slice_to_datum((Slice){place->event_type.data, place->event_type.len}),
+								slice_to_datum((Slice){place->alias.data, place->alias.len})},
+					  NULL);
+	found = SPI_processed > 0;
+	if (found)
+		place_set(place, row_text_copy(0, 1), row_text_copy(0, 2));
+	else
+		place_set(place, SLICE(""), SLICE(""));
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+/* Refreshes the alias, unless another refresh is at it. */
+static bool
+take_dirty_alias(const pg_uuid_t *account_id, const MarkPlace *place)
+{
+	Slice event_type = {place->event_type.data, place->event_type.len};
+	Slice alias = {place->alias.data, place->alias.len};
+
+	if (!rollup_turn_lock_type(account_id, event_type, false) || !rollup_turn_lock_alias(account_id, event_type, alias))
+		return false;
+	rollup_turn_begin_step();
+	if (alias.length == 0)
+		divide_common_marks(account_id, event_type);
+	else
+		refresh_marked_alias(account_id, event_type, alias);
+	return true;
+}
+
+/*
+ * Refreshes aliases that have marks. Returns how many.
+ *
+ * It begins where the turn before ended, and goes around once: whoever has short
+ * turns would otherwise see the first aliases marked anew each time, and never come
+ * to the last ones.
+ */
+int64
+rollup_marked_refresh(const pg_uuid_t *account_id, TurnBudget budget, MarkPlace *place)
+{
+	MemoryContext step_context =
+		AllocSetContextCreate(CurrentMemoryContext, "usage metric refresh", ALLOCSET_DEFAULT_SIZES);
+	bool is_around = place_is_begin(place);
+	bool is_over = budget.steps <= 0;
+	int64 steps = 0;
+
+	while (!is_over)
+	{
+		MemoryContext context = MemoryContextSwitchTo(step_context);
+
+		CHECK_FOR_INTERRUPTS();
+		if (next_dirty_alias(account_id, place))
+		{
+			steps += take_dirty_alias(account_id, place) ? 1 : 0;
+			is_over = steps >= budget.steps || rollup_turn_is_over(&budget);
+		}
+		else
+		{
+			is_over = is_around;
+			is_around = true;
+		}
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(step_context);
+	}
+	MemoryContextDelete(step_context);
+	return steps;
+}

@@ -1,0 +1,19 @@
+/*
+ * sql/row.h
+ *		Values in the rows of the statement that was run last.
+ *
+ * Rows are numbered as in SPI_tuptable, from 0, columns from 1.
+ */
+#ifndef USAGE_EVENTS_SQL_ROW_H
+#define USAGE_EVENTS_SQL_ROW_H
+
+#include "base/slice.h"
+
+extern Datum row_value(uint64 row, int column, bool *isnull);
+extern Datum row_value_there(uint64 row, int column);
+extern Slice row_text(uint64 row, int column);
+extern Slice row_text_copy(uint64 row, int column);
+extern Slice *row_texts(int *count);
+extern Datum row_text_array(int *count);
+
+#endif /* USAGE_EVENTS_SQL_ROW_H */

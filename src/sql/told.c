@@ -1,0 +1,58 @@
+/*
+ * sql/told.c
+ *		What a backend remembers of a table until it is told that it has changed.
+ */
+#include "postgres.h"
+
+#include "sql/told.h"
+
+#include "catalog/namespace.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+
+static void
+forget(Datum argument, Oid relation)
+{
+	Told *told = (Told *) DatumGetPointer(argument);
+
+	if (relation != InvalidOid && told->relation != InvalidOid && relation != told->relation)
+		return;
+	told->is_known = false;
+	told->times_forgotten++;
+}
+
+/* To be called once by a process. */
+void
+told_init(Told *told)
+{
+	CacheRegisterRelcacheCallback(forget, PointerGetDatum(told));
+}
+
+static Oid
+find_table(const Told *told)
+{
+	return get_relname_relid(told->table, get_namespace_oid("usage_events", false));
+}
+
+/* Before it is read: reading may fail, and then nothing is known. */
+uint64
+told_begin(Told *told)
+{
+	told->is_known = false;
+	told->relation = find_table(told);
+	return told->times_forgotten;
+}
+
+/* Once it was read: a message may have come meanwhile. */
+void
+told_end(Told *told, uint64 since)
+{
+	told->is_known = told->times_forgotten == since;
+}
+
+/* By who has changed it, in the same transaction. */
+void
+told_tell(const Told *told)
+{
+	CacheInvalidateRelcacheByRelid(find_table(told));
+}
