@@ -480,6 +480,17 @@ statement_use_any_index(void)
 	return nest_level;
 }
 
+/* The same for statements that read many rows that lie side by side: each page once. */
+int
+statement_use_bitmaps(void)
+{
+	int nest_level = statement_use_any_index();
+
+	set_for_nest("enable_bitmapscan", "on");
+	set_for_nest("enable_indexscan", "off");
+	return nest_level;
+}
+
 void
 statement_use_indexes_end(int nest_level)
 {

@@ -45,6 +45,7 @@ extern void statement_each_row_until(Statement *statement, Datum *arguments,
 extern void statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument), void *argument);
 extern int statement_use_indexes(void);
 extern int statement_use_any_index(void);
+extern int statement_use_bitmaps(void);
 extern void statement_use_indexes_end(int nest_level);
 
 extern Datum statement_uuid_array(Datum *values, int count);
