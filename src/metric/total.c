@@ -673,7 +673,7 @@ metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const p
 	metric_total_add_cell(total, &cell);
 }
 
-/* Adds another total, which is also one for rows. */
+/* Adds another total of the same kind. */
 void
 metric_total_add(MetricTotal *total, const MetricTotal *other)
 {
@@ -689,6 +689,22 @@ metric_total_add(MetricTotal *total, const MetricTotal *other)
 	metric_total_first_cell(other, &iterator);
 	while (metric_total_next_cell(&iterator, &cell))
 		metric_total_add_cell(total, &cell);
+}
+
+/* The same with one that is not needed any more: it is empty afterwards. */
+void
+metric_total_move(MetricTotal *total, MetricTotal *other)
+{
+	if (total->event_count > 0)
+		metric_total_add(total, other);
+	else
+	{
+		MetricTotal empty = *total;
+
+		*total = *other;
+		*other = empty;
+	}
+	metric_total_clear(other);
 }
 
 /* Cells as rows ------------------------------------------------------------- */
@@ -735,7 +751,6 @@ read_cell(const MetricTotal *total, const KeptCell *kept, MetricCell *cell)
 void
 metric_total_first_cell(const MetricTotal *total, MetricCellIterator *iterator)
 {
-	Assert(total->is_for_rows);
 	*iterator = (MetricCellIterator){total, 0, NULL};
 }
 

@@ -84,6 +84,7 @@ extern void metric_total_add_event(MetricTotal *total, const MetricMatcher *matc
 								   TimestampTz timestamp, Jsonb *properties);
 extern void metric_total_add_cell(MetricTotal *total, const MetricCell *cell);
 extern void metric_total_add(MetricTotal *total, const MetricTotal *other);
+extern void metric_total_move(MetricTotal *total, MetricTotal *other);
 extern void metric_total_clear(MetricTotal *total);
 extern void metric_total_set_over(MetricTotal *total);
 extern int64 metric_total_cell_count(const MetricTotal *total);
