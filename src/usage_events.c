@@ -24,7 +24,8 @@
 #include "rollup/worker.h"
 #include "sql/distribution.h"
 #include "sql/list_page.h"
-#include "sql/statement.h"
+#include "sql/own_statement.h"
+#include "sql/planner.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -40,7 +41,8 @@ _PG_init(void)
 	memory_budget_init();
 	metric_total_settings_init();
 	event_check_init();
-	statement_init();
+	own_statement_init();
+	planner_init();
 	event_store_init();
 	event_mark_init();
 	distribution_init();

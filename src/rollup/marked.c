@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "rollup/alias.h"
 #include "rollup/version.h"
+#include "sql/planner.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/memutils.h"
@@ -167,13 +168,13 @@ divide_common_marks(const pg_uuid_t *account_id, Slice event_type)
 	SPI_freetuptable(SPI_tuptable);
 	if (count == 0)
 		return;
-	nest_level = statement_use_any_index();
+	nest_level = planner_use_any_index();
 	statement_execute(&insert_marks_of_customers,
 					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type),
 								statement_timestamp_array(buckets, count), TimestampTzGetDatum(GetCurrentTimestamp())},
 					  NULL);
 	elog(DEBUG1, "divided %d marks of all customers into " UINT64_FORMAT " of one customer each", count, SPI_processed);
-	statement_use_indexes_end(nest_level);
+	planner_use_end(nest_level);
 }
 
 static void

@@ -26,6 +26,7 @@
 #include "rollup/version.h"
 #include "rollup/watch.h"
 #include "sql/distribution.h"
+#include "sql/planner.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/timestamp.h"
@@ -381,7 +382,7 @@ rollup_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_tur
 		SPI_finish();
 		return 0;
 	}
-	nest_level = statement_use_indexes();
+	nest_level = planner_use_indexes();
 	/* In this order, and before anything is written, which would make this transaction one of them. */
 	new_metrics = rollup_build_read_metrics(account_id);
 	if (!event_mark_types_are_told())
@@ -391,7 +392,7 @@ rollup_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_tur
 		steps = refresh_rollups_of(account_id, new_metrics, &transactions, budget, is_turn);
 	if (steps >= 0 && steps < max_steps)
 		steps += rejected_event_delete_taken(account_id);
-	statement_use_indexes_end(nest_level);
+	planner_use_end(nest_level);
 	SPI_finish();
 	distribution_require_here(account_id);
 	return Max(steps, 0) + (rejected_event_expire(account_id) > 0 ? 1 : 0);

@@ -42,6 +42,7 @@
 #include "rollup/row.h"
 #include "rollup/watch.h"
 #include "sql/distribution.h"
+#include "sql/planner.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
@@ -1172,9 +1173,9 @@ read_common(CommonMinutes *common, TimestampTz start, TimestampTz end)
 	int nest_level;
 
 	read_marks_of_all_from(common, start, end);
-	nest_level = statement_use_bitmaps();
+	nest_level = planner_use_bitmaps();
 	read_times(common->scan->metric, &common->minutes, take_common_event, common);
-	statement_use_indexes_end(nest_level);
+	planner_use_end(nest_level);
 }
 
 /* Marks of an alias by its place in the scan. */
@@ -1290,9 +1291,9 @@ read_all(ScanWork *work, TimestampTz start, TimestampTz end)
 	{
 		Marks gaps = gaps_between(&common->minutes, start, end);
 
-		nest_level = statement_use_bitmaps();
+		nest_level = planner_use_bitmaps();
 		read_times(metric, &gaps, take_event_of_gap, work);
-		statement_use_indexes_end(nest_level);
+		planner_use_end(nest_level);
 		return;
 	}
 	/* The planner is free here: most of the table may be read. */
@@ -1323,7 +1324,7 @@ rollup_scan(const RollupScan *scan)
 	}
 
 	SPI_connect();
-	nest_level = statement_use_indexes();
+	nest_level = planner_use_indexes();
 	work.row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
 	work.node = palloc(sizeof(RollupRow) * work.node_capacity);
 
@@ -1343,7 +1344,7 @@ rollup_scan(const RollupScan *scan)
 	for (int level = BUCKET_MONTH; level < BUCKET_LEVEL_COUNT && open.count > 0; level++)
 		open = scan_level(&work, (BucketLevel) level, &open);
 	read_raw(&work);
-	statement_use_indexes_end(nest_level);
+	planner_use_end(nest_level);
 
 	if (work.reads_all)
 		read_all(&work, start, end);
@@ -1451,7 +1452,7 @@ rollup_scan_find_aliases(RollupScan *scan, TimestampTz start, TimestampTz end)
 	bool complete = false;
 
 	SPI_connect();
-	nest_level = statement_use_indexes();
+	nest_level = planner_use_indexes();
 	if (distribution_is_here(&metric->account_id))
 	{
 		common = common_make(scan, list.context);
@@ -1466,7 +1467,7 @@ rollup_scan_find_aliases(RollupScan *scan, TimestampTz start, TimestampTz end)
 	if (scan->as_of != NULL)
 		statement_each_row(&find_superseded_aliases, (Datum[]){account, type, UUIDPGetDatum(scan->as_of)}, take_alias,
 						   &list);
-	statement_use_indexes_end(nest_level);
+	planner_use_end(nest_level);
 	SPI_finish();
 
 	for (int i = 0; common != NULL && i < common->alias_count; i++)

@@ -38,6 +38,7 @@
 #include "rollup/rights.h"
 #include "rollup/row.h"
 #include "sql/distribution.h"
+#include "sql/own_statement.h"
 #include "sql/statement.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -145,7 +146,7 @@ refuses_all(const WithCheckOption *check, Oid is_written_by_us)
 static ResultRelInfo *
 written_table(const Trigger *trigger)
 {
-	QueryDesc *query = statement_running();
+	QueryDesc *query = own_statement_executor();
 	ListCell *cell;
 
 	if (query == NULL || query->estate == NULL)
@@ -165,7 +166,7 @@ written_table(const Trigger *trigger)
 static bool
 is_own_change(const TriggerData *trigger)
 {
-	return statement_is_own() && written_table(trigger->tg_trigger) != NULL;
+	return own_statement_is_running() && written_table(trigger->tg_trigger) != NULL;
 }
 
 /*

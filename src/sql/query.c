@@ -11,6 +11,7 @@
 #include "sql/query.h"
 
 #include "executor/spi.h"
+#include "sql/own_statement.h"
 #include "sql/statement.h"
 
 void
@@ -61,7 +62,7 @@ execute(void *argument)
 void
 sql_query_execute(SqlQuery *query)
 {
-	statement_own(query->sql.data, execute, query);
+	own_statement_do(query->sql.data, execute, query);
 	if (query->result != SPI_OK_SELECT)
 		elog(ERROR, "could not execute \"%s\": %s", query->sql.data, SPI_result_code_string(query->result));
 }
@@ -79,6 +80,6 @@ open_cursor(void *argument)
 void
 sql_query_each_row(SqlQuery *query, void (*take_row)(uint64 row, void *argument), void *argument)
 {
-	statement_own(query->sql.data, open_cursor, query);
+	own_statement_do(query->sql.data, open_cursor, query);
 	statement_fetch_rows(query->cursor, take_row, argument);
 }

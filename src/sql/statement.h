@@ -10,7 +10,6 @@
 
 #include "base/slice.h"
 #include "datatype/timestamp.h"
-#include "executor/execdesc.h"
 #include "executor/spi.h"
 #include "sql/operator.h"
 
@@ -31,11 +30,7 @@ typedef struct Statement
 	int running;              /* a trigger of the user's may come back to the same statement */
 } Statement;
 
-extern void statement_init(void);
-extern void statement_own(const char *text, void (*act)(void *argument), void *argument);
-extern bool statement_is_own(void);
 extern const char *statement_null_at(int number, bool is_null);
-extern QueryDesc *statement_running(void);
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
 extern void statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
 							   void *argument);
@@ -43,10 +38,6 @@ extern void statement_each_row_until(Statement *statement, Datum *arguments,
 									 void (*take_row)(uint64 row, void *argument), void *argument,
 									 const bool *is_enough);
 extern void statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument), void *argument);
-extern int statement_use_indexes(void);
-extern int statement_use_any_index(void);
-extern int statement_use_bitmaps(void);
-extern void statement_use_indexes_end(int nest_level);
 
 extern Datum statement_uuid_array(Datum *values, int count);
 extern Datum statement_timestamp_array(Datum *values, int count);

@@ -1,0 +1,187 @@
+/*
+ * sql/planner.c
+ *		What the planner may choose for our statements, and for no others.
+ */
+#include "postgres.h"
+
+#include "sql/planner.h"
+
+#include "access/transam.h"
+#include "jit/jit.h"
+#include "nodes/parsenodes.h"
+#include "nodes/pathnodes.h"
+#include "optimizer/cost.h"
+#include "optimizer/plancat.h"
+#include "optimizer/planner.h"
+#include "sql/own_statement.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+
+static planner_hook_type next_planner = NULL;
+static bool is_planning = false; /* a statement of ours */
+
+static PlannedStmt *
+next_plan(Query *query, const char *text, int options, ParamListInfo parameters)
+{
+	if (next_planner != NULL)
+		return next_planner(query, text, options, parameters);
+	return standard_planner(query, text, options, parameters);
+}
+
+/*
+ * Our statements read an account's rows of tables that have all accounts' rows; by
+ * an index these are always found.  What the planner knows decides nothing there: a
+ * table that it takes for small it would read as a whole, with everybody's rows, or
+ * once for each row of another.  Nor shall code be compiled because it takes a
+ * statement for long.
+ */
+static PlannedStmt *
+plan_along_indexes(Query *query, const char *text, int options, ParamListInfo parameters)
+{
+	bool scans = enable_seqscan;
+	bool compiles = jit_enabled;
+	bool was_planning = is_planning;
+	PlannedStmt *volatile plan = NULL;
+
+	if (!own_statement_has_text(text))
+		return next_plan(query, text, options, parameters);
+	enable_seqscan = false;
+	jit_enabled = false;
+	is_planning = true;
+	PG_TRY();
+	{
+		plan = next_plan(query, text, options, parameters);
+	}
+	PG_FINALLY();
+	{
+		enable_seqscan = scans;
+		jit_enabled = compiles;
+		is_planning = was_planning;
+	}
+	PG_END_TRY();
+	return plan;
+}
+
+/* The index along which events are read while usage_events.plan_by_customer is on; a shard's has a number at its end. */
+#define CUSTOMER_INDEX "event_customer_idx"
+
+static bool plan_by_customer = false;
+static get_relation_info_hook_type next_get_relation_info = NULL;
+
+/* A table is planned for as if it had so many rows, if it has not more: a plan for many does for few, and not the other way round. */
+#define LEAST_ROWS 1000000
+#define LEAST_PAGES 20000
+#define LEAST_INDEX_PAGES 10000
+#define LEAST_INDEX_HEIGHT 2
+
+static void
+take_for_large(RelOptInfo *rel)
+{
+	ListCell *cell;
+
+	rel->tuples = Max(rel->tuples, LEAST_ROWS);
+	rel->pages = Max(rel->pages, LEAST_PAGES);
+	foreach(cell, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst(cell);
+
+		index->tuples = Max(index->tuples, LEAST_ROWS);
+		index->pages = Max(index->pages, LEAST_INDEX_PAGES);
+		index->tree_height = Max(index->tree_height, LEAST_INDEX_HEIGHT);
+	}
+}
+
+/*
+ * Without statistics, all indexes of events that begin with the account look alike
+ * to the planner; it then takes one that has everybody's events for each customer.
+ */
+static void
+keep_customer_index(RelOptInfo *rel)
+{
+	ListCell *cell;
+
+	foreach(cell, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst(cell);
+		const char *name = get_rel_name(index->indexoid);
+
+		if (name != NULL && strncmp(name, CUSTOMER_INDEX, strlen(CUSTOMER_INDEX)) == 0)
+		{
+			rel->indexlist = list_make1(index);
+			return;
+		}
+	}
+}
+
+static void
+describe_table(PlannerInfo *root, Oid relation, bool inhparent, RelOptInfo *rel)
+{
+	if (next_get_relation_info != NULL)
+		next_get_relation_info(root, relation, inhparent, rel);
+	if (is_planning && relation >= FirstNormalObjectId)
+		take_for_large(rel);
+	if (plan_by_customer)
+		keep_customer_index(rel);
+}
+
+static void
+set_for_nest(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Until the end, plans go along indexes and join by nested loops: for statements
+ * that look up many places in large tables, whose number the planner cannot know.
+ */
+int
+planner_use_indexes(void)
+{
+	static const char *const others[] = {"enable_seqscan",   "enable_bitmapscan", "enable_hashjoin",
+										 "enable_mergejoin", "enable_sort",       "jit"};
+	int nest_level = NewGUCNestLevel();
+
+	for (size_t i = 0; i < lengthof(others); i++)
+		set_for_nest(others[i], "off");
+	set_for_nest("usage_events.plan_by_customer", "on");
+	return nest_level;
+}
+
+/* The same with all indexes of events: also inside of it. */
+int
+planner_use_any_index(void)
+{
+	int nest_level = planner_use_indexes();
+
+	set_for_nest("usage_events.plan_by_customer", "off");
+	return nest_level;
+}
+
+/* The same for statements that read many rows that lie side by side: each page once. */
+int
+planner_use_bitmaps(void)
+{
+	int nest_level = planner_use_any_index();
+
+	set_for_nest("enable_bitmapscan", "on");
+	set_for_nest("enable_indexscan", "off");
+	return nest_level;
+}
+
+void
+planner_use_end(int nest_level)
+{
+	AtEOXact_GUC(true, nest_level);
+}
+
+void
+planner_init(void)
+{
+	DefineCustomBoolVariable("usage_events.plan_by_customer", "Plans read events along the index on customers.",
+							 "Set by functions of the extension for their own statements.", &plan_by_customer, false,
+							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, NULL, NULL);
+	next_get_relation_info = get_relation_info_hook;
+	get_relation_info_hook = describe_table;
+	next_planner = planner_hook;
+	planner_hook = plan_along_indexes;
+}
