@@ -169,8 +169,8 @@ VALUES
     ('ingest', 'EXECUTE', '@extschema@.delete_customer_alias'),
     ('ingest', 'INSERT', '@extschema@.customer_aliases'),
     -- An expression is SQL that others will run: only administrators put one in force.
-    ('ingest', 'INSERT (account_id, id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, created_at)', 'usage_events.metric'),
-    ('ingest', 'UPDATE (version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, deleted_at)', 'usage_events.metric'),
+    ('ingest', 'INSERT (account_id, id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, percentile, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, created_at)', 'usage_events.metric'),
+    ('ingest', 'UPDATE (version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property, percentile, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, deleted_at)', 'usage_events.metric'),
     ('ingest', 'INSERT', 'usage_events.superseded_metric'),
     ('ingest', 'EXECUTE', '@extschema@.create_usage_metric'),
     ('ingest', 'EXECUTE', '@extschema@.update_usage_metric'),

@@ -12,6 +12,7 @@ CREATE TABLE usage_events.metric (
     event_type text COLLATE pg_catalog."C" NOT NULL,
     aggregation_type text NOT NULL,
     aggregation_property text,
+    percentile numeric,
     grouping_property text,
     unit text,
     property_filters jsonb NOT NULL,
@@ -32,8 +33,9 @@ COMMENT ON COLUMN usage_events.metric.name IS 'For people to read; should be uni
 COMMENT ON COLUMN usage_events.metric.description IS 'For people to read';
 COMMENT ON COLUMN usage_events.metric.metric_type IS 'SIMPLE, or GROUPED by a property';
 COMMENT ON COLUMN usage_events.metric.event_type IS 'Type of the events that are aggregated';
-COMMENT ON COLUMN usage_events.metric.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST or CUSTOM';
+COMMENT ON COLUMN usage_events.metric.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST, PERCENTILE or CUSTOM';
 COMMENT ON COLUMN usage_events.metric.aggregation_property IS 'Property of the event that is aggregated; NULL for COUNT and CUSTOM';
+COMMENT ON COLUMN usage_events.metric.percentile IS 'Of a PERCENTILE: the share of its values, from 0 to 1, that are at most the answer';
 COMMENT ON COLUMN usage_events.metric.grouping_property IS 'Property by whose values a GROUPED metric is split';
 COMMENT ON COLUMN usage_events.metric.unit IS 'For people to read';
 COMMENT ON COLUMN usage_events.metric.property_filters IS 'Events are aggregated whose properties have one of these values: {property: [value, ...]}';
@@ -56,6 +58,7 @@ CREATE TABLE usage_events.superseded_metric (
     event_type text COLLATE pg_catalog."C" NOT NULL,
     aggregation_type text NOT NULL,
     aggregation_property text,
+    percentile numeric,
     grouping_property text,
     unit text,
     property_filters jsonb NOT NULL,
@@ -76,8 +79,9 @@ COMMENT ON COLUMN usage_events.superseded_metric.name IS 'As this version had it
 COMMENT ON COLUMN usage_events.superseded_metric.description IS 'For people to read';
 COMMENT ON COLUMN usage_events.superseded_metric.metric_type IS 'SIMPLE, or GROUPED by a property';
 COMMENT ON COLUMN usage_events.superseded_metric.event_type IS 'Type of the events that were aggregated';
-COMMENT ON COLUMN usage_events.superseded_metric.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST or CUSTOM';
+COMMENT ON COLUMN usage_events.superseded_metric.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST, PERCENTILE or CUSTOM';
 COMMENT ON COLUMN usage_events.superseded_metric.aggregation_property IS 'Property of the event that was aggregated';
+COMMENT ON COLUMN usage_events.superseded_metric.percentile IS 'Of a PERCENTILE: the share of its values, from 0 to 1, that were at most the answer';
 COMMENT ON COLUMN usage_events.superseded_metric.grouping_property IS 'Property by whose values the metric was split';
 COMMENT ON COLUMN usage_events.superseded_metric.unit IS 'For people to read';
 COMMENT ON COLUMN usage_events.superseded_metric.property_filters IS 'Filters of properties';
@@ -98,7 +102,7 @@ AS 'MODULE_PATHNAME', 'create_usage_metric';
 
 COMMENT ON FUNCTION @extschema@.create_usage_metric(jsonb) IS
 'Create a usage metric
-Takes {"name", "description", "metricType", "eventType", "aggregationType", "aggregationProperty", "groupingProperty", "unit", "propertyFilters", "propertiesToNegate", "caseSensitive"}: name, metricType (SIMPLE, GROUPED), eventType and aggregationType (COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST) are required, aggregationProperty is for all but COUNT, groupingProperty where GROUPED; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL, 54000 where the account has as many as usage_events.max_metrics or max_metric_versions allow';
+Takes {"name", "description", "metricType", "eventType", "aggregationType", "aggregationProperty", "percentile", "groupingProperty", "unit", "propertyFilters", "propertiesToNegate", "caseSensitive"}: name, metricType (SIMPLE, GROUPED), eventType and aggregationType (COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST, PERCENTILE) are required, aggregationProperty is for all but COUNT, percentile (0 to 1; 0.5 is the median) for PERCENTILE alone, groupingProperty where GROUPED; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL, 54000 where the account has as many as usage_events.max_metrics or max_metric_versions allow';
 
 CREATE FUNCTION @extschema@.get_usage_metric(id uuid) RETURNS jsonb
 LANGUAGE c STABLE STRICT PARALLEL SAFE
@@ -165,6 +169,7 @@ SELECT id,
        event_type,
        aggregation_type,
        aggregation_property,
+       percentile,
        grouping_property,
        unit,
        property_filters,
@@ -181,8 +186,9 @@ COMMENT ON COLUMN @extschema@.usage_metrics.name IS 'For people to read; should 
 COMMENT ON COLUMN @extschema@.usage_metrics.description IS 'For people to read';
 COMMENT ON COLUMN @extschema@.usage_metrics.metric_type IS 'SIMPLE, or GROUPED by a property';
 COMMENT ON COLUMN @extschema@.usage_metrics.event_type IS 'Type of the events that are aggregated';
-COMMENT ON COLUMN @extschema@.usage_metrics.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST or CUSTOM';
+COMMENT ON COLUMN @extschema@.usage_metrics.aggregation_type IS 'COUNT, UNIQUE, SUM, MAX, MIN, AVERAGE, LATEST, PERCENTILE or CUSTOM';
 COMMENT ON COLUMN @extschema@.usage_metrics.aggregation_property IS 'Property of the event that is aggregated';
+COMMENT ON COLUMN @extschema@.usage_metrics.percentile IS 'Of a PERCENTILE: the share of its values, from 0 to 1, that are at most the answer';
 COMMENT ON COLUMN @extschema@.usage_metrics.grouping_property IS 'Property by whose values a GROUPED metric is split';
 COMMENT ON COLUMN @extschema@.usage_metrics.unit IS 'For people to read';
 COMMENT ON COLUMN @extschema@.usage_metrics.property_filters IS 'Events are aggregated whose properties have one of these values: {property: [value, ...]}';

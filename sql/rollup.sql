@@ -33,9 +33,9 @@ COMMENT ON COLUMN usage_events.metric_rollup.customer_alias IS 'The alias that t
 COMMENT ON COLUMN usage_events.metric_rollup.level IS 'Length of the interval: 0 all time, 1 a month, 2 a day, 3 an hour, 4 a minute, 5 a second, in UTC; -1 in the row that says that all aliases are there';
 COMMENT ON COLUMN usage_events.metric_rollup.bucket IS 'Begin of the interval; -infinity for all time';
 COMMENT ON COLUMN usage_events.metric_rollup.group_key IS 'Key of the group, of a GROUPED metric; otherwise empty';
-COMMENT ON COLUMN usage_events.metric_rollup.unique_key IS 'Key of the value that was counted, of a UNIQUE metric; otherwise empty';
+COMMENT ON COLUMN usage_events.metric_rollup.unique_key IS 'Key of a single value, of a UNIQUE metric or a PERCENTILE; otherwise empty';
 COMMENT ON COLUMN usage_events.metric_rollup.is_branch IS 'Whether there are rows of the next level for this interval';
-COMMENT ON COLUMN usage_events.metric_rollup.event_count IS 'Events that counted';
+COMMENT ON COLUMN usage_events.metric_rollup.event_count IS 'Events that counted, and of a PERCENTILE''s value those that have it';
 COMMENT ON COLUMN usage_events.metric_rollup.skipped_event_count IS 'Events that would have counted, had their property had a usable value';
 COMMENT ON COLUMN usage_events.metric_rollup.min_event_id IS 'Lowest id of those that counted';
 COMMENT ON COLUMN usage_events.metric_rollup.max_event_id IS 'Highest id of those that counted';
@@ -44,7 +44,7 @@ COMMENT ON COLUMN usage_events.metric_rollup.newest_id IS 'Highest id of those t
 COMMENT ON COLUMN usage_events.metric_rollup.latest_timestamp IS 'Time of the event that the value is from, of a LATEST metric';
 COMMENT ON COLUMN usage_events.metric_rollup.latest_id IS 'Id of the event that the value is from, of a LATEST metric';
 COMMENT ON COLUMN usage_events.metric_rollup.group_value IS 'Value of the group; NULL for events without one';
-COMMENT ON COLUMN usage_events.metric_rollup.value IS 'Sum, maximum, minimum or latest value';
+COMMENT ON COLUMN usage_events.metric_rollup.value IS 'Sum, maximum, minimum or latest value, or of a PERCENTILE the single value';
 
 CREATE TABLE usage_events.metric_progress (
     account_id uuid NOT NULL,

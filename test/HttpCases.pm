@@ -1148,6 +1148,12 @@ sub cases_metrics
 	check("DELETE /usage-metrics/$again->{id}", 200, @as, json => { %$again, deletedAt => $instant });
 	my $others = check($post, 201, as => 'globex', body => new_metric(), json => metric())->{json};
 
+	my %median = (name => 'Median', eventType => 'message', aggregationType => 'PERCENTILE', aggregationProperty => 'size', percentile => 0.5);
+	my $median = check($post, 201, @as, body => new_metric(%median), json => metric(%median), what => 'a percentile')->{json};
+	my %another = (%median, percentile => 1);
+	check("PUT /usage-metrics/$median->{id}", 200, @as, body => new_metric(%another), json => { %$median, percentile => 1 });
+	check("DELETE /usage-metrics/$median->{id}", 200, @as, json => { %$median, percentile => 1, deletedAt => $instant });
+
 	my @refused = (
 		[ {}, qr/"name" is missing.*"eventType" is missing.*"metricType" is missing.*"aggregationType" is missing/s ],
 		map({ [ new_metric(%{ $_->[0] }), $_->[1] ] }
@@ -1158,7 +1164,10 @@ sub cases_metrics
 			[ { metricType => 'GROUPED' }, 'groupingProperty' ], [ { groupingProperty => 'p' }, 'groupingProperty' ],
 			[ { aggregationType => 'AVG' }, 'aggregationType' ], [ { aggregationType => $split }, 'aggregationType' ],
 			[ { aggregationType => 'CUSTOM' }, 'for administrators' ], [ { aggregationType => 'SUM' }, 'aggregationProperty' ],
-			[ { propertyFilters => [] }, 'propertyFilters' ], [ { propertyFilters => { a => [] } }, '"a"' ],
+			[ { aggregationType => 'MEDIAN', aggregationProperty => 'p' }, qr/"PERCENTILE" with 0\.5 as its "percentile"/ ],
+			map({ [ { aggregationType => 'PERCENTILE', aggregationProperty => 'p', percentile => $_ }, '"percentile"' ] }
+				undef, '0.5', 1.01, -0.01, [], JSON::PP::true),
+			[ { percentile => 0.5 }, '"percentile"' ], [ { propertyFilters => [] }, 'propertyFilters' ], [ { propertyFilters => { a => [] } }, '"a"' ],
 			[ { propertyFilters => { a => 'b' } }, '"a"' ], [ { propertyFilters => { a => [ {} ] } }, '"a"' ],
 			[ { propertyFilters => { '' => [1] } }, 'propertyFilters' ],
 			[ { propertyFilters => { map { $_ => [1] } 1 .. 101 } }, '101' ],
@@ -1320,6 +1329,11 @@ sub cases_calculate
 	my $largest = check('POST /usage-metrics', 201, @as, body => new_metric(%largest), json => metric(%largest))->{json};
 	check("GET /usage-metrics/$largest->{id}/calculate?customerAliases=nobody&$july", 200, @as,
 	  json => value_of($largest, eventCount => 0, value => undef, minEventId => undef, maxEventId => undef));
+
+	my %middle = (name => 'Middle', eventType => 'sent', aggregationType => 'PERCENTILE', aggregationProperty => 'length', percentile => 0.5);
+	my $middle = check('POST /usage-metrics', 201, @as, body => new_metric(%middle), json => metric(%middle))->{json};
+	check("GET /usage-metrics/$middle->{id}/calculate?customerAliases=a%2Cb,c&$july", 200, @as,
+	  json => value_of($middle, eventCount => 3, value => 50, skippedEventCount => 1));
 
 	# As it was.
 	my $before = moment_between();

@@ -159,12 +159,14 @@ BEGIN
 		'unit', test.one_of('calls', NULL), 'propertyFilters', filters,
 		'propertiesToNegate', CASE test.dice(2) WHEN 0 THEN (SELECT jsonb_agg(filtered) FROM jsonb_object_keys(filters) AS filtered WHERE random() < 0.5) END,
 		'caseSensitive', test.one_of('true', 'false', NULL)::boolean)
+		|| CASE aggregation WHEN 'PERCENTILE' THEN jsonb_build_object('percentile',
+			test.one_of('0', '0.07', '0.25', '0.5', '0.5', '0.9', '0.999', '1')::numeric) ELSE '{}' END
 		|| CASE test.dice(5) WHEN 0 THEN '{"metricType": "GROUPED", "groupingProperty": "group"}'
 			WHEN 1 THEN '{"metricType": "GROUPED", "groupingProperty": "amount"}' ELSE '{}' END::jsonb;
 END $$;
 
 CREATE FUNCTION test.aggregation() RETURNS text LANGUAGE sql VOLATILE AS $$
-	SELECT test.one_of('COUNT', 'UNIQUE', 'SUM', 'MAX', 'MIN', 'AVERAGE', 'LATEST')
+	SELECT test.one_of('COUNT', 'UNIQUE', 'SUM', 'MAX', 'MIN', 'AVERAGE', 'LATEST', 'PERCENTILE')
 $$;
 
 -- A stable metric is updated now and then, the others come and go.

@@ -93,8 +93,14 @@ CREATE FUNCTION oracle.events(metric usage_events.metric, aliases text[], period
 	WHERE metric.property_filters = '{}' OR oracle.passes(event_properties, metric.property_filters, metric.properties_to_negate, metric.case_sensitive)
 $$;
 
-CREATE FUNCTION oracle.value_of(aggregation text, events oracle.relevant_event[]) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
-	SELECT CASE aggregation
+-- As few of the values, in order, as make the share; percentile_disc() reckons with floating point.
+CREATE FUNCTION oracle.percentile_of(percentile numeric, numbers numeric[]) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+	SELECT number FROM unnest(numbers) WITH ORDINALITY AS n(number, position)
+	WHERE position >= percentile * cardinality(numbers) ORDER BY position LIMIT 1
+$$;
+
+CREATE FUNCTION oracle.value_of(metric usage_events.metric, events oracle.relevant_event[]) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+	SELECT CASE metric.aggregation_type
 		WHEN 'COUNT' THEN count(*)
 		WHEN 'UNIQUE' THEN count(DISTINCT text)
 		WHEN 'SUM' THEN coalesce(sum(number), 0)
@@ -102,13 +108,14 @@ CREATE FUNCTION oracle.value_of(aggregation text, events oracle.relevant_event[]
 		WHEN 'MIN' THEN min(number)
 		WHEN 'AVERAGE' THEN avg(number)
 		WHEN 'LATEST' THEN (array_agg(number ORDER BY event_timestamp DESC, id DESC))[1]
+		WHEN 'PERCENTILE' THEN oracle.percentile_of(metric.percentile, array_agg(number ORDER BY number))
 	END
 	FROM unnest(events) WHERE counts
 $$;
 
 CREATE FUNCTION oracle.groups_of(metric usage_events.metric, events oracle.relevant_event[]) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
 	SELECT CASE WHEN metric.metric_type = 'GROUPED' THEN coalesce(jsonb_agg(
-		jsonb_build_object('grouping', grouping, 'value', oracle.value_of(metric.aggregation_type, events), 'eventCount', cardinality(events))
+		jsonb_build_object('grouping', grouping, 'value', oracle.value_of(metric, events), 'eventCount', cardinality(events))
 		ORDER BY grouping COLLATE "C" NULLS LAST), '[]') END
 	FROM (SELECT grouping, array_agg((e.*)::oracle.relevant_event) AS events FROM unnest(events) AS e WHERE counts GROUP BY grouping) AS g
 $$;
@@ -117,7 +124,7 @@ $$;
 
 -- What the functions that return rows say of each.
 CREATE FUNCTION oracle.row_of(metric usage_events.metric, events oracle.relevant_event[]) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-	SELECT jsonb_build_object('event_count', count(*) FILTER (WHERE counts), 'value', oracle.value_of(metric.aggregation_type, events),
+	SELECT jsonb_build_object('event_count', count(*) FILTER (WHERE counts), 'value', oracle.value_of(metric, events),
 		'skipped_event_count', count(*) FILTER (WHERE NOT counts), 'grouped_values', oracle.groups_of(metric, events))
 	FROM unnest(events)
 $$;

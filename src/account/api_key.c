@@ -271,7 +271,7 @@ expire_key(FunctionCallInfo fcinfo, Datum expires_at, bool never)
 
 	SPI_connect();
 	statement_execute(&set_expiry, (Datum[]){UUIDPGetDatum(&account_id), PointerGetDatum(client_id), expires_at},
-					  never ? "  n" : NULL);
+					  statement_null_at(3, never));
 	if (SPI_processed == 0)
 		refuse_unknown_key(client_id);
 	SPI_finish();

@@ -10,7 +10,6 @@
 #include "account/horizon.h"
 
 #include "access/xact.h"
-#include "account/account.h"
 #include "base/fault.h"
 #include "base/timestamp.h"
 #include "base/uuid_v7.h"
@@ -63,9 +62,7 @@ read_horizon_with(Statement *statement, const pg_uuid_t *account_id)
 	SPI_connect();
 	statement_execute(statement, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
 	if (SPI_processed > 0)
-	{
 		horizon = DatumGetTimestampTz(row_value_there(0, 1));
-	}
 	SPI_finish();
 	return horizon;
 }
@@ -98,11 +95,11 @@ horizon_text(TimestampTz horizon)
 	return text;
 }
 
-/* Rule of every time that is to be stored: the session's account keeps what is of it. */
+/* Rule of every time that is to be stored: the account keeps what is of it. */
 List *
-horizon_check(List *faults, const char *field, TimestampTz timestamp)
+horizon_check(List *faults, const pg_uuid_t *account_id, const char *field, TimestampTz timestamp)
 {
-	TimestampTz horizon = horizon_of(account_current());
+	TimestampTz horizon = horizon_of(account_id);
 
 	if (timestamp >= horizon)
 		return faults;

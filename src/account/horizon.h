@@ -10,7 +10,7 @@
 #include "utils/uuid.h"
 
 extern void horizon_init(void);
-extern List *horizon_check(List *faults, const char *field, TimestampTz timestamp);
+extern List *horizon_check(List *faults, const pg_uuid_t *account_id, const char *field, TimestampTz timestamp);
 extern void horizon_check_period(const pg_uuid_t *account_id, TimestampTz start);
 extern void horizon_advance(const pg_uuid_t *account_id, TimestampTz horizon);
 

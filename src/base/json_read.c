@@ -135,13 +135,6 @@ number_text_length(const char *number)
 	return length + (NUMERIC_IS_NEGATIVE(header) ? 1 : 0);
 }
 
-/* How long the number is as text, whatever it is: JSON knows neither NaN nor infinity. */
-int
-json_number_length(Numeric number)
-{
-	return number_text_length((const char *) number);
-}
-
 /* Sizes ------------------------------------------------------------------- */
 
 /* A control character is six: no text is longer, by what is stored, and numbers written out. */
@@ -235,8 +228,8 @@ answer_limit(void)
 }
 
 /* Refuses an answer of that size as text: more than a sixth of what a call may take. */
-void
-json_answer_require(Size size)
+static void
+require_answer(Size size)
 {
 	if (size > answer_limit())
 		ereport(
@@ -255,7 +248,7 @@ Size
 json_answer_add(Size size, const Jsonb *part)
 {
 	size = json_written_size(&part->root, size + VARSIZE(part), answer_limit());
-	json_answer_require(size);
+	require_answer(size);
 	return size;
 }
 
@@ -264,5 +257,5 @@ void
 json_answer_check(const Jsonb *answer, Size written_size)
 {
 	if (written_size * MAX_TEXT_FACTOR > answer_limit())
-		json_answer_require(json_text_size(&answer->root, VARSIZE(answer), answer_limit()));
+		require_answer(json_text_size(&answer->root, VARSIZE(answer), answer_limit()));
 }

@@ -175,7 +175,7 @@ customer_alias_create(const pg_uuid_t *account_id, Jsonb *body)
 									slice_to_datum(alias.value),
 									alias.label.data != NULL ? slice_to_datum(alias.label) : 0,
 									TimestampTzGetDatum(GetCurrentTimestamp())},
-						  alias.label.data != NULL ? NULL : "    n ");
+						  statement_null_at(5, alias.label.data == NULL));
 		if (SPI_processed > 0)
 			break;
 		statement_execute(&find_alias, (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(alias.value)}, NULL);
@@ -203,7 +203,8 @@ change(Statement *statement, const pg_uuid_t *account_id, const pg_uuid_t *id, D
 	Jsonb *json = NULL;
 
 	SPI_connect();
-	statement_execute(statement, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id), value}, isnull ? "  n" : NULL);
+	statement_execute(statement, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id), value},
+					  statement_null_at(3, isnull));
 	if (SPI_processed > 0)
 	{
 		MemoryContext spi_context = MemoryContextSwitchTo(context);

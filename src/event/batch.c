@@ -28,7 +28,7 @@
 
 /* Makes an empty batch with room for so many events. */
 void
-event_batch_init(EventBatch *batch, int capacity)
+event_batch_init(EventBatch *batch, const pg_uuid_t *account_id, int capacity)
 {
 	if (capacity > (int) (MaxAllocSize / sizeof(EventPut)))
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("batch of usage events is too large"),
@@ -38,12 +38,13 @@ event_batch_init(EventBatch *batch, int capacity)
 	memory_budget_require((sizeof(BatchElement) + sizeof(EventPut)) * capacity);
 	batch->elements = palloc0(sizeof(BatchElement) * Max(capacity, 1));
 	batch->puts = palloc0(sizeof(EventPut) * Max(capacity, 1));
+	batch->account_id = *account_id;
 	batch->count = 0;
 	batch->first_index = 0;
 	batch->put_count = 0;
 }
 
-/* Adds an element for the account of this call: reads and checks it. */
+/* Adds an element: reads and checks it. */
 static BatchElement *
 add_element(EventBatch *batch, BatchElement next)
 {
@@ -54,7 +55,7 @@ add_element(EventBatch *batch, BatchElement next)
 	if (element->faults != NIL)
 		return element;
 
-	element->faults = event_read_value(&element->json, &put->event);
+	element->faults = event_read_value(&batch->account_id, &element->json, &put->event);
 	if (element->faults == NIL)
 	{
 		element->put = put;
@@ -65,7 +66,7 @@ add_element(EventBatch *batch, BatchElement next)
 
 /* Reads a document that should be a JSON array. */
 static void
-read_array(const JsonbValue *document, EventBatch *batch)
+read_array(const pg_uuid_t *account_id, const JsonbValue *document, EventBatch *batch)
 {
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
@@ -76,7 +77,7 @@ read_array(const JsonbValue *document, EventBatch *batch)
 						errdetail("A batch must be a JSON array, not %s.", json_kind(document)),
 						errhint("Put the events into an array, or send one event with create_usage_event().")));
 
-	event_batch_init(batch, (int) JsonContainerSize(document->val.binary.data));
+	event_batch_init(batch, account_id, (int) JsonContainerSize(document->val.binary.data));
 	iterator = JsonbIteratorInit(document->val.binary.data);
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
@@ -89,11 +90,11 @@ read_array(const JsonbValue *document, EventBatch *batch)
 
 /* Reads a JSON array; refuses what is none. */
 void
-event_batch_from_json(Jsonb *array, EventBatch *batch)
+event_batch_from_json(const pg_uuid_t *account_id, Jsonb *array, EventBatch *batch)
 {
 	JsonbValue document = json_document(array);
 
-	read_array(&document, batch);
+	read_array(account_id, &document, batch);
 }
 
 /* Texts ------------------------------------------------------------------- */
@@ -183,14 +184,14 @@ not_json(const ErrorData *error)
 
 /* Reads texts, each of which should be an event's JSON.  `faults` are of those that are known to be none, or it is NULL. */
 void
-event_batch_from_texts(text **bodies, const char **faults, int count, EventBatch *batch)
+event_batch_from_texts(const pg_uuid_t *account_id, text **bodies, const char **faults, int count, EventBatch *batch)
 {
 	JsonbValue *values = palloc(sizeof(JsonbValue) * Max(count, 1));
 
 	/* All at once, since most are JSON; one by one where that fails. */
 	bool all_json = faults == NULL && parse_bodies(bodies, count, values) == NULL;
 
-	event_batch_init(batch, count);
+	event_batch_init(batch, account_id, count);
 	for (int i = 0; i < count; i++)
 	{
 		const char *fault = faults == NULL ? NULL : faults[i];
@@ -257,7 +258,8 @@ element_text(Slice bytes, int encoding, const char **fault)
 
 /* Reads the elements of a JSON array of which some are no JSON that a database can hold, each by itself. */
 void
-event_batch_from_elements(const Slice *elements, int count, int encoding, EventBatch *batch)
+event_batch_from_elements(const pg_uuid_t *account_id, const Slice *elements, int count, int encoding,
+						  EventBatch *batch)
 {
 	text **bodies;
 	const char **faults;
@@ -270,12 +272,12 @@ event_batch_from_elements(const Slice *elements, int count, int encoding, EventB
 		CHECK_FOR_INTERRUPTS();
 		bodies[i] = element_text(elements[i], encoding, &faults[i]);
 	}
-	event_batch_from_texts(bodies, faults, count, batch);
+	event_batch_from_texts(account_id, bodies, faults, count, batch);
 }
 
 /* Reads a JSON array as text: as a whole where the server can, and else element by element. */
 void
-event_batch_from_array_text(text *array, EventBatch *batch)
+event_batch_from_array_text(const pg_uuid_t *account_id, text *array, EventBatch *batch)
 {
 	JsonbValue document;
 	ErrorData *error = parse_bodies(&array, 1, &document);
@@ -283,9 +285,9 @@ event_batch_from_array_text(text *array, EventBatch *batch)
 	int count;
 
 	if (error == NULL)
-		read_array(&document, batch);
+		read_array(account_id, &document, batch);
 	else if (json_elements((Slice){VARDATA_ANY(array), VARSIZE_ANY_EXHDR(array)}, &elements, &count))
-		event_batch_from_elements(elements, count, GetDatabaseEncoding(), batch);
+		event_batch_from_elements(account_id, elements, count, GetDatabaseEncoding(), batch);
 	else
 		ReThrowError(error);
 }
@@ -319,12 +321,12 @@ report_faults(const EventBatch *batch)
 
 /* Stores all events of the batch, or none. */
 void
-event_batch_store_all(const pg_uuid_t *account_id, EventBatch *batch)
+event_batch_store_all(EventBatch *batch)
 {
 	if (batch->put_count < batch->count)
 		report_faults(batch);
 
-	event_store_put_many(account_id, batch->puts, batch->put_count);
+	event_store_put_many(&batch->account_id, batch->puts, batch->put_count);
 	for (int i = 0; i < batch->count; i++)
 	{
 		if (batch->puts[i].outcome == EVENT_REFUSED)
@@ -334,9 +336,9 @@ event_batch_store_all(const pg_uuid_t *account_id, EventBatch *batch)
 
 /* Stores those events of the batch that can be, and keeps the others as rejected. */
 void
-event_batch_store(const pg_uuid_t *account_id, EventBatch *batch)
+event_batch_store(EventBatch *batch)
 {
-	event_store_put_many(account_id, batch->puts, batch->put_count);
+	event_store_put_many(&batch->account_id, batch->puts, batch->put_count);
 
 	for (int i = 0; i < batch->count; i++)
 	{
@@ -349,7 +351,7 @@ event_batch_store(const pg_uuid_t *account_id, EventBatch *batch)
 			element->put = NULL;
 		}
 	}
-	rejected_event_store(account_id, batch);
+	rejected_event_store(batch);
 }
 
 /* Answers ----------------------------------------------------------------- */

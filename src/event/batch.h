@@ -20,6 +20,7 @@ typedef struct BatchElement
 
 typedef struct EventBatch
 {
+	pg_uuid_t account_id; /* whose events they are */
 	BatchElement *elements;
 	int count;
 	int64 first_index; /* of the first element, where the batch is a part of more */
@@ -27,15 +28,17 @@ typedef struct EventBatch
 	int put_count;
 } EventBatch;
 
-extern void event_batch_init(EventBatch *batch, int capacity);
+extern void event_batch_init(EventBatch *batch, const pg_uuid_t *account_id, int capacity);
 extern void event_batch_add(EventBatch *batch, text *body);
-extern void event_batch_from_json(Jsonb *array, EventBatch *batch);
-extern void event_batch_from_texts(text **bodies, const char **faults, int count, EventBatch *batch);
-extern void event_batch_from_array_text(text *array, EventBatch *batch);
-extern void event_batch_from_elements(const Slice *elements, int count, int encoding, EventBatch *batch);
+extern void event_batch_from_json(const pg_uuid_t *account_id, Jsonb *array, EventBatch *batch);
+extern void event_batch_from_texts(const pg_uuid_t *account_id, text **bodies, const char **faults, int count,
+								   EventBatch *batch);
+extern void event_batch_from_array_text(const pg_uuid_t *account_id, text *array, EventBatch *batch);
+extern void event_batch_from_elements(const pg_uuid_t *account_id, const Slice *elements, int count, int encoding,
+									  EventBatch *batch);
 
-extern void event_batch_store(const pg_uuid_t *account_id, EventBatch *batch);
-extern void event_batch_store_all(const pg_uuid_t *account_id, EventBatch *batch);
+extern void event_batch_store(EventBatch *batch);
+extern void event_batch_store_all(EventBatch *batch);
 extern void event_batch_count(const EventBatch *batch, int64 totals[EVENT_OUTCOMES]);
 extern Jsonb *event_batch_outcomes(const EventBatch *batch);
 

@@ -24,12 +24,12 @@ require_argument(FunctionCallInfo fcinfo, int number)
 				 errhint("An aggregate over no rows is NULL: coalesce(jsonb_agg(...), '[]') is an empty batch.")));
 }
 
-/* Reads a batch for the account of this call from the argument. */
+/* Reads a batch for the account from the argument. */
 static void
-read_argument(FunctionCallInfo fcinfo, int number, EventBatch *batch)
+read_argument(FunctionCallInfo fcinfo, int number, const pg_uuid_t *account_id, EventBatch *batch)
 {
 	require_argument(fcinfo, number);
-	event_batch_from_json(PG_GETARG_JSONB_P(number), batch);
+	event_batch_from_json(account_id, PG_GETARG_JSONB_P(number), batch);
 }
 
 /* What is stored for each event, in the order given. */
@@ -52,8 +52,8 @@ create_all(PG_FUNCTION_ARGS)
 {
 	EventBatch batch;
 
-	read_argument(fcinfo, 0, &batch);
-	event_batch_store_all(account_current(), &batch);
+	read_argument(fcinfo, 0, account_current(), &batch);
+	event_batch_store_all(&batch);
 	PG_RETURN_JSONB_P(answers(&batch));
 }
 
@@ -75,8 +75,8 @@ create_events(PG_FUNCTION_ARGS)
 	int nest_level = account_enter(account_id);
 
 	memory_budget_begin();
-	read_argument(fcinfo, 1, &batch);
-	event_batch_store_all(account_id, &batch);
+	read_argument(fcinfo, 1, account_id, &batch);
+	event_batch_store_all(&batch);
 	account_leave(nest_level);
 	PG_RETURN_JSONB_P(answers(&batch));
 }
@@ -86,8 +86,8 @@ ingest(PG_FUNCTION_ARGS)
 {
 	EventBatch batch;
 
-	read_argument(fcinfo, 0, &batch);
-	event_batch_store(account_current(), &batch);
+	read_argument(fcinfo, 0, account_current(), &batch);
+	event_batch_store(&batch);
 	PG_RETURN_JSONB_P(event_batch_outcomes(&batch));
 }
 
@@ -109,8 +109,8 @@ ingest_events(PG_FUNCTION_ARGS)
 	int nest_level = account_enter(account_id);
 
 	memory_budget_begin();
-	read_argument(fcinfo, 1, &batch);
-	event_batch_store(account_id, &batch);
+	read_argument(fcinfo, 1, account_id, &batch);
+	event_batch_store(&batch);
 	account_leave(nest_level);
 	PG_RETURN_JSONB_P(event_batch_outcomes(&batch));
 }
@@ -121,8 +121,8 @@ ingest_text(PG_FUNCTION_ARGS)
 	EventBatch batch;
 
 	require_argument(fcinfo, 0);
-	event_batch_from_array_text(PG_GETARG_TEXT_PP(0), &batch);
-	event_batch_store(account_current(), &batch);
+	event_batch_from_array_text(account_current(), PG_GETARG_TEXT_PP(0), &batch);
+	event_batch_store(&batch);
 	PG_RETURN_JSONB_P(event_batch_outcomes(&batch));
 }
 
@@ -144,10 +144,10 @@ retry(PG_FUNCTION_ARGS)
 	EventBatch batch;
 
 	count = rejected_event_take(account_current(), ids, &bodies, &row_ids);
-	event_batch_from_texts(bodies, NULL, count, &batch);
+	event_batch_from_texts(account_current(), bodies, NULL, count, &batch);
 	for (int i = 0; i < count; i++)
 		batch.elements[i].rejected_id = &row_ids[i];
-	event_batch_store(account_current(), &batch);
+	event_batch_store(&batch);
 	PG_RETURN_JSONB_P(event_batch_outcomes(&batch));
 }
 

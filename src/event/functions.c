@@ -5,6 +5,8 @@
  */
 #include "postgres.h"
 
+#include "event/functions.h"
+
 #include "account/account.h"
 #include "base/json_read.h"
 #include "base/memory_budget.h"
@@ -14,37 +16,33 @@
 #include "event/store.h"
 #include "fmgr.h"
 
-/* Reads an event for the account of this call from the argument, or refuses it with all its faults. */
-static void
-read_argument(FunctionCallInfo fcinfo, int number, UsageEvent *event)
+/* Stores an event, or refuses it with all its faults.  Returns the answer: what is stored. */
+Jsonb *
+event_create(const pg_uuid_t *account_id, Jsonb *body)
 {
-	List *faults;
+	EventPut put;
+	List *faults = event_read(account_id, body, &put.event);
 
-	if (PG_ARGISNULL(number))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("usage event must not be null")));
-
-	faults = event_read(PG_GETARG_JSONB_P(number), event);
 	if (faults != NIL)
 		event_faults_report(faults, NULL);
+	event_store_put(account_id, &put);
+	if (put.outcome == EVENT_REFUSED)
+		event_conflicts_report(&put, 1, -1);
+	return event_json_write(put.answer);
 }
 
-/* The answer to an event that was stored, or the error that says why it was not. */
-static Datum
-answer(const EventPut *put)
+static Jsonb *
+event_argument(FunctionCallInfo fcinfo, int number)
 {
-	if (put->outcome == EVENT_REFUSED)
-		event_conflicts_report(put, 1, -1);
-	return JsonbPGetDatum(event_json_write(put->answer));
+	if (PG_ARGISNULL(number))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("usage event must not be null")));
+	return PG_GETARG_JSONB_P(number);
 }
 
 static Datum
 create(PG_FUNCTION_ARGS)
 {
-	EventPut put;
-
-	read_argument(fcinfo, 0, &put.event);
-	event_store_put(account_current(), &put);
-	return answer(&put);
+	PG_RETURN_JSONB_P(event_create(account_current(), event_argument(fcinfo, 0)));
 }
 
 /* create_usage_event(jsonb) */
@@ -61,14 +59,13 @@ Datum
 create_event(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t *account_id = account_argument(fcinfo, 0);
-	EventPut put;
+	Jsonb *answer;
 	int nest_level = account_enter(account_id);
 
 	memory_budget_begin();
-	read_argument(fcinfo, 1, &put.event);
-	event_store_put(account_id, &put);
+	answer = event_create(account_id, event_argument(fcinfo, 1));
 	account_leave(nest_level);
-	return answer(&put);
+	PG_RETURN_JSONB_P(answer);
 }
 
 static Datum

@@ -133,14 +133,14 @@ import_flush(Import *import)
 
 	if (import->on_error == IMPORT_SKIP)
 	{
-		event_batch_from_texts(import->bodies, has_faults(import) ? import->faults : NULL, import->count,
-							   &import->batch);
-		event_batch_store(&import->account_id, &import->batch);
+		event_batch_from_texts(&import->account_id, import->bodies, has_faults(import) ? import->faults : NULL,
+							   import->count, &import->batch);
+		event_batch_store(&import->batch);
 	}
 	else
 	{
 		import->batch.first_index = import->flushed;
-		event_batch_store_all(&import->account_id, &import->batch);
+		event_batch_store_all(&import->batch);
 	}
 	account_leave(nest_level);
 	event_batch_count(&import->batch, import->totals);
@@ -241,7 +241,7 @@ add_body(Import *import, text *body, const char *fault)
 		if (fault != NULL)
 			event_faults_report(fault_add(NIL, NULL, fault), NULL);
 		if (import->count == 0)
-			event_batch_init(&import->batch, IMPORT_BATCH_ROWS);
+			event_batch_init(&import->batch, &import->account_id, IMPORT_BATCH_ROWS);
 		event_batch_add(&import->batch, body);
 	}
 	import->count++;

@@ -408,8 +408,9 @@ count_not_kept(const pg_uuid_t *account_id, int64 count)
  * time do not see each other: each may fill up what is left.
  */
 void
-rejected_event_store(const pg_uuid_t *account_id, EventBatch *batch)
+rejected_event_store(EventBatch *batch)
 {
+	const pg_uuid_t *account_id = &batch->account_id;
 	MemoryContext context = CurrentMemoryContext;
 	Keeping *keeping;
 	int64 not_kept = 0;
@@ -495,7 +496,7 @@ rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, text ***bodies,
 	statement_execute(&take_rejected,
 					  (Datum[]){UUIDPGetDatum(account_id), PointerGetDatum(ids),
 								TimestampTzGetDatum(GetCurrentTimestamp())},
-					  ids == NULL ? " n " : NULL);
+					  statement_null_at(2, ids == NULL));
 	count = (int) SPI_processed;
 
 	spi_context = MemoryContextSwitchTo(context);

@@ -9,7 +9,7 @@
 #include "utils/array.h"
 
 extern void rejected_event_init(void);
-extern void rejected_event_store(const pg_uuid_t *account_id, EventBatch *batch);
+extern void rejected_event_store(EventBatch *batch);
 extern int rejected_event_delete_taken(const pg_uuid_t *account_id);
 extern int rejected_event_take(const pg_uuid_t *account_id, ArrayType *ids, text ***bodies, pg_uuid_t **row_ids);
 extern uint64 rejected_event_delete_before(const pg_uuid_t *account_id, TimestampTz moment, int64 max_rows);

@@ -21,10 +21,10 @@
 #include "endpoint/response.h"
 #include "event/batch.h"
 #include "event/check.h"
+#include "event/functions.h"
 #include "event/history.h"
 #include "event/json.h"
 #include "event/list.h"
-#include "event/read.h"
 #include "fmgr.h"
 #include "http/authenticate.h"
 #include "http/openapi.h"
@@ -279,15 +279,7 @@ read_page(HttpRequest *request, ListPage *page)
 static Jsonb *
 post_usage_event(HttpCall *call)
 {
-	EventPut put;
-	List *faults = event_read(body_json(call), &put.event);
-
-	if (faults != NIL)
-		event_faults_report(faults, NULL);
-	event_store_put(account_current(), &put);
-	if (put.outcome == EVENT_REFUSED)
-		event_conflicts_report(&put, 1, -1);
-	return event_json_write(put.answer);
+	return event_create(account_current(), body_json(call));
 }
 
 static void
@@ -312,13 +304,13 @@ read_batch(HttpCall *call, EventBatch *batch)
 	if (body != NULL)
 	{
 		require_batch_of(JB_ROOT_COUNT(body));
-		event_batch_from_json(body, batch);
+		event_batch_from_json(account_current(), body, batch);
 		return;
 	}
 	if (!json_elements(bytes, &elements, &count))
 		refuse_body(fault);
 	require_batch_of(count);
-	event_batch_from_elements(elements, count, PG_UTF8, batch);
+	event_batch_from_elements(account_current(), elements, count, PG_UTF8, batch);
 }
 
 static Jsonb *
@@ -327,7 +319,7 @@ post_usage_event_batch(HttpCall *call)
 	EventBatch batch;
 
 	read_batch(call, &batch);
-	event_batch_store(account_current(), &batch);
+	event_batch_store(&batch);
 	return event_batch_outcomes(&batch);
 }
 

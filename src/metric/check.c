@@ -36,6 +36,7 @@ static const char *const field_names[] = {
 	"eventType",
 	"aggregationType",
 	"aggregationProperty",
+	"percentile",
 	"groupingProperty",
 	"unit",
 	"propertyFilters",
@@ -164,33 +165,54 @@ check_aggregation_type(List *faults, Slice type, Metric *metric)
 {
 	if (type.data == NULL)
 		return faults;
-	if (!metric_aggregation_from_name(type, &metric->aggregation))
-		return fault_add(faults, "aggregationType",
-						 psprintf("must be \"COUNT\", \"UNIQUE\", \"SUM\", \"MAX\", \"MIN\", \"AVERAGE\" or \"LATEST\","
-								  " not %s",
-								  fault_quote(type)));
-	if (metric->aggregation == METRIC_CUSTOM)
+	metric->kind = metric_kind_find(type);
+	if (metric->kind == NULL)
+		return fault_add(faults, "aggregationType", metric_kind_fault(type, false));
+	if (metric->kind->is_expression)
 		return fault_add(
 			faults, "aggregationType",
-			"must not be \"CUSTOM\", which is for administrators: see usage_events.create_custom_metric()");
+			psprintf("must not be %s, which is for administrators: see usage_events.create_custom_metric()",
+					 fault_quote(type)));
 	return faults;
 }
 
-/* Rule of aggregationType and of aggregationProperty, which only COUNT can do without. */
+/* Rule of aggregationType and of aggregationProperty, which kinds need that read one. */
 static List *
 check_aggregation(List *faults, Jsonb *body, Metric *metric)
 {
 	Slice type;
 	JsonbValue value;
 
-	metric->aggregation = METRIC_COUNT;
 	faults = check_word(faults, body, "aggregationType", &type);
 	faults = check_aggregation_type(faults, type, metric);
 	faults = text_check_member(faults, body, "aggregationProperty", false, &metric->aggregation_property);
-	if (metric->aggregation != METRIC_COUNT && metric->aggregation != METRIC_CUSTOM &&
+	if (metric->kind != NULL && metric->kind->reads != METRIC_READS_NOTHING &&
 		!member_given(body, "aggregationProperty", &value))
 		faults = fault_add(faults, "aggregationProperty",
 						   psprintf("is missing: \"aggregationType\" is %s", fault_quote(type)));
+	return faults;
+}
+
+/* Rule of percentile, which a kind needs that has one, and no other may have. */
+static List *
+check_percentile(List *faults, Jsonb *body, Metric *metric)
+{
+	JsonbValue value;
+	bool is_given = member_given(body, "percentile", &value);
+
+	if (metric->kind == NULL || (!is_given && !metric->kind->has_percentile))
+		return faults;
+	if (!is_given)
+		return fault_add(faults, "percentile",
+						 psprintf("is missing: \"aggregationType\" is %s", fault_quote(metric->kind->name)));
+	if (!metric->kind->has_percentile)
+		return fault_add(faults, "percentile",
+						 psprintf("must not be given: \"aggregationType\" is %s", fault_quote(metric->kind->name)));
+	if (value.type != jbvNumeric)
+		return fault_add(faults, "percentile", psprintf("must be a number, not %s", json_kind(&value)));
+	if (!metric_percentile_is_valid(value.val.numeric))
+		return fault_add(faults, "percentile", "must be a number from 0 to 1");
+	metric->percentile = value.val.numeric;
 	return faults;
 }
 
@@ -288,8 +310,9 @@ metric_check_size(List *faults, const Metric *metric)
 {
 	Size size = metric->name.length + metric->description.length + metric->event_type.length +
 				metric->aggregation_property.length + metric->grouping_property.length + metric->unit.length +
-				metric->expression.length + json_size(metric->property_filters) +
-				json_size(metric->properties_to_negate) + json_size(metric->parameters);
+				metric->expression.length + (metric->percentile != NULL ? json_number_length(metric->percentile) : 0) +
+				json_size(metric->property_filters) + json_size(metric->properties_to_negate) +
+				json_size(metric->parameters);
 
 	if (size <= (Size) max_metric_bytes)
 		return faults;
@@ -393,6 +416,7 @@ metric_check(Jsonb *body, Metric *metric)
 	faults = metric_check_texts(faults, body, metric);
 	faults = check_grouping(faults, body, metric);
 	faults = check_aggregation(faults, body, metric);
+	faults = check_percentile(faults, body, metric);
 	faults = check_property_filters(faults, body, metric);
 	faults = check_properties_to_negate(faults, body, metric);
 	faults = check_case_sensitive(faults, body, metric);

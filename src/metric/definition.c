@@ -24,6 +24,7 @@
 #include "event/mark.h"
 #include "fmgr.h"
 #include "metric/check.h"
+#include "metric/value.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
@@ -43,6 +44,7 @@ enum
 	ARGUMENT_EVENT_TYPE,
 	ARGUMENT_AGGREGATION_TYPE,
 	ARGUMENT_AGGREGATION_PROPERTY,
+	ARGUMENT_PERCENTILE,
 	ARGUMENT_GROUPING_PROPERTY,
 	ARGUMENT_UNIT,
 	ARGUMENT_PROPERTY_FILTERS,
@@ -55,17 +57,17 @@ enum
 
 #define VERSION_ARGUMENTS \
 	.argument_count = ARGUMENT_COUNT, \
-	.argument_types = {UUIDOID, UUIDOID, UUIDOID, TIMESTAMPTZOID, TEXTOID,  TEXTOID, TEXTOID, TEXTOID, TEXTOID, \
-					   TEXTOID, TEXTOID, TEXTOID, JSONBOID,       JSONBOID, BOOLOID, TEXTOID, JSONBOID}
+	.argument_types = {UUIDOID, UUIDOID,    UUIDOID, TIMESTAMPTZOID, TEXTOID,  TEXTOID,  TEXTOID, TEXTOID, TEXTOID, \
+					   TEXTOID, NUMERICOID, TEXTOID, TEXTOID,        JSONBOID, JSONBOID, BOOLOID, TEXTOID, JSONBOID}
 
 #define INSERTED_COLUMNS \
 	"account_id, id, version_id, created_at, name, description, metric_type, event_type, aggregation_type," \
-	" aggregation_property, grouping_property, unit, property_filters, properties_to_negate, case_sensitive"
-#define INSERTED_VALUES "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15"
+	" aggregation_property, percentile, grouping_property, unit, property_filters, properties_to_negate, case_sensitive"
+#define INSERTED_VALUES "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16"
 #define ASSIGNMENTS \
 	"version_id = $3, name = $5, description = $6, metric_type = $7, event_type = $8, aggregation_type = $9," \
-	" aggregation_property = $10, grouping_property = $11, unit = $12, property_filters = $13," \
-	" properties_to_negate = $14, case_sensitive = $15"
+	" aggregation_property = $10, percentile = $11, grouping_property = $12, unit = $13, property_filters = $14," \
+	" properties_to_negate = $15, case_sensitive = $16"
 
 #define BY_ID " WHERE account_id " EQ " $1 AND id " EQ " $2"
 #define RETURNING " RETURNING " METRIC_ROW_COLUMNS
@@ -78,7 +80,7 @@ static Statement insert_metric = {
 
 static Statement insert_custom_metric = {
 	.sql = "INSERT INTO usage_events.metric (" INSERTED_COLUMNS ", expression, parameters)"
-		   " VALUES (" INSERTED_VALUES ", $16, $17)" RETURNING,
+		   " VALUES (" INSERTED_VALUES ", $17, $18)" RETURNING,
 	VERSION_ARGUMENTS,
 };
 
@@ -88,7 +90,7 @@ static Statement update_metric = {
 };
 
 static Statement update_custom_metric = {
-	.sql = "UPDATE usage_events.metric SET " ASSIGNMENTS ", expression = $16, parameters = $17" BY_ID RETURNING,
+	.sql = "UPDATE usage_events.metric SET " ASSIGNMENTS ", expression = $17, parameters = $18" BY_ID RETURNING,
 	VERSION_ARGUMENTS,
 };
 
@@ -200,8 +202,10 @@ metric_definition_to_json(const Metric *metric)
 	json_add_text_or_null(&object, SLICE("description"), metric->description);
 	json_add_text(&object, SLICE("metricType"), type_name(metric));
 	json_add_text(&object, SLICE("eventType"), metric->event_type);
-	json_add_text(&object, SLICE("aggregationType"), metric_aggregation_names[metric->aggregation]);
+	json_add_text(&object, SLICE("aggregationType"), metric->kind->name);
 	json_add_text_or_null(&object, SLICE("aggregationProperty"), metric->aggregation_property);
+	if (metric->kind->has_percentile && metric->percentile != NULL)
+		json_add_numeric(&object, SLICE("percentile"), metric->percentile);
 	json_add_text_or_null(&object, SLICE("groupingProperty"), metric->grouping_property);
 	json_add_text_or_null(&object, SLICE("unit"), metric->unit);
 	json_add_json(&object, SLICE("propertyFilters"), metric->property_filters);
@@ -216,7 +220,7 @@ metric_definition_to_json(const Metric *metric)
 		json_add_null(&object, SLICE("deletedAt"));
 	json_add_timestamp(&object, SLICE("createdAt"), metric->created_at);
 	json_add_json(&object, SLICE("parameters"), metric->parameters);
-	if (metric->aggregation == METRIC_CUSTOM)
+	if (metric->kind->is_expression)
 		json_add_text_or_null(&object, SLICE("expression"), metric->expression);
 	return json_make_object(&object);
 }
@@ -265,8 +269,10 @@ write_version(Statement *statement, Metric *metric, MemoryContext context)
 	set_text(arguments, nulls, ARGUMENT_DESCRIPTION, metric->description);
 	set_text(arguments, nulls, ARGUMENT_METRIC_TYPE, type_name(metric));
 	set_text(arguments, nulls, ARGUMENT_EVENT_TYPE, metric->event_type);
-	set_text(arguments, nulls, ARGUMENT_AGGREGATION_TYPE, metric_aggregation_names[metric->aggregation]);
+	set_text(arguments, nulls, ARGUMENT_AGGREGATION_TYPE, metric->kind->name);
 	set_text(arguments, nulls, ARGUMENT_AGGREGATION_PROPERTY, metric->aggregation_property);
+	nulls[ARGUMENT_PERCENTILE] = metric->percentile != NULL ? ' ' : 'n';
+	arguments[ARGUMENT_PERCENTILE] = NumericGetDatum(metric->percentile);
 	set_text(arguments, nulls, ARGUMENT_GROUPING_PROPERTY, metric->grouping_property);
 	set_text(arguments, nulls, ARGUMENT_UNIT, metric->unit);
 	set_json(arguments, nulls, ARGUMENT_PROPERTY_FILTERS, metric->property_filters);
@@ -282,7 +288,7 @@ write_version(Statement *statement, Metric *metric, MemoryContext context)
 static void
 write_progress(const Metric *metric)
 {
-	if (metric->aggregation == METRIC_CUSTOM)
+	if (metric->kind->is_expression)
 		return;
 	statement_execute(&begin_rollups,
 					  (Datum[]){UUIDPGetDatum(&metric->account_id), UUIDPGetDatum(&metric->version_id),
@@ -315,9 +321,9 @@ archive(const Metric *metric)
 static void
 require_same_kind(const Metric *metric, const Metric *stored)
 {
-	bool is_custom = metric->aggregation == METRIC_CUSTOM;
+	bool is_custom = metric->kind->is_expression;
 
-	if (is_custom == (stored->aggregation == METRIC_CUSTOM))
+	if (is_custom == stored->kind->is_expression)
 		return;
 	metric_faults_report(
 		fault_add(NIL, "aggregationType",
@@ -339,7 +345,7 @@ metric_definition_insert(Metric *metric)
 	SPI_connect();
 	require_room_for_metric(&metric->account_id);
 	require_room_for_version(&metric->account_id);
-	write_version(metric->aggregation == METRIC_CUSTOM ? &insert_custom_metric : &insert_metric, metric, context);
+	write_version(metric->kind->is_expression ? &insert_custom_metric : &insert_metric, metric, context);
 	write_progress(metric);
 	SPI_finish();
 }
@@ -354,11 +360,12 @@ same_json(Jsonb *a, Jsonb *b)
 static bool
 is_unchanged(const Metric *metric, const Metric *stored)
 {
-	return metric->aggregation != METRIC_CUSTOM && metric->aggregation == stored->aggregation &&
-		   metric->is_grouped == stored->is_grouped && metric->case_sensitive == stored->case_sensitive &&
-		   slice_equal(metric->name, stored->name) && slice_equal(metric->description, stored->description) &&
+	return !metric->kind->is_expression && metric->kind == stored->kind && metric->is_grouped == stored->is_grouped &&
+		   metric->case_sensitive == stored->case_sensitive && slice_equal(metric->name, stored->name) &&
+		   slice_equal(metric->description, stored->description) &&
 		   slice_equal(metric->event_type, stored->event_type) &&
 		   slice_equal(metric->aggregation_property, stored->aggregation_property) &&
+		   metric_number_equal(metric->percentile, stored->percentile) &&
 		   slice_equal(metric->grouping_property, stored->grouping_property) &&
 		   slice_equal(metric->unit, stored->unit) && same_json(metric->property_filters, stored->property_filters) &&
 		   same_json(metric->properties_to_negate, stored->properties_to_negate);
@@ -371,7 +378,7 @@ replace_version(Metric *metric, const Metric *stored, MemoryContext context)
 	require_room_for_version(&metric->account_id);
 	archive(stored);
 	uuid_v7_generate_after(&metric->version_id, &stored->version_id);
-	write_version(metric->aggregation == METRIC_CUSTOM ? &update_custom_metric : &update_metric, metric, context);
+	write_version(metric->kind->is_expression ? &update_custom_metric : &update_metric, metric, context);
 	write_progress(metric);
 }
 

@@ -98,7 +98,7 @@ read_body(Jsonb *body, Metric *metric)
 	faults = metric_check_size(faults, metric);
 	metric_faults_report(faults, CUSTOM_METRIC_HINT);
 
-	metric->aggregation = METRIC_CUSTOM;
+	metric->kind = metric_kind_of_expressions();
 	metric->case_sensitive = true;
 	metric->property_filters = json_make_object(&(JsonObject){0});
 	metric->parameters = metric_expression_parameters(metric->parameters, &metric->id);

@@ -56,19 +56,14 @@ filters_hash(const MetricList *list)
 static List *
 check_aggregation_types(List *faults, const TextFilter *filter)
 {
-	MetricAggregation aggregation;
 	ListCell *cell;
 
 	foreach(cell, filter->texts)
 	{
 		Slice name = slice_from_cstring(lfirst(cell));
 
-		if (!metric_aggregation_from_name(name, &aggregation))
-			faults = fault_add(
-				faults, "aggregationType",
-				psprintf(
-					"must be \"COUNT\", \"UNIQUE\", \"SUM\", \"MAX\", \"MIN\", \"AVERAGE\", \"LATEST\" or \"CUSTOM\", not %s",
-					fault_quote(name)));
+		if (metric_kind_find(name) == NULL)
+			faults = fault_add(faults, "aggregationType", metric_kind_fault(name, true));
 	}
 	return faults;
 }

@@ -13,12 +13,6 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-const Slice metric_aggregation_names[METRIC_AGGREGATION_COUNT] = {
-	[METRIC_COUNT] = SLICE("COUNT"),   [METRIC_UNIQUE] = SLICE("UNIQUE"), [METRIC_SUM] = SLICE("SUM"),
-	[METRIC_MAX] = SLICE("MAX"),       [METRIC_MIN] = SLICE("MIN"),       [METRIC_AVERAGE] = SLICE("AVERAGE"),
-	[METRIC_LATEST] = SLICE("LATEST"), [METRIC_CUSTOM] = SLICE("CUSTOM"),
-};
-
 /* Numbers of METRIC_ROW_COLUMNS. */
 enum
 {
@@ -30,6 +24,7 @@ enum
 	COLUMN_EVENT_TYPE,
 	COLUMN_AGGREGATION_TYPE,
 	COLUMN_AGGREGATION_PROPERTY,
+	COLUMN_PERCENTILE,
 	COLUMN_GROUPING_PROPERTY,
 	COLUMN_UNIT,
 	COLUMN_PROPERTY_FILTERS,
@@ -70,22 +65,6 @@ json_column(uint64 row, int number)
 	return isnull ? NULL : DatumGetJsonbPCopy(value);
 }
 
-/* The aggregation of that name; false if there is none. */
-bool
-metric_aggregation_from_name(Slice name, MetricAggregation *aggregation)
-{
-	for (int i = 0; i < METRIC_AGGREGATION_COUNT; i++)
-	{
-		if (name.data != NULL && name.length == metric_aggregation_names[i].length &&
-			memcmp(name.data, metric_aggregation_names[i].data, name.length) == 0)
-		{
-			*aggregation = (MetricAggregation) i;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Reads a row of the last statement into the metric, in memory that outlives SPI. */
 void
 metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryContext context)
@@ -93,6 +72,7 @@ metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryC
 	MemoryContext spi_context = MemoryContextSwitchTo(context);
 	Slice aggregation;
 	bool isnull;
+	Datum percentile;
 	Datum deleted_at;
 
 	metric->account_id = *account_id;
@@ -103,9 +83,12 @@ metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryC
 	metric->is_grouped = strcmp(TextDatumGetCString(row_value(row, COLUMN_METRIC_TYPE, &isnull)), "GROUPED") == 0;
 	metric->event_type = row_text_copy(row, COLUMN_EVENT_TYPE);
 	aggregation = row_text_copy(row, COLUMN_AGGREGATION_TYPE);
-	if (!metric_aggregation_from_name(aggregation, &metric->aggregation))
+	metric->kind = metric_kind_find(aggregation);
+	if (metric->kind == NULL)
 		elog(ERROR, "unexpected aggregation of a usage metric: %.*s", aggregation.length, aggregation.data);
 	metric->aggregation_property = row_text_copy(row, COLUMN_AGGREGATION_PROPERTY);
+	percentile = row_value(row, COLUMN_PERCENTILE, &isnull);
+	metric->percentile = isnull ? NULL : DatumGetNumericCopy(percentile);
 	metric->grouping_property = row_text_copy(row, COLUMN_GROUPING_PROPERTY);
 	metric->unit = row_text_copy(row, COLUMN_UNIT);
 	metric->property_filters = json_column(row, COLUMN_PROPERTY_FILTERS);

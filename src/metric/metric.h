@@ -8,25 +8,10 @@
 
 #include "base/slice.h"
 #include "datatype/timestamp.h"
+#include "metric/kind.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
-
-typedef enum MetricAggregation
-{
-	METRIC_COUNT,
-	METRIC_UNIQUE,
-	METRIC_SUM,
-	METRIC_MAX,
-	METRIC_MIN,
-	METRIC_AVERAGE,
-	METRIC_LATEST,
-	METRIC_CUSTOM,
-	METRIC_AGGREGATION_COUNT
-} MetricAggregation;
-
-/* Their names in the API. */
-extern const Slice metric_aggregation_names[METRIC_AGGREGATION_COUNT];
 
 /* A version of a metric.  Texts that are absent have no data. */
 typedef struct Metric
@@ -38,8 +23,9 @@ typedef struct Metric
 	Slice description;
 	bool is_grouped;
 	Slice event_type;
-	MetricAggregation aggregation;
+	const MetricKind *kind; /* of aggregation */
 	Slice aggregation_property;
+	Numeric percentile; /* from 0 to 1, or NULL: of a kind that has one */
 	Slice grouping_property;
 	Slice unit;
 	Jsonb *property_filters;     /* an object of arrays of scalars, perhaps empty */
@@ -55,10 +41,9 @@ typedef struct Metric
 /* The columns of a row that metric_read_row() reads, the first ones of the row. */
 #define METRIC_ROW_COLUMNS \
 	"id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property," \
-	" grouping_property, unit, property_filters, properties_to_negate, case_sensitive, expression, parameters," \
+	" percentile, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, expression, parameters," \
 	" created_at, deleted_at"
 
-extern bool metric_aggregation_from_name(Slice name, MetricAggregation *aggregation);
 extern void metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryContext context);
 extern bool metric_get(const pg_uuid_t *account_id, const pg_uuid_t *id, Metric *metric);
 extern bool metric_get_as_of(const pg_uuid_t *account_id, const pg_uuid_t *id, const pg_uuid_t *as_of, Metric *metric);

@@ -7,9 +7,9 @@
  * makes rollups exact.
  *
  * It has a cell for each group; a metric that is not grouped has one group, and no
- * table of them.  Of a UNIQUE metric there is also a cell for each value, only its key:
- * it is just counted, and a row of a rollup that says no more is not written anew for
- * each event.  Clients determine how many cells there are and how long their
+ * table of them.  Of a kind that keeps values there is also a cell for each, where it can
+ * be only its key: it is just counted, and a row of a rollup that says no more is not
+ * written anew for each event.  Clients determine how many cells there are and how long their
  * numbers, so all of it is bounded:
  *
  *	answers		usage_events.max_groups, usage_events.max_sum_digits, and the memory of a
@@ -54,7 +54,8 @@ static int max_rollup_rows = 50000;
 typedef enum CellKind
 {
 	CELL_GROUP,
-	CELL_VALUE
+	CELL_VALUE,
+	CELL_COUNTED
 } CellKind;
 
 /* What all kinds begin with; their keys follow at their ends. */
@@ -71,20 +72,26 @@ typedef struct KeptGroup
 	KeptCell cell;
 	int64 event_count;
 	int64 skipped_count;
-	int64 value_count; /* different ones, of a UNIQUE metric */
+	int64 value_count;     /* different ones, of a kind that keeps values */
+	MetricCounted *values; /* of a kind that keeps counts, for its result */
 	Slice group_value;
-	Numeric value;
-	TimestampTz latest_timestamp;
-	pg_uuid_t latest_id;
+	MetricNumber number; /* combined of all */
 	pg_uuid_t min_id;
 	pg_uuid_t max_id;
 	pg_uuid_t oldest_id;
 	pg_uuid_t newest_id;
 } KeptGroup;
 
+typedef struct KeptCounted
+{
+	KeptCell cell;
+	MetricCounted counted;
+} KeptCounted;
+
 static const Size kept_sizes[] = {
 	[CELL_GROUP] = sizeof(KeptGroup),
 	[CELL_VALUE] = sizeof(KeptCell),
+	[CELL_COUNTED] = sizeof(KeptCounted),
 };
 
 static inline const char *
@@ -216,8 +223,8 @@ keep_text(MetricTotal *total, Slice text)
 static void
 forget_value(KeptCell *cell)
 {
-	if (cell->kind == CELL_GROUP && ((KeptGroup *) cell)->value != NULL)
-		pfree(((KeptGroup *) cell)->value);
+	if (cell->kind == CELL_GROUP && ((KeptGroup *) cell)->number.value != NULL)
+		pfree(((KeptGroup *) cell)->number.value);
 }
 
 /* The next cell from that place on, in no order; the group of all comes first. */
@@ -347,6 +354,18 @@ append_key(Probe *probe, Slice text, Numeric long_number)
 	}
 }
 
+/* Of a number, as it is written: 1.50 and 1.5 are two values, since an answer that is one of them is to be the same each time. */
+static void
+append_number_key(Probe *probe, Numeric number)
+{
+	if (json_number_length(number) > MAX_KEY_TEXT)
+		append_key(probe, (Slice){NULL, 0}, number);
+	else
+		append_key(probe,
+				   slice_from_cstring(DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)))),
+				   NULL);
+}
+
 /* The key of an event's cell. */
 static void
 make_key(const Metric *metric, MetricVerdict verdict, const MetricValue *value, Probe *probe)
@@ -356,7 +375,11 @@ make_key(const Metric *metric, MetricVerdict verdict, const MetricValue *value, 
 		append_key(probe, value->group, value->long_group);
 	probe->cell.group_key_length = probe->cell.key_length;
 	probe->key[probe->cell.key_length++] = '\0';
-	if (metric->aggregation == METRIC_UNIQUE && verdict == METRIC_COUNTS)
+	if (metric->kind->keeps == METRIC_KEEPS_NO_VALUES || verdict != METRIC_COUNTS)
+		return;
+	if (value->number != NULL)
+		append_number_key(probe, value->number);
+	else
 		append_key(probe, value->unique, value->long_unique);
 }
 
@@ -366,7 +389,7 @@ has_value_key(const MetricCell *cell)
 	return cell->key.length > cell->group_key_length + 1;
 }
 
-/* Whether nothing is known of it: neither an event nor, of a UNIQUE metric, a value. */
+/* Whether nothing is known of it: neither an event nor, where values are kept, a value. */
 bool
 metric_cell_is_empty(const MetricCell *cell)
 {
@@ -469,27 +492,6 @@ keep_group(MetricTotal *total, const MetricCell *cell)
 
 /* Values ------------------------------------------------------------------ */
 
-static Numeric
-add_numbers(Numeric a, Numeric b)
-{
-	return DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(a), NumericGetDatum(b)));
-}
-
-static int
-scale_of(Numeric number)
-{
-	return DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(number)));
-}
-
-/* Of equal numbers, that with more zeros after the point is above: 1.50 or 1.5 is not a matter of who came first. */
-static int
-compare_extremes(Numeric a, Numeric b)
-{
-	int result = DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
-
-	return result != 0 ? result : scale_of(a) - scale_of(b);
-}
-
 static void
 set_value(MetricTotal *total, KeptGroup *group, Numeric value)
 {
@@ -500,19 +502,19 @@ set_value(MetricTotal *total, KeptGroup *group, Numeric value)
 	copy = MemoryContextAlloc(total->context, size);
 	memcpy(copy, value, size);
 	total->size += size;
-	if (group->value != NULL)
+	if (group->number.value != NULL)
 	{
-		total->size -= VARSIZE_ANY((Pointer) group->value);
-		pfree(group->value);
+		total->size -= VARSIZE_ANY((Pointer) group->number.value);
+		pfree(group->number.value);
 	}
-	group->value = copy;
+	group->number.value = copy;
 }
 
 /* Whether a sum has more digits than it may. */
 static bool
 is_too_long(Numeric sum)
 {
-	int scale = scale_of(sum);
+	int scale = metric_number_scale(sum);
 
 	return scale > max_sum_digits || json_number_has_digits(sum, max_sum_digits - scale + 1);
 }
@@ -536,38 +538,23 @@ set_sum(MetricTotal *total, KeptGroup *group, Numeric sum)
 static void
 combine_value(MetricTotal *total, KeptGroup *group, const MetricCell *other)
 {
-	Numeric value = other->value;
-	Numeric sum;
+	const MetricKind *kind = total->metric->kind;
+	MetricNumber next = {other->value, other->latest_timestamp, other->latest_id};
+	Numeric combined = kind->combine(&group->number, &next);
 
-	switch (total->metric->aggregation)
+	if (combined == group->number.value)
+		return;
+	if (kind->keeps_event)
 	{
-		case METRIC_SUM:
-		case METRIC_AVERAGE:
-			sum = group->value == NULL ? value : add_numbers(group->value, value);
-			set_sum(total, group, sum);
-			if (sum != value)
-				pfree(sum);
-			return;
-		case METRIC_MAX:
-			if (group->value != NULL && compare_extremes(group->value, value) >= 0)
-				return;
-			break;
-		case METRIC_MIN:
-			if (group->value != NULL && compare_extremes(value, group->value) >= 0)
-				return;
-			break;
-		case METRIC_LATEST:
-			if (group->value != NULL && (group->latest_timestamp > other->latest_timestamp ||
-										 (group->latest_timestamp == other->latest_timestamp &&
-										  uuid_v7_compare(&group->latest_id, &other->latest_id) >= 0)))
-				return;
-			group->latest_timestamp = other->latest_timestamp;
-			group->latest_id = other->latest_id;
-			break;
-		default:
-			return;
+		group->number.timestamp = next.timestamp;
+		group->number.id = next.id;
 	}
-	set_value(total, group, value);
+	if (kind->makes_long_numbers)
+		set_sum(total, group, combined);
+	else
+		set_value(total, group, combined);
+	if (combined != next.value)
+		pfree(combined);
 }
 
 /* Widens from min to max by others; is_first: there is nothing yet. */
@@ -596,15 +583,38 @@ combine(MetricTotal *total, KeptGroup *group, const MetricCell *other)
 
 /* Adding up ----------------------------------------------------------------- */
 
+static Numeric
+keep_number(MetricTotal *total, Numeric number)
+{
+	Size size = VARSIZE_ANY((Pointer) number);
+
+	return memcpy(allocate(total, size), number, size);
+}
+
+static void
+count_number(MetricTotal *total, MetricCounted *counted, const MetricCell *cell)
+{
+	/* Another's rows, written by hand. */
+	if (cell->value == NULL)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("invalid rollup of a usage metric: a value is missing"),
+						errhint("Truncate usage_events.metric_rollup, which is built anew.")));
+	if (counted->number == NULL)
+		counted->number = keep_number(total, cell->value);
+	counted->event_count += cell->value_event_count;
+}
+
 static void
 add_value(MetricTotal *total, KeptGroup *group, const MetricCell *cell)
 {
+	CellKind kind = total->metric->kind->keeps == METRIC_KEEPS_COUNTS ? CELL_COUNTED : CELL_VALUE;
 	Probe room;
 	bool is_new;
+	KeptCell *kept =
+		find_or_keep(total, kind, make_probe(cell->key.data, cell->key.length, cell->group_key_length, &room), &is_new);
 
-	(void) find_or_keep(total, CELL_VALUE, make_probe(cell->key.data, cell->key.length, cell->group_key_length, &room),
-						&is_new);
 	group->value_count += is_new;
+	if (kind == CELL_COUNTED)
+		count_number(total, &((KeptCounted *) kept)->counted, cell);
 }
 
 /* Adds a cell: an event's, another total's, or a rollup's; an empty one leaves no trace. */
@@ -649,6 +659,7 @@ metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const p
 		.group_value = value.group,
 		.event_count = verdict == METRIC_COUNTS,
 		.skipped_count = verdict == METRIC_SKIPS,
+		.value_event_count = verdict == METRIC_COUNTS,
 		.value = verdict == METRIC_COUNTS ? value.number : NULL,
 		.latest_timestamp = timestamp,
 		.latest_id = *id,
@@ -662,7 +673,7 @@ metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const p
 	metric_total_add_cell(total, &cell);
 }
 
-/* Adds another total, which is also one for rows. */
+/* Adds another total of the same kind. */
 void
 metric_total_add(MetricTotal *total, const MetricTotal *other)
 {
@@ -678,6 +689,22 @@ metric_total_add(MetricTotal *total, const MetricTotal *other)
 	metric_total_first_cell(other, &iterator);
 	while (metric_total_next_cell(&iterator, &cell))
 		metric_total_add_cell(total, &cell);
+}
+
+/* The same with one that is not needed any more: it is empty afterwards. */
+void
+metric_total_move(MetricTotal *total, MetricTotal *other)
+{
+	if (total->event_count > 0)
+		metric_total_add(total, other);
+	else
+	{
+		MetricTotal empty = *total;
+
+		*total = *other;
+		*other = empty;
+	}
+	metric_total_clear(other);
 }
 
 /* Cells as rows ------------------------------------------------------------- */
@@ -696,18 +723,24 @@ read_cell(const MetricTotal *total, const KeptCell *kept, MetricCell *cell)
 	const KeptGroup *group;
 
 	*cell = (MetricCell){.key = {kept_key(kept), kept->key_length}, .group_key_length = kept->group_key_length};
-	if (kept->kind == CELL_VALUE)
-	{
+	if (kept->kind != CELL_GROUP)
 		cell->group_value = find_group(total, cell)->group_value;
-		return true;
+	if (kept->kind == CELL_COUNTED)
+	{
+		const MetricCounted *counted = &((const KeptCounted *) kept)->counted;
+
+		cell->value = counted->number;
+		cell->value_event_count = counted->event_count;
 	}
+	if (kept->kind != CELL_GROUP)
+		return true;
 	group = (const KeptGroup *) kept;
 	cell->group_value = group->group_value;
 	cell->event_count = group->event_count;
 	cell->skipped_count = group->skipped_count;
-	cell->value = group->value;
-	cell->latest_timestamp = group->latest_timestamp;
-	cell->latest_id = group->latest_id;
+	cell->value = group->number.value;
+	cell->latest_timestamp = group->number.timestamp;
+	cell->latest_id = group->number.id;
 	cell->min_id = group->min_id;
 	cell->max_id = group->max_id;
 	cell->oldest_id = group->oldest_id;
@@ -718,7 +751,6 @@ read_cell(const MetricTotal *total, const KeptCell *kept, MetricCell *cell)
 void
 metric_total_first_cell(const MetricTotal *total, MetricCellIterator *iterator)
 {
-	Assert(total->is_for_rows);
 	*iterator = (MetricCellIterator){total, 0, NULL};
 }
 
@@ -833,26 +865,83 @@ count_values(const MetricTotal *total)
 	return count;
 }
 
+static int
+compare_counted(const void *a, const void *b, void *argument pg_attribute_unused())
+{
+	return metric_number_compare(((const MetricCounted *) a)->number, ((const MetricCounted *) b)->number);
+}
+
+static void
+sort_counted(MetricCounted *values, int64 count)
+{
+	qsort_interruptible(values, count, sizeof(MetricCounted), compare_counted, NULL);
+}
+
+/* Says of each group where its values are to be: their end, since they come from there on backwards.  Returns the end of all. */
+static MetricCounted *
+place_counted(const MetricTotal *total, MetricCounted *values)
+{
+	uint64 place = 0;
+	KeptCell *kept;
+
+	while ((kept = next_kept(total, &place)) != NULL)
+	{
+		if (kept->kind != CELL_GROUP)
+			continue;
+		values += ((KeptGroup *) kept)->value_count;
+		((KeptGroup *) kept)->values = values;
+	}
+	return values;
+}
+
+static void
+fill_counted(const MetricTotal *total)
+{
+	uint64 place = 0;
+	const KeptCell *kept;
+
+	while ((kept = next_kept(total, &place)) != NULL)
+	{
+		MetricCell cell = {.key = {kept_key(kept), kept->key_length}, .group_key_length = kept->group_key_length};
+
+		CHECK_FOR_INTERRUPTS();
+		if (kept->kind == CELL_COUNTED)
+			*--find_group(total, &cell)->values = ((const KeptCounted *) kept)->counted;
+	}
+}
+
+/* Gives each group its values, ascending; those of all groups lie side by side.  Returns them, and how many there are. */
+static MetricCounted *
+gather_counted(const MetricTotal *total, int64 *count)
+{
+	Size size = sizeof(MetricCounted) * metric_total_cell_count(total);
+	MetricCounted *values;
+	uint64 place = 0;
+	KeptCell *kept;
+
+	memory_budget_require(size);
+	values = palloc_extended(Max(size, 1), MCXT_ALLOC_HUGE);
+	*count = place_counted(total, values) - values;
+	fill_counted(total);
+	while ((kept = next_kept(total, &place)) != NULL)
+	{
+		if (kept->kind == CELL_GROUP)
+			sort_counted(((KeptGroup *) kept)->values, ((KeptGroup *) kept)->value_count);
+	}
+	return values;
+}
+
 /* What is answered for a group, or for all. */
 static Numeric
-value_of_group(MetricAggregation aggregation, const KeptGroup *group)
+value_of_group(const Metric *metric, const KeptGroup *group)
 {
-	switch (aggregation)
-	{
-		case METRIC_COUNT:
-			return int64_to_numeric(group->event_count);
-		case METRIC_UNIQUE:
-			return int64_to_numeric(group->value_count);
-		case METRIC_SUM:
-			return group->value != NULL ? group->value : int64_to_numeric(0);
-		case METRIC_AVERAGE:
-			if (group->value == NULL)
-				return NULL;
-			return DatumGetNumeric(DirectFunctionCall2(numeric_div, NumericGetDatum(group->value),
-													   NumericGetDatum(int64_to_numeric(group->event_count))));
-		default:
-			return group->value;
-	}
+	return metric->kind->result(&(MetricSum){
+		.metric = metric,
+		.event_count = group->event_count,
+		.number = group->number.value,
+		.value_count = group->value_count,
+		.values = group->values,
+	});
 }
 
 static int
@@ -889,11 +978,13 @@ add_groups(const MetricTotal *total, KeptGroup *whole, MetricResult *result)
 			continue;
 		combine(&sum, whole, &cell);
 		if (group->event_count > 0)
-			result->groups[result->group_count++] = (MetricGroup){group->group_value, group->event_count,
-																  value_of_group(total->metric->aggregation, group)};
+			result->groups[result->group_count++] =
+				(MetricGroup){group->group_value, group->event_count, value_of_group(total->metric, group)};
 	}
-	if (total->metric->aggregation == METRIC_UNIQUE)
+	if (total->metric->kind->keeps == METRIC_KEEPS_VALUES)
 		whole->value_count = count_values(total);
+	else if (total->metric->kind->keeps == METRIC_KEEPS_COUNTS)
+		sort_counted(whole->values, whole->value_count);
 	qsort(result->groups, result->group_count, sizeof(MetricGroup), compare_group_values);
 }
 
@@ -902,9 +993,12 @@ void
 metric_total_result(const MetricTotal *total, MetricResult *result)
 {
 	KeptGroup whole = {0};
+	MetricCounted *counted = NULL;
 
 	Assert(!total->is_for_rows);
 	memset(result, 0, sizeof(MetricResult));
+	if (total->metric->kind->keeps == METRIC_KEEPS_COUNTS)
+		counted = whole.values = gather_counted(total, &whole.value_count);
 	if (total->metric->is_grouped)
 		add_groups(total, &whole, result);
 	else if (total->only != NULL)
@@ -913,5 +1007,7 @@ metric_total_result(const MetricTotal *total, MetricResult *result)
 	result->skipped_count = whole.skipped_count;
 	result->min_id = whole.min_id;
 	result->max_id = whole.max_id;
-	result->value = value_of_group(total->metric->aggregation, &whole);
+	result->value = value_of_group(total->metric, &whole);
+	if (counted != NULL)
+		pfree(counted);
 }

@@ -8,8 +8,8 @@
 #include "metric/value.h"
 
 /*
- * What a row of a rollup says: of one group or, of a UNIQUE metric, that the group has a
- * value; the value's events are among those of the group.
+ * What a row of a rollup says: of one group or, where values are kept, that the group has a
+ * value, and how many events have it where that is kept; they are among those of the group.
  */
 typedef struct MetricCell
 {
@@ -18,7 +18,8 @@ typedef struct MetricCell
 	Slice group_value;    /* no data: null */
 	int64 event_count;
 	int64 skipped_count;
-	Numeric value; /* sum, maximum, minimum or latest; NULL: none */
+	int64 value_event_count; /* of a value whose events are counted; the group's are not */
+	Numeric value;           /* that number, or what those of the group have come to; NULL: none */
 	TimestampTz latest_timestamp;
 	pg_uuid_t latest_id;
 	pg_uuid_t min_id; /* of those that count, where there are any */
@@ -83,6 +84,7 @@ extern void metric_total_add_event(MetricTotal *total, const MetricMatcher *matc
 								   TimestampTz timestamp, Jsonb *properties);
 extern void metric_total_add_cell(MetricTotal *total, const MetricCell *cell);
 extern void metric_total_add(MetricTotal *total, const MetricTotal *other);
+extern void metric_total_move(MetricTotal *total, MetricTotal *other);
 extern void metric_total_clear(MetricTotal *total);
 extern void metric_total_set_over(MetricTotal *total);
 extern int64 metric_total_cell_count(const MetricTotal *total);

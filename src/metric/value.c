@@ -199,10 +199,29 @@ metric_number_from_text(Slice text)
 											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }
 
-bool
-metric_aggregates_numbers(MetricAggregation aggregation)
+/* Digits after the point. */
+int
+metric_number_scale(Numeric number)
 {
-	return aggregation != METRIC_COUNT && aggregation != METRIC_UNIQUE && aggregation != METRIC_CUSTOM;
+	return DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(number)));
+}
+
+/* Whatever zeros they have after the point; none is equal to none. */
+bool
+metric_number_equal(Numeric a, Numeric b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
+/* Of equal numbers, that with more zeros after the point is above: 1.50 or 1.5 is not a matter of who came first. */
+int
+metric_number_compare(Numeric a, Numeric b)
+{
+	int result = DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
+
+	return result != 0 ? result : metric_number_scale(a) - metric_number_scale(b);
 }
 
 /* Filters ----------------------------------------------------------------- */
@@ -366,13 +385,13 @@ read_aggregated(const Metric *metric, Jsonb *properties, bool explain, MetricVal
 	Slice name = metric->aggregation_property;
 	JsonbValue found;
 
-	if (metric->aggregation == METRIC_COUNT || metric->aggregation == METRIC_CUSTOM)
+	if (metric->kind->reads == METRIC_READS_NOTHING)
 		return METRIC_COUNTS;
 	if (!property(properties, name, &found))
 		return skip(value, explain, "has no property %s", name);
 	if (found.type == jbvNull)
 		return skip(value, explain, "has null as its property %s", name);
-	if (metric->aggregation == METRIC_UNIQUE)
+	if (metric->kind->reads == METRIC_READS_TEXT)
 	{
 		read_value(&found, explain, &value->unique, &value->long_unique);
 		return METRIC_COUNTS;

@@ -22,17 +22,19 @@ typedef struct MetricValue
 {
 	Slice group;        /* of a GROUPED metric; no data: the event has none, or long_group */
 	Numeric long_group; /* a number that is too long to be written out for each event */
-	Slice unique;       /* of a UNIQUE metric; no data: long_unique */
+	Slice unique;       /* the text, of a kind that reads texts; no data: long_unique */
 	Numeric long_unique;
-	Numeric number;     /* of those that aggregate numbers */
+	Numeric number;     /* of a kind that reads numbers */
 	const char *reason; /* why it does not count, worded to follow the event: "has no property \"length\"" */
 } MetricValue;
 
 extern MetricMatcher *metric_matcher_make(const Metric *metric);
 extern MetricVerdict metric_value_read(const MetricMatcher *matcher, Jsonb *properties, bool explain,
 									   MetricValue *value);
-extern bool metric_aggregates_numbers(MetricAggregation aggregation);
 extern Numeric metric_number_from_text(Slice text);
 extern Slice metric_number_text(Numeric number);
+extern int metric_number_scale(Numeric number);
+extern bool metric_number_equal(Numeric a, Numeric b);
+extern int metric_number_compare(Numeric a, Numeric b);
 
 #endif /* USAGE_EVENTS_METRIC_VALUE_H */

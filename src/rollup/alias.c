@@ -305,7 +305,7 @@ refresh_children(const AliasRefresh *refresh, BucketLevel level, TimestampTz buc
 static bool
 has_cells(const Metric *metric)
 {
-	return metric->is_grouped || metric->aggregation == METRIC_UNIQUE;
+	return metric->is_grouped || metric->kind->keeps != METRIC_KEEPS_NO_VALUES;
 }
 
 /* Whether there are nearly as many groups, or values, as events: rows of them would save nobody anything. */
@@ -419,8 +419,7 @@ rollup_alias(const Metric *metric, Slice alias, const TimestampTz *marks, int ma
 		.alias = alias,
 		.matcher = metric_matcher_make(metric),
 		.marks = marks,
-		/* The values of a UNIQUE metric have a row each, as many as events in the end: not in every second. */
-		.deepest = metric->aggregation == METRIC_UNIQUE ? BUCKET_HOUR : BUCKET_SECOND,
+		.deepest = metric->kind->deepest,
 	};
 	bool is_new = marks == NULL || rollup_find(metric, alias, BUCKET_ALL, DT_NOBEGIN) == ROLLUP_ABSENT;
 

@@ -167,6 +167,7 @@ void
 rollup_row_read(uint64 row, int first_column, RollupRow *rollup)
 {
 	MetricCell *cell = &rollup->cell;
+	int64 event_count;
 	Slice group_value;
 	bool isnull;
 	Datum value;
@@ -177,7 +178,11 @@ rollup_row_read(uint64 row, int first_column, RollupRow *rollup)
 	cell->key =
 		join_keys(row_text(row, first_column + COLUMN_GROUP_KEY), row_text(row, first_column + COLUMN_UNIQUE_KEY));
 	cell->group_key_length = row_text(row, first_column + COLUMN_GROUP_KEY).length;
-	cell->event_count = DatumGetInt64(row_value(row, first_column + COLUMN_EVENT_COUNT, &isnull));
+	event_count = DatumGetInt64(row_value(row, first_column + COLUMN_EVENT_COUNT, &isnull));
+	if (cell->key.length > cell->group_key_length + 1)
+		cell->value_event_count = event_count;
+	else
+		cell->event_count = event_count;
 	cell->skipped_count = DatumGetInt64(row_value(row, first_column + COLUMN_SKIPPED_COUNT, &isnull));
 	id_column(row, first_column + COLUMN_MIN_ID, &cell->min_id);
 	id_column(row, first_column + COLUMN_MAX_ID, &cell->max_id);
@@ -296,14 +301,15 @@ static bool
 is_same_row(const Metric *metric, const MetricCell *a, const MetricCell *b)
 {
 	if (a->event_count != b->event_count || a->skipped_count != b->skipped_count ||
-		!slice_equal(a->group_value, b->group_value) || !is_equal_number(a->value, b->value))
+		a->value_event_count != b->value_event_count || !slice_equal(a->group_value, b->group_value) ||
+		!is_equal_number(a->value, b->value))
 		return false;
 	if (a->event_count > 0 && !(uuid_v7_equal(&a->min_id, &b->min_id) && uuid_v7_equal(&a->max_id, &b->max_id)))
 		return false;
 	if (a->event_count + a->skipped_count > 0 &&
 		!(uuid_v7_equal(&a->oldest_id, &b->oldest_id) && uuid_v7_equal(&a->newest_id, &b->newest_id)))
 		return false;
-	return metric->aggregation != METRIC_LATEST || a->value == NULL ||
+	return !metric->kind->keeps_event || a->value == NULL ||
 		   (a->latest_timestamp == b->latest_timestamp && uuid_v7_equal(&a->latest_id, &b->latest_id));
 }
 
@@ -519,7 +525,7 @@ write_cell(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_
 	set_datum(writer, COLUMN_IS_BRANCH, BoolGetDatum(is_branch));
 	set_text(writer, COLUMN_GROUP_KEY, (Slice){cell->key.data, cell->group_key_length});
 	set_text(writer, COLUMN_UNIQUE_KEY, (Slice){cell->key.data + unique_key_at, cell->key.length - unique_key_at});
-	set_datum(writer, COLUMN_EVENT_COUNT, Int64GetDatum(cell->event_count));
+	set_datum(writer, COLUMN_EVENT_COUNT, Int64GetDatum(cell->event_count + cell->value_event_count));
 	set_datum(writer, COLUMN_SKIPPED_COUNT, Int64GetDatum(cell->skipped_count));
 	if (cell->event_count > 0)
 	{
@@ -538,7 +544,7 @@ write_cell(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_
 
 		memcpy(copy, cell->value, size);
 		set_datum(writer, COLUMN_VALUE, PointerGetDatum(copy));
-		if (writer->metric->aggregation == METRIC_LATEST)
+		if (writer->metric->kind->keeps_event)
 		{
 			set_datum(writer, COLUMN_LATEST_TIMESTAMP, TimestampTzGetDatum(cell->latest_timestamp));
 			set_id(writer, COLUMN_LATEST_ID, &cell->latest_id);

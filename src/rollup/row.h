@@ -9,9 +9,6 @@
 #include "metric/total.h"
 #include "sql/statement.h"
 
-/* The level of the row that says that the aliases of all customers are there. */
-#define ROLLUP_IS_COMPLETE_LEVEL (-1)
-
 /* The columns of a row that rollup_row_read() reads, after whatever comes before them. */
 #define ROLLUP_ROW_COLUMNS \
 	"r.bucket, r.is_branch, r.group_key, r.unique_key, r.event_count, r.skipped_event_count, r.min_event_id," \

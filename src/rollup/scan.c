@@ -14,6 +14,9 @@
  * under one snapshot, marks and buckets always fit together, and what is said
  * here is what the events say, whatever was refreshed or not.
  *
+ * A minute may be marked for all customers.  Where all are asked for, the events of
+ * such minutes are read before anything else, and are in the totals.
+ *
  * On a Citus cluster statements share a snapshot only where the account's rows are.
  * Elsewhere one statement reads all from the events.
  *
@@ -31,6 +34,8 @@
 #include "base/memory_budget.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "customer/alias.h"
 #include "event/mark.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -82,6 +87,7 @@ typedef struct ScanWork
 	MemoryContext row_context; /* of one row */
 	Marks marks;               /* of single aliases */
 	Marks common_marks;        /* of all aliases, as those of alias 0 */
+	Marks added;               /* of single aliases: their events are in the totals already */
 	bool is_one_snapshot;      /* all statements see the same */
 	Intervals raw;             /* to be read from the events */
 	bool *is_rolled_up;        /* of each alias */
@@ -274,18 +280,6 @@ part(const MetricInterval *interval, TimestampTz start, TimestampTz end)
 	return result;
 }
 
-/* To be read from the events; seconds in a row as one. */
-static void
-add_raw(ScanWork *work, MetricInterval interval)
-{
-	MetricInterval *last = work->raw.count > 0 ? &work->raw.items[work->raw.count - 1] : NULL;
-
-	if (last != NULL && last->total == interval.total && last->alias == interval.alias && last->end == interval.start)
-		last->end = interval.end;
-	else
-		add_interval(&work->raw, interval);
-}
-
 /* The parameters of a statement over intervals; the first one is the account, the second depends. */
 static void
 interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *arguments)
@@ -335,15 +329,20 @@ row_place(uint64 row)
 /* Marks ------------------------------------------------------------------- */
 
 static void
+append_mark(Marks *marks, Mark mark)
+{
+	marks->items = grow(marks->items, marks->count, &marks->capacity, sizeof(Mark));
+	marks->items[marks->count++] = mark;
+}
+
+static void
 add_mark(Marks *marks, int alias, TimestampTz timestamp, int seconds)
 {
 	TimestampTz start = bucket_start(timestamp, BUCKET_SECOND);
 
-	if (seconds <= 0)
-		return;
-	marks->items = grow(marks->items, marks->count, &marks->capacity, sizeof(Mark));
 	/* Roles that send events may also write a mark by hand, with anything in it. */
-	marks->items[marks->count++] = (Mark){alias, start, start + Min(seconds, SECS_PER_MINUTE) * USECS_PER_SEC};
+	if (seconds > 0)
+		append_mark(marks, (Mark){alias, start, start + Min(seconds, SECS_PER_MINUTE) * USECS_PER_SEC});
 }
 
 static int
@@ -397,6 +396,53 @@ first_mark(const Marks *marks, int alias, TimestampTz moment)
 			high = middle;
 	}
 	return low;
+}
+
+/* Those of the alias that overlap the interval, from the first one on: false if there is none at that place. */
+static bool
+overlaps(const Marks *marks, int place, const MetricInterval *interval)
+{
+	return place < marks->count && marks->items[place].alias == interval->alias &&
+		   marks->items[place].start < interval->end;
+}
+
+/* Whether all events of the alias from start to end are in the totals already. */
+static bool
+is_added(const ScanWork *work, int alias, TimestampTz start, TimestampTz end)
+{
+	int place = first_mark(&work->added, alias, start);
+
+	return place < work->added.count && work->added.items[place].alias == alias &&
+		   work->added.items[place].start <= start && work->added.items[place].end >= end;
+}
+
+/* To be read from the events; seconds in a row as one. */
+static void
+add_raw_part(ScanWork *work, MetricInterval interval)
+{
+	MetricInterval *last = work->raw.count > 0 ? &work->raw.items[work->raw.count - 1] : NULL;
+
+	if (last != NULL && last->total == interval.total && last->alias == interval.alias && last->end == interval.start)
+		last->end = interval.end;
+	else
+		add_interval(&work->raw, interval);
+}
+
+/* To be read from the events, but for what has been added already. */
+static void
+add_raw(ScanWork *work, MetricInterval interval)
+{
+	const Marks *added = &work->added;
+	TimestampTz at = interval.start;
+
+	for (int i = first_mark(added, interval.alias, at); overlaps(added, i, &interval); i++)
+	{
+		if (added->items[i].start > at)
+			add_raw_part(work, part(&interval, at, added->items[i].start));
+		at = Max(at, added->items[i].end);
+	}
+	if (at < interval.end)
+		add_raw_part(work, part(&interval, at, interval.end));
 }
 
 /* A moment in the time of an alias, and the first marks that end after it. */
@@ -481,6 +527,25 @@ read_all_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 						 TimestampTzGetDatum(end)};
 
 	statement_each_row(&read_marks, arguments, take_mark, work);
+}
+
+/* The place of an alias among those of all customers; -1 if it is none. */
+static int
+find_alias(const RollupScan *scan, Slice alias)
+{
+	int low = 0;
+	int high = scan->alias_count;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (compare_texts(&scan->aliases[middle], &alias) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < scan->alias_count && compare_texts(&scan->aliases[low], &alias) == 0 ? low : -1;
 }
 
 /* As of a past moment -------------------------------------------------------- */
@@ -605,6 +670,8 @@ take_root(uint64 row, void *argument)
 	work->rolled_up_count++;
 }
 
+static bool take_known_roots(ScanWork *work, const CommonMinutes *common);
+
 /* Which aliases are rolled up: the others are read from the events. */
 static Intervals
 find_rolled_up(ScanWork *work)
@@ -620,10 +687,11 @@ find_rolled_up(ScanWork *work)
 		return open;
 	}
 
-	statement_each_row(&find_roots,
-					   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
-								 aliases_argument(work), UUIDPGetDatum(&scan->metric->id)},
-					   take_root, work);
+	if (scan->common == NULL || !take_known_roots(work, scan->common))
+		statement_each_row(&find_roots,
+						   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
+									 aliases_argument(work), UUIDPGetDatum(&scan->metric->id)},
+						   take_root, work);
 
 	work->reads_all =
 		scan->is_all && scan->alias_count - work->rolled_up_count > Max(work->rolled_up_count, FEW_ALIASES);
@@ -673,7 +741,8 @@ cut(const ScanWork *work, BucketLevel level, const MetricInterval *interval, Int
 
 			other = bucket_start(at, level);
 			end = bucket_end(other, level);
-			add_interval(others, part(interval, at, end));
+			if (!is_added(work, interval->alias, at, Min(end, interval->end)))
+				add_interval(others, part(interval, at, end));
 			skip_marks(work, &place, end);
 			at = end;
 		}
@@ -851,165 +920,386 @@ read_raw(ScanWork *work)
 	}
 }
 
-/* All customers' events ---------------------------------------------------- */
+/* Events of all customers ---------------------------------------------------- */
 
-#define READ_ALL_EVENTS \
-	"SELECT customer_alias, id, event_timestamp, event_properties FROM usage_events.event" \
-	" WHERE account_id " EQ " $1 AND event_type " EQ " $2" \
-	" AND event_timestamp " GE " $3 AND event_timestamp " LT " $4"
+/* An event as statements hand it out that read those of all customers: in this order of columns. */
+typedef struct EventRow
+{
+	const pg_uuid_t *id;
+	TimestampTz timestamp;
+	Slice alias;
+	Datum properties;
+} EventRow;
 
-static Statement read_all_events = {
-	.sql = READ_ALL_EVENTS,
+static void
+event_row_read(uint64 row, int first_column, EventRow *event)
+{
+	text *alias = DatumGetTextPP(row_value_there(row, first_column + 2));
+
+	event->id = DatumGetUUIDP(row_value_there(row, first_column));
+	event->timestamp = DatumGetTimestampTz(row_value_there(row, first_column + 1));
+	event->alias = (Slice){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)};
+	event->properties = row_value_there(row, first_column + 3);
+}
+
+/* Adds the event, if it was known then. */
+static void
+add_event_row(MetricTotal *total, const MetricMatcher *matcher, const pg_uuid_t *as_of, const EventRow *event,
+			  MemoryContext row_context)
+{
+	MemoryContext context = MemoryContextSwitchTo(row_context);
+
+	if (as_of == NULL || uuid_v7_compare(event->id, as_of) < 0)
+		metric_total_add_event(total, matcher, event->id, event->timestamp, DatumGetJsonbP(event->properties));
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(row_context);
+}
+
+static Statement read_events_of_times = {
+	.sql = "SELECT i.place, e.id, e.event_timestamp, e.customer_alias, e.event_properties"
+		   " FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4))"
+		   " WITH ORDINALITY AS i(starts_at, ends_at, place)"
+		   " CROSS JOIN LATERAL (SELECT e.id, e.event_timestamp, e.customer_alias, e.event_properties"
+		   " FROM usage_events.event AS e WHERE e.account_id " EQ " $1"
+		   " AND e.event_timestamp " GE " i.starts_at"
+		   " AND e.event_timestamp " LT " i.ends_at"
+		   " AND pg_catalog.texteq(e.event_type, $2) OFFSET 0) AS e",
+	.read_only = true,
+	.argument_count = 4,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID},
+};
+
+/* Hands out the events of these times: after the place among the times come the columns of an event. */
+static void
+read_times(const Metric *metric, const Marks *times, void (*take_row)(uint64 row, void *argument), void *argument)
+{
+	Datum arguments[4] = {UUIDPGetDatum(&metric->account_id), event_type_argument(metric)};
+	Datum *values;
+
+	if (times->count == 0)
+		return;
+	/* The values, and the arrays that are made of them. */
+	memory_budget_require(3 * sizeof(Datum) * times->count);
+	values = palloc_extended(sizeof(Datum) * times->count, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < times->count; i++)
+		values[i] = TimestampTzGetDatum(times->items[i].start);
+	arguments[2] = statement_timestamp_array(values, times->count);
+	for (int i = 0; i < times->count; i++)
+		values[i] = TimestampTzGetDatum(times->items[i].end);
+	arguments[3] = statement_timestamp_array(values, times->count);
+	statement_each_row(&read_events_of_times, arguments, take_row, argument);
+}
+
+/* Minutes that are marked for all customers ---------------------------------- */
+
+/*
+ * Of all customers, most have no events in such a minute: for them it is no mark.  So
+ * when all are asked for, the events of these minutes are read first, and once: they
+ * are added to the totals of those who have them, and only to these it is a mark, of
+ * time that is done with.  Minutes in a row are one such time.
+ */
+
+/* One search for all, where there may be very many customers. */
+static Statement read_marks_of_all = {
+	.sql = "SELECT d.customer_alias, d.bucket, pg_catalog.max(d.seconds) FROM usage_events.dirty_bucket AS d"
+		   " WHERE d.account_id " EQ " $1 AND d.event_type " EQ " $2"
+		   " AND d.bucket " GE " $3 AND d.bucket " LT " $4"
+		   " GROUP BY d.customer_alias, d.bucket",
 	.read_only = true,
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
-static Statement read_all_events_as_of = {
-	.sql = READ_ALL_EVENTS " AND id " LT " $5",
-	.read_only = true,
-	.argument_count = 5,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID},
+/* Who has events in them, or marks of his own, or is rolled up. */
+typedef struct CommonAlias
+{
+	Slice alias;
+	MetricTotal total; /* of the events in these minutes */
+	int last_minutes;  /* that it has events in: their place */
+	bool is_rolled_up;
+	int place; /* among the scan's aliases */
+} CommonAlias;
+
+typedef struct CommonAliasEntry
+{
+	Slice alias;
+	int place;
+	uint32 hash;
+	char status;
+} CommonAliasEntry;
+
+#define SH_PREFIX common_aliases
+#define SH_ELEMENT_TYPE CommonAliasEntry
+#define SH_KEY_TYPE Slice
+#define SH_KEY alias
+#define SH_HASH_KEY(table, key) hash_bytes((const unsigned char *) (key).data, (key).length)
+#define SH_EQUAL(table, a, b) ((a).length == (b).length && memcmp((a).data, (b).data, (a).length) == 0)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) (entry)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* What is known of all customers when their aliases have been found. */
+struct CommonMinutes
+{
+	const RollupScan *scan;
+	const MetricMatcher *matcher;
+	bool knows_rolled_up; /* which aliases are */
+	Marks minutes;        /* that are marked for all, of alias 0; several in a row are one */
+	CommonAlias *aliases;
+	int alias_count;
+	int alias_capacity;
+	common_aliases_hash *places;
+	Marks marks; /* of single aliases, which are places of those above */
+	Marks added; /* the same of the minutes in which they have events */
+	MemoryContext context;
+	MemoryContext row_context;
 };
 
-/* The place of an alias among those of all customers; -1 if it is none. */
+/* The place of an alias, which may be new. */
 static int
-find_alias(const RollupScan *scan, Slice alias)
+common_alias_place(CommonMinutes *common, Slice alias)
 {
-	int low = 0;
-	int high = scan->alias_count;
+	CommonAliasEntry *entry;
+	CommonAlias *new;
+	bool found;
 
-	while (low < high)
-	{
-		int middle = low + (high - low) / 2;
+	if (common->places->members >= common->places->grow_threshold)
+		memory_budget_require(2 * sizeof(CommonAliasEntry) * common->places->size);
+	entry = common_aliases_insert(common->places, alias, &found);
+	if (found)
+		return entry->place;
+	memory_budget_grow(alias.length);
+	entry->alias.data = memcpy(palloc(Max(alias.length, 1)), alias.data, alias.length);
+	entry->place = common->alias_count;
+	common->aliases = grow(common->aliases, common->alias_count, &common->alias_capacity, sizeof(CommonAlias));
+	new = &common->aliases[common->alias_count++];
+	*new = (CommonAlias){.alias = entry->alias, .last_minutes = -1};
+	metric_total_init(&new->total, common->scan->metric, common->context);
+	return entry->place;
+}
 
-		if (compare_texts(&scan->aliases[middle], &alias) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < scan->alias_count && compare_texts(&scan->aliases[low], &alias) == 0 ? low : -1;
+/* Marks all of the minutes in a row, once. */
+static void
+add_common_mark(CommonMinutes *common, int place, int minutes)
+{
+	CommonAlias *alias = &common->aliases[place];
+	Mark mark = common->minutes.items[minutes];
+
+	if (alias->last_minutes == minutes)
+		return;
+	alias->last_minutes = minutes;
+	mark.alias = place;
+	append_mark(&common->added, mark);
 }
 
 static void
-take_event_of_all(uint64 row, void *argument)
+take_common_event(uint64 row, void *argument)
 {
-	ScanWork *work = argument;
-	MemoryContext context = MemoryContextSwitchTo(work->row_context);
-	text *alias = DatumGetTextPP(row_value_there(row, 1));
-	int place = find_alias(work->scan, (Slice){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)});
-	TimestampTz timestamp = DatumGetTimestampTz(row_value_there(row, 3));
-	const MetricInterval *interval =
-		place >= 0 && !work->is_rolled_up[place] ? find_interval(work->scan, place, timestamp) : NULL;
+	CommonMinutes *common = argument;
+	MemoryContext context;
+	EventRow event;
+	int place;
 
-	if (interval != NULL)
-		metric_total_add_event(interval->total, work->matcher, DatumGetUUIDP(row_value_there(row, 2)), timestamp,
-							   DatumGetJsonbP(row_value_there(row, 4)));
+	event_row_read(row, 2, &event);
+	if (compare_texts(&event.alias, &SLICE(VOID_ALIAS)) == 0)
+		return;
+	context = MemoryContextSwitchTo(common->context);
+	place = common_alias_place(common, event.alias);
+	add_common_mark(common, place, row_place(row));
+	add_event_row(&common->aliases[place].total, common->matcher, common->scan->as_of, &event, common->row_context);
 	MemoryContextSwitchTo(context);
-	MemoryContextReset(work->row_context);
+}
+
+static void
+take_mark_of_all(uint64 row, void *argument)
+{
+	CommonMinutes *common = argument;
+	text *packed = DatumGetTextPP(row_value_there(row, 1));
+	Slice alias = {VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed)};
+	TimestampTz bucket = DatumGetTimestampTz(row_value_there(row, 2));
+	MemoryContext context = MemoryContextSwitchTo(common->context);
+
+	if (alias.length == 0)
+		add_mark(&common->minutes, 0, bucket, SECS_PER_MINUTE);
+	else
+		add_mark(&common->marks, common_alias_place(common, alias), bucket, DatumGetInt16(row_value_there(row, 3)));
+	MemoryContextSwitchTo(context);
+}
+
+/* Reads all marks from start to end. */
+static void
+read_marks_of_all_from(CommonMinutes *common, TimestampTz start, TimestampTz end)
+{
+	Marks *minutes = &common->minutes;
+
+	statement_each_row(&read_marks_of_all,
+					   (Datum[]){UUIDPGetDatum(&common->scan->metric->account_id),
+								 event_type_argument(common->scan->metric),
+								 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
+					   take_mark_of_all, common);
+	sort_marks(minutes);
+	for (int i = 0; i < minutes->count; i++)
+	{
+		minutes->items[i].start = Max(minutes->items[i].start, start);
+		minutes->items[i].end = Min(minutes->items[i].end, end);
+	}
+}
+
+static CommonMinutes *
+common_make(const RollupScan *scan, MemoryContext context)
+{
+	CommonMinutes *common = MemoryContextAllocZero(context, sizeof(CommonMinutes));
+
+	common->scan = scan;
+	common->context = context;
+	common->row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
+	common->matcher = metric_matcher_make(scan->metric);
+	common->places = common_aliases_create(context, 256, NULL);
+	return common;
+}
+
+/*
+ * The marks are read before the events of common minutes, by a statement of their own.
+ * One statement for both would keep a page of the marks' index all the time, and
+ * vacuum has to wait for it.
+ */
+static void
+read_common(CommonMinutes *common, TimestampTz start, TimestampTz end)
+{
+	int nest_level;
+
+	read_marks_of_all_from(common, start, end);
+	nest_level = statement_use_bitmaps();
+	read_times(common->scan->metric, &common->minutes, take_common_event, common);
+	statement_use_indexes_end(nest_level);
+}
+
+/* Marks of an alias by its place in the scan. */
+static void
+take_over_marks(const CommonMinutes *common, const Marks *from, Marks *marks)
+{
+	for (int i = 0; i < from->count; i++)
+	{
+		Mark mark = from->items[i];
+
+		mark.alias = common->aliases[mark.alias].place;
+		append_mark(marks, mark);
+	}
+}
+
+/* Adds what they have to the totals of the intervals, and notes that it is there; and what is marked. */
+static void
+add_common(ScanWork *work, CommonMinutes *common, TimestampTz start)
+{
+	for (int i = 0; i < common->alias_count; i++)
+	{
+		CommonAlias *alias = &common->aliases[i];
+
+		alias->place = find_alias(work->scan, alias->alias);
+		if (alias->total.event_count > 0)
+			metric_total_move(find_interval(work->scan, alias->place, start)->total, &alias->total);
+	}
+	take_over_marks(common, &common->added, &work->added);
+	take_over_marks(common, &common->added, &work->marks);
+	take_over_marks(common, &common->marks, &work->marks);
+	sort_marks(&work->added);
+}
+
+/* Which aliases are rolled up, if that is known already. */
+static bool
+take_known_roots(ScanWork *work, const CommonMinutes *common)
+{
+	if (!common->knows_rolled_up)
+		return false;
+	for (int i = 0; i < common->alias_count; i++)
+	{
+		work->is_rolled_up[common->aliases[i].place] |= common->aliases[i].is_rolled_up;
+		work->rolled_up_count += common->aliases[i].is_rolled_up;
+	}
+	return true;
+}
+
+/* All customers' events ---------------------------------------------------- */
+
+static Statement read_all_events = {
+	.sql = "SELECT id, event_timestamp, customer_alias, event_properties FROM usage_events.event"
+		   " WHERE account_id " EQ " $1 AND event_type " EQ " $2"
+		   " AND event_timestamp " GE " $3 AND event_timestamp " LT " $4",
+	.read_only = true,
+	.argument_count = 4,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+static void
+take_event_of_all(ScanWork *work, uint64 row, int first_column)
+{
+	EventRow event;
+	const MetricInterval *interval = NULL;
+	int place;
+
+	event_row_read(row, first_column, &event);
+	place = find_alias(work->scan, event.alias);
+	if (place >= 0 && !work->is_rolled_up[place])
+		interval = find_interval(work->scan, place, event.timestamp);
+	if (interval != NULL)
+		add_event_row(interval->total, work->matcher, work->scan->as_of, &event, work->row_context);
+}
+
+static void
+take_event_of_period(uint64 row, void *argument)
+{
+	take_event_of_all(argument, row, 1);
+}
+
+static void
+take_event_of_gap(uint64 row, void *argument)
+{
+	take_event_of_all(argument, row, 2);
+}
+
+/* The time between the minutes that have been read. */
+static Marks
+gaps_between(const Marks *minutes, TimestampTz start, TimestampTz end)
+{
+	Marks gaps = {0};
+	TimestampTz at = start;
+
+	for (int i = 0; i < minutes->count; i++)
+	{
+		if (minutes->items[i].start > at)
+			append_mark(&gaps, (Mark){0, at, minutes->items[i].start});
+		at = minutes->items[i].end;
+	}
+	if (at < end)
+		append_mark(&gaps, (Mark){0, at, end});
+	return gaps;
 }
 
 /* Reads all events of the period once, rather than those of each customer. */
 static void
 read_all(ScanWork *work, TimestampTz start, TimestampTz end)
 {
-	Datum arguments[5] = {UUIDPGetDatum(&work->scan->metric->account_id), event_type_argument(work->scan->metric),
-						  TimestampTzGetDatum(start), TimestampTzGetDatum(end)};
+	const Metric *metric = work->scan->metric;
+	const CommonMinutes *common = work->scan->common;
+	int nest_level;
 
-	if (work->scan->as_of == NULL)
-		statement_each_row(&read_all_events, arguments, take_event_of_all, work);
-	else
+	if (common != NULL && common->minutes.count > 0)
 	{
-		arguments[4] = UUIDPGetDatum(work->scan->as_of);
-		statement_each_row(&read_all_events_as_of, arguments, take_event_of_all, work);
+		Marks gaps = gaps_between(&common->minutes, start, end);
+
+		nest_level = statement_use_bitmaps();
+		read_times(metric, &gaps, take_event_of_gap, work);
+		statement_use_indexes_end(nest_level);
+		return;
 	}
-}
-
-static Statement read_common_minutes = {
-	.sql = "SELECT DISTINCT d.bucket FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id " EQ " $1"
-		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " ''"
-		   " AND d.bucket " GE " $3 AND d.bucket " LT " $4",
-	.read_only = true,
-	.argument_count = 4,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
-};
-
-static Statement read_divided_marks = {
-	.sql = "SELECT c.customer_alias, c.starts_at FROM " CUSTOMERS_IN_MINUTES " AS c",
-	.read_only = true,
-	.argument_count = 3,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZARRAYOID},
-};
-
-static void
-take_divided(uint64 row, void *argument)
-{
-	DividedMarks *divided = argument;
-	MemoryContext context = MemoryContextSwitchTo(divided->context);
-	text *alias = DatumGetTextPCopy(row_value_there(row, 1));
-
-	memory_budget_grow(VARSIZE(alias));
-	divided->items = grow(divided->items, divided->count, &divided->capacity, sizeof(DividedMark));
-	divided->items[divided->count++] =
-		(DividedMark){{VARDATA(alias), VARSIZE(alias) - VARHDRSZ}, DatumGetTimestampTz(row_value_there(row, 2))};
-	MemoryContextSwitchTo(context);
-}
-
-typedef struct Minutes
-{
-	Datum *items;
-	int count;
-	int capacity;
-} Minutes;
-
-static void
-take_minute(uint64 row, void *argument)
-{
-	Minutes *minutes = argument;
-
-	minutes->items = grow(minutes->items, minutes->count, &minutes->capacity, sizeof(Datum));
-	minutes->items[minutes->count++] = row_value_there(row, 1);
-}
-
-/*
- * Of all customers, most have no events in a minute that is marked for all.  It is
- * divided among those who have, as a refresh would.
- *
- * The minutes are read before their events, by a statement of their own.  One
- * statement for both would keep a page of the marks' index all the time, and
- * vacuum has to wait for it.
- */
-static void
-divide_common_marks(const Metric *metric, TimestampTz start, TimestampTz end, DividedMarks *divided)
-{
-	Datum account = UUIDPGetDatum(&metric->account_id);
-	Datum type = event_type_argument(metric);
-	Minutes minutes = {0};
-	int nest_level = statement_use_any_index();
-
-	divided->is_known = true;
-	statement_each_row(&read_common_minutes,
-					   (Datum[]){account, type, TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)),
-								 TimestampTzGetDatum(end)},
-					   take_minute, &minutes);
-	if (minutes.count > 0)
-		statement_each_row(&read_divided_marks,
-						   (Datum[]){account, type, statement_timestamp_array(minutes.items, minutes.count)},
-						   take_divided, divided);
-	statement_use_indexes_end(nest_level);
-}
-
-static void
-add_divided_marks(ScanWork *work, const DividedMarks *divided)
-{
-	for (int i = 0; i < divided->count; i++)
-	{
-		int place = find_alias(work->scan, divided->items[i].alias);
-
-		if (place >= 0)
-			add_mark(&work->marks, place, divided->items[i].minute, SECS_PER_MINUTE);
-	}
+	/* The planner is free here: most of the table may be read. */
+	statement_each_row(&read_all_events,
+					   (Datum[]){UUIDPGetDatum(&metric->account_id), event_type_argument(metric),
+								 TimestampTzGetDatum(start), TimestampTzGetDatum(end)},
+					   take_event_of_period, work);
 }
 
 /* The whole --------------------------------------------------------------- */
@@ -1021,7 +1311,6 @@ rollup_scan(const RollupScan *scan)
 	ScanWork work = {.scan = scan, .matcher = metric_matcher_make(scan->metric), .node_capacity = 8};
 	TimestampTz start = DT_NOEND;
 	TimestampTz end = DT_NOBEGIN;
-	DividedMarks divided = scan->divided;
 	Intervals open;
 	int nest_level;
 
@@ -1034,26 +1323,20 @@ rollup_scan(const RollupScan *scan)
 	}
 
 	SPI_connect();
-	divided.context = CurrentMemoryContext;
 	nest_level = statement_use_indexes();
 	work.row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
 	work.node = palloc(sizeof(RollupRow) * work.node_capacity);
 
 	work.is_one_snapshot = distribution_is_here(&scan->metric->account_id);
+	if (scan->common != NULL)
+		add_common(&work, scan->common, start);
 	if (scan->as_of != NULL && work.is_one_snapshot)
 		add_superseded(&work, start, end);
 	open = find_rolled_up(&work);
-	if (open.count > 0)
+	if (open.count > 0 && scan->common == NULL)
 	{
 		read_all_marks(&work, start, end);
-		if (!scan->is_all)
-			read_all_common_marks(&work, start, end);
-		else
-		{
-			if (!divided.is_known)
-				divide_common_marks(scan->metric, start, end, &divided);
-			add_divided_marks(&work, &divided);
-		}
+		read_all_common_marks(&work, start, end);
 	}
 	sort_marks(&work.marks);
 	sort_marks(&work.common_marks);
@@ -1062,7 +1345,6 @@ rollup_scan(const RollupScan *scan)
 	read_raw(&work);
 	statement_use_indexes_end(nest_level);
 
-	/* The planner is free here: most of the table may be read. */
 	if (work.reads_all)
 		read_all(&work, start, end);
 	SPI_finish();
@@ -1083,14 +1365,12 @@ static Statement is_complete = {
 };
 
 static Statement find_rolled_up_aliases = {
-	.sql = "SELECT r.customer_alias FROM usage_events.metric_rollup AS r WHERE r.account_id " EQ " $1"
-		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " 0::smallint"
-		   " UNION SELECT d.customer_alias FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id " EQ " $1 AND d.event_type " EQ " $3"
-		   " AND d.customer_alias " NE " ''",
+	.sql = "SELECT DISTINCT r.customer_alias FROM usage_events.metric_rollup AS r"
+		   " WHERE r.account_id " EQ " $1 AND r.metric_version_id " EQ " $2"
+		   " AND r.level " EQ " 0::smallint",
 	.read_only = true,
-	.argument_count = 3,
-	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
 };
 
 /* From alias to alias in the index. */
@@ -1144,6 +1424,18 @@ take_alias(uint64 row, void *argument)
 	MemoryContextSwitchTo(context);
 }
 
+static void
+take_rolled_up_alias(uint64 row, void *argument)
+{
+	CommonMinutes *common = argument;
+	MemoryContext context = MemoryContextSwitchTo(common->context);
+	text *alias = DatumGetTextPP(row_value_there(row, 1));
+	int place = common_alias_place(common, (Slice){VARDATA_ANY(alias), VARSIZE_ANY_EXHDR(alias)});
+
+	common->aliases[place].is_rolled_up = true;
+	MemoryContextSwitchTo(context);
+}
+
 /* Sets the scan's aliases to all that have, or had, events from start to end, and maybe some more; in the order of "C". */
 void
 rollup_scan_find_aliases(RollupScan *scan, TimestampTz start, TimestampTz end)
@@ -1155,31 +1447,31 @@ rollup_scan_find_aliases(RollupScan *scan, TimestampTz start, TimestampTz end)
 	AliasList list = {.context = CurrentMemoryContext};
 	int nest_level;
 	int count = 0;
-	bool complete;
+	CommonMinutes *common = NULL;
+	bool complete = false;
 
 	SPI_connect();
 	nest_level = statement_use_indexes();
-	complete = distribution_is_here(&metric->account_id);
-	if (complete)
+	if (distribution_is_here(&metric->account_id))
 	{
+		common = common_make(scan, list.context);
 		statement_execute(&is_complete, (Datum[]){account, version, UUIDPGetDatum(&metric->id)}, NULL);
-		complete = SPI_processed > 0;
+		complete = common->knows_rolled_up = SPI_processed > 0;
+		read_common(common, start, end);
 	}
 	if (complete)
-		statement_each_row(&find_rolled_up_aliases, (Datum[]){account, version, type}, take_alias, &list);
+		statement_each_row(&find_rolled_up_aliases, (Datum[]){account, version}, take_rolled_up_alias, common);
 	else
 		statement_each_row(&find_event_aliases, (Datum[]){account}, take_alias, &list);
 	if (scan->as_of != NULL)
 		statement_each_row(&find_superseded_aliases, (Datum[]){account, type, UUIDPGetDatum(scan->as_of)}, take_alias,
 						   &list);
 	statement_use_indexes_end(nest_level);
-	scan->divided = (DividedMarks){.context = list.context};
-	if (complete)
-		divide_common_marks(metric, start, end, &scan->divided);
 	SPI_finish();
 
-	for (int i = 0; i < scan->divided.count; i++)
-		add_alias(&list, scan->divided.items[i].alias);
+	for (int i = 0; common != NULL && i < common->alias_count; i++)
+		add_alias(&list, common->aliases[i].alias);
+	scan->common = common;
 	qsort(list.items, list.count, sizeof(Slice), compare_texts);
 	for (int i = 0; i < list.count; i++)
 	{

@@ -16,21 +16,7 @@ typedef struct MetricInterval
 	MetricTotal *total;
 } MetricInterval;
 
-/* A minute that is marked for all customers, and one who has events in it. */
-typedef struct DividedMark
-{
-	Slice alias;
-	TimestampTz minute;
-} DividedMark;
-
-typedef struct DividedMarks
-{
-	DividedMark *items;
-	int count;
-	int capacity;
-	bool is_known;
-	MemoryContext context;
-} DividedMarks;
+typedef struct CommonMinutes CommonMinutes;
 
 typedef struct RollupScan
 {
@@ -39,7 +25,7 @@ typedef struct RollupScan
 	Slice *aliases;         /* each once */
 	int alias_count;
 	bool is_all;               /* these are the aliases of all customers, in the order of "C" */
-	DividedMarks divided;      /* of all customers, as they were found with the aliases */
+	CommonMinutes *common;     /* of all customers, as they were read with the aliases */
 	MetricInterval *intervals; /* sorted by alias and time, none overlaps another of its alias */
 	int interval_count;
 } RollupScan;

@@ -480,10 +480,36 @@ statement_use_any_index(void)
 	return nest_level;
 }
 
+/* The same for statements that read many rows that lie side by side: each page once. */
+int
+statement_use_bitmaps(void)
+{
+	int nest_level = statement_use_any_index();
+
+	set_for_nest("enable_bitmapscan", "on");
+	set_for_nest("enable_indexscan", "off");
+	return nest_level;
+}
+
 void
 statement_use_indexes_end(int nest_level)
 {
 	AtEOXact_GUC(true, nest_level);
+}
+
+/* Nulls among the arguments as statement_execute() takes them: the one of that number, or none. */
+const char *
+statement_null_at(int number, bool is_null)
+{
+	char *nulls;
+
+	if (!is_null)
+		return NULL;
+	nulls = palloc(STATEMENT_MAX_ARGUMENTS + 1);
+	memset(nulls, ' ', STATEMENT_MAX_ARGUMENTS);
+	nulls[STATEMENT_MAX_ARGUMENTS] = '\0';
+	nulls[number - 1] = 'n';
+	return nulls;
 }
 
 /* Arrays as parameters: one row of the statement from each position. */

@@ -34,6 +34,7 @@ typedef struct Statement
 extern void statement_init(void);
 extern void statement_own(const char *text, void (*act)(void *argument), void *argument);
 extern bool statement_is_own(void);
+extern const char *statement_null_at(int number, bool is_null);
 extern QueryDesc *statement_running(void);
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
 extern void statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
@@ -44,6 +45,7 @@ extern void statement_each_row_until(Statement *statement, Datum *arguments,
 extern void statement_fetch_rows(Portal portal, void (*take_row)(uint64 row, void *argument), void *argument);
 extern int statement_use_indexes(void);
 extern int statement_use_any_index(void);
+extern int statement_use_bitmaps(void);
 extern void statement_use_indexes_end(int nest_level);
 
 extern Datum statement_uuid_array(Datum *values, int count);

@@ -210,7 +210,7 @@ calculate_steps(const UsageQuestion *question, Slice *aliases, int alias_count, 
 	};
 	MetricTotal *totals;
 
-	if (question->metric.aggregation == METRIC_CUSTOM)
+	if (question->metric.kind->is_expression)
 	{
 		for (int i = 0; i < step_count; i++)
 			calculate_custom(question, aliases, alias_count, bounds[i], bounds[i + 1], &results[i]);
@@ -283,7 +283,7 @@ result_to_json(const Metric *metric, const MetricResult *result)
 	json_add_text(&object, SLICE("name"), metric->name);
 	json_add_text(&object, SLICE("metricType"), metric->is_grouped ? SLICE("GROUPED") : SLICE("SIMPLE"));
 	json_add_text(&object, SLICE("eventType"), metric->event_type);
-	json_add_text(&object, SLICE("aggregationType"), metric_aggregation_names[metric->aggregation]);
+	json_add_text(&object, SLICE("aggregationType"), metric->kind->name);
 	json_add_integer(&object, SLICE("eventCount"), result->event_count);
 	add_number_or_null(&object, SLICE("value"), result->value);
 	json_add_text_or_null(&object, SLICE("unit"), metric->unit);
@@ -330,7 +330,7 @@ calculate(const UsageQuestion *question, const List *customers, TimestampTz star
 static void
 question_set_parameters(UsageQuestion *question, Jsonb *parameters)
 {
-	if (parameters != NULL && question->metric.aggregation != METRIC_CUSTOM)
+	if (parameters != NULL && !question->metric.kind->is_expression)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("usage metric has no parameters"),
 						errdetail("Only CUSTOM metrics have parameters.")));
 	question->parameters = parameters;
@@ -671,7 +671,7 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 	memory_budget_begin();
 	(void) ask(fcinfo, account_current(), 0, 2, &question);
 	usage_period_argument(fcinfo, 1, &start, &end);
-	if (question.metric.aggregation == METRIC_CUSTOM)
+	if (question.metric.kind->is_expression)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("a CUSTOM metric cannot be calculated for all customers at once"),
 						errhint("Call calculate_usage_metric() for each.")));

@@ -144,7 +144,7 @@ explain(const Metric *metric, const UsageEvent *event, const pg_uuid_t *supersed
 static void
 refuse_custom(const Metric *metric)
 {
-	if (metric->aggregation == METRIC_CUSTOM)
+	if (metric->kind->is_expression)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a CUSTOM metric cannot be explained event by event")));
 }
@@ -363,14 +363,6 @@ contributed_number(const Contribution *contribution)
 	return contribution->value.number != NULL ? contribution->value.number : int64_to_numeric(1);
 }
 
-static bool
-is_same_number(Numeric a, Numeric b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(a), NumericGetDatum(b)));
-}
-
 /* What makes a difference between two versions of an event, besides its number: where both versions of the metric know it. */
 typedef struct Compared
 {
@@ -383,9 +375,9 @@ static Compared
 compared_by(const Metric *then, const Metric *now)
 {
 	return (Compared){
-		.unique = then->aggregation == METRIC_UNIQUE && now->aggregation == METRIC_UNIQUE,
+		.unique = then->kind->reads == METRIC_READS_TEXT && now->kind->reads == METRIC_READS_TEXT,
 		.group = then->is_grouped && now->is_grouped,
-		.timestamp = then->aggregation == METRIC_LATEST && now->aggregation == METRIC_LATEST,
+		.timestamp = then->kind->keeps_event && now->kind->keeps_event,
 	};
 }
 
@@ -395,11 +387,11 @@ is_same_contribution(const Compared *compared, const Contribution *a, const Cont
 {
 	if (!a->counts || !b->counts)
 		return a->counts == b->counts;
-	return is_same_number(contributed_number(a), contributed_number(b)) &&
+	return metric_number_equal(contributed_number(a), contributed_number(b)) &&
 		   (!compared->unique || (slice_equal(a->value.unique, b->value.unique) &&
-								  is_same_number(a->value.long_unique, b->value.long_unique))) &&
+								  metric_number_equal(a->value.long_unique, b->value.long_unique))) &&
 		   (!compared->group || (slice_equal(a->value.group, b->value.group) &&
-								 is_same_number(a->value.long_group, b->value.long_group))) &&
+								 metric_number_equal(a->value.long_group, b->value.long_group))) &&
 		   (!compared->timestamp || a->timestamp == b->timestamp);
 }
 
@@ -498,7 +490,8 @@ usage_metric_changes(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	work.result_set = (ReturnSetInfo *) fcinfo->resultinfo;
-	work.compared = compared_by(&then.question.metric, &now.question.metric);
+	work.compared =
+		then.exists ? compared_by(&then.question.metric, &now.question.metric) : (Compared){.unique = false};
 	work.old_matcher = then.exists ? metric_matcher_make(&then.question.metric) : NULL;
 	work.new_matcher = metric_matcher_make(&now.question.metric);
 	SPI_connect();

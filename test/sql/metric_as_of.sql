@@ -39,7 +39,8 @@ END $$;
 
 -- what happened, a moment after each step
 SELECT noted('nothing');
-INSERT INTO metric_id (name, id) SELECT name, metric(name, fields) FROM (VALUES ('sum', '{"aggregationType": "SUM"}'::jsonb), ('count', '{}'), ('latest', '{"aggregationType": "LATEST"}'), ('grouped', '{"aggregationType": "UNIQUE", "metricType": "GROUPED", "groupingProperty": "kind"}'), ('updated', '{"aggregationType": "SUM"}'), ('deleted', '{}')) AS v(name, fields);
+INSERT INTO metric_id (name, id) SELECT name, metric(name, fields) FROM (VALUES ('sum', '{"aggregationType": "SUM"}'::jsonb), ('count', '{}'), ('latest', '{"aggregationType": "LATEST"}'), ('grouped', '{"aggregationType": "UNIQUE", "metricType": "GROUPED", "groupingProperty": "kind"}'), ('median', '{"aggregationType": "PERCENTILE", "percentile": 0.5}'),
+    ('updated', '{"aggregationType": "SUM"}'), ('deleted', '{}')) AS v(name, fields);
 SELECT noted('metrics');
 SELECT count(sent('e-' || n, jsonb_build_object('n', 2 ^ n, 'kind', CASE WHEN n % 2 = 0 THEN 'even' ELSE 'odd' END))) FROM generate_series(1, 8) AS n;
 SELECT noted('events');
@@ -117,7 +118,9 @@ FROM (VALUES (1, '{"metricType": "SIMPLE", "aggregationType": "SUM", "aggregatio
     (5, '{"metricType": "SIMPLE", "aggregationType": "COUNT"}', '{"aggregationType": "UNIQUE", "aggregationProperty": "user"}'),
     (6, '{"metricType": "SIMPLE", "aggregationType": "UNIQUE", "aggregationProperty": "user"}', '{"aggregationProperty": "n"}'),
     (7, '{"metricType": "GROUPED", "aggregationType": "SUM", "aggregationProperty": "n", "groupingProperty": "user"}', '{"groupingProperty": "n"}'),
-    (8, '{"metricType": "SIMPLE", "aggregationType": "COUNT"}', '{"propertyFilters": {"user": ["u-1"]}}')) AS u (n, before, after) ORDER BY n;
+    (8, '{"metricType": "SIMPLE", "aggregationType": "COUNT"}', '{"propertyFilters": {"user": ["u-1"]}}'),
+    (9, '{"metricType": "SIMPLE", "aggregationType": "PERCENTILE", "aggregationProperty": "n", "percentile": 0.5}', '{"percentile": 0.9}'),
+    (10, '{"metricType": "SIMPLE", "aggregationType": "PERCENTILE", "aggregationProperty": "n", "percentile": 0.5}', '{"aggregationProperty": "m"}')) AS u (n, before, after) ORDER BY n;
 UPDATE updated SET since = clock_timestamp();
 SELECT count(pg_sleep(0.005));
 SELECT count(update_usage_metric(id, before || jsonb_build_object('name', 'updated ' || n, 'eventType', 'asked') || after)) FROM updated;
@@ -158,12 +161,12 @@ BEGIN
     RETURN concat_ws(' ', CASE WHEN (answer ->> 'counts')::boolean THEN 'counts' END, CASE WHEN (answer ->> 'skipped')::boolean THEN 'skipped' END, answer -> 'value', 'grouping ' || (answer -> 'grouping')::text, regexp_replace(answer ->> 'reasons', '[0-9a-f-]{36}', '<id>', 'g'), CASE WHEN answer -> 'event' <> coalesce(get_usage_event(event), answer -> 'event') OR (answer #>> '{event,id}')::uuid <> event THEN 'another event' END);
 END $$;
 SELECT metric('explained', '{"aggregationType": "SUM", "metricType": "GROUPED", "groupingProperty": "kind", "propertyFilters": {"color": ["red"], "size": ["l"]}, "propertiesToNegate": ["size"]}') AS explained \gset
-SELECT metric('unique', '{"aggregationType": "UNIQUE"}') AS unique, metric('counted') AS counted \gset
+SELECT metric('unique', '{"aggregationType": "UNIQUE"}') AS unique, metric('counted') AS counted, metric('half', '{"aggregationType": "PERCENTILE", "percentile": 0.5}') AS half \gset
 CREATE TEMPORARY TABLE explained_event AS SELECT n, properties, sent('x-' || n, properties::jsonb, fields::jsonb) AS id FROM (VALUES
     (1, '{"n": 1.50, "color": "red", "kind": "a"}', '{}'), (2, '{"n": "1.50", "color": "red", "kind": null}', '{}'), (3, '{"n": "one", "color": "red"}', '{}'), (4, '{"color": "red", "kind": "a"}', '{}'), (5, '{"n": null, "color": "red"}', '{}'), (6, '{"n": true, "color": "red"}', '{}'), (7, '{"n": {"a": 1}, "color": "red"}', '{}'), (8, '{"n": 1, "color": "blue"}', '{}'), (9, '{"n": 1}', '{}'), (10, '{"n": 1, "color": "red", "size": "l"}', '{}'),
     (11, '{"n": 1, "color": "red"}', '{"customerAlias": "VOID"}'), (12, '{"n": 1, "color": "red"}', '{"eventType": "other"}'), (13, '{"color": "blue"}', '{"eventType": "a \"quoted\" type", "customerAlias": "VOID"}'), (14, '{"n": 1, "color": "blue"}', '{"customerAlias": "VOID"}')
 ) AS v(n, properties, fields);
-SELECT properties, explained(:'explained', id), explained(:'unique', id), explained(:'counted', id) FROM explained_event ORDER BY n;
+SELECT properties, explained(:'explained', id), explained(:'unique', id), explained(:'half', id), explained(:'counted', id) FROM explained_event ORDER BY n;
 -- versions that were superseded say so, with all else
 SELECT sent('x-1', '{"n": 2, "color": "red"}') IS NOT NULL, sent('x-8', '{"n": 2, "color": "red"}') IS NOT NULL, sent('x-14', '{"n": 2, "color": "red"}') IS NOT NULL;
 SELECT properties, explained(:'explained', id), explained(:'counted', id), (explain_usage_event(:'explained', id) #>> '{reasons,0}') = 'was superseded by event ' || (SELECT e.id FROM usage_events AS e WHERE e.customer_event_id = 'x-' || n) AS by FROM explained_event WHERE n IN (1, 8, 14) ORDER BY n;

@@ -14,7 +14,8 @@ DECLARE
     found uuid;
 BEGIN
     SELECT id INTO found FROM usage_metrics WHERE account_id = usage_events.current_account_id() AND name = md5(fields::text);
-    RETURN coalesce(found, (create_usage_metric(jsonb_build_object('metricType', 'SIMPLE', 'eventType', 'call', 'aggregationType', 'COUNT', 'aggregationProperty', 'n') || fields || jsonb_build_object('name', md5(fields::text))) ->> 'id')::uuid);
+    RETURN coalesce(found, (create_usage_metric(jsonb_build_object('metricType', 'SIMPLE', 'eventType', 'call', 'aggregationType', 'COUNT', 'aggregationProperty', 'n')
+        || CASE fields ->> 'aggregationType' WHEN 'PERCENTILE' THEN '{"percentile": 0.5}' ELSE '{}' END::jsonb || fields || jsonb_build_object('name', md5(fields::text))) ->> 'id')::uuid);
 END $$;
 CREATE FUNCTION number(value text) RETURNS text LANGUAGE sql AS $$
     SELECT CASE WHEN value IS NULL THEN 'null' WHEN length(value) > 80 THEN left(value, 20) || '... ' || length(value) || ' digits' ELSE value END $$;
@@ -85,10 +86,10 @@ SELECT jsonb_pretty(said('{"aggregationType": "MAX", "metricType": "GROUPED", "g
 
 -- every aggregation: of events, in groups, of nothing
 SELECT aggregation, calculated(fields), calculated(fields || '{"metricType": "GROUPED", "groupingProperty": "kind"}'), calculated(fields, '{nobody}'), calculated(fields || '{"metricType": "GROUPED", "groupingProperty": "kind"}', '{nobody}')
-FROM unnest('{COUNT,SUM,UNIQUE,MAX,MIN,AVERAGE,LATEST}'::text[]) WITH ORDINALITY AS a(aggregation, n), jsonb_build_object('aggregationType', aggregation) AS fields ORDER BY n;
+FROM unnest('{COUNT,SUM,UNIQUE,MAX,MIN,AVERAGE,LATEST,PERCENTILE}'::text[]) WITH ORDINALITY AS a(aggregation, n), jsonb_build_object('aggregationType', aggregation) AS fields ORDER BY n;
 -- of events that are all skipped
 SELECT aggregation, calculated(fields), calculated(fields || '{"metricType": "GROUPED", "groupingProperty": "kind"}')
-FROM unnest('{COUNT,SUM,UNIQUE,MAX,MIN,AVERAGE,LATEST}'::text[]) WITH ORDINALITY AS a(aggregation, n), jsonb_build_object('aggregationType', aggregation, 'aggregationProperty', 'nothing') AS fields ORDER BY n;
+FROM unnest('{COUNT,SUM,UNIQUE,MAX,MIN,AVERAGE,LATEST,PERCENTILE}'::text[]) WITH ORDINALITY AS a(aggregation, n), jsonb_build_object('aggregationType', aggregation, 'aggregationProperty', 'nothing') AS fields ORDER BY n;
 -- COUNT can do without a property; another type's events are others
 SELECT calculated('{"aggregationProperty": null}'), calculated('{"eventType": "Call"}'), calculated('{"eventType": "call."}');
 
@@ -136,7 +137,7 @@ SELECT count(sent('g-' || n, properties::jsonb, '{"eventType": "grouped"}'))
 FROM unnest(ARRAY['{"g": "b", "v": 1}', '{"g": "B", "v": 1}', '{"g": "a", "v": 1.0}', '{"g": "ä", "v": "1"}', '{"g": 10, "v": 2}', '{"g": 9, "v": 2}', '{"g": "10.0", "v": 3}', '{"g": 10.0, "v": 4}', '{"g": true, "v": 5}', '{"g": "true", "v": 6}', '{"g": null, "v": 7}', '{"v": 8}', '{"g": "", "v": 9}', '{"g": "null", "v": 10}', '{"g": {"x": 1}, "v": 11}', '{"g": "skipped"}', '{"g": "b"}']) WITH ORDINALITY AS p(properties, n);
 SELECT count(sent('long-' || n, jsonb_build_object('g', repeat('long', 1000) || n % 2, 'v', repeat('long', 1000) || n), '{"eventType": "grouped"}')) FROM generate_series(1, 4) AS n;
 SELECT aggregation, calculated(jsonb_build_object('eventType', 'grouped', 'metricType', 'GROUPED', 'groupingProperty', 'g', 'aggregationType', aggregation, 'aggregationProperty', 'v'))
-FROM unnest('{COUNT,SUM,UNIQUE,MAX,MIN,AVERAGE,LATEST}'::text[]) WITH ORDINALITY AS a(aggregation, n) ORDER BY n;
+FROM unnest('{COUNT,SUM,UNIQUE,MAX,MIN,AVERAGE,LATEST,PERCENTILE}'::text[]) WITH ORDINALITY AS a(aggregation, n) ORDER BY n;
 
 -- LATEST: by the time of the event, and of equal times the one that was known last
 SELECT count(sent('l-' || n, properties::jsonb, fields::jsonb || '{"eventType": "latest"}'))
@@ -147,6 +148,37 @@ SELECT count(sent('tie-' || n, jsonb_build_object('n', n), '{"eventType": "tie"}
 SELECT shown(said('{"eventType": "tie", "aggregationType": "LATEST"}'));
 SELECT sent('tie-1', '{"n": 1.0, "corrected": true}', '{"eventType": "tie"}') IS NOT NULL;
 SELECT calculated('{"eventType": "tie", "aggregationType": "LATEST"}');
+
+-- PERCENTILE: the first number, in ascending order, that has with those before it such a share of all; 0.5 is the median
+SELECT count(sent('share-' || n, jsonb_build_object('n', n, 'few', n % 4, 'kind', 'k' || n % 2, 'one', CASE n WHEN 7 THEN 7 END),
+                  jsonb_build_object('eventType', 'percentile', 'eventTimestamp', '2026-10-01T00:00:00Z'::timestamptz + n * interval '7 hours')))
+FROM generate_series(1, 100) AS n;
+CREATE FUNCTION percentile(p numeric, fields jsonb DEFAULT '{}') RETURNS text LANGUAGE sql AS $$
+    SELECT calculated(jsonb_build_object('eventType', 'percentile', 'aggregationType', 'PERCENTILE', 'percentile', p) || fields) $$;
+SELECT p, percentile(p), percentile(p, '{"aggregationProperty": "few"}'), percentile(p, '{"aggregationProperty": "one"}')
+FROM unnest('{0,1e-100,0.01,0.0100001,0.07,0.25,0.5,0.50000001,0.9,0.99,0.999999999999999999999999,1}'::numeric[]) AS p;
+SELECT percentile(p, '{"metricType": "GROUPED", "groupingProperty": "kind"}'), percentile(p, '{"metricType": "GROUPED", "groupingProperty": "few", "aggregationProperty": "few"}')
+FROM unnest('{0,0.01,0.5,0.99,1}'::numeric[]) AS p;
+-- the same as percentile_disc() says, where floating point can say the share: 0.07 of 100 is more than 7 to it
+SELECT p, split_part(percentile(p), ' ', 1)::numeric - (SELECT percentile_disc(p) WITHIN GROUP (ORDER BY (event_properties ->> 'n')::numeric) FROM usage_events WHERE event_type = 'percentile') AS more
+FROM unnest('{0,0.125,0.25,0.5,0.75,0.9375,1,0.07}'::numeric[]) AS p;
+-- of equal numbers, that with more zeros is above, as it is for MIN and MAX; a number is as large as it is, not its text
+SELECT count(sent('zeros-' || n, jsonb_build_object('n', v::jsonb), '{"eventType": "zeros"}'))
+FROM unnest(ARRAY['1.50', '1.5', '"1.500"', '1.5000', '"+1.5"', '10', '9', '"1e1"', '-10', '"-9.0"']) WITH ORDINALITY AS z(v, n);
+SELECT p, percentile(p, '{"eventType": "zeros"}') FROM unnest('{0,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1}'::numeric[]) AS p;
+SELECT calculated('{"eventType": "zeros", "aggregationType": "MIN"}'), calculated('{"eventType": "zeros", "aggregationType": "MAX"}');
+
+-- each aggregation that there is has a result, as the refusal of another names them
+CREATE FUNCTION aggregations() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    fault text;
+BEGIN
+    PERFORM metric('{"aggregationType": "none"}');
+EXCEPTION WHEN invalid_parameter_value THEN
+    GET STACKED DIAGNOSTICS fault = PG_EXCEPTION_DETAIL;
+    RETURN QUERY SELECT m[1] FROM regexp_matches(split_part(fault, ', not', 1), '"([A-Z]+)"', 'g') AS m;
+END $$;
+SELECT aggregation, calculated(jsonb_build_object('eventType', 'tie', 'aggregationType', aggregation)) FROM aggregations() AS aggregation;
 
 -- exact, whatever the number of digits
 SELECT count(sent('d-' || n, jsonb_build_object('n', 0.1, 'third', 1, 'far', CASE WHEN n % 2 = 0 THEN '1e30' ELSE '-0.000000000000000000000000000001' END, 'cancels', CASE WHEN n < 5 THEN 1e20 WHEN n < 9 THEN -1e20 ELSE 0.001 END), '{"eventType": "digits"}')) FROM generate_series(1, 10) AS n;
@@ -160,7 +192,7 @@ RESET usage_events.max_properties_bytes;
 SELECT said('{"eventType": "many digits", "aggregationType": "SUM"}');
 SET usage_events.max_sum_digits = 150000;
 SELECT property, aggregation, calculated(jsonb_build_object('eventType', 'many digits', 'aggregationType', aggregation, 'aggregationProperty', property)), calculated(jsonb_build_object('eventType', 'many digits', 'metricType', 'GROUPED', 'groupingProperty', property, 'aggregationType', aggregation, 'aggregationProperty', property))
-FROM unnest('{n,text,small}'::text[]) WITH ORDINALITY AS p(property, m), unnest('{SUM,MAX,UNIQUE,LATEST}'::text[]) WITH ORDINALITY AS a(aggregation, n) ORDER BY m, n;
+FROM unnest('{n,text,small}'::text[]) WITH ORDINALITY AS p(property, m), unnest('{SUM,MAX,UNIQUE,LATEST,PERCENTILE}'::text[]) WITH ORDINALITY AS a(aggregation, n) ORDER BY m, n;
 SELECT (said('{"eventType": "many digits", "aggregationType": "SUM"}') ->> 'value')::numeric = repeat('9', 100000)::numeric * 3 + 6 AS exact;
 
 -- taken back, superseded: only the version that is current counts, where it is now

@@ -31,7 +31,7 @@ END $$;
 SET intervalstyle = postgres;
 
 -- what comes back
-SELECT sent('plain', '2026-10-01 00:00Z', '2026-10-03 23:30Z', '30 minutes'), metric('plain') IS NOT NULL, metric('grouped', '{"eventType": "plain", "metricType": "GROUPED", "groupingProperty": "minute"}') IS NOT NULL, metric('latest', '{"eventType": "plain", "aggregationType": "LATEST", "aggregationProperty": "minute"}') IS NOT NULL, metric('skipped', '{"eventType": "plain", "aggregationProperty": "nothing"}') IS NOT NULL;
+SELECT sent('plain', '2026-10-01 00:00Z', '2026-10-03 23:30Z', '30 minutes'), metric('plain') IS NOT NULL, metric('grouped', '{"eventType": "plain", "metricType": "GROUPED", "groupingProperty": "minute"}') IS NOT NULL, metric('latest', '{"eventType": "plain", "aggregationType": "LATEST", "aggregationProperty": "minute"}') IS NOT NULL, metric('ninth', '{"eventType": "plain", "aggregationType": "PERCENTILE", "percentile": 0.9}') IS NOT NULL, metric('skipped', '{"eventType": "plain", "aggregationProperty": "nothing"}') IS NOT NULL;
 SET timezone = 'UTC';
 SET datestyle = ISO;
 \pset tuples_only off

@@ -41,8 +41,8 @@ SELECT get_usage_metric((:'messages'::jsonb ->> 'id')::uuid) = :'messages'::json
 -- null is as absent; what the server says of a metric, and what nobody knows, is ignored
 SELECT shown(create_usage_metric(body('{"description": null, "aggregationProperty": null, "groupingProperty": null, "unit": null, "propertyFilters": null, "propertiesToNegate": null, "caseSensitive": null, "id": 5, "createdAt": [], "deletedAt": "2020-01-01T00:00:00Z", "sequenceAccountId": {}, "parameters": 5, "expression": "sum(1)", "colour": "red"}'))) = shown(:'calls') AS same;
 SELECT (create_usage_metric(:'messages') - 'id' - 'createdAt') = (:'messages'::jsonb - 'id' - 'createdAt') AS sent_back;
-SELECT aggregation, shown(create_usage_metric(body(jsonb_build_object('name', aggregation, 'aggregationType', aggregation, 'aggregationProperty', 'p')))) ->> 'aggregationType'
-FROM unnest('{COUNT,UNIQUE,SUM,MAX,MIN,AVERAGE,LATEST}'::text[]) WITH ORDINALITY AS a(aggregation, n) ORDER BY n;
+SELECT aggregation, shown(create_usage_metric(body(jsonb_build_object('name', aggregation, 'aggregationType', aggregation, 'aggregationProperty', 'p', 'percentile', percentile)))) ->> 'aggregationType'
+FROM unnest('{COUNT,UNIQUE,SUM,MAX,MIN,AVERAGE,LATEST,PERCENTILE}'::text[], '{NULL,NULL,NULL,NULL,NULL,NULL,NULL,0.5}'::numeric[]) WITH ORDINALITY AS a(aggregation, percentile, n) ORDER BY n;
 SET usage_events.max_filter_values = 100000;
 SET usage_events.max_metric_bytes = '1MB';
 SELECT create_usage_metric(body(jsonb_build_object('name', repeat('ü', 255), 'description', repeat('ü', 1000), 'eventType', repeat('ü', 255), 'unit', repeat('ü', 255), 'aggregationType', 'SUM', 'aggregationProperty', repeat('ü', 255), 'metricType', 'GROUPED', 'groupingProperty', repeat('ü', 255),
@@ -51,6 +51,18 @@ RESET usage_events.max_filter_values;
 RESET usage_events.max_metric_bytes;
 SELECT count(*), bool_and(id <> version_id), count(DISTINCT version_id), count(*) FILTER (WHERE version_id IN (SELECT metric_version_id FROM usage_events.metric_progress)), count(expression), bool_and(parameters = '[]') FROM usage_events.metric;
 SELECT event_type, horizon, customer_alias, is_built, now() - started_at < '1 minute' AS just_now, refreshed_at FROM usage_events.metric_progress WHERE event_type = 'message';
+-- a percentile is kept as it was sent, to the digit; another is another version, and the same with zeros at its end is not
+SELECT create_usage_metric(body('{"name": "median", "aggregationType": "PERCENTILE", "aggregationProperty": "p", "percentile": 0.50}')) AS median \gset
+SELECT jsonb_pretty(shown(:'median'));
+SELECT :'median'::jsonb ->> 'id' AS median_id \gset
+SELECT percentile FROM usage_metrics WHERE id = :'median_id';
+CREATE FUNCTION updated_percentile(id uuid, percentile numeric) RETURNS text LANGUAGE sql AS $$
+    SELECT update_usage_metric(id, body(jsonb_build_object('name', 'median', 'aggregationType', 'PERCENTILE', 'aggregationProperty', 'p', 'percentile', percentile))) ->> 'percentile' $$;
+SELECT updated_percentile(:'median_id', 0.5), updated_percentile(:'median_id', 0.999999999999999999999999999999), updated_percentile(:'median_id', 0), updated_percentile(:'median_id', 1.0);
+SELECT get_usage_metric(:'median_id') ->> 'percentile' AS now, array_agg(percentile ORDER BY version_id) AS before FROM usage_events.superseded_metric WHERE id = :'median_id';
+SELECT update_usage_metric(:'median_id', body('{"name": "median"}')) ? 'percentile' AS has_percentile, (SELECT percentile FROM usage_metrics WHERE id = :'median_id') AS stored;
+DROP FUNCTION updated_percentile(uuid, numeric);
+DELETE FROM usage_events.superseded_metric;
 DELETE FROM usage_events.metric WHERE name NOT IN ('calls', 'Messages "sent"');
 DELETE FROM usage_events.metric_progress WHERE metric_version_id NOT IN (SELECT version_id FROM usage_events.metric);
 
@@ -145,6 +157,10 @@ SELECT fields, refused(fields::jsonb) FROM unnest(ARRAY[
     '{"metricType": "GROUPED", "groupingProperty": ""}', '{"metricType": "GROUPED", "groupingProperty": 5}', '{"groupingProperty": "p"}', '{"groupingProperty": ""}', '{"metricType": "x", "groupingProperty": "p"}',
     '{"aggregationType": null}', '{"aggregationType": 5}', '{"aggregationType": ""}', '{"aggregationType": "sum"}', '{"aggregationType": "CUSTOM"}', '{"aggregationType": "CUSTOM", "expression": "count(*)"}',
     '{"aggregationType": "SUM"}', '{"aggregationType": "UNIQUE", "aggregationProperty": null}', '{"aggregationType": "LATEST", "aggregationProperty": " "}', '{"aggregationType": "MAX", "aggregationProperty": 5}', '{"aggregationProperty": 5}',
+    '{"aggregationType": "MEDIAN", "aggregationProperty": "p"}', '{"aggregationType": "PERCENTILE", "aggregationProperty": "p"}', '{"aggregationType": "PERCENTILE", "aggregationProperty": "p", "percentile": null}',
+    '{"aggregationType": "PERCENTILE", "percentile": 0.5}', '{"aggregationType": "PERCENTILE", "aggregationProperty": "p", "percentile": "0.5"}', '{"aggregationType": "PERCENTILE", "aggregationProperty": "p", "percentile": []}',
+    '{"aggregationType": "PERCENTILE", "aggregationProperty": "p", "percentile": 1.00000000000000000001}', '{"aggregationType": "PERCENTILE", "aggregationProperty": "p", "percentile": -1e-30}', '{"aggregationType": "PERCENTILE", "aggregationProperty": "p", "percentile": 50}',
+    '{"percentile": 0.5}', '{"aggregationType": "MAX", "aggregationProperty": "p", "percentile": 1}', '{"aggregationType": "median", "percentile": 5}',
     '{"propertyFilters": "a"}', '{"propertyFilters": {"a": "b"}}', '{"propertyFilters": {"a": null}}', '{"propertyFilters": {"a": {}}}', '{"propertyFilters": {"a": []}}', '{"propertyFilters": {"a": [["b"], {}]}}', '{"propertyFilters": {"a": ["b", {"c": 1}]}}',
     '{"propertyFilters": {"": ["b"]}}', '{"propertyFilters": {" ": ["b"], "a": 5, "it''s \"q\".x": [[]]}}',
     '{"propertiesToNegate": {}}', '{"propertiesToNegate": [5]}', '{"propertiesToNegate": [null]}', '{"propertiesToNegate": ["a", "b"], "propertyFilters": {"a": [1]}}', '{"propertiesToNegate": ["a\nb"]}', '{"propertiesToNegate": ["a"], "propertyFilters": 5}', '{"propertiesToNegate": []}',
@@ -156,6 +172,9 @@ SELECT refused(jsonb_build_object('propertyFilters', jsonb_build_object('a', (SE
 -- numbers that are short to send and long to answer, and texts that are long
 SELECT refused('{"propertyFilters": {"a": [1e131071, 1e131070, 1e131069, 1e131068, 1e131067, 1e131066, 1e131065, 1e131064, 1e131063]}}');
 SELECT refused(jsonb_build_object('propertyFilters', jsonb_build_object('a', jsonb_build_array(repeat('x', 1024 * 1024)))));
+SET usage_events.max_metric_bytes = '1kB';
+SELECT refused('{"aggregationType": "PERCENTILE", "aggregationProperty": "p", "percentile": 1e-1024}');
+RESET usage_events.max_metric_bytes;
 -- fields that nobody knows, where they are refused
 SET usage_events.reject_unknown_fields = on;
 SELECT refused('{"colour": "red", "Name": "calls", "id": 1, "createdAt": 1, "deletedAt": 1, "sequenceAccountId": 1, "parameters": 1, "expression": 1}');

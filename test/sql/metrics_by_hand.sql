@@ -45,6 +45,29 @@ SELECT calculated(:'sum');
 UPDATE usage_events.metric SET properties_to_negate = NULL;
 SELECT calculated(:'sum');
 
+-- a percentile that is none
+UPDATE usage_events.metric SET property_filters = '{}', aggregation_type = 'PERCENTILE';
+SELECT calculated(:'sum');
+UPDATE usage_events.metric SET percentile = 'NaN';
+SELECT calculated(:'sum');
+UPDATE usage_events.metric SET percentile = 1.5;
+SELECT calculated(:'sum');
+-- rollups of a percentile without its values: the number is missing, or the value is
+UPDATE usage_events.metric SET percentile = 1;
+CREATE FUNCTION month(metric_id uuid) RETURNS text LANGUAGE sql AS $$
+    SELECT calculate_usage_metric(metric_id, '{acme}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)') ->> 'value' $$;
+CALL pg_temp.refresh();
+SELECT month(:'sum');
+ALTER TABLE usage_events.metric_rollup DISABLE TRIGGER usage_events_watch;
+UPDATE usage_events.metric_rollup SET value = 5 WHERE unique_key <> '';
+SELECT month(:'sum');
+UPDATE usage_events.metric_rollup SET value = NULL WHERE unique_key <> '';
+SELECT month(:'sum');
+DELETE FROM usage_events.metric_rollup WHERE unique_key <> '';
+SELECT month(:'sum');
+ALTER TABLE usage_events.metric_rollup ENABLE ALWAYS TRIGGER usage_events_watch;
+DROP FUNCTION month(uuid);
+
 \pset format aligned
 \pset tuples_only off
 DROP FUNCTION calculated(uuid);

@@ -79,13 +79,15 @@ CREATE FUNCTION tree(wanted text) RETURNS TABLE (alias text, months bigint, days
     FROM usage_events.metric_rollup AS r JOIN usage_events.metric AS m ON m.version_id = r.metric_version_id WHERE m.name = wanted AND customer_alias <> '' GROUP BY customer_alias ORDER BY customer_alias $$;
 SELECT * FROM tree('sum');
 SELECT level, count(*) AS rows, sum(event_count) AS events, bool_and(account_id = usage_events.current_account_id()) AS of_account FROM usage_events.metric_rollup GROUP BY level ORDER BY level;
-SELECT metric('unique', '{"aggregationType": "UNIQUE"}') IS NOT NULL, metric('grouped', '{"aggregationType": "AVERAGE", "metricType": "GROUPED", "groupingProperty": "kind"}') IS NOT NULL, metric('latest', '{"aggregationType": "LATEST"}') IS NOT NULL, metric('skipped', '{"aggregationProperty": "nothing"}') IS NOT NULL;
+SELECT metric('unique', '{"aggregationType": "UNIQUE"}') IS NOT NULL, metric('grouped', '{"aggregationType": "AVERAGE", "metricType": "GROUPED", "groupingProperty": "kind"}') IS NOT NULL, metric('latest', '{"aggregationType": "LATEST"}') IS NOT NULL,
+       metric('median', '{"aggregationType": "PERCENTILE", "percentile": 0.5}') IS NOT NULL, metric('grouped median', '{"aggregationType": "PERCENTILE", "percentile": 0.5, "metricType": "GROUPED", "groupingProperty": "kind"}') IS NOT NULL, metric('skipped', '{"aggregationProperty": "nothing"}') IS NOT NULL;
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
 CALL refreshed();
 SELECT * FROM differing();
--- the values of a UNIQUE metric have a row each: down to hours only
+-- the values of a UNIQUE metric, and of a PERCENTILE, have a row each: down to hours only
 SELECT * FROM tree('unique');
+SELECT * FROM tree('median');
 SELECT * FROM tree('grouped') WHERE alias IN ('daily', 'second');
 -- what was a leaf becomes a branch, and a branch stays one
 SELECT sent('single', '2026-10-20 12:00:00.5Z', '1 second', 300);

@@ -68,8 +68,25 @@ CREATE FUNCTION wrong_periods() RETURNS TABLE (customer text, wrong bigint, righ
     )
     SELECT customer, count(*) FILTER (WHERE NOT is_right), count(*) FILTER (WHERE is_right) FROM answer GROUP BY 1 ORDER BY 1
 $$;
+-- the same of all customers at once, now and as of a moment, whatever part of a marked minute is asked for
+CREATE TABLE moment AS SELECT clock_timestamp() AS at;
+CREATE FUNCTION wrong_of_all() RETURNS TABLE (wrong bigint, is_asked boolean) LANGUAGE sql AS $$
+    WITH asked AS (
+        SELECT tstzrange(moment, till) AS period, at
+        FROM generate_series('2026-10-09 11:59:50.5Z'::timestamptz, '2026-10-09 12:02:10Z', '7 seconds') AS moment, generate_series(moment + interval '1 second', '2026-10-09 12:02:10Z', '11 seconds') AS till, (SELECT at FROM moment UNION ALL SELECT NULL) AS m
+    ), answer AS (
+        SELECT (SELECT jsonb_object_agg(customer, value) FROM usage_metrics, usage_metric_by_customer(id, period, at) WHERE name = 'common')
+            IS NOT DISTINCT FROM (SELECT jsonb_object_agg(customer_alias, sum) FROM (SELECT customer_alias, sum((event_properties ->> 'n')::numeric) FROM usage_events
+                WHERE event_type = 'common' AND event_timestamp <@ period AND customer_alias <> 'VOID' AND (at IS NULL OR usage_events.ingested_at <= at) GROUP BY 1) AS e) AS is_right
+        FROM asked
+    )
+    SELECT count(*) FILTER (WHERE NOT is_right), count(*) FILTER (WHERE is_right) > 100 FROM answer
+$$;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(5000 + n, 'newcomer ' || n, '2026-10-09T12:01:30.25Z')))) FROM generate_series(1, 9) AS n;
+SELECT * FROM wrong_of_all();
 SELECT * FROM wrong_periods();
 SELECT refreshed();
+SELECT * FROM wrong_of_all();
 SELECT * FROM wrong_periods();
 -- with the seconds of a busy minute rolled up
 SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(4000 + n, 'customer 1', '2026-10-09T12:00:' || to_char(n % 60, 'FM00') || 'Z')))) FROM generate_series(0, 599) AS n;
@@ -86,6 +103,7 @@ FROM unnest('{-infinity,4714-11-24 00:00:00Z BC,294276-12-31 23:59:59.999Z,infin
 SELECT refreshed();
 SELECT count(*) FROM marks;
 SELECT delete_usage_metric(id) ->> 'name' AS deleted FROM usage_metrics WHERE name = 'common';
-DROP FUNCTION wrong_periods();
+DROP FUNCTION wrong_periods(), wrong_of_all();
+DROP TABLE moment;
 DROP VIEW sums, marks;
 DROP FUNCTION refreshed(), message(integer, text, text);

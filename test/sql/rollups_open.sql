@@ -41,6 +41,8 @@ CREATE FUNCTION buckets() RETURNS TABLE (metric text, level smallint, rows bigin
 SELECT metric('sum', '{}') IS NOT NULL, metric('users', '{"aggregationType": "UNIQUE", "aggregationProperty": "user"}') IS NOT NULL,
        metric('by user', '{"metricType": "GROUPED", "groupingProperty": "user"}') IS NOT NULL,
        metric('by region', '{"metricType": "GROUPED", "groupingProperty": "region"}') IS NOT NULL,
+       metric('median', '{"aggregationType": "PERCENTILE", "percentile": 0.5}') IS NOT NULL,
+       metric('median by region', '{"metricType": "GROUPED", "groupingProperty": "region", "aggregationType": "PERCENTILE", "percentile": 0.5}') IS NOT NULL,
        metric('users by region', '{"metricType": "GROUPED", "groupingProperty": "region", "aggregationType": "UNIQUE", "aggregationProperty": "user"}') IS NOT NULL;
 CALL used('monthly', 1);
 CALL used('daily', 5);

@@ -287,6 +287,9 @@ foreach my $id (sort keys %operations)
 	my $grouped = succeed('postUsageMetrics', body => { %{ new_metric() }, metricType => 'GROUPED', groupingProperty => 'region',
 		aggregationType => 'MAX', aggregationProperty => 'length', propertiesToNegate => ['x'], caseSensitive => JSON::PP::false });
 	is($grouped->{groupingProperty}, 'region', 'and a metric with all that it can have');
+	my $percentile = succeed('postUsageMetrics', body => { %{ new_metric() }, aggregationType => 'PERCENTILE', aggregationProperty => 'length', percentile => 0.95 });
+	is($percentile->{percentile}, 0.95, 'and a percentile');
+	is(succeed('getUsageMetricsByIdCalculate', id => $percentile->{id}, query => [@calculation])->{aggregationType}, 'PERCENTILE', 'and its value');
 	is(ref succeed('getUsageMetricsByIdCalculate', id => $grouped->{id}, query => [@calculation])->{groupedValues}, 'ARRAY',
 		'and its value');
 	isnt(succeed('deleteUsageMetricsById', id => $grouped->{id})->{deletedAt}, undef, 'and one that is deleted');

@@ -54,11 +54,12 @@ $node->safe_psql('postgres', qq{
 			FOR n IN 1..10 LOOP
 				PERFORM create_usage_events((SELECT jsonb_agg(test.event('key-' || i)) FROM generate_series(n * 300 - 299, n * 300) AS i));
 			END LOOP;
-			PERFORM create_usage_metric(test.metric('stable ' || aggregation, aggregation)) FROM unnest('{UNIQUE,SUM,MAX,MIN,AVERAGE}'::text[]) AS aggregation;
+			PERFORM create_usage_metric(test.metric('stable ' || aggregation, aggregation)) FROM unnest('{UNIQUE,SUM,MAX,MIN,AVERAGE,PERCENTILE}'::text[]) AS aggregation;
 			-- One of each of plain shape, of the type of most events.
 			PERFORM create_usage_metric(jsonb_build_object('name', 'stable plain ' || aggregation, 'metricType', 'SIMPLE', 'eventType', 'call',
-					'aggregationType', aggregation, 'aggregationProperty', 'amount') || CASE WHEN aggregation IN ('SUM', 'UNIQUE') THEN '{"metricType": "GROUPED", "groupingProperty": "group"}' ELSE '{}' END::jsonb)
-				FROM unnest('{COUNT,UNIQUE,SUM,MAX,MIN,AVERAGE,LATEST}'::text[]) AS aggregation;
+					'aggregationType', aggregation, 'aggregationProperty', 'amount') || CASE WHEN aggregation IN ('SUM', 'UNIQUE') THEN '{"metricType": "GROUPED", "groupingProperty": "group"}' ELSE '{}' END::jsonb
+					|| CASE aggregation WHEN 'PERCENTILE' THEN '{"percentile": 0.5}' ELSE '{}' END::jsonb)
+				FROM unnest('{COUNT,UNIQUE,SUM,MAX,MIN,AVERAGE,LATEST,PERCENTILE}'::text[]) AS aggregation;
 		END LOOP;
 	END \$\$;
 	CALL test.record($random);

@@ -218,7 +218,7 @@ my $customers = q{(SELECT array_agg('customer-' || n) FROM generate_series(0, 99
 my $named = q{(SELECT array_agg('alias-' || n) FROM generate_series(1, 2000) AS n)};
 
 # Statements are the functions' of each metric; $1 is its id.
-sub of_metrics { my ($sql) = @_; return join ";\n", map { my $id = qq{(SELECT id FROM usage_metrics WHERE name = '$_')}; $sql =~ s/METRIC/$id/gr } qw(sum unique grouped); }
+sub of_metrics { my ($sql) = @_; return join ";\n", map { my $id = qq{(SELECT id FROM usage_metrics WHERE name = '$_')}; $sql =~ s/METRIC/$id/gr } qw(sum unique median grouped); }
 
 # Questions whose answers come from events, rollups and marks, as these are.
 my @questions = (
@@ -244,6 +244,7 @@ my @steps = (
 	'metrics are made' => q{SELECT create_usage_metric(m || '{"eventType": "call"}') IS NOT NULL FROM jsonb_array_elements('[
 			{"name": "sum", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"},
 			{"name": "unique", "metricType": "SIMPLE", "aggregationType": "UNIQUE", "aggregationProperty": "user"},
+			{"name": "median", "metricType": "SIMPLE", "aggregationType": "PERCENTILE", "aggregationProperty": "n", "percentile": 0.5},
 			{"name": "grouped", "metricType": "GROUPED", "aggregationType": "MAX", "aggregationProperty": "n", "groupingProperty": "kind"},
 			{"name": "updated", "metricType": "SIMPLE", "aggregationType": "COUNT"}]') AS m},
 	'new events' => "SELECT jsonb_array_length(create_usage_events(@{[ events($of_acme) ]}))",

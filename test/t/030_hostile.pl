@@ -119,13 +119,17 @@ sub calculate
 
 # Groups and values ------------------------------------------------------------
 
-store($events, q{'acme'}, 'many', q{jsonb_build_object('value', md5(n::text), 'n', n)});
+store($events, q{'acme'}, 'many', q{jsonb_build_object('value', md5(n::text), 'n', n, 'tenth', n / 10)});
 my $unique = metric('many', '{"aggregationType": "UNIQUE", "aggregationProperty": "value"}');
+my $percentile = metric('many', '{"aggregationType": "PERCENTILE", "aggregationProperty": "n", "percentile": 0.99}');
+my $percentile_groups = metric('many', '{"metricType": "GROUPED", "groupingProperty": "tenth", "aggregationType": "PERCENTILE", "aggregationProperty": "n", "percentile": 0.99}');
 my $groups = metric('many', '{"metricType": "GROUPED", "groupingProperty": "value"}');
 my $unique_groups = metric('many', '{"metricType": "GROUPED", "groupingProperty": "value", "aggregationType": "UNIQUE", "aggregationProperty": "n"}');
 my $too_many_groups = 'usage metric has too many groups for one answer\n.*\(usage_events\.max_groups\)';
 
 attack("UNIQUE of $events values, nothing rolled up", 'tenant', calculate($unique), 'answered');
+attack("PERCENTILE of $events values, nothing rolled up", 'tenant', calculate($percentile), 'answered');
+attack("PERCENTILE of $events values, by a tenth as many groups", 'tenant', calculate($percentile_groups), $events < 1_000_000 ? 'answered' : $too_many_groups);
 attack("GROUPED COUNT of $events groups", 'tenant', calculate($groups), $too_many_groups);
 attack("GROUPED UNIQUE of $events groups", 'tenant', calculate($unique_groups), $too_many_groups);
 attack("GROUPED COUNT of $events groups, hour by hour", 'tenant',
@@ -142,6 +146,7 @@ sub attack_by_refresh
 }
 attack_by_refresh("UNIQUE and groups of $events");
 attack("UNIQUE of $events values, rolled up", 'tenant', calculate($unique), 'answered');
+attack("PERCENTILE of $events values, rolled up", 'tenant', calculate($percentile), 'answered');
 attack("GROUPED COUNT of $events groups, rolled up", 'tenant', calculate($groups), $too_many_groups);
 
 # Numbers that are short to send ------------------------------------------------
@@ -156,11 +161,13 @@ my $too_long = 'answer is too large\n.*usage_events\.max_memory';
 my %grouped = ('SUM', '{"metricType": "GROUPED", "groupingProperty": "g", "aggregationType": "SUM", "aggregationProperty": "n"}',
 	'MAX', '{"metricType": "GROUPED", "groupingProperty": "g", "aggregationType": "MAX", "aggregationProperty": "n"}',
 	'UNIQUE', '{"aggregationType": "UNIQUE", "aggregationProperty": "u"}',
+	'PERCENTILE', '{"aggregationType": "PERCENTILE", "aggregationProperty": "u", "percentile": 0.5}',
 	'by number', '{"metricType": "GROUPED", "groupingProperty": "u"}');
 attack('40,000 groups, SUM of numbers of 60,000 digits', 'tenant', calculate(metric('long', $grouped{SUM})), $too_many_digits);
 attack('40,000 groups, SUM of numbers of 15,000 digits', 'tenant', calculate(metric('shorter', $grouped{SUM})), $too_much_memory);
 attack('40,000 groups, MAX of numbers of 60,000 digits', 'tenant', calculate(metric('long', $grouped{MAX})), $too_long);
 attack('UNIQUE of 80,000 numbers of 40,000 digits and more', 'tenant', calculate(metric('long', $grouped{UNIQUE})), 'answered');
+attack('PERCENTILE of 80,000 numbers of 40,000 digits and more', 'tenant', calculate(metric('long', $grouped{PERCENTILE})), 'answered');
 attack('80,000 groups by numbers of 40,000 digits and more', 'tenant', calculate(metric('long', $grouped{'by number'})), $too_much_memory);
 attack_by_refresh('long numbers');
 

@@ -40,7 +40,8 @@ $node->safe_psql('postgres', q{
 			PERFORM set_config('usage_events.account_id', account::text, false);
 			PERFORM create_usage_events((SELECT jsonb_agg(test.event('key-' || i)) FROM generate_series(1, 1500) AS i));
 			PERFORM create_usage_metric(jsonb_build_object('name', 'stable ' || aggregation, 'metricType', 'SIMPLE', 'eventType', 'call',
-				'aggregationType', aggregation, 'aggregationProperty', 'amount')) FROM unnest('{COUNT,UNIQUE,SUM,MAX,LATEST}'::text[]) AS aggregation;
+				'aggregationType', aggregation, 'aggregationProperty', 'amount', 'percentile', CASE aggregation WHEN 'PERCENTILE' THEN 0.5 END))
+				FROM unnest('{COUNT,UNIQUE,SUM,MAX,LATEST,PERCENTILE}'::text[]) AS aggregation;
 			PERFORM create_usage_metric('{"name": "stable groups", "metricType": "GROUPED", "eventType": "call", "aggregationType": "COUNT", "groupingProperty": "group"}');
 		END LOOP;
 	END $$;
@@ -74,7 +75,7 @@ $node->safe_psql('postgres', q{
 				UPDATE usage_events.event SET event_type = test.event_type() WHERE customer_event_id = key;
 			END;
 		ELSIF dice < 80 THEN
-			UPDATE usage_events.metric SET aggregation_property = CASE aggregation_property WHEN 'amount' THEN 'group' ELSE 'amount' END WHERE name = 'stable ' || test.one_of('SUM', 'UNIQUE');
+			UPDATE usage_events.metric SET aggregation_property = CASE aggregation_property WHEN 'amount' THEN 'group' ELSE 'amount' END WHERE name = 'stable ' || test.one_of('SUM', 'UNIQUE', 'PERCENTILE');
 		ELSIF dice < 85 THEN
 			DELETE FROM usage_events.metric_rollup WHERE level = test.dice(6) AND customer_alias = test.alias();
 		ELSIF dice < 90 THEN
