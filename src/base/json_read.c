@@ -135,6 +135,13 @@ number_text_length(const char *number)
 	return length + (NUMERIC_IS_NEGATIVE(header) ? 1 : 0);
 }
 
+/* How long the number is as text, whatever it is: JSON knows neither NaN nor infinity. */
+int
+json_number_length(Numeric number)
+{
+	return number_text_length((const char *) number);
+}
+
 /* Sizes ------------------------------------------------------------------- */
 
 /* A control character is six: no text is longer, by what is stored, and numbers written out. */

@@ -16,6 +16,7 @@ extern bool json_is_object(Jsonb *json);
 extern bool json_member(Jsonb *object, const char *key, JsonbValue *value);
 extern Slice json_string(const JsonbValue *value);
 extern bool json_number_has_digits(Numeric number, int digits);
+extern int json_number_length(Numeric number);
 extern Size json_written_size(const JsonbContainer *container, Size size, Size limit);
 extern Size json_text_size(const JsonbContainer *container, Size size, Size limit);
 extern Size json_answer_add(Size size, const Jsonb *part);
