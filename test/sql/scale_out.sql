@@ -1,7 +1,5 @@
---
--- What would keep the tables from being distributed with Citus, and that
--- without it nothing is.  Each query finds what is wrong: no rows.
---
+-- What would keep the tables from being distributed with Citus, and that without it nothing is.
+-- Each query finds what is wrong: no rows.
 \pset format unaligned
 \pset tuples_only on
 CREATE TEMP VIEW account_table AS
