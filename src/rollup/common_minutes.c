@@ -126,17 +126,25 @@ take_mark_of_all(uint64 row, void *argument)
 	MemoryContextSwitchTo(context);
 }
 
-/* Reads all marks from start to end. */
+/*
+ * Reads marks from start to end: where all customers are rolled up, those of single ones as
+ * well.  Otherwise few of them may be needed, or none, and a scan looks up those that are.
+ */
 static void
-read_marks_of_all_from(CommonMinutes *common, TimestampTz start, TimestampTz end)
+read_marks(CommonMinutes *common, TimestampTz start, TimestampTz end)
 {
+	const Metric *metric = common->scan->metric;
 	Marks *minutes = &common->minutes;
+	MemoryContext context = MemoryContextSwitchTo(common->context);
 
-	statement_each_row(&read_marks_of_all,
-					   (Datum[]){UUIDPGetDatum(&common->scan->metric->account_id),
-								 scan_event_type(common->scan->metric),
-								 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
-					   take_mark_of_all, common);
+	if (common->knows_rolled_up)
+		statement_each_row(&read_marks_of_all,
+						   (Datum[]){UUIDPGetDatum(&metric->account_id), scan_event_type(metric),
+									 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
+						   take_mark_of_all, common);
+	else
+		scan_read_common_marks(metric, start, end, minutes);
+	MemoryContextSwitchTo(context);
 	marks_sort(minutes);
 	for (int i = 0; i < minutes->count; i++)
 	{
@@ -168,7 +176,7 @@ common_minutes_read(CommonMinutes *common, TimestampTz start, TimestampTz end)
 {
 	int nest_level;
 
-	read_marks_of_all_from(common, start, end);
+	read_marks(common, start, end);
 	nest_level = planner_use_bitmaps();
 	scan_read_times(common->scan->metric, &common->minutes, take_common_event, common);
 	planner_use_end(nest_level);

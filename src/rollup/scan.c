@@ -72,11 +72,10 @@ rollup_scan(const RollupScan *scan)
 	if (scan->as_of != NULL && work.is_one_snapshot)
 		scan_add_superseded(&work, start, end);
 	open = scan_find_rolled_up(&work);
-	if (open.count > 0 && scan->common == NULL)
-	{
+	if (open.count > 0 && (scan->common == NULL || !scan->common->knows_rolled_up))
 		scan_read_marks(&work, start, end);
-		scan_read_common_marks(&work, start, end);
-	}
+	if (open.count > 0 && scan->common == NULL)
+		scan_read_common_marks(scan->metric, start, end, &work.common_marks);
 	marks_sort(&work.marks);
 	marks_sort(&work.common_marks);
 	for (int level = BUCKET_MONTH; level < BUCKET_LEVEL_COUNT && open.count > 0; level++)

@@ -201,19 +201,18 @@ scan_skip_marks(const ScanWork *work, MarkPlace *place, TimestampTz moment)
 static void
 take_common_mark(uint64 row, void *argument)
 {
-	ScanWork *work = argument;
-
-	marks_add_seconds(&work->common_marks, 0, DatumGetTimestampTz(row_value_there(row, 1)),
+	marks_add_seconds(argument, 0, DatumGetTimestampTz(row_value_there(row, 1)),
 					  DatumGetInt16(row_value_there(row, 2)));
 }
 
+/* Adds the marks of all customers, as those of alias 0. */
 void
-scan_read_common_marks(ScanWork *work, TimestampTz start, TimestampTz end)
+scan_read_common_marks(const Metric *metric, TimestampTz start, TimestampTz end, Marks *marks)
 {
 	statement_each_row(&read_common_marks,
-					   (Datum[]){UUIDPGetDatum(&work->scan->metric->account_id), scan_event_type(work->scan->metric),
+					   (Datum[]){UUIDPGetDatum(&metric->account_id), scan_event_type(metric),
 								 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
-					   take_common_mark, work);
+					   take_common_mark, marks);
 }
 
 static void

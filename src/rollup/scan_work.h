@@ -90,7 +90,7 @@ extern MarkPlace scan_mark_place(const ScanWork *work, int alias, TimestampTz mo
 extern bool scan_next_mark(const ScanWork *work, const MarkPlace *place, TimestampTz end, TimestampTz *mark_start,
 						   TimestampTz *mark_end);
 extern void scan_skip_marks(const ScanWork *work, MarkPlace *place, TimestampTz moment);
-extern void scan_read_common_marks(ScanWork *work, TimestampTz start, TimestampTz end);
+extern void scan_read_common_marks(const Metric *metric, TimestampTz start, TimestampTz end, Marks *marks);
 extern void scan_read_marks(ScanWork *work, TimestampTz start, TimestampTz end);
 extern int scan_find_alias(const RollupScan *scan, Slice alias);
 extern const MetricInterval *scan_find_interval(const RollupScan *scan, int alias, TimestampTz timestamp);
