@@ -238,6 +238,13 @@ forget_truncated(Oid table)
 	rollup_rights_give_back(before);
 }
 
+/* What is taken from there may be what this transaction has written of an earlier change: it is written once more. */
+static bool
+has_marks(Relation table)
+{
+	return strcmp(RelationGetRelationName(table), "dirty_bucket") == 0;
+}
+
 /* The trigger usage_events_watch.  None of our statements truncates. */
 PG_FUNCTION_INFO_V1(watch_changes);
 Datum
@@ -249,7 +256,11 @@ watch_changes(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("watch_changes() must be called as a trigger")));
 	if (!is_own_change(trigger) && !writes_nothing(trigger))
+	{
+		if (has_marks(trigger->tg_relation))
+			rollup_watch_begin_anew();
 		forget(RelationGetRelid(trigger->tg_relation));
+	}
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		forget_truncated(RelationGetRelid(trigger->tg_relation));
 	PG_RETURN_POINTER(NULL);

@@ -82,6 +82,8 @@ INSERT INTO change (statement) VALUES
     ('UPDATE usage_events.metric_progress SET event_type = ''other'''),
     ('DO $do$ BEGIN PERFORM create_usage_event(''{"customerAlias": "acme", "eventType": "call", "customerEventId": "32", "eventTimestamp": "2026-10-03T00:00:00Z", "eventProperties": {"n": 9, "region": 0}}''); DELETE FROM usage_events.dirty_bucket; END $do$'),
     ('DO $do$ BEGIN PERFORM create_usage_event(''{"customerAlias": "acme", "eventType": "call", "customerEventId": "33", "eventTimestamp": "2026-10-04T00:00:00Z", "eventProperties": {"n": 9, "region": 0}}''); UPDATE usage_events.dirty_bucket SET bucket = ''2027-01-01Z''; END $do$'),
+    ('DO $do$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = ''34''; DELETE FROM usage_events.dirty_bucket WHERE seconds < 0; END $do$'),
+    ('DO $do$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = ''35''; UPDATE usage_events.dirty_bucket SET event_type = ''other'' WHERE seconds < 0; END $do$'),
     ('TRUNCATE usage_events.event');
 CREATE TABLE found (number integer, taken_back boolean, still_rolled_up boolean, in_transaction boolean, in_savepoint boolean, committed boolean, at_once_from_rollups boolean, rolled_up boolean);
 CREATE PROCEDURE try_change(number integer, statement text) LANGUAGE plpgsql AS $$
@@ -172,6 +174,12 @@ SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "custo
 SELECT count(*) > 0 FROM usage_events.dirty_bucket WHERE seconds < 0;
 DROP TRIGGER meddle ON usage_events.event;
 DROP FUNCTION meddle();
+-- nor what a rule adds to it
+CALL pg_temp.refresh();
+CREATE RULE meddle AS ON UPDATE TO usage_events.metric DO ALSO DELETE FROM usage_events.event WHERE customer_event_id = '6';
+SELECT update_usage_metric(id, '{"name": "total", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}') IS NOT NULL FROM usage_metrics WHERE name = 'sums';
+SELECT count(*) > 0 FROM usage_events.dirty_bucket WHERE seconds < 0;
+DROP RULE meddle ON usage_events.metric;
 
 -- nor does a change by hand run what others were let put on the table of marks
 CREATE FUNCTION attack() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'run as %', current_user; END $$;
@@ -189,6 +197,27 @@ DELETE FROM usage_events.event WHERE customer_event_id = '6';
 SELECT usage_events.refresh_rollups();
 ALTER TABLE usage_events.event ENABLE ALWAYS TRIGGER usage_events_watch;
 SELECT usage_events.refresh_rollups() > 0;
+-- nor while rows come and go by a table that the events inherit from, or that inherits from them: no trigger of theirs fires
+CALL pg_temp.refresh();
+CREATE FUNCTION past_is_right() RETURNS boolean LANGUAGE sql VOLATILE AS $$
+    SELECT (calculate_usage_metric(id, '{acme}', '[2026-10-01Z, 2026-11-01Z)') ->> 'value')::numeric
+        = (SELECT sum((event_properties ->> 'n')::numeric) FROM usage_events WHERE event_type = 'past')
+    FROM usage_metrics WHERE name = 'past'
+$$;
+SELECT past_is_right();
+CREATE TABLE child () INHERITS (usage_events.event);
+INSERT INTO child SELECT account_id, uuid_v7(), event_timestamp, 'in the child', customer_alias, event_type, event_properties FROM usage_events.event WHERE customer_event_id = 'past 50';
+SELECT past_is_right();
+DROP TABLE child;
+SELECT past_is_right();
+CREATE TABLE whole (LIKE usage_events.event) PARTITION BY RANGE (event_timestamp);
+ALTER TABLE whole ATTACH PARTITION usage_events.event DEFAULT;
+DELETE FROM whole WHERE customer_event_id = 'past 51';
+SELECT past_is_right(), usage_events.refresh_rollups();
+ALTER TABLE whole DETACH PARTITION usage_events.event;
+SELECT past_is_right(), usage_events.refresh_rollups() > 0;
+DROP TABLE whole;
+DROP FUNCTION past_is_right();
 
 -- whoever may truncate, and sees one account alone, has rollups of all forgotten
 CALL pg_temp.refresh();
