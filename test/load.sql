@@ -108,8 +108,10 @@ DECLARE
 	wrong text;
 BEGIN
 	SELECT string_agg(format('%s of %s in %s: %s, not %s', m.name, alias, asked, m.value, e.value), '; ') INTO wrong
-	FROM (SELECT name, (calculate_usage_metric(id, ARRAY[alias], asked) ->> 'value')::numeric AS value FROM usage_metrics WHERE name IN ('COUNT', 'SUM', 'MAX', 'UNIQUE')) AS m
-	JOIN (SELECT 'COUNT' AS name, count(*) AS value FROM usage_events WHERE customer_alias = alias AND event_type = 'call' AND event_timestamp >= lower(asked) AND event_timestamp < upper(asked)
+	FROM (SELECT name, (calculate_usage_metric(id, ARRAY[alias], asked) ->> 'value')::numeric AS value FROM usage_metrics
+		WHERE name IN ('COUNT', 'SUM', 'MAX', 'UNIQUE')) AS m
+	JOIN (SELECT 'COUNT' AS name, count(*) AS value FROM usage_events
+		WHERE customer_alias = alias AND event_type = 'call' AND event_timestamp >= lower(asked) AND event_timestamp < upper(asked)
 		UNION ALL SELECT 'SUM', coalesce(sum((event_properties ->> 'n')::numeric), 0) FROM usage_events
 			WHERE customer_alias = alias AND event_type = 'call' AND event_timestamp >= lower(asked) AND event_timestamp < upper(asked)) AS e USING (name)
 	WHERE m.value IS DISTINCT FROM e.value;

@@ -24,8 +24,10 @@ END $$;
 
 -- Moments at which something is special: bounds of intervals, of days in other zones, and of summer times.
 CREATE FUNCTION test.bound() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
-	SELECT test.one_of('2026-01-01Z', '2026-03-01Z', '2026-03-08Z', '2026-03-08 05:00Z', '2026-03-08 07:00Z', '2026-03-08 07:00:01Z', '2026-03-08 07:01Z', '2026-11-01 05:00Z', '2026-11-01 06:00Z',
-		'2026-04-04 13:00Z', '2026-04-04 15:00Z', '2026-04-04 15:30Z', '2026-10-03 13:30Z', '2026-10-03 15:30Z', '2011-12-29 10:00Z', '2011-12-30 10:00Z', '2026-03-07 18:30Z',
+	SELECT test.one_of('2026-01-01Z', '2026-03-01Z', '2026-03-08Z', '2026-03-08 05:00Z', '2026-03-08 07:00Z', '2026-03-08 07:00:01Z', '2026-03-08 07:01Z',
+		'2026-11-01 05:00Z', '2026-11-01 06:00Z',
+		'2026-04-04 13:00Z', '2026-04-04 15:00Z', '2026-04-04 15:30Z', '2026-10-03 13:30Z', '2026-10-03 15:30Z', '2011-12-29 10:00Z',
+		'2011-12-30 10:00Z', '2026-03-07 18:30Z',
 		'2024-02-29Z', '2024-03-01Z', '2000-01-01Z', '1999-12-31 23:59:59Z', '1970-01-01Z', '0001-01-01 00:00:01Z', '9999-12-31 23:59:59.999998Z')::timestamptz
 		+ (test.dice(3) - 1) * interval '1 microsecond'
 $$;
@@ -61,19 +63,23 @@ $$;
 CREATE FUNCTION test.value() RETURNS text LANGUAGE sql VOLATILE AS $$
 	SELECT CASE WHEN dice < 40 THEN test.dice(1000)::text
 		WHEN dice < 50 THEN (random()::numeric * test.dice(100000))::text
-		ELSE test.one_of('0', '-7', '1.5', '1.50', '"1.5"', '12.340', '1e2', '100', '"100.0"', '123456789012345678901234567890.123456789012345', '-0.00000000000000000001', '1e-40', '-1e60',
-			'"500"', '"+1.5"', '"-2.5"', '"+-1"', '"1e3"', '"1E+3"', '" 5"', '"5 "', '"5\n"', '"0x10"', '"1_000"', '"01"', '".5"', '"5."', '"1e"', '"-"', '"NaN"', '"Infinity"', '"-0"', '"1e999999"', '"٣"',
+		ELSE test.one_of('0', '-7', '1.5', '1.50', '"1.5"', '12.340', '1e2', '100', '"100.0"', '123456789012345678901234567890.123456789012345',
+			'-0.00000000000000000001', '1e-40', '-1e60',
+			'"500"', '"+1.5"', '"-2.5"', '"+-1"', '"1e3"', '"1E+3"', '" 5"', '"5 "', '"5\n"', '"0x10"', '"1_000"', '"01"', '".5"', '"5."', '"1e"', '"-"',
+			'"NaN"', '"Infinity"', '"-0"', '"1e999999"', '"٣"',
 			'""', '"text"', '"É"', '"é"', '"😀"', 'null', NULL, NULL, 'true', 'false', '"true"', '{"a": 1.50}', '[1, "x", null]', '{}')
 	END
 	FROM test.dice(100) AS dice
 $$;
 CREATE FUNCTION test.category() RETURNS text LANGUAGE sql VOLATILE AS $$
-	SELECT test.one_of('"EU"', '"EU"', '"eu"', '"Us"', '"US"', '"É"', '"é"', '1', '1.50', '"1.5"', 'true', '"true"', '"True"', 'false', 'null', '"null"', NULL, '{"a": 1.50}', '"{\"a\": 1.50}"', '""')
+	SELECT test.one_of('"EU"', '"EU"', '"eu"', '"Us"', '"US"', '"É"', '"é"', '1', '1.50', '"1.5"', 'true', '"true"', '"True"', 'false', 'null', '"null"', NULL,
+		'{"a": 1.50}', '"{\"a\": 1.50}"', '""')
 $$;
 
 CREATE FUNCTION test.properties() RETURNS jsonb LANGUAGE sql VOLATILE AS $$
 	SELECT coalesce(jsonb_object_agg(property, value::jsonb) FILTER (WHERE value IS NOT NULL), '{}')
-	FROM (VALUES ('amount', test.value()), ('user.name "x"', test.value()), ('group', test.category()), ('region', test.category()), ('größe', test.category()), ('user', '{"name \"x\"": 5}')) AS p(property, value)
+	FROM (VALUES ('amount', test.value()), ('user.name "x"', test.value()), ('group', test.category()), ('region', test.category()), ('größe', test.category()),
+		('user', '{"name \"x\"": 5}')) AS p(property, value)
 $$;
 
 CREATE FUNCTION test.key() RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT 'key-' || test.dice(4000) $$;
@@ -143,7 +149,9 @@ BEGIN
 	IF test.dice(5) < 3 THEN
 		FOREACH property IN ARRAY test.some_of('region', 'größe', 'group') LOOP
 			filters := filters || jsonb_build_object(property,
-				(SELECT jsonb_agg(value::jsonb) FROM unnest(test.some_of('"EU"', '"us"', '"É"', '1.5', '1', '"1.50"', 'true', '"TRUE"', 'false', 'null', '"{\"a\": 1.50}"', '""')) AS value));
+				(SELECT jsonb_agg(value::jsonb)
+					FROM unnest(test.some_of('"EU"', '"us"', '"É"', '1.5', '1', '"1.50"', 'true', '"TRUE"', 'false', 'null',
+					'"{\"a\": 1.50}"', '""')) AS value));
 		END LOOP;
 	END IF;
 	RETURN jsonb_build_object('name', name, 'metricType', 'SIMPLE', 'eventType', test.event_type(), 'aggregationType', aggregation,
@@ -151,8 +159,10 @@ BEGIN
 		'unit', test.one_of('calls', NULL), 'propertyFilters', filters,
 		'propertiesToNegate', CASE test.dice(2) WHEN 0 THEN (SELECT jsonb_agg(filtered) FROM jsonb_object_keys(filters) AS filtered WHERE random() < 0.5) END,
 		'caseSensitive', test.one_of('true', 'false', NULL)::boolean)
-		|| CASE aggregation WHEN 'PERCENTILE' THEN jsonb_build_object('percentile', test.one_of('0', '0.07', '0.25', '0.5', '0.5', '0.9', '0.999', '1')::numeric) ELSE '{}' END
-		|| CASE test.dice(5) WHEN 0 THEN '{"metricType": "GROUPED", "groupingProperty": "group"}' WHEN 1 THEN '{"metricType": "GROUPED", "groupingProperty": "amount"}' ELSE '{}' END::jsonb;
+		|| CASE aggregation WHEN 'PERCENTILE' THEN jsonb_build_object('percentile',
+			test.one_of('0', '0.07', '0.25', '0.5', '0.5', '0.9', '0.999', '1')::numeric) ELSE '{}' END
+		|| CASE test.dice(5) WHEN 0 THEN '{"metricType": "GROUPED", "groupingProperty": "group"}'
+			WHEN 1 THEN '{"metricType": "GROUPED", "groupingProperty": "amount"}' ELSE '{}' END::jsonb;
 END $$;
 
 CREATE FUNCTION test.aggregation() RETURNS text LANGUAGE sql VOLATILE AS $$
@@ -170,11 +180,13 @@ BEGIN
 	PERFORM test.seed(seed), test.account();
 	dice := test.dice(10);
 	SELECT count(*) INTO live FROM usage_metrics WHERE account_id = usage_events.current_account_id() AND name NOT LIKE 'stable%';
-	SELECT * INTO metric FROM usage_metrics WHERE account_id = usage_events.current_account_id() AND (name NOT LIKE 'stable%' OR dice = 0) ORDER BY random() LIMIT 1;
+	SELECT * INTO metric FROM usage_metrics WHERE account_id = usage_events.current_account_id() AND (name NOT LIKE 'stable%' OR dice = 0)
+		ORDER BY random() LIMIT 1;
 	IF live < 3 OR live < 10 AND dice >= 7 THEN
 		PERFORM create_usage_metric(test.metric('passing', test.aggregation()));
 	ELSIF dice < 5 THEN
-		PERFORM update_usage_metric(metric.id, test.metric(metric.name, CASE WHEN metric.name LIKE 'stable%' THEN metric.aggregation_type ELSE test.aggregation() END));
+		PERFORM update_usage_metric(metric.id, test.metric(metric.name, CASE WHEN metric.name LIKE 'stable%' THEN metric.aggregation_type
+			ELSE test.aggregation() END));
 	ELSE
 		PERFORM delete_usage_metric(metric.id);
 	END IF;
@@ -230,7 +242,8 @@ CREATE FUNCTION test.steps() RETURNS jsonb LANGUAGE sql VOLATILE AS $$
 	SELECT jsonb_build_object('step', step, 'timezone', timezone,
 		'period', tstzrange(start - length * random() * whole, start + length * CASE whole WHEN 1 THEN random() ELSE 1 END))
 	FROM (SELECT step, test.dice(2) AS whole, interval '1 day' * CASE step WHEN 'hour' THEN 1.5 WHEN 'day' THEN 30 ELSE 400 END AS length,
-			test.one_of('2026-03-08 07:00Z', '2026-03-01Z', '2026-04-04 15:00Z', '2026-10-03 15:30Z', '2026-11-01 06:00Z', '2011-12-30 10:00Z', '2026-01-01 05:00Z', '2025-12-31 18:30Z')::timestamptz AS start,
+			test.one_of('2026-03-08 07:00Z', '2026-03-01Z', '2026-04-04 15:00Z', '2026-10-03 15:30Z', '2026-11-01 06:00Z', '2011-12-30 10:00Z',
+				'2026-01-01 05:00Z', '2025-12-31 18:30Z')::timestamptz AS start,
 			test.one_of('UTC', 'UTC', 'Asia/Kolkata', 'America/New_York', 'America/Havana', 'Australia/Lord_Howe', 'Pacific/Apia') AS timezone
 		FROM test.one_of('hour', 'day', 'month') AS step OFFSET 0) AS s
 $$;
@@ -241,7 +254,8 @@ CREATE FUNCTION test.question(metric uuid, account uuid) RETURNS jsonb LANGUAGE 
 			WHEN dice < 20 THEN jsonb_build_object('kind', 'by_customer', 'period', test.period())
 			WHEN dice < 40 THEN jsonb_build_object('kind', 'series', 'aliases', test.some_of('hot-1', 'daily', 'customer-1', 'customer-2')) || test.steps()
 			ELSE jsonb_build_object('kind', 'calculate', 'period', test.period(), 'aliases', CASE test.dice(5)
-					WHEN 0 THEN test.some_of('hot-1', 'hot-1', 'hot-2', 'daily', 'shop', 'customer-1', 'customer-2', 'zoë, "ü"', 'a''b\c', 'Daily', 'x  y', '😀', 'nobody', 'VOID')
+					WHEN 0 THEN test.some_of('hot-1', 'hot-1', 'hot-2', 'daily', 'shop', 'customer-1', 'customer-2', 'zoë, "ü"', 'a''b\c', 'Daily',
+						'x  y', '😀', 'nobody', 'VOID')
 					WHEN 1 THEN test.some_of('hot-1', 'customer-1', 'customer-2', 'customer-3', 'Ünbekannt')
 					ELSE ARRAY[test.one_of('hot-1', 'hot-1', 'hot-2', 'daily', 'shop', 'customer-1', 'customer-1', 'customer-2', 'customer-3', 'zoë, "ü"', '😀')]
 				END) || CASE test.dice(4) WHEN 0 THEN '{"as_administrator": true}' ELSE '{}' END::jsonb
@@ -280,7 +294,8 @@ CREATE FUNCTION test.quiet_moment() RETURNS timestamptz LANGUAGE sql VOLATILE AS
 			UNION ALL
 			SELECT unnest(ARRAY[oracle.time_of(id), created_at, deleted_at]) FROM usage_events.customer_alias
 			UNION ALL
-			SELECT unnest(ARRAY[oracle.time_of(version_id), deleted_at]) FROM (SELECT * FROM usage_events.metric UNION ALL SELECT * FROM usage_events.superseded_metric) AS m
+			SELECT unnest(ARRAY[oracle.time_of(version_id), deleted_at])
+				FROM (SELECT * FROM usage_events.metric UNION ALL SELECT * FROM usage_events.superseded_metric) AS m
 		) AS t(moment)) AS m
 	WHERE next > moment + interval '4 milliseconds' AND moment > (SELECT min(at) FROM test.recorded)
 		AND NOT EXISTS (SELECT FROM usage_events.customer_alias WHERE (oracle.time_of(id) <= moment) <> (created_at <= moment))
@@ -317,7 +332,8 @@ BEGIN
 		SELECT * INTO recorded FROM test.recorded ORDER BY random() LIMIT 1;
 		RETURN NEXT oracle.compare(recorded.question, recorded.answer);
 	ELSIF dice < 3 THEN
-		RETURN QUERY SELECT c.* FROM test.quiet_moment() AS moment, test.question(true) AS question, oracle.compare(question || jsonb_build_object('as_of', moment)) AS c
+		RETURN QUERY SELECT c.* FROM test.quiet_moment() AS moment, test.question(true) AS question,
+			oracle.compare(question || jsonb_build_object('as_of', moment)) AS c
 			WHERE moment IS NOT NULL;
 	ELSIF dice < 4 THEN
 		RETURN NEXT oracle.compare(test.question_about_event());

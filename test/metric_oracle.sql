@@ -76,7 +76,8 @@ $$;
 CREATE TYPE oracle.relevant_event AS (id uuid, customer_alias text, event_timestamp timestamptz, grouping text, text text, number numeric, counts boolean);
 
 -- Those of some aliases, or of all where they are NULL.
-CREATE FUNCTION oracle.events(metric usage_events.metric, aliases text[], period tstzrange, as_of timestamptz) RETURNS SETOF oracle.relevant_event LANGUAGE sql STABLE AS $$
+CREATE FUNCTION oracle.events(metric usage_events.metric, aliases text[], period tstzrange, as_of timestamptz) RETURNS SETOF oracle.relevant_event
+    LANGUAGE sql STABLE AS $$
 	SELECT id, customer_alias, event_timestamp, oracle.text_of(event_properties -> metric.grouping_property), text, number,
 		CASE metric.aggregation_type WHEN 'COUNT' THEN true WHEN 'UNIQUE' THEN text IS NOT NULL ELSE number IS NOT NULL END
 	FROM (
@@ -137,7 +138,8 @@ CREATE FUNCTION oracle.calculate(question jsonb) RETURNS jsonb LANGUAGE sql STAB
 	FROM (SELECT (question ->> 'account')::uuid AS account, (question ->> 'period')::tstzrange AS period, (question ->> 'as_of')::timestamptz AS as_of,
 			ARRAY(SELECT jsonb_array_elements_text(question -> 'aliases')) AS aliases) AS q,
 		oracle.metric_at(account, (question ->> 'metric')::uuid, as_of) AS metric,
-		LATERAL (SELECT array_agg((e.*)::oracle.relevant_event) AS events, min(id::text) FILTER (WHERE counts) AS min_id, max(id::text) FILTER (WHERE counts) AS max_id
+		LATERAL (SELECT array_agg((e.*)::oracle.relevant_event) AS events, min(id::text) FILTER (WHERE counts) AS min_id,
+			max(id::text) FILTER (WHERE counts) AS max_id
 			FROM oracle.events(metric, coalesce(oracle.aliases_of(account, aliases, as_of), '{}'), period, as_of) AS e) AS e,
 		oracle.row_of(metric, events) AS answer
 $$;
@@ -158,7 +160,8 @@ $$;
 CREATE FUNCTION oracle.step_starts(period tstzrange, step text, timezone text) RETURNS TABLE (start timestamptz, is_optional boolean) LANGUAGE sql STABLE AS $$
 	SELECT start, NOT is_next
 	FROM (
-		SELECT start, date_trunc(step, local) > date_trunc(step, before) OR step = 'hour' AND shift <= interval '-1 hour' AS is_next, step = 'hour' AND shift <> interval '0' AS is_shift
+		SELECT start, date_trunc(step, local) > date_trunc(step, before) OR step = 'hour' AND shift <= interval '-1 hour' AS is_next,
+			step = 'hour' AND shift <> interval '0' AS is_shift
 		FROM (
 			SELECT start, start AT TIME ZONE timezone AS local, (start - interval '1 microsecond') AT TIME ZONE timezone AS before,
 				(start AT TIME ZONE timezone) - ((start - interval '1 microsecond') AT TIME ZONE timezone) - interval '1 microsecond' AS shift
@@ -175,7 +178,8 @@ CREATE FUNCTION oracle.series(question jsonb, ours jsonb) RETURNS jsonb LANGUAGE
 			SELECT lower(period) WHERE NOT isempty(period)
 			UNION
 			SELECT start FROM oracle.step_starts(period, question ->> 'step', question ->> 'timezone')
-			WHERE NOT is_optional OR start IN (SELECT (row ->> 'period_start')::timestamptz FROM jsonb_array_elements(ours) AS row WHERE jsonb_typeof(ours) = 'array')) AS s(start)
+			WHERE NOT is_optional OR start IN (SELECT (row ->> 'period_start')::timestamptz FROM jsonb_array_elements(ours) AS row
+				WHERE jsonb_typeof(ours) = 'array')) AS s(start)
 	), metric AS (
 		SELECT metric.* FROM oracle.metric_at((question ->> 'account')::uuid, (question ->> 'metric')::uuid, (question ->> 'as_of')::timestamptz) AS metric
 	), event AS MATERIALIZED (
@@ -183,8 +187,10 @@ CREATE FUNCTION oracle.series(question jsonb, ours jsonb) RETURNS jsonb LANGUAGE
 		FROM (SELECT (question ->> 'as_of')::timestamptz AS as_of, ARRAY(SELECT jsonb_array_elements_text(question -> 'aliases')) AS aliases) AS q, metric,
 			oracle.events(metric.*::usage_events.metric, coalesce(oracle.aliases_of(account_id, aliases, as_of), '{}'), (question ->> 'period')::tstzrange, as_of) AS e
 	)
-	SELECT coalesce(jsonb_agg(oracle.row_of(metric.*::usage_events.metric, events) || jsonb_build_object('period_start', step_start, 'period_end', step_end) ORDER BY step_start), '[]')
-	FROM metric, step, LATERAL (SELECT array_agg((e.*)::oracle.relevant_event) AS events FROM event AS e WHERE event_timestamp >= step_start AND event_timestamp < step_end) AS e
+	SELECT coalesce(jsonb_agg(oracle.row_of(metric.*::usage_events.metric, events) || jsonb_build_object('period_start', step_start, 'period_end', step_end)
+		ORDER BY step_start), '[]')
+	FROM metric, step, LATERAL (SELECT array_agg((e.*)::oracle.relevant_event) AS events FROM event AS e
+		WHERE event_timestamp >= step_start AND event_timestamp < step_end) AS e
 $$;
 
 CREATE FUNCTION oracle.explain(question jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
@@ -247,7 +253,8 @@ $$;
 -- How many there are to be read for the answer.
 CREATE FUNCTION oracle.events_asked_for(question jsonb) RETURNS bigint LANGUAGE sql STABLE AS $$
 	SELECT count(*)
-	FROM (SELECT (question ->> 'account')::uuid AS account, oracle.aliases_of((question ->> 'account')::uuid, ARRAY(SELECT jsonb_array_elements_text(question -> 'aliases')), NULL) AS aliases) AS q,
+	FROM (SELECT (question ->> 'account')::uuid AS account, oracle.aliases_of((question ->> 'account')::uuid,
+		ARRAY(SELECT jsonb_array_elements_text(question -> 'aliases')), NULL) AS aliases) AS q,
 		oracle.metric_at(account, (question ->> 'metric')::uuid, NULL) AS metric
 	JOIN usage_events.event AS e USING (account_id, event_type)
 	WHERE customer_alias <> 'VOID' AND (customer_alias = ANY (aliases) OR NOT question ? 'aliases') AND event_timestamp <@ (question ->> 'period')::tstzrange

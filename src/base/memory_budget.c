@@ -89,3 +89,15 @@ memory_budget_grow(Size size)
 	if (taken_before == 0 || grown_since_look >= LOOK_AFTER)
 		memory_budget_require(size);
 }
+
+/* Items with room for one more, in the current memory context: NULL is made, and what is full is made larger. */
+void *
+memory_budget_room(void *items, int count, int *capacity, Size item_size)
+{
+	if (items != NULL && count < *capacity)
+		return items;
+	*capacity = Max(16, 2 * *capacity);
+	memory_budget_grow(item_size * *capacity);
+	return items == NULL ? MemoryContextAllocHuge(CurrentMemoryContext, item_size * *capacity)
+						 : repalloc_huge(items, item_size * *capacity);
+}

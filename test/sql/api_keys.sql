@@ -25,7 +25,8 @@ SELECT account.name AS account, label, CASE WHEN expires_at IS NULL THEN 'never'
            ELSE 'in ' || extract(hour FROM expires_at - now() + interval '1 minute') || ' hours' END AS expires
 FROM usage_events.api_key AS key JOIN usage_events.account USING (account_id) WHERE account.name = 'acme' ORDER BY created_at;
 SELECT client_id AS third_id, client_secret AS third_secret FROM usage_events.rotate_api_key(:'id') \gset
-SELECT :'third_id' ~ ('^' || :'acme' || '\.[0-9a-f]{16}$') AND :'third_id' <> :'id' AS another_id, :'third_secret' ~ '^[0-9a-f]{64}$' AND :'third_secret' <> :'secret' AS another_secret;
+SELECT :'third_id' ~ ('^' || :'acme' || '\.[0-9a-f]{16}$') AND :'third_id' <> :'id' AS another_id,
+    :'third_secret' ~ '^[0-9a-f]{64}$' AND :'third_secret' <> :'secret' AS another_secret;
 TABLE key;
 SELECT count(*) FROM usage_events.rotate_api_key(:'second_id', '2 hours');
 SELECT count(*) FROM usage_events.rotate_api_key(:'second_id', '5 hours');
@@ -84,7 +85,8 @@ CREATE FUNCTION request(authorization_header text, version text DEFAULT NULL) RE
 DECLARE
     answer jsonb;
 BEGIN
-    PERFORM set_config('request.headers', jsonb_strip_nulls(jsonb_build_object('authorization', authorization_header, 'sequence-version', version))::text, true);
+    PERFORM set_config('request.headers', jsonb_strip_nulls(jsonb_build_object('authorization', authorization_header, 'sequence-version', version))::text,
+        true);
     PERFORM usage_events.authenticate_request();
     RETURN account() || ' ' || current_setting('response.headers');
 EXCEPTION WHEN OTHERS THEN
@@ -139,7 +141,8 @@ SELECT name, request(header) FROM (VALUES
     (7, 'no base64', 'Basic !!!!'), (8, 'junk after it', :'acme_header' || ' x'), (9, 'longer than any', 'Basic ' || repeat('A', 1028)),
     (10, 'no colon', basic(:'second_id')), (11, 'nothing', basic(':')), (12, 'no secret', basic(:'second_id' || ':')),
     (13, 'no id', basic(':' || :'second_secret')), (14, 'wrong secret', basic(:'second_id' || ':' || :'third_secret')),
-    (15, 'secret in capitals', basic(:'second_id' || ':' || upper(:'second_secret'))), (16, 'id in capitals', basic(upper(:'second_id') || ':' || :'second_secret')),
+    (15, 'secret in capitals', basic(:'second_id' || ':' || upper(:'second_secret'))),
+    (16, 'id in capitals', basic(upper(:'second_id') || ':' || :'second_secret')),
     (17, 'hash for secret', basic(:'second_id' || ':' || encode(sha256(convert_to(:'second_secret', 'UTF8')), 'hex'))),
     (18, 'id of the other account', basic(:'globex_id' || ':' || :'second_secret')),
     (19, 'account of the other', basic(:'globex' || substr(:'second_id', 37) || ':' || :'second_secret')),

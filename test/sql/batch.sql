@@ -78,7 +78,8 @@ UPDATE usage_events.rejected_event SET body = '{"customerAlias": ' WHERE body = 
 SELECT * FROM shown_outcomes(retry_rejected_usage_events());
 SELECT * FROM shown_outcomes(retry_rejected_usage_events('{}'));
 -- what was sent again counts for nothing, and a refresh deletes it
-SELECT count(*) AS kept, count(*) FILTER (WHERE taken_at IS NULL) AS waiting, (SELECT rejected_waiting FROM usage_events.account_status WHERE account_id = usage_events.current_account_id()) AS told,
+SELECT count(*) AS kept, count(*) FILTER (WHERE taken_at IS NULL) AS waiting,
+    (SELECT rejected_waiting FROM usage_events.account_status WHERE account_id = usage_events.current_account_id()) AS told,
     (SELECT count(*) FROM rejected_usage_events) AS shown FROM usage_events.rejected_event;
 SELECT retry_rejected_usage_events(ARRAY(SELECT id FROM usage_events.rejected_event WHERE taken_at IS NOT NULL)) -> 'outcomes' AS again;
 SELECT usage_events.refresh_rollups() > 0 AS refreshed;
@@ -107,7 +108,8 @@ RESET usage_events.on_conflict;
 -- large, and its answer is jsonb like any other
 SELECT jsonb_array_length(answer) AS answers, answer = answer::text::jsonb AS equal, pg_column_size(answer) = pg_column_size(answer::text::jsonb) AS same_size,
        answer -> 9999 -> 'eventProperties' AS last, jsonb_array_length(jsonb_path_query_array(answer, '$[*].id')) AS ids
-FROM create_usage_events((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'c' || n % 7, 'eventType', 'many', 'eventProperties', jsonb_build_object('n', n, 'pad', repeat('x', n % 9))) ORDER BY n)
+FROM create_usage_events((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'c' || n % 7, 'eventType', 'many', 'eventProperties',
+    jsonb_build_object('n', n, 'pad', repeat('x', n % 9))) ORDER BY n)
                           FROM generate_series(1, 10000) AS n)) AS answer;
 SELECT count(*), sum((event_properties ->> 'n')::int) FROM usage_events WHERE event_type = 'many';
 TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event;

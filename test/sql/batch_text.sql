@@ -7,8 +7,11 @@ $$;
 -- as jsonb the server refuses it before it comes to us
 SELECT ingest_usage_events('[{"customerAlias": "acme", "eventType": "login"}, {"customerAlias": "a\u0000", "eventType": "login"}]');
 \echo :LAST_ERROR_SQLSTATE
-SELECT * FROM shown(ingest_usage_events_text('[{"customerAlias": "acme", "eventType": "login", "customerEventId": "1"}, {"customerAlias": "a\u0000", "eventType": "login"},
-  {"customerAlias": "\ud800", "eventType": "login"}, {"customerAlias": "acme", "eventType": login}, {"customerAlias": "]},[{\"\\", "eventType": "login", "customerEventId": "2"} , , 5,
+SELECT *
+    FROM shown(ingest_usage_events_text('[{"customerAlias": "acme", "eventType": "login", "customerEventId": "1"},
+    {"customerAlias": "a\u0000", "eventType": "login"},
+  {"customerAlias": "\ud800", "eventType": "login"}, {"customerAlias": "acme", "eventType": login},
+      {"customerAlias": "]},[{\"\\", "eventType": "login", "customerEventId": "2"} , , 5,
   {"customerAlias": "acme", "eventType": "login", "eventProperties": {"list": [1, [2, "}"]]}, "customerEventId": "3"} ]'));
 SELECT customer_event_id, customer_alias, event_properties FROM usage_events ORDER BY 1;
 SELECT body FROM rejected_usage_events ORDER BY id;

@@ -3,31 +3,41 @@
 \pset format unaligned
 \pset tuples_only on
 \set VERBOSITY terse
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
+    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
 -- a month in many customers, one of them with enough events for days and hours
 SELECT count(create_usage_events(batch)) FROM (
-    SELECT jsonb_agg(jsonb_build_object('customerEventId', n::text, 'customerAlias', CASE WHEN n <= 600 THEN 'acme' ELSE 'customer ' || n % 30 END, 'eventType', 'call',
-        'eventTimestamp', to_char(timestamp '2026-10-01' + n * interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'eventProperties', jsonb_build_object('n', n, 'region', n % 3))) AS batch
+    SELECT jsonb_agg(jsonb_build_object('customerEventId', n::text, 'customerAlias',
+        CASE WHEN n <= 600 THEN 'acme' ELSE 'customer ' || n % 30 END, 'eventType', 'call',
+        'eventTimestamp', to_char(timestamp '2026-10-01' + n * interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'eventProperties',
+        jsonb_build_object('n', n, 'region', n % 3))) AS batch
     FROM generate_series(1, 700) AS n) AS b;
-SELECT create_usage_metric('{"name": "sum", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'id' AS sum \gset
-SELECT create_usage_metric('{"name": "by region", "metricType": "GROUPED", "eventType": "call", "aggregationType": "COUNT", "groupingProperty": "region"}') ->> 'id' AS regions \gset
+SELECT create_usage_metric('{"name": "sum", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM",
+    "aggregationProperty": "n"}') ->> 'id' AS sum \gset
+SELECT create_usage_metric('{"name": "by region", "metricType": "GROUPED", "eventType": "call", "aggregationType": "COUNT",
+    "groupingProperty": "region"}') ->> 'id' AS regions \gset
 SELECT usage_events.create_account('other') AS other \gset
 
 -- what the metrics say of a customer, of all, and as of a moment; and what the rows say
 CREATE FUNCTION says() RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT concat_ws(' ',
-        (SELECT string_agg(calculate_usage_metric(id, '{acme}', '[2026-10-01Z, 2026-12-01Z)') ->> CASE metric_type WHEN 'SIMPLE' THEN 'value' ELSE 'groupedValues' END, ' ' ORDER BY name) FROM usage_metrics),
+        (SELECT string_agg(calculate_usage_metric(id, '{acme}', '[2026-10-01Z, 2026-12-01Z)') ->> CASE metric_type WHEN 'SIMPLE' THEN 'value'
+            ELSE 'groupedValues' END, ' ' ORDER BY name) FROM usage_metrics),
         (SELECT sum(value) FROM usage_metrics AS m, usage_metric_by_customer(m.id, '[2026-10-01Z, 2026-12-01Z)') WHERE m.name = 'sum'),
         (SELECT calculate_usage_metric(id, '{acme}', '[2026-10-01Z, 2026-12-01Z)', clock_timestamp()) ->> 'value' FROM usage_metrics WHERE name = 'sum'))
 $$;
 CREATE FUNCTION ought_to_say() RETURNS text LANGUAGE sql VOLATILE AS $$
-    WITH event AS (SELECT * FROM usage_events.event WHERE account_id = usage_events.current_account_id() AND event_timestamp >= '2026-10-01Z' AND event_timestamp < '2026-12-01Z'),
+    WITH event AS (SELECT * FROM usage_events.event WHERE account_id = usage_events.current_account_id() AND event_timestamp >= '2026-10-01Z'
+        AND event_timestamp < '2026-12-01Z'),
     metric AS (SELECT * FROM usage_metrics WHERE account_id = usage_events.current_account_id()),
-    value AS (SELECT coalesce(sum((event_properties ->> 'n')::numeric), 0) AS of_all, coalesce(sum((event_properties ->> 'n')::numeric) FILTER (WHERE customer_alias = 'acme'), 0) AS of_acme
-        FROM event JOIN metric USING (event_type) WHERE name = 'sum' AND (property_filters = '{}' OR property_filters -> 'region' @> (event_properties -> 'region')))
+    value AS (SELECT coalesce(sum((event_properties ->> 'n')::numeric), 0) AS of_all,
+        coalesce(sum((event_properties ->> 'n')::numeric) FILTER (WHERE customer_alias = 'acme'), 0) AS of_acme
+        FROM event JOIN metric USING (event_type) WHERE name = 'sum'
+            AND (property_filters = '{}' OR property_filters -> 'region' @> (event_properties -> 'region')))
     SELECT concat_ws(' ',
         (SELECT coalesce(jsonb_agg(jsonb_build_object('value', count, 'grouping', region, 'eventCount', count) ORDER BY region), '[]') FROM (
-            SELECT count(*), event_properties ->> 'region' AS region FROM event JOIN metric USING (event_type) WHERE name = 'by region' AND customer_alias = 'acme' GROUP BY 2) AS g),
+            SELECT count(*), event_properties ->> 'region' AS region FROM event JOIN metric USING (event_type)
+                WHERE name = 'by region' AND customer_alias = 'acme' GROUP BY 2) AS g),
         of_acme, (SELECT of_all FROM value WHERE EXISTS (SELECT FROM event JOIN metric USING (event_type) WHERE name = 'sum')), of_acme)
     FROM value
 $$;
@@ -61,15 +71,20 @@ INSERT INTO change (statement) VALUES
     ('DELETE FROM usage_events.event WHERE customer_event_id = ''22'''),
     ('DELETE FROM usage_events.event USING usage_events.account WHERE event.account_id = account.account_id AND customer_event_id = ''23'''),
     ('WITH gone AS (DELETE FROM usage_events.event WHERE customer_event_id = ''24'' RETURNING *) SELECT count(*) FROM gone'),
-    ('INSERT INTO usage_events.event SELECT account_id, uuid_v7(), event_timestamp, customer_event_id || '' again'', customer_alias, event_type, event_properties FROM usage_events.event WHERE customer_event_id = ''25'''),
-    ('INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE customer_event_id = ''26'' ON CONFLICT (account_id, customer_event_id) DO UPDATE SET event_properties = ''{"n": 7, "region": 9}'''),
+    ('INSERT INTO usage_events.event SELECT account_id, uuid_v7(), event_timestamp, customer_event_id || '' again'', customer_alias, event_type, '
+        'event_properties FROM usage_events.event WHERE customer_event_id = ''25'''),
+    ('INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE customer_event_id = ''26'' ON CONFLICT (account_id, customer_event_id) DO UPDATE '
+        'SET event_properties = ''{"n": 7, "region": 9}'''),
     ('MERGE INTO usage_events.event AS e USING (SELECT 27) AS n ON customer_event_id = ''27'' WHEN MATCHED THEN UPDATE SET event_properties = ''{"n": 77}'''),
     ('MERGE INTO usage_events.event AS e USING (SELECT 28) AS n ON customer_event_id = ''28'' WHEN MATCHED THEN DELETE'),
     ('COPY usage_events.event (account_id, id, event_timestamp, customer_event_id, customer_alias, event_type, event_properties) FROM PROGRAM '
-        '$$echo ''00000000-0000-8000-8000-000000000001;00000000-0000-7000-8000-000000000001;2026-10-15 12:00Z;copied;acme;call;{"n": 1000, "region": 5}''$$ (DELIMITER '';'')'),
+        '$$echo ''00000000-0000-8000-8000-000000000001;00000000-0000-7000-8000-000000000001;2026-10-15 12:00Z;copied;acme;call;'
+            '{"n": 1000, "region": 5}''$$ (DELIMITER '';'')'),
     ('DO $do$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = ''29''; END $do$'),
-    ('DO $do$ BEGIN PERFORM set_config(''session_replication_role'', ''replica'', true); DELETE FROM usage_events.event WHERE customer_event_id = ''30''; END $do$'),
-    ('DO $do$ BEGIN ALTER TABLE usage_events.event DISABLE TRIGGER ALL; DELETE FROM usage_events.event WHERE customer_event_id = ''31''; ALTER TABLE usage_events.event ENABLE TRIGGER ALL; END $do$'),
+    ('DO $do$ BEGIN PERFORM set_config(''session_replication_role'', ''replica'', true); DELETE FROM usage_events.event WHERE '
+        'customer_event_id = ''30''; END $do$'),
+    ('DO $do$ BEGIN ALTER TABLE usage_events.event DISABLE TRIGGER ALL; DELETE FROM usage_events.event WHERE customer_event_id = ''31''; ALTER TABLE '
+        'usage_events.event ENABLE TRIGGER ALL; END $do$'),
     ('UPDATE usage_events.metric SET property_filters = ''{"region": [1]}'' WHERE name = ''sum'''),
     ('UPDATE usage_events.metric SET property_filters = ''{}'' WHERE name = ''sum'''),
     ('UPDATE usage_events.metric SET event_type = ''other'''),
@@ -80,12 +95,17 @@ INSERT INTO change (statement) VALUES
     ('DELETE FROM usage_events.metric_rollup'),
     ('DELETE FROM usage_events.metric_progress'),
     ('UPDATE usage_events.metric_progress SET event_type = ''other'''),
-    ('DO $do$ BEGIN PERFORM create_usage_event(''{"customerAlias": "acme", "eventType": "call", "customerEventId": "32", "eventTimestamp": "2026-10-03T00:00:00Z", "eventProperties": {"n": 9, "region": 0}}''); DELETE FROM usage_events.dirty_bucket; END $do$'),
-    ('DO $do$ BEGIN PERFORM create_usage_event(''{"customerAlias": "acme", "eventType": "call", "customerEventId": "33", "eventTimestamp": "2026-10-04T00:00:00Z", "eventProperties": {"n": 9, "region": 0}}''); UPDATE usage_events.dirty_bucket SET bucket = ''2027-01-01Z''; END $do$'),
-    ('DO $do$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = ''34''; DELETE FROM usage_events.dirty_bucket WHERE seconds < 0; END $do$'),
-    ('DO $do$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = ''35''; UPDATE usage_events.dirty_bucket SET event_type = ''other'' WHERE seconds < 0; END $do$'),
+    ('DO $do$ BEGIN PERFORM create_usage_event(''{"customerAlias": "acme", "eventType": "call", "customerEventId": "32", "eventTimestamp": '
+        '"2026-10-03T00:00:00Z", "eventProperties": {"n": 9, "region": 0}}''); DELETE FROM usage_events.dirty_bucket; END $do$'),
+    ('DO $do$ BEGIN PERFORM create_usage_event(''{"customerAlias": "acme", "eventType": "call", "customerEventId": "33", "eventTimestamp": '
+        '"2026-10-04T00:00:00Z", "eventProperties": {"n": 9, "region": 0}}''); UPDATE usage_events.dirty_bucket SET bucket = ''2027-01-01Z''; END $do$'),
+    ('DO $do$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = ''34''; DELETE FROM usage_events.dirty_bucket '
+        'WHERE seconds < 0; END $do$'),
+    ('DO $do$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = ''35''; UPDATE usage_events.dirty_bucket '
+        'SET event_type = ''other'' WHERE seconds < 0; END $do$'),
     ('TRUNCATE usage_events.event');
-CREATE TABLE found (number integer, taken_back boolean, still_rolled_up boolean, in_transaction boolean, in_savepoint boolean, committed boolean, at_once_from_rollups boolean, rolled_up boolean);
+CREATE TABLE found (number integer, taken_back boolean, still_rolled_up boolean, in_transaction boolean, in_savepoint boolean, committed boolean,
+    at_once_from_rollups boolean, rolled_up boolean);
 CREATE PROCEDURE try_change(number integer, statement text) LANGUAGE plpgsql AS $$
 DECLARE
     f found;
@@ -125,26 +145,32 @@ WHERE NOT (taken_back AND still_rolled_up AND in_transaction AND in_savepoint AN
 -- of our own statements none forgets what is rolled up
 TRUNCATE usage_events.metric, usage_events.metric_progress, usage_events.metric_rollup;
 SELECT create_usage_metric('{"name": "sum", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}') IS NOT NULL;
-SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "1", "eventTimestamp": "2026-10-03T00:00:00Z", "eventProperties": {"n": 9}}') IS NOT NULL;
+SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "1", "eventTimestamp": "2026-10-03T00:00:00Z",
+    "eventProperties": {"n": 9}}') IS NOT NULL;
 CALL pg_temp.refresh();
 SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "1", "eventProperties": {"n": 10}}') IS NOT NULL,
-    create_usage_events((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'acme', 'eventType', 'call', 'customerEventId', n::text)) FROM generate_series(1, 500) AS n)) IS NOT NULL,
+    create_usage_events((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'acme', 'eventType', 'call', 'customerEventId', n::text))
+        FROM generate_series(1, 500) AS n)) IS NOT NULL,
     ingest_usage_events('[{"customerAlias": "acme", "eventType": "call", "customerEventId": "1"}, {}]') IS NOT NULL,
     create_customer_alias('{"customerId": "c", "value": "acme"}') IS NOT NULL;
 COPY usage_event_import FROM STDIN;
 {"customerAlias": "acme", "eventType": "call", "customerEventId": "2"}
 \.
 SELECT retry_rejected_usage_events() IS NOT NULL, usage_events.purge('2020-01-01Z'), usage_events.purge('2020-01-02Z');
-SELECT update_usage_metric(id, '{"name": "sums", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}') IS NOT NULL FROM usage_metrics;
-SELECT delete_usage_metric((create_usage_metric('{"name": "n", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "COUNT"}') ->> 'id')::uuid) IS NOT NULL;
+SELECT update_usage_metric(id, '{"name": "sums", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM",
+    "aggregationProperty": "n"}') IS NOT NULL FROM usage_metrics;
+SELECT delete_usage_metric((create_usage_metric('{"name": "n", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "COUNT"}') ->> 'id')::uuid)
+    IS NOT NULL;
 SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
 CALL pg_temp.refresh();
 SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
 
 -- a change behind a refresh of the same transaction is another one; a metric is built in a transaction that has written if it was made while another one had
 SELECT count(create_usage_event(jsonb_build_object('customerEventId', 'past ' || n, 'customerAlias', 'acme', 'eventType', 'past',
-    'eventTimestamp', to_char(timestamp '2026-10-01' + n * interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'eventProperties', jsonb_build_object('n', n)))) FROM generate_series(1, 100) AS n;
-SELECT create_usage_metric('{"name": "past", "metricType": "SIMPLE", "eventType": "past", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'id' AS past \gset
+    'eventTimestamp', to_char(timestamp '2026-10-01' + n * interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'eventProperties', jsonb_build_object('n', n))))
+        FROM generate_series(1, 100) AS n;
+SELECT create_usage_metric('{"name": "past", "metricType": "SIMPLE", "eventType": "past", "aggregationType": "SUM",
+    "aggregationProperty": "n"}') ->> 'id' AS past \gset
 BEGIN;
 SELECT pg_current_xact_id() IS NOT NULL, usage_events.refresh_rollups() > 0;
 COMMIT;
@@ -155,7 +181,8 @@ SELECT count(usage_events.refresh_rollups()) FROM generate_series(1, 5);
 SELECT is_built, (SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0) FROM usage_events.metric_progress WHERE event_type = 'past';
 DELETE FROM usage_events.event WHERE customer_event_id = 'past 41';
 COMMIT;
-SELECT calculate_usage_metric(:'past', '{acme}', '[2026-10-01Z, 2026-11-01Z)') ->> 'value' AS says, sum((event_properties ->> 'n')::numeric) AS ought_to_say FROM usage_events WHERE event_type = 'past';
+SELECT calculate_usage_metric(:'past', '{acme}', '[2026-10-01Z, 2026-11-01Z)') ->> 'value' AS says,
+    sum((event_properties ->> 'n')::numeric) AS ought_to_say FROM usage_events WHERE event_type = 'past';
 CALL pg_temp.refresh();
 
 -- what another's trigger does inside of one of ours is not ours
@@ -164,7 +191,8 @@ CREATE TRIGGER meddle BEFORE INSERT ON usage_events.event FOR EACH ROW EXECUTE F
 SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "new"}') IS NOT NULL;
 SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds < 0;
 -- nor where it stands in a WITH that nobody reads, or is a COPY
-CREATE OR REPLACE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n integer; BEGIN WITH unread AS (DELETE FROM usage_events.event WHERE false) SELECT 1 INTO n; RETURN NEW; END $$;
+CREATE OR REPLACE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n integer; BEGIN WITH unread AS (DELETE FROM usage_events.event WHERE false)
+    SELECT 1 INTO n; RETURN NEW; END $$;
 CALL pg_temp.refresh();
 SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "customerEventId": "new by WITH"}') IS NOT NULL;
 SELECT count(*) > 0 FROM usage_events.dirty_bucket WHERE seconds < 0;
@@ -177,7 +205,8 @@ DROP FUNCTION meddle();
 -- nor what a rule adds to it
 CALL pg_temp.refresh();
 CREATE RULE meddle AS ON UPDATE TO usage_events.metric DO ALSO DELETE FROM usage_events.event WHERE customer_event_id = '6';
-SELECT update_usage_metric(id, '{"name": "total", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}') IS NOT NULL FROM usage_metrics WHERE name = 'sums';
+SELECT update_usage_metric(id, '{"name": "total", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}')
+    IS NOT NULL FROM usage_metrics WHERE name = 'sums';
 SELECT count(*) > 0 FROM usage_events.dirty_bucket WHERE seconds < 0;
 DROP RULE meddle ON usage_events.metric;
 
@@ -206,7 +235,8 @@ CREATE FUNCTION past_is_right() RETURNS boolean LANGUAGE sql VOLATILE AS $$
 $$;
 SELECT past_is_right();
 CREATE TABLE child () INHERITS (usage_events.event);
-INSERT INTO child SELECT account_id, uuid_v7(), event_timestamp, 'in the child', customer_alias, event_type, event_properties FROM usage_events.event WHERE customer_event_id = 'past 50';
+INSERT INTO child SELECT account_id, uuid_v7(), event_timestamp, 'in the child', customer_alias, event_type, event_properties
+    FROM usage_events.event WHERE customer_event_id = 'past 50';
 SELECT past_is_right();
 DROP TABLE child;
 SELECT past_is_right();
@@ -224,12 +254,14 @@ CALL pg_temp.refresh();
 CREATE ROLE truncates_by_hand;
 GRANT USAGE ON SCHEMA usage_events TO truncates_by_hand;
 GRANT ALL ON ALL TABLES IN SCHEMA usage_events TO truncates_by_hand;
-INSERT INTO usage_events.metric_progress (account_id, metric_version_id, event_type, is_built, started_at) VALUES (:'other', '00000000-0000-8000-8000-00000000000a', 'call', true, now());
+INSERT INTO usage_events.metric_progress (account_id, metric_version_id, event_type, is_built, started_at) VALUES (:'other',
+    '00000000-0000-8000-8000-00000000000a', 'call', true, now());
 BEGIN;
 SET LOCAL ROLE truncates_by_hand;
 TRUNCATE usage_events.event, usage_events.metric_rollup;
 RESET ROLE;
-SELECT count(DISTINCT p.account_id) > 1 AS are_several, bool_and(EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id = p.account_id AND d.event_type = '' AND d.seconds < 0)) AS are_forgotten
+SELECT count(DISTINCT p.account_id) > 1 AS are_several,
+    bool_and(EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id = p.account_id AND d.event_type = '' AND d.seconds < 0)) AS are_forgotten
 FROM usage_events.metric_progress AS p;
 ROLLBACK;
 DROP OWNED BY truncates_by_hand;
@@ -252,14 +284,18 @@ BEGIN
     SET LOCAL ROLE changes_of_all;
     EXECUTE statement;
     RESET ROLE;
-    SELECT count(DISTINCT p.account_id) > 1 AND bool_and(EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id = p.account_id AND d.seconds < 0)) INTO are_forgotten
+    SELECT count(DISTINCT p.account_id) > 1
+        AND bool_and(EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id = p.account_id AND d.seconds < 0)) INTO are_forgotten
     FROM usage_events.metric_progress AS p;
     ROLLBACK;
     RAISE NOTICE '% by %', are_forgotten, statement;
 END $$;
 CALL try_of_all('CREATE POLICY of_all ON usage_events.event FOR ALL TO changes_of_all USING (true)', 'DELETE FROM usage_events.event WHERE false');
 CALL try_of_all('SELECT', 'DELETE FROM of_all WHERE false');
-CALL try_of_all('DO $do$ DECLARE t text; BEGIN ALTER SCHEMA usage_events OWNER TO changes_of_all; FOREACH t IN ARRAY ''{account, event, metric, metric_progress, metric_rollup, dirty_bucket, rejected_event}''::text[] LOOP EXECUTE format(''ALTER TABLE usage_events.%I OWNER TO changes_of_all'', t); END LOOP; ALTER TABLE usage_events.event NO FORCE ROW LEVEL SECURITY; END $do$', 'DELETE FROM usage_events.event WHERE false');
+CALL try_of_all('DO $do$ DECLARE t text; BEGIN ALTER SCHEMA usage_events OWNER TO changes_of_all;
+    FOREACH t IN ARRAY ''{account, event, metric, metric_progress, metric_rollup, dirty_bucket, rejected_event}''::text[] LOOP
+        EXECUTE format(''ALTER TABLE usage_events.%I OWNER TO changes_of_all'', t); END LOOP;
+    ALTER TABLE usage_events.event NO FORCE ROW LEVEL SECURITY; END $do$', 'DELETE FROM usage_events.event WHERE false');
 DROP PROCEDURE try_of_all(text, text);
 DROP VIEW of_all;
 DROP OWNED BY changes_of_all;
@@ -290,11 +326,14 @@ END $$;
 CREATE TABLE nothing (number serial, statement text);
 INSERT INTO nothing (statement) VALUES
     ('INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE false'),
-    ('INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE false ON CONFLICT (account_id, customer_event_id) DO UPDATE SET event_type = ''x'''),
+    ('INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE false ON CONFLICT (account_id, customer_event_id) DO UPDATE '
+        'SET event_type = ''x'''),
     ('WITH unread AS (INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE false) SELECT'),
     ('UPDATE usage_events.event SET event_type = ''x'' WHERE false'),
-    ('MERGE INTO usage_events.event AS e USING (SELECT 1 WHERE false) AS n ON customer_event_id = ''1'' WHEN MATCHED THEN UPDATE SET event_type = ''x'' WHEN NOT MATCHED THEN INSERT (event_type) VALUES (''x'')'),
-    ('INSERT INTO usage_events.metric_progress (account_id, metric_version_id, event_type, started_at) SELECT account_id, metric_version_id, event_type, started_at FROM usage_events.metric_progress WHERE false'),
+    ('MERGE INTO usage_events.event AS e USING (SELECT 1 WHERE false) AS n ON customer_event_id = ''1'' WHEN MATCHED THEN UPDATE SET event_type = ''x'' WHEN '
+        'NOT MATCHED THEN INSERT (event_type) VALUES (''x'')'),
+    ('INSERT INTO usage_events.metric_progress (account_id, metric_version_id, event_type, started_at) SELECT account_id, metric_version_id, event_type, '
+        'started_at FROM usage_events.metric_progress WHERE false'),
     ('UPDATE usage_events.metric SET event_type = ''x'' WHERE false'),
     ('INSERT INTO events_of_others SELECT * FROM events_of_others WHERE false'),
     ('SELECT insert_none()');
@@ -303,7 +342,8 @@ SELECT count(*), (SELECT count(*) FROM usage_events.dirty_bucket WHERE seconds <
 -- what is done with the rights of somebody else, by his view or function, is another matter
 CREATE VIEW events_of_others AS SELECT * FROM usage_events.event;
 GRANT SELECT, INSERT ON events_of_others TO changes_by_hand;
-CREATE FUNCTION insert_none() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO usage_events.event SELECT * FROM usage_events.event WHERE false; END $$;
+CREATE FUNCTION insert_none() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO usage_events.event SELECT *
+    FROM usage_events.event WHERE false; END $$;
 SELECT format('CALL try_to_forget(%L)', statement) FROM nothing ORDER BY number \gexec
 -- as is another policy, which may let rows pass
 CREATE POLICY may_write ON usage_events.event FOR ALL TO changes_by_hand USING (true);
@@ -323,5 +363,6 @@ DROP FUNCTION says(), ought_to_say(), uses_rollups();
 DROP TABLE change, found;
 SELECT usage_events.revoke_access('changes_by_hand');
 DROP ROLE changes_by_hand;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.purge_horizon;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric,
+    usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.purge_horizon;
 DELETE FROM usage_events.account WHERE account_id = :'other';

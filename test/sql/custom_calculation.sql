@@ -1,9 +1,12 @@
 -- CUSTOM metrics calculated: the value of an expression over the events of a period.
 \pset format unaligned
 \pset tuples_only on
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;
-SELECT count(create_usage_event(jsonb_build_object('customerAlias', alias, 'eventType', 'call', 'customerEventId', 'e-' || n, 'eventTimestamp', '2026-10-0' || n || 'T12:00:00Z', 'eventProperties', properties::jsonb)))
-FROM (VALUES (1, 'acme', '{"length": 10, "status": "ok"}'), (2, 'acme', '{"length": "2.5", "status": "ok"}'), (3, 'acme', '{"status": "lost"}'), (4, 'initech', '{"length": 1000}'), (5, 'acme', '{"length": 7}')) AS v(n, alias, properties);
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
+    usage_events.metric_progress;
+SELECT count(create_usage_event(jsonb_build_object('customerAlias', alias, 'eventType', 'call', 'customerEventId', 'e-' || n, 'eventTimestamp',
+    '2026-10-0' || n || 'T12:00:00Z', 'eventProperties', properties::jsonb)))
+FROM (VALUES (1, 'acme', '{"length": 10, "status": "ok"}'), (2, 'acme', '{"length": "2.5", "status": "ok"}'), (3, 'acme', '{"status": "lost"}'),
+    (4, 'initech', '{"length": 1000}'), (5, 'acme', '{"length": 7}')) AS v(n, alias, properties);
 
 CREATE FUNCTION faults(call text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -20,10 +23,12 @@ END $$;
 -- value, number of events, and the events with the lowest and the highest id
 CREATE FUNCTION shown(id uuid, aliases text[], period tstzrange, parameters jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', coalesce(trim_scale((answer ->> 'value')::numeric)::text, 'null'), answer ->> 'eventCount',
-                     get_usage_event((answer ->> 'minEventId')::uuid) ->> 'customerEventId', get_usage_event((answer ->> 'maxEventId')::uuid) ->> 'customerEventId')
+                     get_usage_event((answer ->> 'minEventId')::uuid) ->> 'customerEventId',
+                         get_usage_event((answer ->> 'maxEventId')::uuid) ->> 'customerEventId')
     FROM (SELECT calculate_usage_metric(id, aliases, period, NULL, parameters) OFFSET 0) AS a(answer)
 $$;
-CREATE FUNCTION calculated(id uuid, parameters jsonb DEFAULT NULL, aliases text[] DEFAULT '{acme}', period tstzrange DEFAULT '[2026-10-01 00:00Z, 2026-10-05 00:00Z)') RETURNS text LANGUAGE sql AS $$
+CREATE FUNCTION calculated(id uuid, parameters jsonb DEFAULT NULL, aliases text[] DEFAULT '{acme}',
+    period tstzrange DEFAULT '[2026-10-01 00:00Z, 2026-10-05 00:00Z)') RETURNS text LANGUAGE sql AS $$
     SELECT faults(format('shown(%L, %L, %L, %L)', id, aliases, period, parameters))
 $$;
 CREATE FUNCTION calculated(expression text) RETURNS text LANGUAGE sql AS $$
@@ -31,21 +36,33 @@ CREATE FUNCTION calculated(expression text) RETURNS text LANGUAGE sql AS $$
 $$;
 
 SELECT expression, calculated(expression) FROM unnest(ARRAY[
-    'count(*)', '5', 'sum((event_properties ->> ''length'')::numeric)', 'sum((event_properties ->> ''length'')::numeric) FILTER (WHERE event_properties ->> ''status'' = ''lost'')', 'avg((event_properties ->> ''length'')::real)', 'count(DISTINCT customer_alias)', 'max(length(customer_event_id))',
-    'extract(epoch FROM max(event_timestamp) - min(event_timestamp))', '(array_agg((event_properties ->> ''length'')::numeric ORDER BY event_timestamp DESC, id DESC))[2]', 'count(DISTINCT id)::smallint', 'count(*) FILTER (WHERE event_type = ''call'')', '1.50', 'count(*) -- the end', 'NULL::numeric'
+    'count(*)', '5', 'sum((event_properties ->> ''length'')::numeric)',
+    'sum((event_properties ->> ''length'')::numeric) FILTER (WHERE event_properties ->> ''status'' = ''lost'')', 'avg((event_properties ->> ''length'')::real)',
+    'count(DISTINCT customer_alias)', 'max(length(customer_event_id))',
+    'extract(epoch FROM max(event_timestamp) - min(event_timestamp))',
+    '(array_agg((event_properties ->> ''length'')::numeric ORDER BY event_timestamp DESC, id DESC))[2]', 'count(DISTINCT id)::smallint',
+    'count(*) FILTER (WHERE event_type = ''call'')', '1.50', 'count(*) -- the end', 'NULL::numeric'
 ]) WITH ORDINALITY AS e(expression, n) ORDER BY n;
-SELECT calculated((SELECT id FROM usage_events.metric ORDER BY id LIMIT 1), NULL, '{acme, initech}'), calculated((SELECT id FROM usage_events.metric ORDER BY id LIMIT 1), NULL, '{nobody}');
+SELECT calculated((SELECT id FROM usage_events.metric ORDER BY id LIMIT 1), NULL, '{acme, initech}'),
+    calculated((SELECT id FROM usage_events.metric ORDER BY id LIMIT 1), NULL, '{nobody}');
 SELECT calculated((SELECT id FROM usage_events.metric WHERE expression LIKE 'sum%' ORDER BY id LIMIT 1), NULL, '{nobody}');
 
 -- parameters
 SELECT usage_events.create_custom_metric('{"name": "Priced", "eventType": "call", "expression": "count(*) * price + \"offset\"",
-    "parameters": [{"name": "price", "type": "POSITIVE_INTEGER", "description": "per call", "defaultValue": "10"}, {"name": "offset", "type": "INTEGER", "description": "to begin with", "defaultValue": "-1"}]}') ->> 'id' AS priced \gset
-SELECT given, calculated(:'priced', given::jsonb) FROM unnest(ARRAY[NULL, '{}', '{"price": 4}', '{"price": "4", "offset": -100}', '{"price": 4.0, "offset": "+7"}', '{"price": 123456789012345678901234567890}',
-    '[]', 'null', '5', '{"price": 0}', '{"price": -1, "offset": 0.5}', '{"price": null, "offset": "x"}', '{"price": true, "offset": {}}', '{"price": "4 ", "offset": ""}', '{"Price": 4, "cost": 1, "price": [], "id": 7}', '{"price": "1; DROP TABLE x"}']) WITH ORDINALITY AS g(given, n) ORDER BY n;
+    "parameters": [{"name": "price", "type": "POSITIVE_INTEGER", "description": "per call", "defaultValue": "10"},
+        {"name": "offset", "type": "INTEGER", "description": "to begin with", "defaultValue": "-1"}]}') ->> 'id' AS priced \gset
+SELECT given, calculated(:'priced', given::jsonb)
+    FROM unnest(ARRAY[NULL, '{}', '{"price": 4}', '{"price": "4", "offset": -100}', '{"price": 4.0, "offset": "+7"}',
+    '{"price": 123456789012345678901234567890}',
+    '[]', 'null', '5', '{"price": 0}', '{"price": -1, "offset": 0.5}', '{"price": null, "offset": "x"}', '{"price": true, "offset": {}}',
+    '{"price": "4 ", "offset": ""}', '{"Price": 4, "cost": 1, "price": [], "id": 7}', '{"price": "1; DROP TABLE x"}'])
+        WITH ORDINALITY AS g(given, n) ORDER BY n;
 
 -- errors of the expression, with the metric's name
 SELECT expression, calculated(expression) FROM unnest(ARRAY[
-    '1 / 0', 'count(*) / (count(*) - 3)', 'sum((event_properties ->> ''status'')::numeric)', 'sum((event_properties -> ''length'')::numeric)', '''NaN''::numeric', '''-infinity''::numeric', '''infinity''::float8', 'sum(''NaN''::real)', '10 ^ 200000.5', '2147483647 + 1', 'sum(length(repeat(customer_alias, -1))) / 0'
+    '1 / 0', 'count(*) / (count(*) - 3)', 'sum((event_properties ->> ''status'')::numeric)', 'sum((event_properties -> ''length'')::numeric)',
+    '''NaN''::numeric', '''-infinity''::numeric', '''infinity''::float8', 'sum(''NaN''::real)', '10 ^ 200000.5', '2147483647 + 1',
+    'sum(length(repeat(customer_alias, -1))) / 0'
 ]) WITH ORDINALITY AS e(expression, n) ORDER BY n;
 
 -- a row that came by another way is checked again, and cannot do more
@@ -57,8 +74,11 @@ BEGIN
     UPDATE usage_events.metric AS m SET expression = written.expression, parameters = written.parameters WHERE name = 'Priced';
     RETURN calculated((SELECT id FROM usage_events.metric WHERE name = 'Priced'));
 END $$;
-SELECT expression, written(expression) FROM unnest(ARRAY[NULL, '', 'now()', 'pg_sleep(100)', '1) FROM usage_events.event; --', '(SELECT 1)', '$1', 'count($2)', '$3', 'account_id', 'count(ingested_at)', '''(1)''::public.box_of_traps', 'box_of_traps(''(1)'')', 'count(customer_alias), 1', 'nothing', 'true', 'price', 'count(*'])  WITH ORDINALITY AS e(expression, n) ORDER BY n;
-SELECT parameters, written('1', parameters::jsonb) FROM unnest(ARRAY['{}', '[5]', '[{"name": "id", "type": "X"}]']) WITH ORDINALITY AS p(parameters, n) ORDER BY n;
+SELECT expression, written(expression) FROM unnest(ARRAY[NULL, '', 'now()', 'pg_sleep(100)', '1) FROM usage_events.event; --', '(SELECT 1)', '$1', 'count($2)',
+    '$3', 'account_id', 'count(ingested_at)', '''(1)''::public.box_of_traps', 'box_of_traps(''(1)'')', 'count(customer_alias), 1', 'nothing', 'true', 'price',
+    'count(*'])  WITH ORDINALITY AS e(expression, n) ORDER BY n;
+SELECT parameters, written('1', parameters::jsonb) FROM unnest(ARRAY['{}', '[5]', '[{"name": "id", "type": "X"}]'])
+    WITH ORDINALITY AS p(parameters, n) ORDER BY n;
 SELECT written('price', '[{"name": "price", "type": "INTEGER", "description": "d", "defaultValue": "5"}]');
 
 -- names and settings of whoever calculates
@@ -76,7 +96,8 @@ SET bytea_output = escape;
 SET standard_conforming_strings = off;
 SET transform_null_equals = on;
 SET escape_string_warning = off;
-SELECT written('max((event_properties ->> ''length'')::float8 / 3)::text::numeric'), written(E'length(''\\'')'), written('length(''\x0102''::bytea::text)'), written('count(*) FILTER (WHERE event_properties -> ''nothing'' = NULL)');
+SELECT written('max((event_properties ->> ''length'')::float8 / 3)::text::numeric'), written(E'length(''\\'')'), written('length(''\x0102''::bytea::text)'),
+    written('count(*) FILTER (WHERE event_properties -> ''nothing'' = NULL)');
 SELECT written('1 / 0');
 SHOW extra_float_digits;
 RESET extra_float_digits;
@@ -110,7 +131,8 @@ DROP ROLE regress_usage_events_reader;
 
 \pset format aligned
 \pset tuples_only off
-DROP FUNCTION calculated(text), calculated(uuid, jsonb, text[], tstzrange), shown(uuid, text[], tstzrange, jsonb), faults(text), written(text, jsonb), public.abs(numeric);
+DROP FUNCTION calculated(text), calculated(uuid, jsonb, text[], tstzrange), shown(uuid, text[], tstzrange, jsonb), faults(text),
+    written(text, jsonb), public.abs(numeric);
 DROP OPERATOR public.->> (jsonb, text);
 DROP DOMAIN pg_temp.numeric;
 DROP TYPE public.box_of_traps, public.trap;

@@ -1,6 +1,7 @@
 -- Erasure of a customer: nothing is left that names him, in whatever steps it is done, and the answers about others stay.
 \set SHOW_CONTEXT never
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.erasure;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric,
+    usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.erasure;
 CREATE ROLE erase_admin;
 CREATE ROLE erase_app;
 SELECT usage_events.grant_access('erase_admin', 'admin'), usage_events.grant_access('erase_app', 'ingest');
@@ -24,31 +25,40 @@ END $$;
 CREATE TABLE moment (at timestamptz);
 GRANT SELECT ON moment TO erase_admin;
 CREATE FUNCTION of_others() RETURNS TABLE (answers text) LANGUAGE sql VOLATILE AS $$
-    SELECT string_agg(concat_ws(' ', at, name, customer, event_count, value, skipped_event_count, grouped_values), E'\n' ORDER BY at, name, customer COLLATE "C")
+    SELECT string_agg(concat_ws(' ', at, name, customer, event_count, value, skipped_event_count, grouped_values), E'\n' ORDER BY at,
+        name, customer COLLATE "C")
     FROM (SELECT at FROM moment UNION SELECT NULL) AS m, usage_metrics, usage_metric_by_customer(id, '[2026-01-01Z, 2027-01-01Z)', at)
     WHERE customer NOT LIKE 'alice%'
 $$;
-CREATE PROCEDURE remember() LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.005); INSERT INTO moment VALUES (clock_timestamp()); PERFORM pg_sleep(0.005); COMMIT; END $$;
+CREATE PROCEDURE remember() LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.005); INSERT INTO moment
+    VALUES (clock_timestamp()); PERFORM pg_sleep(0.005); COMMIT; END $$;
 
-SELECT create_usage_metric('{"name": "sum", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}') IS NOT NULL AS sum,
-       create_usage_metric('{"name": "by n", "eventType": "call", "metricType": "GROUPED", "aggregationType": "COUNT", "groupingProperty": "n"}') IS NOT NULL AS by_n;
+SELECT create_usage_metric('{"name": "sum", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM",
+    "aggregationProperty": "n"}') IS NOT NULL AS sum,
+       create_usage_metric('{"name": "by n", "eventType": "call", "metricType": "GROUPED", "aggregationType": "COUNT",
+           "groupingProperty": "n"}') IS NOT NULL AS by_n;
 -- of alice by her id and by an alias, of others, and what moves between them
 SELECT count(sent(alias || n, alias, n, to_char(timestamp '2026-10-01' + n * interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')))
 FROM unnest('{alice,alice-phone,bob,carol}'::text[]) AS alias, generate_series(1, 300) AS n;
-SELECT create_customer_alias('{"customerId": "alice", "value": "alice-phone"}') IS NOT NULL AS phone, create_customer_alias('{"customerId": "bob", "value": "bob-phone"}') IS NOT NULL AS of_bob,
-       delete_customer_alias((create_customer_alias('{"customerId": "alice", "value": "carol", "label": "was alice''s"}') ->> 'id')::uuid) IS NOT NULL AS deleted;
+SELECT create_customer_alias('{"customerId": "alice", "value": "alice-phone"}') IS NOT NULL AS phone,
+    create_customer_alias('{"customerId": "bob", "value": "bob-phone"}') IS NOT NULL AS of_bob,
+       delete_customer_alias((create_customer_alias('{"customerId": "alice", "value": "carol", "label": "was alice''s"}') ->> 'id')::uuid) IS NOT NULL
+           AS deleted;
 CALL remember();
 CALL pg_temp.refresh();
-SELECT sent('from her to bob', 'alice', 1000), sent('from bob to her', 'bob', 2000), sent('from bob to her to bob', 'bob', 3000), sent('taken back', 'alice', 4000), sent('void, then bob', 'alice', 5000);
+SELECT sent('from her to bob', 'alice', 1000), sent('from bob to her', 'bob', 2000), sent('from bob to her to bob', 'bob', 3000),
+    sent('taken back', 'alice', 4000), sent('void, then bob', 'alice', 5000);
 CALL remember();
-SELECT sent('from her to bob', 'bob', 1001), sent('from bob to her', 'alice', 2001), sent('from bob to her to bob', 'alice', 3001), sent('taken back', 'VOID', 4000), sent('void, then bob', 'VOID', 5000), sent('alice1', 'alice', 1.5);
+SELECT sent('from her to bob', 'bob', 1001), sent('from bob to her', 'alice', 2001), sent('from bob to her to bob', 'alice', 3001),
+    sent('taken back', 'VOID', 4000), sent('void, then bob', 'VOID', 5000), sent('alice1', 'alice', 1.5);
 CALL remember();
 SELECT sent('from bob to her to bob', 'bob', 3002), sent('void, then bob', 'bob', 5001), sent('taken back by bob', 'bob', 6000);
 SELECT sent('taken back by bob', 'VOID', 6000);
 CALL remember();
 CALL pg_temp.refresh();
 -- refused: by field, by a string elsewhere, with escapes, without quotes, as no JSON at all; and those of others
-SELECT ingest_usage_events('[{"customerAlias": "alice"}, {"customerAlias": "bob"}, {"customerAlias": "malice"}, {"eventType": "call", "eventProperties": {"user": "alice"}}, "alice", {"customerAlias": 5}]') ->> 'refused' AS refused;
+SELECT ingest_usage_events('[{"customerAlias": "alice"}, {"customerAlias": "bob"}, {"customerAlias": "malice"},
+    {"eventType": "call", "eventProperties": {"user": "alice"}}, "alice", {"customerAlias": 5}]') ->> 'refused' AS refused;
 SET usage_events.import_on_error = 'skip';
 COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
 {"customerAlias": "\u0061l\u0069ce"}
@@ -97,7 +107,8 @@ DO $$
 DECLARE
     wrong text;
 BEGIN
-    WHILE usage_events.erase_customer('alice', max_rows => CASE WHEN EXISTS (SELECT FROM usage_events WHERE customer_alias LIKE 'alice%') THEN 70 ELSE 1 END) > 0 LOOP
+    WHILE usage_events.erase_customer('alice', max_rows => CASE
+        WHEN EXISTS (SELECT FROM usage_events WHERE customer_alias LIKE 'alice%') THEN 70 ELSE 1 END) > 0 LOOP
         SELECT string_agg(name, ', ') INTO wrong FROM usage_metrics AS m
         WHERE (SELECT coalesce(sum(event_count), 0) FROM usage_metric_by_customer(m.id, '[2026-01-01Z, 2027-01-01Z)'))
             <> (SELECT count(*) FROM usage_events WHERE customer_alias <> 'VOID');
@@ -120,14 +131,17 @@ SELECT count(*) AS rejected FROM rejected_usage_events;
 SELECT customer_id, value FROM usage_events.customer_alias ORDER BY 1, 2;
 
 -- what is kept of it: who, when, and how much
-SELECT min(erased_by) = session_user AND max(erased_by) = session_user AS by_whom, max(erased_at) <= clock_timestamp() AND min(erased_at) > clock_timestamp() - interval '1 hour' AS at, count(*) > 3 AS calls,
-       sum(event_count) AS events, sum(version_count) AS versions, sum(rejected_count) AS rejected, sum(rollup_count) > 0 AS rollups, sum(alias_count) AS aliases FROM usage_events.erasure;
+SELECT min(erased_by) = session_user AND max(erased_by) = session_user AS by_whom,
+    max(erased_at) <= clock_timestamp() AND min(erased_at) > clock_timestamp() - interval '1 hour' AS at, count(*) > 3 AS calls,
+       sum(event_count) AS events, sum(version_count) AS versions, sum(rejected_count) AS rejected, sum(rollup_count) > 0 AS rollups,
+           sum(alias_count) AS aliases FROM usage_events.erasure;
 
 -- what was hers when it was taken back before it was hers, and where refreshes stand
 SELECT sent('void before', 'VOID', 1), sent('void before', 'alice', 2);
 UPDATE usage_events.metric_progress SET customer_alias = 'alice', turn_event_type = 'call', turn_customer_alias = 'alice';
 SELECT usage_events.erase_customer('alice') AS erased;
-SELECT (SELECT count(*) FROM usage_event_history WHERE customer_event_id = 'void before') AS versions, (SELECT string_agg(name, ' ') FROM tables_with('alice')) AS tables;
+SELECT (SELECT count(*) FROM usage_event_history WHERE customer_event_id = 'void before') AS versions,
+    (SELECT string_agg(name, ' ') FROM tables_with('alice')) AS tables;
 CALL pg_temp.refresh();
 
 -- what comes afterwards is new, and may be erased again; by an alias alone, the rest of its customer stays
@@ -140,7 +154,8 @@ SELECT value FROM customer_aliases;
 
 DELETE FROM usage_events.account WHERE account_id = :'another';
 -- an alias that is another customer's id: nobody knows which of the two is meant
-SELECT create_customer_alias('{"customerId": "wonderland", "value": "alice"}') ->> 'value' AS alias, create_customer_alias('{"customerId": "alice", "value": "rabbit"}') ->> 'value' AS other;
+SELECT create_customer_alias('{"customerId": "wonderland", "value": "alice"}') ->> 'value' AS alias,
+    create_customer_alias('{"customerId": "alice", "value": "rabbit"}') ->> 'value' AS other;
 SELECT usage_events.erase_customer('alice');
 SELECT usage_events.erase_customer('rabbit') AS rabbit, usage_events.erase_customer('alice') AS alice;
 
@@ -189,5 +204,6 @@ DROP PROCEDURE remember();
 DROP TABLE moment;
 SELECT usage_events.revoke_access('erase_admin'), usage_events.revoke_access('erase_app');
 DROP ROLE erase_admin, erase_app;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.erasure;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric,
+    usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.erasure;
 DELETE FROM usage_events.account WHERE account_id = :'another';

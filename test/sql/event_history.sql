@@ -22,11 +22,13 @@ SELECT jsonb_array_length(get_usage_event_history(:'first') -> 'items');
 SELECT create_usage_event(version('globex', 2)) ->> 'id' AS second \gset
 SELECT create_usage_event(version('VOID', 3)) ->> 'id' AS third \gset
 SELECT shown(get_usage_event_history(:'first'));
-SELECT get_usage_event_history(:'first') = get_usage_event_history(:'second') AS by_any_id, get_usage_event_history(:'second') = get_usage_event_history(:'third') AS by_any_id;
+SELECT get_usage_event_history(:'first') = get_usage_event_history(:'second') AS by_any_id,
+    get_usage_event_history(:'second') = get_usage_event_history(:'third') AS by_any_id;
 SELECT jsonb_path_query_array(get_usage_event_history(:'second'), '$.items[*].id') = jsonb_build_array(:'first', :'second', :'third') AS ids_in_order;
 SELECT string_agg(key, ' ' ORDER BY key) AS fields FROM jsonb_object_keys(get_usage_event_history(:'first') #> '{items,0}') AS key;
 SELECT jsonb_object_keys(get_usage_event_history(:'first'));
-SELECT (get_usage_event_history(:'first') #> '{items,2}') - '{supersededAt,supersededBy}'::text[] = get_usage_event(:'third') AS current_is_the_event, get_usage_event(:'first') IS NULL AS superseded_is_none;
+SELECT (get_usage_event_history(:'first') #> '{items,2}') - '{supersededAt,supersededBy}'::text[] = get_usage_event(:'third') AS current_is_the_event,
+    get_usage_event(:'first') IS NULL AS superseded_is_none;
 -- versions of a batch
 SELECT create_usage_events(jsonb_build_array(version('acme', 4), version('acme', 5))) IS NOT NULL;
 SELECT shown(get_usage_event_history(:'first'));

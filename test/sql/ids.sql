@@ -25,8 +25,10 @@ SELECT create_usage_event('{"customerAlias": "a", "eventType": "t", "customerEve
 UPDATE usage_events.event SET id = uuid_v7_floor(now() + interval '23 hours 59 minutes') WHERE customer_event_id = 'later';
 SELECT uuid_v7() AS before \gset
 SELECT create_usage_event('{"customerAlias": "a", "eventType": "t", "customerEventId": "later", "eventProperties": {"n": 2}}') IS NOT NULL AS corrected;
-SELECT count(create_usage_events('[{"customerAlias": "a", "eventType": "t", "customerEventId": "later", "eventProperties": {"n": 3}}, {"customerAlias": "a", "eventType": "t", "customerEventId": "now"},
-    {"customerAlias": "a", "eventType": "t", "customerEventId": "later", "eventProperties": {"n": 4}}, {"customerAlias": "a", "eventType": "t", "customerEventId": "later", "eventProperties": {"n": 5}}]')) AS batches;
+SELECT count(create_usage_events('[{"customerAlias": "a", "eventType": "t", "customerEventId": "later", "eventProperties": {"n": 3}},
+    {"customerAlias": "a", "eventType": "t", "customerEventId": "now"},
+    {"customerAlias": "a", "eventType": "t", "customerEventId": "later", "eventProperties": {"n": 4}},
+        {"customerAlias": "a", "eventType": "t", "customerEventId": "later", "eventProperties": {"n": 5}}]')) AS batches;
 SELECT item #> '{eventProperties,n}' AS n, (item ->> 'id')::uuid > uuid_v7_floor(now() + interval '23 hours') AS later
 FROM usage_events, jsonb_array_elements(get_usage_event_history(id) -> 'items') AS item WHERE customer_event_id = 'later' ORDER BY item ->> 'id';
 SELECT id > :'before' AS ascends, ingested_at < now() + interval '1 hour' AS of_now FROM usage_events WHERE customer_event_id = 'now';
@@ -35,5 +37,6 @@ SELECT uuid_v7() > :'before' AS ascends, uuid_v7_timestamp(uuid_v7()) < now() + 
 SELECT create_usage_metric('{"name": "1", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}') ->> 'id' AS metric \gset
 UPDATE usage_events.metric SET version_id = uuid_v7_floor(now() + interval '23 hours 59 minutes') WHERE id = :'metric';
 SELECT update_usage_metric(:'metric', '{"name": "2", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}') ->> 'name' AS name;
-SELECT m.version_id > s.version_id AS ascends, uuid_v7_timestamp(uuid_v7()) < now() + interval '1 hour' AS of_now FROM usage_events.metric AS m JOIN usage_events.superseded_metric AS s USING (id) WHERE id = :'metric';
+SELECT m.version_id > s.version_id AS ascends, uuid_v7_timestamp(uuid_v7()) < now() + interval '1 hour' AS of_now FROM usage_events.metric AS m
+    JOIN usage_events.superseded_metric AS s USING (id) WHERE id = :'metric';
 TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;

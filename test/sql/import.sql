@@ -49,7 +49,8 @@ RESET usage_events.import_on_error;
 TRUNCATE usage_events.rejected_event;
 
 -- rows from a query do as well, and NULL is none
-INSERT INTO usage_event_import SELECT jsonb_build_object('customerAlias', 'c', 'eventType', 'many', 'customerEventId', 'm' || n % 2500, 'eventProperties', jsonb_build_object('n', n))::text
+INSERT INTO usage_event_import SELECT jsonb_build_object('customerAlias', 'c', 'eventType', 'many', 'customerEventId', 'm' || n % 2500, 'eventProperties',
+    jsonb_build_object('n', n))::text
 FROM generate_series(1, 5000) AS n;
 SELECT count(*), min((event_properties ->> 'n')::int), max((event_properties ->> 'n')::int) FROM usage_events WHERE event_type = 'many';
 SELECT count(*) FROM usage_event_history WHERE event_type = 'many';
@@ -121,7 +122,8 @@ and a blank one" ,
 call,acme,,,,,,
 call,acme,3,,1.,TRUE,5" pipe,null
 \.
-SELECT CASE WHEN customer_event_id LIKE '%-%' THEN 'an id' ELSE customer_event_id END AS key, customer_alias, event_type, event_properties FROM usage_events ORDER BY id;
+SELECT CASE WHEN customer_event_id LIKE '%-%' THEN 'an id' ELSE customer_event_id END AS key, customer_alias, event_type,
+    event_properties FROM usage_events ORDER BY id;
 -- properties as JSON, with others beside it; a semicolon or a tab as the separator
 COPY usage_event_import FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02');
 customerAlias;eventType;eventProperties;quantity;customerEventId

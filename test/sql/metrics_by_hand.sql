@@ -2,10 +2,13 @@
 \pset format unaligned
 \pset tuples_only on
 \set VERBOSITY terse
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
-SELECT count(create_usage_event(jsonb_build_object('customerAlias', 'acme', 'eventType', 'call', 'eventTimestamp', '2026-10-0' || n || 'T12:00:00Z', 'eventProperties', jsonb_build_object('n', n))))
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
+    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+SELECT count(create_usage_event(jsonb_build_object('customerAlias', 'acme', 'eventType', 'call', 'eventTimestamp', '2026-10-0' || n || 'T12:00:00Z',
+    'eventProperties', jsonb_build_object('n', n))))
 FROM generate_series(1, 3) AS n;
-SELECT create_usage_metric('{"name": "sum", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'id' AS sum \gset
+SELECT create_usage_metric('{"name": "sum", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM",
+    "aggregationProperty": "n"}') ->> 'id' AS sum \gset
 CREATE FUNCTION calculated(metric_id uuid) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', answer ->> 'value', answer ->> 'eventCount', answer ->> 'skippedEventCount')
     FROM calculate_usage_metric(metric_id, '{acme}', '[2026-10-01 00:00Z, 2026-10-05 00:00Z)') AS answer
@@ -17,7 +20,8 @@ SELECT calculated(:'sum');
 -- marks of more seconds than a minute has, and of no time that an event can have
 INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)
 SELECT account_id, 'call', 'acme', bucket, now(), seconds
-FROM usage_events.metric, unnest('{2026-10-01Z, infinity, -infinity, 294276-12-31 23:59:59Z, 4713-01-01Z BC}'::timestamptz[]) AS bucket, unnest('{32767, 60, 1, 0, -5}'::smallint[]) AS seconds, generate_series(1, 10);
+FROM usage_events.metric, unnest('{2026-10-01Z, infinity, -infinity, 294276-12-31 23:59:59Z, 4713-01-01Z BC}'::timestamptz[]) AS bucket,
+    unnest('{32767, 60, 1, 0, -5}'::smallint[]) AS seconds, generate_series(1, 10);
 SET statement_timeout = '60s';
 SELECT calculated(:'sum');
 CALL pg_temp.refresh();
@@ -71,4 +75,5 @@ DROP FUNCTION month(uuid);
 \pset format aligned
 \pset tuples_only off
 DROP FUNCTION calculated(uuid);
-TRUNCATE usage_events.event, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+TRUNCATE usage_events.event, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup,
+    usage_events.dirty_bucket;

@@ -36,7 +36,8 @@ WHERE e.extname = 'usage_events' AND c.relnamespace = 'usage_events'::regnamespa
 ORDER BY c.relname COLLATE "C";
 
 -- the same policies for all tables: rows are written by the extension's own statements
-SELECT polname, polcmd, polpermissive AS permissive, polroles AS roles, pg_get_expr(polqual, polrelid) AS using, pg_get_expr(polwithcheck, polrelid) AS check, count(*)
+SELECT polname, polcmd, polpermissive AS permissive, polroles AS roles, pg_get_expr(polqual, polrelid) AS using,
+    pg_get_expr(polwithcheck, polrelid) AS check, count(*)
 FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid WHERE relnamespace = 'usage_events'::regnamespace
 GROUP BY polname, polcmd, polpermissive, polroles, 5, 6 ORDER BY polname;
 

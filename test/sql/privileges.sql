@@ -1,5 +1,6 @@
 -- What an ordinary role may do: nothing, until it is given access.
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.api_key, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.api_key, usage_events.metric,
+    usage_events.superseded_metric, usage_events.metric_progress, usage_events.dirty_bucket;
 CREATE ROLE regress_usage_events_reader;
 CREATE ROLE regress_usage_events_sender;
 CREATE ROLE regress_usage_events_admin;
@@ -146,13 +147,15 @@ SET ROLE regress_usage_events_reader;
 REVOKE SELECT ON usage_events.event FROM regress_usage_events_web;
 RESET ROLE;
 -- what was granted is taken back, and the roles can go
-SELECT usage_events.revoke_access(role) FROM unnest('{regress_usage_events_reader, regress_usage_events_sender, regress_usage_events_admin, regress_usage_events_web}'::regrole[]) AS role;
+SELECT usage_events.revoke_access(role)
+    FROM unnest('{regress_usage_events_reader, regress_usage_events_sender, regress_usage_events_admin, regress_usage_events_web}'::regrole[]) AS role;
 SET ROLE regress_usage_events_web;
 SELECT usage_events.authenticate_request();
 SELECT list_usage_events();
 SELECT * FROM usage_events;
 RESET ROLE;
 DROP ROLE regress_usage_events_reader, regress_usage_events_sender, regress_usage_events_admin, regress_usage_events_web;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.api_key, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.api_key, usage_events.metric,
+    usage_events.superseded_metric, usage_events.metric_progress;
 DELETE FROM usage_events.account WHERE account_id = :'account';
 

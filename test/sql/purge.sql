@@ -18,7 +18,8 @@ AS $$SELECT string_agg(customer_event_id, ' ' ORDER BY customer_event_id COLLATE
          || coalesce((SELECT string_agg(customer_event_id, ' ' ORDER BY customer_event_id COLLATE "C") FROM usage_event_history), '')
      FROM usage_events WHERE customer_event_id NOT LIKE 'many%'$$;
 
-SELECT create_usage_metric('{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'id' AS metric \gset
+SELECT create_usage_metric('{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM",
+    "aggregationProperty": "n"}') ->> 'id' AS metric \gset
 SELECT sent('january', 'acme', '2024-01-10T00:00:00Z', 1),
        sent('corrected', 'acme', '2024-01-11T00:00:00Z', 2),
        sent('moved here', 'acme', '2024-03-12T00:00:00Z', 4),
@@ -26,7 +27,8 @@ SELECT sent('january', 'acme', '2024-01-10T00:00:00Z', 1),
        sent('march', 'acme', '2024-03-14T00:00:00Z', 16),
        sent('edge', 'acme', '2024-03-01T00:00:00Z', 32),
        sent('before the edge', 'acme', '2024-02-29T23:59:59.999999Z', 64);
-SELECT count(sent('many ' || n, 'acme', to_char(timestamp '2024-02-01' + n * interval '1 minute', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 1)) FROM generate_series(1, 600) AS n;
+SELECT count(sent('many ' || n, 'acme', to_char(timestamp '2024-02-01' + n * interval '1 minute', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 1))
+    FROM generate_series(1, 600) AS n;
 SELECT pg_sleep(0.01);
 SELECT now() AS then \gset
 SELECT pg_sleep(0.01);
@@ -87,8 +89,10 @@ SELECT customer, value FROM usage_metric_by_customer(:'metric', '[2024-03-01Z, 2
 -- every event of a time before, with its other faults
 SELECT sent('late', 'acme', '2024-02-29T23:59:59Z', 1);
 SELECT create_usage_event('{"customerAlias": "", "eventType": "call", "eventTimestamp": "2024-01-01T00:00:00Z"}');
-SELECT create_usage_events('[{"customerAlias": "acme", "eventType": "call"}, {"customerAlias": "acme", "eventType": "call", "eventTimestamp": "2024-01-01T00:00:00Z"}]');
-SELECT ingest_usage_events('[{"customerAlias": "acme", "eventType": "call", "eventTimestamp": "2024-01-01T00:00:00Z"}, {"customerAlias": "acme", "eventType": "call", "eventTimestamp": "2024-03-01T00:00:00Z", "customerEventId": "in time"}, 5]') - 'outcomes' AS ingested;
+SELECT create_usage_events('[{"customerAlias": "acme", "eventType": "call"},
+    {"customerAlias": "acme", "eventType": "call", "eventTimestamp": "2024-01-01T00:00:00Z"}]');
+SELECT ingest_usage_events('[{"customerAlias": "acme", "eventType": "call", "eventTimestamp": "2024-01-01T00:00:00Z"},
+    {"customerAlias": "acme", "eventType": "call", "eventTimestamp": "2024-03-01T00:00:00Z", "customerEventId": "in time"}, 5]') - 'outcomes' AS ingested;
 SELECT faults FROM rejected_usage_events ORDER BY id;
 COPY usage_event_import FROM stdin;
 {"customerAlias": "acme", "eventType": "call", "eventTimestamp": "2024-02-01T00:00:00Z"}
@@ -102,7 +106,8 @@ SELECT '{"customerAlias": "acme", "eventType": "call", "eventTimestamp": "2024-0
 SET usage_events.account_id = :'other';
 SELECT sent('january', 'acme', '2024-01-10T00:00:00Z', 1);
 SELECT usage_events.create_event(:'account', '{"customerAlias": "acme", "eventType": "call", "eventTimestamp": "2024-02-01T00:00:00Z"}');
-SELECT usage_events.create_event(:'other', '{"customerAlias": "acme", "eventType": "call", "eventTimestamp": "2024-02-01T00:00:00Z"}') ->> 'sequenceAccountId' = :'other' AS stored;
+SELECT usage_events.create_event(:'other',
+    '{"customerAlias": "acme", "eventType": "call", "eventTimestamp": "2024-02-01T00:00:00Z"}') ->> 'sequenceAccountId' = :'other' AS stored;
 SET usage_events.account_id = :'account';
 
 -- the horizon goes with its transaction, and never back

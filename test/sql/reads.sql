@@ -1,10 +1,12 @@
 -- The reads that the indexes are for stay index reads, as an ordinary role under row-level security.
 TRUNCATE usage_events.event, usage_events.superseded_event;
 SELECT usage_events.create_account('other') AS other \gset
-INSERT INTO usage_event_import SELECT format('{"customerEventId": "e-%s", "customerAlias": "c-%s", "eventType": "t-%s", "eventTimestamp": "2026-10-%sT12:00:00Z"}',
+INSERT INTO usage_event_import SELECT format('{"customerEventId": "e-%s", "customerAlias": "c-%s", "eventType": "t-%s",
+    "eventTimestamp": "2026-10-%sT12:00:00Z"}',
     n, n % 200, n % 5, to_char(1 + n % 31, 'FM00')) FROM generate_series(1, 20000) AS n;
 SET usage_events.account_id = :'other';
-INSERT INTO usage_event_import SELECT format('{"customerEventId": "e-%s", "customerAlias": "c-%s", "eventType": "t-%s", "eventTimestamp": "2026-10-%sT12:00:00Z"}',
+INSERT INTO usage_event_import SELECT format('{"customerEventId": "e-%s", "customerAlias": "c-%s", "eventType": "t-%s",
+    "eventTimestamp": "2026-10-%sT12:00:00Z"}',
     n, n % 200, n % 5, to_char(1 + n % 31, 'FM00')) FROM generate_series(1, 20000) AS n;
 RESET usage_events.account_id;
 VACUUM ANALYZE usage_events.event;
@@ -15,9 +17,11 @@ SET enable_bitmapscan = off;
 SET enable_sort = off;
 
 -- a customer's events by time
-EXPLAIN (COSTS OFF) SELECT * FROM usage_events WHERE customer_alias = 'c-7' AND event_timestamp >= '2026-10-01Z' AND event_timestamp < '2026-11-01Z' ORDER BY event_timestamp;
+EXPLAIN (COSTS OFF) SELECT * FROM usage_events WHERE customer_alias = 'c-7' AND event_timestamp >= '2026-10-01Z' AND event_timestamp < '2026-11-01Z'
+    ORDER BY event_timestamp;
 -- a type within that
-EXPLAIN (COSTS OFF) SELECT sum((event_properties ->> 'n')::numeric) FROM usage_events WHERE customer_alias = 'c-7' AND event_type = 't-2' AND event_timestamp >= '2026-10-01Z' AND event_timestamp < '2026-11-01Z';
+EXPLAIN (COSTS OFF) SELECT sum((event_properties ->> 'n')::numeric) FROM usage_events
+    WHERE customer_alias = 'c-7' AND event_type = 't-2' AND event_timestamp >= '2026-10-01Z' AND event_timestamp < '2026-11-01Z';
 -- one event by either id
 EXPLAIN (COSTS OFF) SELECT * FROM usage_events WHERE id = '0184421a-8202-70ea-a729-30308a40bbf7';
 EXPLAIN (COSTS OFF) SELECT * FROM usage_events WHERE customer_event_id = 'e-7';

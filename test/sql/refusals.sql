@@ -91,7 +91,9 @@ DROP FUNCTION faults(jsonb);
 -- short to store, long to write
 SELECT create_usage_event('{"customerAlias": "a", "eventType": "t", "eventProperties": {"n": 1e131071}}');
 SELECT create_usage_event('{"customerAlias": "a", "eventType": "t", "eventProperties": {"n": [{"m": 1e-16383}, -1e16383, 1e16383, {"o": 1e16383}]}}');
-SELECT length(create_usage_event('{"customerAlias": "a", "eventType": "t", "eventProperties": {"n": [1e16383, 1e-16383, {"m": 1e16383}]}}') ->> 'eventProperties') AS written;
-SELECT ingest_usage_events('[{"eventProperties": {"n": [1e131071, 1e131071, 1e131071, 1e131071, 1e131071, 1e131071, 1e131071, 1e131071, 1e131071]}}]') -> 'refused' AS refused;
+SELECT length(create_usage_event('{"customerAlias": "a", "eventType": "t",
+    "eventProperties": {"n": [1e16383, 1e-16383, {"m": 1e16383}]}}') ->> 'eventProperties') AS written;
+SELECT ingest_usage_events('[{"eventProperties": {"n": [1e131071, 1e131071, 1e131071, 1e131071, 1e131071, 1e131071, 1e131071, 1e131071, 1e131071]}}]')
+    -> 'refused' AS refused;
 SELECT body FROM rejected_usage_events ORDER BY id DESC LIMIT 1;
 TRUNCATE usage_events.rejected_event;

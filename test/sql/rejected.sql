@@ -1,7 +1,8 @@
 -- What is kept of refused events: so many of an account, so much, and so long.
 TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.rejected_overflow;
 CREATE FUNCTION shown(answer jsonb) RETURNS TABLE (outcome text, faults text) LANGUAGE sql AS $$
-    SELECT o ->> 'outcome', (SELECT string_agg(concat_ws(' ', f ->> 'field', f ->> 'fault'), '; ' ORDER BY n) FROM jsonb_array_elements(o -> 'faults') WITH ORDINALITY AS a(f, n))
+    SELECT o ->> 'outcome', (SELECT string_agg(concat_ws(' ', f ->> 'field', f ->> 'fault'), '; ' ORDER BY n)
+        FROM jsonb_array_elements(o -> 'faults') WITH ORDINALITY AS a(f, n))
     FROM jsonb_array_elements(answer -> 'outcomes') WITH ORDINALITY AS a(o, n) ORDER BY n
 $$;
 CREATE VIEW kept AS SELECT rejected_waiting, rejected_bytes > 0 AS has_bytes, rejected_not_kept, rejected_not_kept_at > now() - interval '1 hour' AS just_now
@@ -10,7 +11,9 @@ TABLE kept;
 
 -- above the number that an account may have, events are refused all the same, and say so; those that are good are stored
 SET usage_events.max_rejected_events = 3;
-SELECT * FROM shown(ingest_usage_events('[{"eventType": "a"}, {"customerAlias": "acme", "eventType": "good"}, {"eventType": "b"}, 5, {"eventType": "c"}, 6, {"customerAlias": "acme", "eventType": "good"}]'));
+SELECT *
+    FROM shown(ingest_usage_events('[{"eventType": "a"}, {"customerAlias": "acme", "eventType": "good"}, {"eventType": "b"}, 5, {"eventType": "c"}, 6,
+    {"customerAlias": "acme", "eventType": "good"}]'));
 TABLE kept;
 SELECT body FROM rejected_usage_events ORDER BY id;
 SELECT count(*) FROM usage_events WHERE event_type = 'good';
@@ -60,7 +63,8 @@ CREATE PROCEDURE send_twice() LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM create_usage_event('{"customerAlias": "acme", "eventType": "t", "customerEventId": "twice", "eventProperties": {"n": 0}}');
     PERFORM set_config('usage_events.on_conflict', 'refuse', false);
-    PERFORM ingest_usage_events((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'acme', 'eventType', 't', 'customerEventId', 'twice', 'eventProperties', jsonb_build_object('n', n))) FROM generate_series(1, 2) AS n));
+    PERFORM ingest_usage_events((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'acme', 'eventType', 't', 'customerEventId', 'twice', 'eventProperties',
+        jsonb_build_object('n', n))) FROM generate_series(1, 2) AS n));
     PERFORM set_config('usage_events.on_conflict', 'ignore', false);
     PERFORM retry_rejected_usage_events();
     PERFORM set_config('usage_events.on_conflict', 'supersede', false);
@@ -121,17 +125,21 @@ EXCEPTION WHEN OTHERS THEN
     last_line = split_part(detail, E'\n', -1);
     RETURN NEXT;
 END $$;
-SELECT * FROM refusal((SELECT jsonb_agg(jsonb_build_object('eventType', 't') || CASE WHEN n % 2 = 0 THEN '{"customerAlias": "acme"}'::jsonb ELSE '{}' END ORDER BY n) FROM generate_series(1, 1000) AS n));
+SELECT * FROM refusal((SELECT jsonb_agg(jsonb_build_object('eventType', 't') || CASE WHEN n % 2 = 0 THEN '{"customerAlias": "acme"}'::jsonb ELSE '{}' END
+    ORDER BY n) FROM generate_series(1, 1000) AS n));
 SELECT * FROM refusal((SELECT jsonb_agg(n) FROM generate_series(1, 100) AS n));
 SELECT * FROM refusal((SELECT jsonb_agg(n) FROM generate_series(1, 101) AS n));
 SET usage_events.reject_unknown_fields = on;
-SELECT * FROM refusal((SELECT jsonb_agg((SELECT jsonb_object_agg(field || repeat('u', 100), 1) FROM generate_series(1, 100) AS field)) FROM generate_series(1, 1000) AS n));
+SELECT * FROM refusal((SELECT jsonb_agg((SELECT jsonb_object_agg(field || repeat('u', 100), 1) FROM generate_series(1, 100) AS field))
+    FROM generate_series(1, 1000) AS n));
 -- a name is cut short
 SELECT create_usage_event(jsonb_build_object('customerAlias', 'acme', 'eventType', 't', repeat('ü', 1000), 1));
 SELECT faults FROM shown(ingest_usage_events(jsonb_build_array(jsonb_build_object('customerAlias', 'acme', 'eventType', 't', repeat('ü', 1000), 1))));
 RESET usage_events.reject_unknown_fields;
 SET usage_events.on_conflict = 'refuse';
-SELECT message, lines, last_line FROM refusal((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'acme', 'eventType', 't', 'customerEventId', 'same', 'eventProperties', jsonb_build_object('n', n))) FROM generate_series(1, 150) AS n));
+SELECT message, lines, last_line
+    FROM refusal((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'acme', 'eventType', 't', 'customerEventId', 'same', 'eventProperties',
+    jsonb_build_object('n', n))) FROM generate_series(1, 150) AS n));
 RESET usage_events.on_conflict;
 -- and so is what the server says of text that is no JSON
 SET usage_events.import_on_error = 'skip';

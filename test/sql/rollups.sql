@@ -1,24 +1,33 @@
 -- Rollups: what there is of them, when they are refreshed, and that nothing depends on them but time.
 \pset format unaligned
 \pset tuples_only on
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
+    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
 -- events of an alias, from a moment on, so far from each other; each worth its number
 CREATE FUNCTION sent(alias text, first timestamptz, every interval, number integer) RETURNS bigint LANGUAGE sql AS $$
-    SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', alias, 'eventType', 'call', 'customerEventId', alias || n, 'eventTimestamp', to_char((first + n * every) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'eventProperties', jsonb_build_object('n', n, 'kind', n % 3)))))
+    SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', alias, 'eventType', 'call', 'customerEventId', alias || n,
+        'eventTimestamp', to_char((first + n * every) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'eventProperties',
+        jsonb_build_object('n', n, 'kind', n % 3)))))
     FROM generate_series(0, number - 1) AS n $$;
 CREATE FUNCTION metric(name text, fields jsonb DEFAULT '{}') RETURNS uuid LANGUAGE sql AS $$
-    SELECT (create_usage_metric(jsonb_build_object('name', name, 'metricType', 'SIMPLE', 'eventType', 'call', 'aggregationType', 'SUM', 'aggregationProperty', 'n') || fields) ->> 'id')::uuid $$;
+    SELECT (create_usage_metric(jsonb_build_object('name', name, 'metricType', 'SIMPLE', 'eventType', 'call', 'aggregationType', 'SUM', 'aggregationProperty',
+        'n') || fields) ->> 'id')::uuid $$;
 CREATE FUNCTION id_of(wanted text) RETURNS uuid LANGUAGE sql AS $$ SELECT id FROM usage_metrics WHERE name = wanted $$;
 -- what metrics say of all customers, in all and of a period that begins and ends inside of everything
 CREATE FUNCTION answers() RETURNS TABLE (metric text, answer text) LANGUAGE sql AS $$
     SELECT m.name, string_agg(concat_ws(' ', c.customer, c.event_count, c.value, c.grouped_values), ', ' ORDER BY p.n, c.customer)
-    FROM (SELECT * FROM usage_metrics WHERE account_id = usage_events.current_account_id() OFFSET 0) AS m, unnest('{"[2026-10-01 00:00Z, 2026-12-01 00:00Z)","[2026-10-05 00:00:30.1Z, 2026-10-20 12:00:00.5Z]"}'::text[]) WITH ORDINALITY AS p(period, n), usage_metric_by_customer(m.id, p.period::tstzrange) AS c GROUP BY m.name $$;
+    FROM (SELECT * FROM usage_metrics WHERE account_id = usage_events.current_account_id() OFFSET 0) AS m,
+        unnest('{"[2026-10-01 00:00Z, 2026-12-01 00:00Z)","[2026-10-05 00:00:30.1Z, 2026-10-20 12:00:00.5Z]"}'::text[]) WITH ORDINALITY AS p(period, n),
+        usage_metric_by_customer(m.id, p.period::tstzrange) AS c GROUP BY m.name $$;
 CREATE TEMPORARY TABLE at_first (metric text, answer text);
 -- those that differ from what they were
 CREATE FUNCTION differing() RETURNS SETOF text LANGUAGE sql AS $$
-    SELECT metric FROM (TABLE at_first EXCEPT SELECT * FROM answers()) AS a UNION SELECT metric FROM (SELECT * FROM answers() EXCEPT TABLE at_first) AS b ORDER BY 1 $$;
-CREATE FUNCTION status() RETURNS TABLE (name text, state text, built_through text, dirty_buckets bigint, has_lag boolean, just_started boolean, just_refreshed boolean) LANGUAGE sql AS $$
-    SELECT name, state, built_through, dirty_buckets, lag > '0' AND lag < '10 minutes', clock_timestamp() - started_at < '10 minutes', clock_timestamp() - refreshed_at < '10 minutes' FROM usage_events.rollup_status ORDER BY name $$;
+    SELECT metric FROM (TABLE at_first EXCEPT SELECT * FROM answers()) AS a UNION SELECT metric
+        FROM (SELECT * FROM answers() EXCEPT TABLE at_first) AS b ORDER BY 1 $$;
+CREATE FUNCTION status() RETURNS TABLE (name text, state text, built_through text, dirty_buckets bigint, has_lag boolean, just_started boolean,
+    just_refreshed boolean) LANGUAGE sql AS $$
+    SELECT name, state, built_through, dirty_buckets, lag > '0' AND lag < '10 minutes', clock_timestamp() - started_at < '10 minutes',
+        clock_timestamp() - refreshed_at < '10 minutes' FROM usage_events.rollup_status ORDER BY name $$;
 -- refreshes until all is ready: transactions of others, such as an autovacuum, may delay it
 CREATE PROCEDURE refreshed() LANGUAGE plpgsql AS $$
 DECLARE
@@ -46,7 +55,9 @@ END $$;
 SELECT usage_events.refresh_rollups(), usage_events.refresh_rollups(usage_events.current_account_id()), usage_events.refresh_rollups(max_steps => 1);
 SELECT count(*) FROM usage_events.rollup_status;
 -- few events, many in a second, a minute, an hour, a day, a month
-SELECT sent('daily', '2026-10-01 12:00Z', '1 day', 31), sent('month', '2026-10-01 00:00Z', '2 hours', 300), sent('day', '2026-10-05 00:00Z', '4 minutes', 300), sent('hour', '2026-10-05 13:00Z', '10 seconds', 300), sent('minute', '2026-10-05 13:13Z', '0.15 seconds', 300), sent('second', '2026-10-05 13:13:13Z', '0.002 seconds', 300), sent('single', '2026-10-20 12:00:00.5Z', '1 second', 1);
+SELECT sent('daily', '2026-10-01 12:00Z', '1 day', 31), sent('month', '2026-10-01 00:00Z', '2 hours', 300), sent('day', '2026-10-05 00:00Z', '4 minutes', 300),
+    sent('hour', '2026-10-05 13:00Z', '10 seconds', 300), sent('minute', '2026-10-05 13:13Z', '0.15 seconds', 300),
+    sent('second', '2026-10-05 13:13:13Z', '0.002 seconds', 300), sent('single', '2026-10-20 12:00:00.5Z', '1 second', 1);
 SELECT count(*) FROM usage_events.dirty_bucket;
 SELECT metric('sum') IS NOT NULL;
 SELECT * FROM status();
@@ -62,7 +73,8 @@ CALL refreshed();
 SELECT * FROM status();
 SELECT usage_events.refresh_rollups();
 SELECT * FROM differing();
-SELECT sent('single', '2026-10-20 12:00:00.5Z', '1 second', 1), sent('new', '2026-10-20 12:00:00Z', '1 second', 3), sent('newer', '2026-10-20 12:00Z', '2 months', 3);
+SELECT sent('single', '2026-10-20 12:00:00.5Z', '1 second', 1), sent('new', '2026-10-20 12:00:00Z', '1 second', 3),
+    sent('newer', '2026-10-20 12:00Z', '2 months', 3);
 SELECT * FROM status();
 SELECT * FROM differing();
 DELETE FROM at_first;
@@ -74,13 +86,22 @@ SELECT * FROM differing();
 SELECT usage_events.refresh_rollups();
 
 -- a tree: as deep as there are many events, and no deeper; a level's buckets are all there, or none
-CREATE FUNCTION tree(wanted text) RETURNS TABLE (alias text, months bigint, days bigint, hours bigint, minutes bigint, seconds bigint, deepest_rows bigint) LANGUAGE sql AS $$
-    SELECT customer_alias, count(DISTINCT bucket) FILTER (WHERE level = 1), count(DISTINCT bucket) FILTER (WHERE level = 2), count(DISTINCT bucket) FILTER (WHERE level = 3), count(DISTINCT bucket) FILTER (WHERE level = 4), count(DISTINCT bucket) FILTER (WHERE level = 5), count(*) FILTER (WHERE NOT is_branch)
-    FROM usage_events.metric_rollup AS r JOIN usage_events.metric AS m ON m.version_id = r.metric_version_id WHERE m.name = wanted AND customer_alias <> '' GROUP BY customer_alias ORDER BY customer_alias $$;
+CREATE FUNCTION tree(wanted text) RETURNS TABLE (alias text, months bigint, days bigint, hours bigint, minutes bigint, seconds bigint,
+    deepest_rows bigint) LANGUAGE sql AS $$
+    SELECT customer_alias, count(DISTINCT bucket) FILTER (WHERE level = 1), count(DISTINCT bucket) FILTER (WHERE level = 2),
+        count(DISTINCT bucket) FILTER (WHERE level = 3), count(DISTINCT bucket) FILTER (WHERE level = 4), count(DISTINCT bucket) FILTER (WHERE level = 5),
+        count(*) FILTER (WHERE NOT is_branch)
+    FROM usage_events.metric_rollup AS r JOIN usage_events.metric AS m ON m.version_id = r.metric_version_id WHERE m.name = wanted AND customer_alias <> ''
+        GROUP BY customer_alias ORDER BY customer_alias $$;
 SELECT * FROM tree('sum');
-SELECT level, count(*) AS rows, sum(event_count) AS events, bool_and(account_id = usage_events.current_account_id()) AS of_account FROM usage_events.metric_rollup GROUP BY level ORDER BY level;
-SELECT metric('unique', '{"aggregationType": "UNIQUE"}') IS NOT NULL, metric('grouped', '{"aggregationType": "AVERAGE", "metricType": "GROUPED", "groupingProperty": "kind"}') IS NOT NULL, metric('latest', '{"aggregationType": "LATEST"}') IS NOT NULL,
-       metric('median', '{"aggregationType": "PERCENTILE", "percentile": 0.5}') IS NOT NULL, metric('grouped median', '{"aggregationType": "PERCENTILE", "percentile": 0.5, "metricType": "GROUPED", "groupingProperty": "kind"}') IS NOT NULL, metric('skipped', '{"aggregationProperty": "nothing"}') IS NOT NULL;
+SELECT level, count(*) AS rows, sum(event_count) AS events, bool_and(account_id = usage_events.current_account_id()) AS of_account
+    FROM usage_events.metric_rollup GROUP BY level ORDER BY level;
+SELECT metric('unique', '{"aggregationType": "UNIQUE"}') IS NOT NULL,
+    metric('grouped', '{"aggregationType": "AVERAGE", "metricType": "GROUPED", "groupingProperty": "kind"}') IS NOT NULL,
+    metric('latest', '{"aggregationType": "LATEST"}') IS NOT NULL,
+       metric('median', '{"aggregationType": "PERCENTILE", "percentile": 0.5}') IS NOT NULL,
+           metric('grouped median', '{"aggregationType": "PERCENTILE", "percentile": 0.5, "metricType": "GROUPED", "groupingProperty": "kind"}') IS NOT NULL,
+           metric('skipped', '{"aggregationProperty": "nothing"}') IS NOT NULL;
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
 CALL refreshed();
@@ -91,7 +112,8 @@ SELECT * FROM tree('median');
 SELECT * FROM tree('grouped') WHERE alias IN ('daily', 'second');
 -- what was a leaf becomes a branch, and a branch stays one
 SELECT sent('single', '2026-10-20 12:00:00.5Z', '1 second', 300);
-SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', 'VOID', 'eventType', 'call', 'customerEventId', 'second' || n)))) FROM generate_series(0, 298) AS n;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', 'VOID', 'eventType', 'call', 'customerEventId', 'second' || n))))
+    FROM generate_series(0, 298) AS n;
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
 CALL refreshed();
@@ -106,8 +128,11 @@ SELECT * FROM differing();
 BEGIN;
 ALTER TABLE usage_events.metric_rollup DISABLE TRIGGER usage_events_watch;
 UPDATE usage_events.metric_rollup SET value = value + 1000000, event_count = event_count + 1000 WHERE customer_alias = 'daily' AND level = 1;
-SELECT calculate_usage_metric(id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)') ->> 'value', calculate_usage_metric(id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-10-31 23:59:59Z)') ->> 'value';
-SELECT sent('daily', '2026-10-01 12:00Z', '1 day', 1), create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "daily7", "eventTimestamp": "2026-10-08T12:00:00Z", "eventProperties": {"n": 7.5}}') IS NOT NULL;
+SELECT calculate_usage_metric(id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)') ->> 'value',
+    calculate_usage_metric(id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-10-31 23:59:59Z)') ->> 'value';
+SELECT sent('daily', '2026-10-01 12:00Z', '1 day', 1),
+    create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "daily7", "eventTimestamp": "2026-10-08T12:00:00Z",
+    "eventProperties": {"n": 7.5}}') IS NOT NULL;
 SELECT calculate_usage_metric(id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)') ->> 'value';
 ROLLBACK;
 
@@ -134,13 +159,15 @@ DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
 CALL refreshed();
 SELECT * FROM differing();
-SELECT create_usage_event('{"customerAlias": "meanwhile", "eventType": "call", "customerEventId": "meanwhile1", "eventTimestamp": "2026-10-06T00:01:00Z", "eventProperties": {"n": 1000}}') IS NOT NULL;
+SELECT create_usage_event('{"customerAlias": "meanwhile", "eventType": "call", "customerEventId": "meanwhile1", "eventTimestamp": "2026-10-06T00:01:00Z",
+    "eventProperties": {"n": 1000}}') IS NOT NULL;
 TRUNCATE usage_events.dirty_bucket;
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
 CALL refreshed();
 SELECT * FROM differing();
-SELECT create_usage_event('{"customerAlias": "meanwhile", "eventType": "call", "customerEventId": "meanwhile1", "eventTimestamp": "2026-10-06T00:01:00Z", "eventProperties": {"n": 2000}}') IS NOT NULL;
+SELECT create_usage_event('{"customerAlias": "meanwhile", "eventType": "call", "customerEventId": "meanwhile1", "eventTimestamp": "2026-10-06T00:01:00Z",
+    "eventProperties": {"n": 2000}}') IS NOT NULL;
 TRUNCATE usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.metric_progress;
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
@@ -149,13 +176,17 @@ SELECT * FROM differing();
 SELECT count(*), count(*) FILTER (WHERE state = 'ready') FROM status();
 
 -- a metric that is another, or is no more, has others, or none
-SELECT update_usage_metric(id_of('unique'), '{"name": "unique", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "MAX", "aggregationProperty": "n"}') IS NOT NULL, delete_usage_metric(id_of('grouped')) IS NOT NULL, delete_usage_metric(id_of('latest')) IS NOT NULL;
+SELECT update_usage_metric(id_of('unique'),
+    '{"name": "unique", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "MAX", "aggregationProperty": "n"}') IS NOT NULL,
+    delete_usage_metric(id_of('grouped')) IS NOT NULL, delete_usage_metric(id_of('latest')) IS NOT NULL;
 SELECT name, state, built_through FROM usage_events.rollup_status ORDER BY name;
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
 CALL refreshed();
 SELECT name, state FROM usage_events.rollup_status ORDER BY name;
-SELECT m.name, count(*) > 10 AS rolled_up FROM usage_events.metric_rollup AS r LEFT JOIN usage_metrics AS m ON m.id = (SELECT id FROM usage_events.metric WHERE version_id = r.metric_version_id AND deleted_at IS NULL) GROUP BY m.name ORDER BY m.name;
+SELECT m.name, count(*) > 10 AS rolled_up FROM usage_events.metric_rollup AS r
+    LEFT JOIN usage_metrics AS m ON m.id = (SELECT id FROM usage_events.metric WHERE version_id = r.metric_version_id AND deleted_at IS NULL)
+    GROUP BY m.name ORDER BY m.name;
 SELECT * FROM differing();
 
 -- refusals
@@ -196,12 +227,16 @@ GRANT USAGE ON SCHEMA public TO regress_usage_events_reader, regress_usage_event
 GRANT SELECT ON at_first TO regress_usage_events_reader, regress_usage_events_sender;
 
 -- who reads calculates, and does not refresh; nor does who sends
-SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "daily7", "eventTimestamp": "2026-10-08T12:00:00Z", "eventProperties": {"n": 7.5}}') IS NOT NULL;
+SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "daily7", "eventTimestamp": "2026-10-08T12:00:00Z",
+    "eventProperties": {"n": 7.5}}') IS NOT NULL;
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
 SET ROLE regress_usage_events_reader;
 SELECT * FROM differing();
-SELECT explain_usage_event(id_of('sum'), id) ->> 'counts', (SELECT count(*) FROM usage_metric_series(id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)', 'day')), (SELECT count(*) FROM usage_metric_changes(id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)', now())) FROM usage_events WHERE customer_event_id = 'daily7';
+SELECT explain_usage_event(id_of('sum'), id) ->> 'counts',
+    (SELECT count(*) FROM usage_metric_series(id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)', 'day')),
+    (SELECT count(*) FROM usage_metric_changes(id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)', now())) FROM usage_events
+    WHERE customer_event_id = 'daily7';
 SELECT name, state, dirty_buckets > 0 AS dirty FROM usage_events.rollup_status ORDER BY name;
 SELECT usage_events.refresh_rollups();
 SELECT usage_events.calculate_metric(usage_events.current_account_id(), id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)');
@@ -210,7 +245,8 @@ DELETE FROM usage_events.metric_rollup;
 UPDATE usage_events.metric_progress SET is_built = true;
 SET ROLE regress_usage_events_sender;
 SELECT sent('sender', '2026-10-06 00:00Z', '1 minute', 3);
-SELECT name, answer FROM (SELECT m.name, calculate_usage_metric(m.id, '{sender}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)') ->> 'value' AS answer FROM usage_metrics AS m) AS a ORDER BY name;
+SELECT name, answer FROM (SELECT m.name, calculate_usage_metric(m.id, '{sender}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)') ->> 'value' AS answer
+    FROM usage_metrics AS m) AS a ORDER BY name;
 SELECT usage_events.refresh_rollups();
 SELECT usage_events.calculate_metric(usage_events.current_account_id(), id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)');
 DELETE FROM usage_events.dirty_bucket;
@@ -250,5 +286,6 @@ DROP FUNCTION tree(text), status(), differing(), answers(), id_of(text), metric(
 DROP TABLE at_first;
 DROP OWNED BY regress_usage_events_reader, regress_usage_events_sender, regress_usage_events_admin;
 DROP ROLE regress_usage_events_reader, regress_usage_events_sender, regress_usage_events_admin;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
+    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
 DELETE FROM usage_events.account WHERE account_id = :'other';

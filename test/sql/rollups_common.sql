@@ -1,17 +1,21 @@
 -- A batch of many customers in one minute marks the minute for all: one row, whoever they are.
 CREATE FUNCTION message(n integer, customer text, at text) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT jsonb_build_object('customerEventId', customer || ' ' || n, 'customerAlias', customer, 'eventType', 'common', 'eventTimestamp', at, 'eventProperties', jsonb_build_object('n', n))
+    SELECT jsonb_build_object('customerEventId', customer || ' ' || n, 'customerAlias', customer, 'eventType', 'common', 'eventTimestamp', at,
+        'eventProperties', jsonb_build_object('n', n))
 $$;
 CREATE FUNCTION refreshed() RETURNS text LANGUAGE sql AS $$ SELECT 'refreshed' FROM usage_events.refresh_rollups() $$;
 -- the sums, and those of the rows
 CREATE VIEW sums AS
-SELECT customer, value, value = (SELECT sum((event_properties ->> 'n')::numeric) FROM usage_events WHERE customer_alias = customer AND event_type = 'common') AS is_right,
+SELECT customer, value, value = (SELECT sum((event_properties ->> 'n')::numeric) FROM usage_events
+    WHERE customer_alias = customer AND event_type = 'common') AS is_right,
        value::text = calculate_usage_metric(id, ARRAY[customer], '[2026-10-01Z, 2026-11-01Z)') ->> 'value' AS is_same_alone
 FROM usage_metrics, usage_metric_by_customer(id, '[2026-10-01Z, 2026-11-01Z)')
 WHERE name = 'common' ORDER BY customer;
 CREATE VIEW marks AS
-SELECT customer_alias, bucket AT TIME ZONE 'UTC' AS bucket, seconds, count(*) FROM usage_events.dirty_bucket WHERE event_type = 'common' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
-SELECT create_usage_metric('{"name": "common", "eventType": "common", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'name' AS name;
+SELECT customer_alias, bucket AT TIME ZONE 'UTC' AS bucket, seconds, count(*) FROM usage_events.dirty_bucket WHERE event_type = 'common'
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+SELECT create_usage_metric('{"name": "common", "eventType": "common", "metricType": "SIMPLE", "aggregationType": "SUM",
+    "aggregationProperty": "n"}') ->> 'name' AS name;
 SELECT refreshed();
 SELECT refreshed();
 
@@ -29,7 +33,8 @@ SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(10, 'customer ' 
 SELECT * FROM marks;
 SELECT * FROM sums;
 -- what is corrected leaves a mark where it was, for its own customer, and all for where it comes
-SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(1, 'customer ' || n, '2026-10-06T00:00:00Z') || jsonb_build_object('customerAlias', 'customer ' || 10 - n)))) FROM generate_series(1, 5) AS n;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(1, 'customer ' || n, '2026-10-06T00:00:00Z') || jsonb_build_object('customerAlias',
+    'customer ' || 10 - n)))) FROM generate_series(1, 5) AS n;
 SELECT * FROM marks;
 SELECT * FROM sums;
 SELECT refreshed();
@@ -37,13 +42,15 @@ SELECT * FROM marks;
 SELECT * FROM sums;
 -- corrected again before the refresh
 SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(20, 'customer ' || n, '2026-10-07T00:00:00Z')))) FROM generate_series(1, 5) AS n;
-SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(20, 'customer ' || n, '2026-10-07T00:00:00Z') || '{"customerAlias": "VOID"}'))) FROM generate_series(1, 5) AS n;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(20, 'customer ' || n, '2026-10-07T00:00:00Z') || '{"customerAlias": "VOID"}')))
+    FROM generate_series(1, 5) AS n;
 SELECT * FROM sums;
 SELECT refreshed();
 SELECT * FROM marks;
 SELECT * FROM sums;
 -- one customer with many events there: each second by itself, and his minute is not everybody's
-SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(n, CASE WHEN n < 100 THEN 'busy' ELSE 'customer ' || n END, '2026-10-08T12:34:' || 10 + n % 2 || 'Z')))) FROM generate_series(1, 105) AS n;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(n, CASE WHEN n < 100 THEN 'busy' ELSE 'customer ' || n END,
+    '2026-10-08T12:34:' || 10 + n % 2 || 'Z')))) FROM generate_series(1, 105) AS n;
 SELECT * FROM marks;
 SELECT * FROM sums;
 SELECT refreshed();
@@ -51,19 +58,24 @@ SELECT * FROM marks;
 SELECT * FROM sums;
 -- marks of one customer that overlap with those of all, and reach into the next minute, in an hour of which other minutes are
 -- rolled up: asked for from each fifth second to each
-SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(1000 + n, 'customer 1', '2026-10-09T12:30:' || to_char(n % 60, 'FM00') || 'Z')))) FROM generate_series(0, 599) AS n;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(1000 + n, 'customer 1', '2026-10-09T12:30:' || to_char(n % 60, 'FM00') || 'Z'))))
+    FROM generate_series(0, 599) AS n;
 SELECT refreshed();
-SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(100 + s, 'customer ' || n, '2026-10-09T12:0' || s / 60 || ':' || to_char(s % 60, 'FM00') || 'Z')))) FROM generate_series(1, 5) AS n, generate_series(0, 110, 10) AS s;
-SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(300 + s, 'customer 1', '2026-10-09T12:00:' || s || 'Z')))) FROM generate_series(15, 55, 20) AS s;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(100 + s, 'customer ' || n,
+    '2026-10-09T12:0' || s / 60 || ':' || to_char(s % 60, 'FM00') || 'Z')))) FROM generate_series(1, 5) AS n, generate_series(0, 110, 10) AS s;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(300 + s, 'customer 1', '2026-10-09T12:00:' || s || 'Z'))))
+    FROM generate_series(15, 55, 20) AS s;
 SELECT create_usage_event(message(400, 'customer 1', '2026-10-09T12:01:00.5Z')) ->> 'customerAlias' AS alias;
 SELECT * FROM marks;
 CREATE FUNCTION wrong_periods() RETURNS TABLE (customer text, wrong bigint, right_ones bigint) LANGUAGE sql AS $$
     WITH asked AS (
         SELECT 'customer ' || n AS customer, tstzrange(moment, till) AS period
-        FROM generate_series(1, 2) AS n, generate_series('2026-10-09 11:59:50Z'::timestamptz, '2026-10-09 12:02:10Z', '5 seconds') AS moment, generate_series(moment + interval '1 second', '2026-10-09 12:02:10Z', '5 seconds') AS till
+        FROM generate_series(1, 2) AS n, generate_series('2026-10-09 11:59:50Z'::timestamptz, '2026-10-09 12:02:10Z', '5 seconds') AS moment,
+            generate_series(moment + interval '1 second', '2026-10-09 12:02:10Z', '5 seconds') AS till
     ), answer AS (
         SELECT customer, (SELECT calculate_usage_metric(id, ARRAY[asked.customer], period) ->> 'value' FROM usage_metrics WHERE name = 'common')::numeric
-            IS NOT DISTINCT FROM (SELECT coalesce(sum((event_properties ->> 'n')::numeric), 0) FROM usage_events WHERE customer_alias = asked.customer AND event_type = 'common' AND event_timestamp <@ period) AS is_right
+            IS NOT DISTINCT FROM (SELECT coalesce(sum((event_properties ->> 'n')::numeric), 0) FROM usage_events
+                WHERE customer_alias = asked.customer AND event_type = 'common' AND event_timestamp <@ period) AS is_right
         FROM asked
     )
     SELECT customer, count(*) FILTER (WHERE NOT is_right), count(*) FILTER (WHERE is_right) FROM answer GROUP BY 1 ORDER BY 1
@@ -73,11 +85,14 @@ CREATE TABLE moment AS SELECT clock_timestamp() AS at;
 CREATE FUNCTION wrong_of_all() RETURNS TABLE (wrong bigint, is_asked boolean) LANGUAGE sql AS $$
     WITH asked AS (
         SELECT tstzrange(moment, till) AS period, at
-        FROM generate_series('2026-10-09 11:59:50.5Z'::timestamptz, '2026-10-09 12:02:10Z', '7 seconds') AS moment, generate_series(moment + interval '1 second', '2026-10-09 12:02:10Z', '11 seconds') AS till, (SELECT at FROM moment UNION ALL SELECT NULL) AS m
+        FROM generate_series('2026-10-09 11:59:50.5Z'::timestamptz, '2026-10-09 12:02:10Z', '7 seconds') AS moment,
+            generate_series(moment + interval '1 second', '2026-10-09 12:02:10Z', '11 seconds') AS till, (SELECT at FROM moment UNION ALL SELECT NULL) AS m
     ), answer AS (
         SELECT (SELECT jsonb_object_agg(customer, value) FROM usage_metrics, usage_metric_by_customer(id, period, at) WHERE name = 'common')
-            IS NOT DISTINCT FROM (SELECT jsonb_object_agg(customer_alias, sum) FROM (SELECT customer_alias, sum((event_properties ->> 'n')::numeric) FROM usage_events
-                WHERE event_type = 'common' AND event_timestamp <@ period AND customer_alias <> 'VOID' AND (at IS NULL OR usage_events.ingested_at <= at) GROUP BY 1) AS e) AS is_right
+            IS NOT DISTINCT FROM (SELECT jsonb_object_agg(customer_alias, sum)
+                FROM (SELECT customer_alias, sum((event_properties ->> 'n')::numeric) FROM usage_events
+                WHERE event_type = 'common' AND event_timestamp <@ period AND customer_alias <> 'VOID' AND (at IS NULL OR usage_events.ingested_at <= at)
+                    GROUP BY 1) AS e) AS is_right
         FROM asked
     )
     SELECT count(*) FILTER (WHERE NOT is_right), count(*) FILTER (WHERE is_right) > 100 FROM answer
@@ -89,9 +104,11 @@ SELECT refreshed();
 SELECT * FROM wrong_of_all();
 SELECT * FROM wrong_periods();
 -- with the seconds of a busy minute rolled up
-SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(4000 + n, 'customer 1', '2026-10-09T12:00:' || to_char(n % 60, 'FM00') || 'Z')))) FROM generate_series(0, 599) AS n;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(4000 + n, 'customer 1', '2026-10-09T12:00:' || to_char(n % 60, 'FM00') || 'Z'))))
+    FROM generate_series(0, 599) AS n;
 SELECT refreshed();
-SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(2000 + s, 'customer ' || n, '2026-10-09T12:0' || s / 60 || ':' || to_char(s % 60, 'FM00') || '.7Z')))) FROM generate_series(1, 5) AS n, generate_series(0, 110, 10) AS s;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(2000 + s, 'customer ' || n,
+    '2026-10-09T12:0' || s / 60 || ':' || to_char(s % 60, 'FM00') || '.7Z')))) FROM generate_series(1, 5) AS n, generate_series(0, 110, 10) AS s;
 SELECT create_usage_event(message(3000, 'customer 1', '2026-10-09T12:00:59.9Z')) ->> 'customerAlias' AS alias;
 SELECT create_usage_event(message(3001, 'customer 1', '2026-10-09T12:01:00Z')) ->> 'customerAlias' AS alias;
 SELECT * FROM wrong_periods();

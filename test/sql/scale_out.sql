@@ -1,7 +1,5 @@
---
--- What would keep the tables from being distributed with Citus, and that
--- without it nothing is.  Each query finds what is wrong: no rows.
---
+-- What would keep the tables from being distributed with Citus, and that without it nothing is.
+-- Each query finds what is wrong: no rows.
 \pset format unaligned
 \pset tuples_only on
 CREATE TEMP VIEW account_table AS
@@ -21,7 +19,8 @@ SELECT index.indexrelid::regclass FROM pg_index AS index JOIN account_table ON i
 WHERE index.indkey[0] <> 1;
 -- foreign keys, triggers but those that distribute() drops, identity, generated columns, defaults that are not constant, sequences
 SELECT conname FROM pg_constraint JOIN account_table ON conrelid = account_table.oid WHERE contype IN ('f', 'x');
-SELECT tgname FROM pg_trigger JOIN account_table ON tgrelid = account_table.oid WHERE strpos(pg_get_functiondef('usage_events.distribute(integer)'::regprocedure), quote_literal(tgfoid::regproc::text)) = 0;
+SELECT tgname FROM pg_trigger JOIN account_table ON tgrelid = account_table.oid
+    WHERE strpos(pg_get_functiondef('usage_events.distribute(integer)'::regprocedure), quote_literal(tgfoid::regproc::text)) = 0;
 SELECT attrelid::regclass, attname FROM pg_attribute JOIN account_table ON attrelid = account_table.oid
 WHERE attidentity <> '' OR attgenerated <> '';
 SELECT adrelid::regclass, pg_get_expr(adbin, adrelid) FROM pg_attrdef JOIN account_table ON adrelid = account_table.oid

@@ -7,7 +7,8 @@ SELECT usage_events.grant_access('status_reader', 'read'), usage_events.grant_ac
 SET usage_events.account_id = :'account';
 SELECT create_usage_metric('{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "COUNT"}') ->> 'name' AS metric;
 DO $$BEGIN WHILE usage_events.refresh_rollups() > 0 LOOP NULL; END LOOP; END$$;
-SELECT count(create_usage_event(jsonb_build_object('customerEventId', 'e-' || n % 8, 'customerAlias', 'acme', 'eventType', 'call', 'eventProperties', jsonb_build_object('n', n))))
+SELECT count(create_usage_event(jsonb_build_object('customerEventId', 'e-' || n % 8, 'customerAlias', 'acme', 'eventType', 'call', 'eventProperties',
+    jsonb_build_object('n', n))))
 FROM generate_series(1, 10) AS n;
 SELECT ingest_usage_events('[{}, 1, 2]') ->> 'refused' AS refused;
 

@@ -24,14 +24,17 @@ SELECT send('{"eventProperties": {"tokens": 10, "model": "large"}}') = :'first' 
 SELECT * FROM versions;
 
 -- the answer to a retry is the stored event
-SELECT create_usage_event('{"customerEventId": "order-1", "customerAlias": "acme", "eventType": "api-call", "eventProperties": {"model": "large", "tokens": 10}}')
+SELECT create_usage_event('{"customerEventId": "order-1", "customerAlias": "acme", "eventType": "api-call",
+    "eventProperties": {"model": "large", "tokens": 10}}')
        = get_usage_event(:'first') AS same_answer;
 
 -- each field may change, the customer too
 SELECT send('{"eventTimestamp": "2022-10-01T00:00:00Z", "eventProperties": {"tokens": 11, "model": "large"}}') > :'first' AS superseded;
 SELECT send('{"eventTimestamp": "2022-10-02T00:00:00Z", "eventProperties": {"tokens": 11, "model": "large"}}') IS NOT NULL AS superseded;
-SELECT send('{"eventTimestamp": "2022-10-02T00:00:00Z", "eventProperties": {"tokens": 11, "model": "large"}, "eventType": "batch-call"}') IS NOT NULL AS superseded;
-SELECT send('{"eventTimestamp": "2022-10-02T00:00:00Z", "eventProperties": {"tokens": 11, "model": "large"}, "eventType": "batch-call", "customerAlias": "globex"}') IS NOT NULL AS superseded;
+SELECT send('{"eventTimestamp": "2022-10-02T00:00:00Z", "eventProperties": {"tokens": 11, "model": "large"},
+    "eventType": "batch-call"}') IS NOT NULL AS superseded;
+SELECT send('{"eventTimestamp": "2022-10-02T00:00:00Z", "eventProperties": {"tokens": 11, "model": "large"}, "eventType": "batch-call",
+    "customerAlias": "globex"}') IS NOT NULL AS superseded;
 SELECT * FROM versions;
 -- a version that was superseded is no current event, and is read in the history
 SELECT get_usage_event(:'first') IS NULL AS not_current, count(*) AS in_history FROM usage_event_history WHERE id = :'first';

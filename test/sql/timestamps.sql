@@ -123,13 +123,17 @@ TRUNCATE usage_events.event, usage_events.superseded_event;
 SELECT create_usage_metric('{"name": "n", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}') ->> 'id' AS metric \gset
 INSERT INTO usage_events.event SELECT usage_events.current_account_id(), uuid_v7(), moment, n, 'a', 't', '{}'
 FROM unnest('{infinity, -infinity, 0044-03-15 12:00Z BC, 12026-10-01Z, 2026-10-01Z}'::timestamptz[]) WITH ORDINALITY AS moments (moment, n);
-SELECT i.* FROM jsonb_to_recordset(list_usage_events(sort_by => 'eventTimestamp', sort_order => 'ASC') -> 'items') AS i ("customerEventId" text, "eventTimestamp" text);
+SELECT i.* FROM jsonb_to_recordset(list_usage_events(sort_by => 'eventTimestamp',
+    sort_order => 'ASC') -> 'items') AS i ("customerEventId" text, "eventTimestamp" text);
 SELECT list_usage_events(2, sort_by => 'eventTimestamp', sort_order => 'ASC') #>> '{pagination,after}' AS after \gset
-SELECT i.* FROM jsonb_to_recordset(list_usage_events(2, :'after', sort_by => 'eventTimestamp', sort_order => 'ASC') -> 'items') AS i ("customerEventId" text, "eventTimestamp" text);
-SELECT get_usage_event(id) ->> 'eventTimestamp' AS timestamp, explain_usage_event(:'metric', id) -> 'counts' AS counts, create_usage_event(get_usage_event(id) || '{"eventTimestamp": "2026-10-02T00:00:00Z"}') ->> 'eventTimestamp' AS corrected
+SELECT i.* FROM jsonb_to_recordset(list_usage_events(2, :'after', sort_by => 'eventTimestamp',
+    sort_order => 'ASC') -> 'items') AS i ("customerEventId" text, "eventTimestamp" text);
+SELECT get_usage_event(id) ->> 'eventTimestamp' AS timestamp, explain_usage_event(:'metric', id) -> 'counts' AS counts,
+    create_usage_event(get_usage_event(id) || '{"eventTimestamp": "2026-10-02T00:00:00Z"}') ->> 'eventTimestamp' AS corrected
 FROM usage_events WHERE NOT event_timestamp BETWEEN '2026-01-01Z' AND '2026-12-31Z' ORDER BY customer_event_id;
 SELECT jsonb_path_query_array(get_usage_event_history(id), '$.items[*].eventTimestamp') AS history FROM usage_events ORDER BY customer_event_id;
 DO $$BEGIN WHILE usage_events.refresh_rollups() > 0 LOOP COMMIT; END LOOP; END$$;
 SELECT calculate_usage_metric(:'metric', '{a}', '[2026-10-01Z, 2026-11-01Z)') -> 'value' AS value;
 SELECT count(*) AS bad_marks FROM usage_events.dirty_bucket WHERE seconds > 0 AND NOT bucket BETWEEN '0001-01-01Z' AND '9999-12-31 23:59:59Z';
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.metric, usage_events.metric_progress, usage_events.metric_rollup,
+    usage_events.dirty_bucket;

@@ -1,6 +1,7 @@
 -- The type usage_event: checked on the way in, the API's JSON on the way out.
 SELECT '{"customerAlias": "acme", "eventType": "login"}'::usage_event;
-SELECT '{"eventProperties": {"b": 1.50, "a": [null]}, "eventTimestamp": "2022-10-01T02:00:00.500+02:00", "customerEventId": "e-1", "eventType": "login", "customerAlias": "acme"}'::usage_event;
+SELECT '{"eventProperties": {"b": 1.50, "a": [null]}, "eventTimestamp": "2022-10-01T02:00:00.500+02:00", "customerEventId": "e-1", "eventType": "login",
+    "customerAlias": "acme"}'::usage_event;
 -- null is absent, fields that the API does not know are left out
 SELECT '{"customerAlias": "acme", "eventType": "login", "customerEventId": null, "eventTimestamp": null, "extra": 1}'::usage_event;
 -- an answer is an event as well, and keeps its id and account
@@ -25,7 +26,8 @@ SELECT json_build_object('customerAlias', 'acme')::usage_event;
 
 -- compared as their JSON is: by what is in them, not by how it was written
 CREATE TEMP TABLE compared (n int, event usage_event);
-INSERT INTO compared VALUES (1, '{"customerAlias": "acme", "eventType": "login", "eventTimestamp": "2022-10-01T00:00:00Z", "eventProperties": {"a": 1.0, "b": 2}}'),
+INSERT INTO compared VALUES (1, '{"customerAlias": "acme", "eventType": "login", "eventTimestamp": "2022-10-01T00:00:00Z",
+    "eventProperties": {"a": 1.0, "b": 2}}'),
     (2, '{"eventType": "login", "customerAlias": "acme", "eventTimestamp": "2022-10-01T02:00:00+02", "eventProperties": {"b": 2.00, "a": 1}}'),
     (3, '{"customerAlias": "acme", "eventType": "login"}'), (4, '{"customerAlias": "acme", "eventType": "login", "eventProperties": null}'),
     (5, '{"customerAlias": "acme", "eventType": "logout"}'), (6, NULL), (7, NULL);
@@ -75,7 +77,8 @@ SELECT ''::usage_event;
 -- stored: short and long, compressed and out of line
 TRUNCATE outbox;
 SET usage_events.max_properties_bytes = '1MB';
-INSERT INTO outbox SELECT jsonb_build_object('customerAlias', 'c' || n, 'eventType', repeat('t', n % 7 + 1), 'customerEventId', CASE WHEN n % 2 = 0 THEN 'e' || n END,
+INSERT INTO outbox SELECT jsonb_build_object('customerAlias', 'c' || n, 'eventType', repeat('t', n % 7 + 1), 'customerEventId',
+    CASE WHEN n % 2 = 0 THEN 'e' || n END,
   'eventTimestamp', CASE WHEN n % 3 = 0 THEN '2022-10-01T00:00:00Z' END,
   'eventProperties', jsonb_build_object('n', n, 'text', (SELECT string_agg(md5(i::text), '') FROM generate_series(1, n * 20) AS i)))
 FROM generate_series(0, 60) AS n;

@@ -1,7 +1,9 @@
 -- The views show what the functions have written, and say which to call instead of writing to them.
 \set SHOW_CONTEXT never
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;
-SELECT ingest_usage_events('[{"customerAlias": "a", "eventType": "t", "customerEventId": "1"}, {"customerAlias": "b", "eventType": "t", "customerEventId": "1"}, {}]') IS NOT NULL AS sent,
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric,
+    usage_events.superseded_metric, usage_events.metric_progress;
+SELECT ingest_usage_events('[{"customerAlias": "a", "eventType": "t", "customerEventId": "1"},
+    {"customerAlias": "b", "eventType": "t", "customerEventId": "1"}, {}]') IS NOT NULL AS sent,
        create_customer_alias('{"customerId": "c", "value": "a"}') IS NOT NULL AS alias,
        create_usage_metric('{"name": "n", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}') IS NOT NULL AS metric;
 
@@ -41,10 +43,12 @@ RESET ROLE;
 
 -- nothing has changed, and no other view can be written to, either
 SELECT (SELECT string_agg(customer_alias, ' ') FROM usage_events) AS events, (SELECT string_agg(customer_alias, ' ') FROM usage_event_history) AS history,
-       (SELECT string_agg(body, ' ') FROM rejected_usage_events) AS rejected, (SELECT string_agg(customer_id || ' ' || value, ' ') FROM customer_aliases) AS aliases, (SELECT string_agg(name, ' ') FROM usage_metrics) AS metrics;
+       (SELECT string_agg(body, ' ') FROM rejected_usage_events) AS rejected,
+       (SELECT string_agg(customer_id || ' ' || value, ' ') FROM customer_aliases) AS aliases, (SELECT string_agg(name, ' ') FROM usage_metrics) AS metrics;
 SELECT c.oid::regclass AS view_that_is_written_through
 FROM pg_class AS c JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 WHERE c.relkind = 'v' AND pg_relation_is_updatable(c.oid, false) <> 0 AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid);
 SELECT usage_events.revoke_access('view_sender'), usage_events.revoke_access('view_reader');
 DROP ROLE view_sender, view_reader;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;
+TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric,
+    usage_events.superseded_metric, usage_events.metric_progress;

@@ -1,0 +1,306 @@
+/*
+ * rollup/scan_level.c
+ *		One level of a scan: intervals are cut into buckets, those that hold are added, and
+ *		the rest is left to the level below, or to the events.
+ */
+#include "postgres.h"
+
+#include "base/memory_budget.h"
+#include "base/uuid_v7.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "rollup/common_minutes.h"
+#include "rollup/scan_work.h"
+#include "sql/row.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* If no more aliases than these are not rolled up, the events of each are looked up. */
+#define FEW_ALIASES 20
+
+/* Aliases that are rolled up. */
+static Statement find_roots = {
+	.sql = "SELECT i.place"
+		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
+		   " CROSS JOIN LATERAL (SELECT FROM usage_events.metric_rollup AS r"
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " 0::smallint"
+		   " AND r.customer_alias " EQ " i.alias OFFSET 0) AS r"
+		   " WHERE " ROLLUPS_HOLD("$4"),
+	.read_only = true,
+	.argument_count = 4,
+	.argument_types = {UUIDOID, UUIDOID, TEXTARRAYOID, UUIDOID},
+};
+
+/* Buckets inside of intervals, and their rows. */
+static Statement read_buckets = {
+	.sql = "SELECT i.place, " ROLLUP_ROW_COLUMNS " FROM " INTERVAL_PARAMETERS
+		   " CROSS JOIN LATERAL (SELECT * FROM usage_events.metric_rollup AS r"
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " $6"
+		   " AND r.customer_alias " EQ " i.alias"
+		   " AND r.bucket " GE " i.starts_at AND r.bucket " LT " i.ends_at"
+		   " OFFSET 0) AS r ORDER BY i.place, r.bucket",
+	.read_only = true,
+	.argument_count = 6,
+	.argument_types = {UUIDOID, UUIDOID, INTERVAL_TYPES, INT2OID},
+};
+
+/* What there is of single buckets, which begin at starts_at. */
+static Statement find_buckets = {
+	.sql = "SELECT i.place, (SELECT r.is_branch FROM usage_events.metric_rollup AS r"
+		   " WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " $6"
+		   " AND r.customer_alias " EQ " i.alias AND r.bucket " EQ " i.starts_at"
+		   " LIMIT 1) FROM " INTERVAL_PARAMETERS,
+	.read_only = true,
+	.argument_count = 6,
+	.argument_types = {UUIDOID, UUIDOID, INTERVAL_TYPES, INT2OID},
+};
+
+/* The bucket does not hold: one level below, or among the events. */
+static void
+descend(ScanWork *work, MetricInterval interval, RollupNode node)
+{
+	if (node == ROLLUP_BRANCH)
+		scan_add_interval(&work->next, interval);
+	else if (node == ROLLUP_LEAF)
+		scan_add_raw(work, interval);
+	else
+	{
+		/* It had no events; those that came since are marked. */
+		MarkPlace place = scan_mark_place(work, interval.alias, interval.start);
+		TimestampTz start;
+		TimestampTz end;
+
+		while (scan_next_mark(work, &place, interval.end, &start, &end))
+		{
+			scan_add_raw(work, scan_part(&interval, start, end));
+			scan_skip_marks(work, &place, end);
+		}
+	}
+}
+
+static void
+take_root(uint64 row, void *argument)
+{
+	ScanWork *work = argument;
+
+	work->is_rolled_up[scan_row_place(row)] = true;
+	work->rolled_up_count++;
+}
+
+/* Which aliases are rolled up: the others are read from the events. */
+Intervals
+scan_find_rolled_up(ScanWork *work)
+{
+	const RollupScan *scan = work->scan;
+	Intervals open = {0};
+
+	work->is_rolled_up = palloc0(sizeof(bool) * Max(scan->alias_count, 1));
+	if (!work->is_one_snapshot)
+	{
+		for (int i = 0; i < scan->interval_count; i++)
+			scan_add_raw(work, scan->intervals[i]);
+		return open;
+	}
+
+	if (scan->common == NULL || !common_minutes_take_roots(work, scan->common))
+		statement_each_row(&find_roots,
+						   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
+									 scan_aliases(work), UUIDPGetDatum(&scan->metric->id)},
+						   take_root, work);
+
+	work->reads_all =
+		scan->is_all && scan->alias_count - work->rolled_up_count > Max(work->rolled_up_count, FEW_ALIASES);
+	for (int i = 0; i < scan->interval_count; i++)
+	{
+		if (work->is_rolled_up[scan->intervals[i].alias])
+			scan_add_interval(&open, scan->intervals[i]);
+		else if (!work->reads_all)
+			scan_add_raw(work, scan->intervals[i]);
+	}
+	return open;
+}
+
+/*
+ * Cuts an interval into buckets that lie in it and have no mark, several in a row
+ * as one interval, and the others, each by itself.
+ */
+static void
+cut(const ScanWork *work, BucketLevel level, const MetricInterval *interval, Intervals *whole, Intervals *others)
+{
+	TimestampTz at = interval->start;
+	MarkPlace place = scan_mark_place(work, interval->alias, interval->start);
+
+	while (at < interval->end)
+	{
+		TimestampTz bucket = bucket_start(at, level);
+		TimestampTz other = bucket_start(interval->end, level);
+		TimestampTz mark_start;
+		TimestampTz mark_end;
+
+		CHECK_FOR_INTERRUPTS();
+
+		/* The next bucket that is cut off by the interval, or marked. */
+		if (scan_next_mark(work, &place, interval->end, &mark_start, &mark_end))
+			other = Min(other, bucket_start(mark_start, level));
+		if (bucket < at)
+			other = bucket;
+
+		if (other > at)
+		{
+			scan_add_interval(whole, scan_part(interval, at, other));
+			at = other;
+		}
+		if (at < interval->end)
+		{
+			TimestampTz end;
+
+			other = bucket_start(at, level);
+			end = bucket_end(other, level);
+			if (!scan_is_added(work, interval->alias, at, Min(end, interval->end)))
+				scan_add_interval(others, scan_part(interval, at, end));
+			scan_skip_marks(work, &place, end);
+			at = end;
+		}
+	}
+}
+
+/* The whole bucket is read below. */
+static void
+descend_row(ScanWork *work, const MetricInterval *interval, const RollupRow *row)
+{
+	descend(work, scan_part(interval, row->bucket, bucket_end(row->bucket, work->level)),
+			row->is_branch ? ROLLUP_BRANCH : ROLLUP_LEAF);
+}
+
+/* All rows of a bucket are there: they are added, if they hold. */
+static void
+end_node(ScanWork *work)
+{
+	const MetricInterval *interval;
+	bool holds = true;
+	bool is_newer = true;
+
+	if (work->node_count == 0)
+		return;
+	interval = &work->reading->items[work->node_place];
+	for (int i = 0; i < work->node_count; i++)
+	{
+		const MetricCell *cell = &work->node[i].cell;
+
+		/* A value is its group's, and as old. */
+		if (cell->event_count + cell->skipped_count == 0)
+			continue;
+		holds = holds && uuid_v7_compare(&cell->newest_id, work->scan->as_of) < 0;
+		is_newer = is_newer && uuid_v7_compare(&cell->oldest_id, work->scan->as_of) >= 0;
+	}
+	if (is_newer && !holds)
+	{
+		/* Nothing of it was known then. */
+	}
+	else if (holds)
+	{
+		for (int i = 0; i < work->node_count; i++)
+			metric_total_add_cell(interval->total, &work->node[i].cell);
+	}
+	else
+		descend_row(work, interval, &work->node[0]);
+	work->node_count = 0;
+	MemoryContextReset(work->row_context);
+}
+
+static void
+take_bucket(uint64 row, void *argument)
+{
+	ScanWork *work = argument;
+	MemoryContext context;
+	RollupRow rollup;
+	int place = scan_row_place(row);
+	TimestampTz bucket = DatumGetTimestampTz(row_value_there(row, 2));
+
+	if (work->node_count > 0 && (work->node_place != place || work->node[0].bucket != bucket))
+		end_node(work);
+	context = MemoryContextSwitchTo(work->row_context);
+	rollup_row_read(row, 2, &rollup);
+	MemoryContextSwitchTo(context);
+
+	if (rollup.is_open)
+		descend_row(work, &work->reading->items[place], &rollup);
+	/* As of now every bucket holds: there may be many rows, with long groups, and none has to wait for the others. */
+	else if (work->scan->as_of == NULL)
+		metric_total_add_cell(work->reading->items[place].total, &rollup.cell);
+	if (rollup.is_open || work->scan->as_of == NULL)
+	{
+		MemoryContextReset(work->row_context);
+		return;
+	}
+	memory_budget_grow(sizeof(RollupRow) + rollup.cell.key.length + rollup.cell.group_value.length);
+	if (work->node_count == work->node_capacity)
+	{
+		work->node_capacity *= 2;
+		work->node = repalloc_huge(work->node, sizeof(RollupRow) * work->node_capacity);
+	}
+	work->node_place = place;
+	work->node[work->node_count++] = rollup;
+}
+
+typedef struct FoundWork
+{
+	ScanWork *work;
+	const Intervals *buckets; /* as they are asked for: the parts of buckets */
+} FoundWork;
+
+static void
+take_found(uint64 row, void *argument)
+{
+	FoundWork *found = argument;
+	bool isnull;
+	bool is_branch = DatumGetBool(row_value(row, 2, &isnull));
+
+	descend(found->work, found->buckets->items[scan_row_place(row)],
+			isnull      ? ROLLUP_ABSENT
+			: is_branch ? ROLLUP_BRANCH
+						: ROLLUP_LEAF);
+}
+
+/* Looks the intervals up on a level; returns what is to be looked up below. */
+Intervals
+scan_read_level(ScanWork *work, BucketLevel level, const Intervals *open)
+{
+	Intervals whole = {0};
+	Intervals others = {0};
+	Datum arguments[6];
+
+	work->level = level;
+	work->next = (Intervals){0};
+	for (int i = 0; i < open->count; i++)
+		cut(work, level, &open->items[i], &whole, &others);
+
+	arguments[1] = UUIDPGetDatum(&work->scan->metric->version_id);
+	arguments[5] = Int16GetDatum((int16) level);
+	if (whole.count > 0)
+	{
+		work->reading = &whole;
+		scan_interval_arguments(work, &whole, arguments);
+		statement_each_row(&read_buckets, arguments, take_bucket, work);
+		end_node(work);
+		work->reading = NULL;
+	}
+	if (others.count > 0)
+	{
+		Intervals buckets = {0};
+
+		for (int i = 0; i < others.count; i++)
+		{
+			MetricInterval bucket = others.items[i];
+
+			bucket.start = bucket_start(bucket.start, level);
+			scan_add_interval(&buckets, bucket);
+		}
+		scan_interval_arguments(work, &buckets, arguments);
+		statement_each_row(&find_buckets, arguments, take_found, &(FoundWork){work, &others});
+	}
+	return work->next;
+}

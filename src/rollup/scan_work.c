@@ -1,0 +1,277 @@
+/*
+ * rollup/scan_work.c
+ *		What the parts of a scan share: intervals, marks, and what is left to the events.
+ */
+#include "postgres.h"
+
+#include "rollup/scan_work.h"
+
+#include "base/memory_budget.h"
+#include "catalog/pg_type.h"
+#include "sql/row.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* Each once: batches that came one after the other may have marked the same minutes many times. */
+static Statement read_marks = {
+	.sql = "SELECT i.place, d.bucket, pg_catalog.max(d.seconds)"
+		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
+		   " CROSS JOIN LATERAL (SELECT d.bucket, d.seconds FROM usage_events.dirty_bucket AS d"
+		   " WHERE d.account_id " EQ " $1"
+		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " i.alias"
+		   " AND d.bucket " GE " $4 AND d.bucket " LT " $5 OFFSET 0) AS d"
+		   " GROUP BY i.place, d.bucket",
+	.read_only = true,
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+/* Of all customers. */
+static Statement read_common_marks = {
+	.sql = "SELECT d.bucket, pg_catalog.max(d.seconds) FROM usage_events.dirty_bucket AS d"
+		   " WHERE d.account_id " EQ " $1"
+		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " ''"
+		   " AND d.bucket " GE " $3 AND d.bucket " LT " $4"
+		   " GROUP BY d.bucket",
+	.read_only = true,
+	.argument_count = 4,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+int
+scan_compare_aliases(const void *a, const void *b)
+{
+	const Slice *first = a;
+	const Slice *second = b;
+	int result = memcmp(first->data, second->data, Min(first->length, second->length));
+
+	return result != 0 ? result : first->length - second->length;
+}
+
+void
+scan_add_interval(Intervals *intervals, MetricInterval interval)
+{
+	intervals->items =
+		memory_budget_room(intervals->items, intervals->count, &intervals->capacity, sizeof(MetricInterval));
+	intervals->items[intervals->count++] = interval;
+}
+
+/* The part of the interval from start to end. */
+MetricInterval
+scan_part(const MetricInterval *interval, TimestampTz start, TimestampTz end)
+{
+	MetricInterval result = *interval;
+
+	result.start = Max(interval->start, start);
+	result.end = Min(interval->end, end);
+	return result;
+}
+
+/* The parameters of a statement over intervals; the first one is the account, the second depends. */
+void
+scan_interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *arguments)
+{
+	Slice *aliases;
+	Datum *values;
+
+	/* Both, and the three arrays that are made of them. */
+	memory_budget_require((Size) intervals->count * 2 * (sizeof(Slice) + 2 * sizeof(Datum)));
+	aliases = palloc_extended(sizeof(Slice) * intervals->count, MCXT_ALLOC_HUGE);
+	values = palloc_extended(sizeof(Datum) * intervals->count, MCXT_ALLOC_HUGE);
+	arguments[0] = UUIDPGetDatum(&work->scan->metric->account_id);
+	for (int i = 0; i < intervals->count; i++)
+		aliases[i] = work->scan->aliases[intervals->items[i].alias];
+	arguments[2] = statement_varlena_array(aliases, intervals->count, TEXTOID);
+	for (int i = 0; i < intervals->count; i++)
+		values[i] = TimestampTzGetDatum(intervals->items[i].start);
+	arguments[3] = statement_timestamp_array(values, intervals->count);
+	for (int i = 0; i < intervals->count; i++)
+		values[i] = TimestampTzGetDatum(intervals->items[i].end);
+	arguments[4] = statement_timestamp_array(values, intervals->count);
+	pfree(aliases);
+	pfree(values);
+}
+
+Datum
+scan_event_type(const Metric *metric)
+{
+	Slice type = metric->event_type;
+
+	return slice_to_datum(type);
+}
+
+Datum
+scan_aliases(const ScanWork *work)
+{
+	return statement_varlena_array(work->scan->aliases, work->scan->alias_count, TEXTOID);
+}
+
+/* The ordinality that a statement handed back, from 0 on. */
+int
+scan_row_place(uint64 row)
+{
+	return (int) DatumGetInt64(row_value_there(row, 1)) - 1;
+}
+
+/* Those of the alias that overlap the interval, from the first one on: false if there is none at that place. */
+static bool
+overlaps(const Marks *marks, int place, const MetricInterval *interval)
+{
+	return place < marks->count && marks->items[place].alias == interval->alias &&
+		   marks->items[place].start < interval->end;
+}
+
+/* Whether all events of the alias from start to end are in the totals already. */
+bool
+scan_is_added(const ScanWork *work, int alias, TimestampTz start, TimestampTz end)
+{
+	int place = marks_first(&work->added, alias, start);
+
+	return place < work->added.count && work->added.items[place].alias == alias &&
+		   work->added.items[place].start <= start && work->added.items[place].end >= end;
+}
+
+/* To be read from the events; seconds in a row as one. */
+static void
+add_raw_part(ScanWork *work, MetricInterval interval)
+{
+	MetricInterval *last = work->raw.count > 0 ? &work->raw.items[work->raw.count - 1] : NULL;
+
+	if (last != NULL && last->total == interval.total && last->alias == interval.alias && last->end == interval.start)
+		last->end = interval.end;
+	else
+		scan_add_interval(&work->raw, interval);
+}
+
+/* To be read from the events, but for what has been added already. */
+void
+scan_add_raw(ScanWork *work, MetricInterval interval)
+{
+	const Marks *added = &work->added;
+	TimestampTz at = interval.start;
+
+	for (int i = marks_first(added, interval.alias, at); overlaps(added, i, &interval); i++)
+	{
+		if (added->items[i].start > at)
+			add_raw_part(work, scan_part(&interval, at, added->items[i].start));
+		at = Max(at, added->items[i].end);
+	}
+	if (at < interval.end)
+		add_raw_part(work, scan_part(&interval, at, interval.end));
+}
+
+MarkPlace
+scan_mark_place(const ScanWork *work, int alias, TimestampTz moment)
+{
+	return (MarkPlace){alias, moment, marks_first(&work->marks, alias, moment),
+					   marks_first(&work->common_marks, 0, moment)};
+}
+
+/* What is marked next, from the place's moment on; false if nothing is before the end. */
+bool
+scan_next_mark(const ScanWork *work, const MarkPlace *place, TimestampTz end, TimestampTz *mark_start,
+			   TimestampTz *mark_end)
+{
+	const Mark *mark = NULL;
+
+	if (place->own < work->marks.count && work->marks.items[place->own].alias == place->alias)
+		mark = &work->marks.items[place->own];
+	if (place->common < work->common_marks.count &&
+		(mark == NULL || work->common_marks.items[place->common].start < mark->start))
+		mark = &work->common_marks.items[place->common];
+	if (mark == NULL)
+		return false;
+	*mark_start = Max(mark->start, place->moment);
+	*mark_end = mark->end;
+	return *mark_start < end;
+}
+
+/* Goes on to a later moment. */
+void
+scan_skip_marks(const ScanWork *work, MarkPlace *place, TimestampTz moment)
+{
+	place->moment = moment;
+	while (place->own < work->marks.count && work->marks.items[place->own].alias == place->alias &&
+		   work->marks.items[place->own].end <= moment)
+		place->own++;
+	while (place->common < work->common_marks.count && work->common_marks.items[place->common].end <= moment)
+		place->common++;
+}
+
+static void
+take_common_mark(uint64 row, void *argument)
+{
+	ScanWork *work = argument;
+
+	marks_add_seconds(&work->common_marks, 0, DatumGetTimestampTz(row_value_there(row, 1)),
+					  DatumGetInt16(row_value_there(row, 2)));
+}
+
+void
+scan_read_common_marks(ScanWork *work, TimestampTz start, TimestampTz end)
+{
+	statement_each_row(&read_common_marks,
+					   (Datum[]){UUIDPGetDatum(&work->scan->metric->account_id), scan_event_type(work->scan->metric),
+								 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
+					   take_common_mark, work);
+}
+
+static void
+take_mark(uint64 row, void *argument)
+{
+	ScanWork *work = argument;
+
+	marks_add_seconds(&work->marks, scan_row_place(row), DatumGetTimestampTz(row_value_there(row, 2)),
+					  DatumGetInt16(row_value_there(row, 3)));
+}
+
+void
+scan_read_marks(ScanWork *work, TimestampTz start, TimestampTz end)
+{
+	Datum arguments[] = {UUIDPGetDatum(&work->scan->metric->account_id), scan_event_type(work->scan->metric),
+						 scan_aliases(work), TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)),
+						 TimestampTzGetDatum(end)};
+
+	statement_each_row(&read_marks, arguments, take_mark, work);
+}
+
+/* The place of an alias among those of all customers; -1 if it is none. */
+int
+scan_find_alias(const RollupScan *scan, Slice alias)
+{
+	int low = 0;
+	int high = scan->alias_count;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (scan_compare_aliases(&scan->aliases[middle], &alias) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < scan->alias_count && scan_compare_aliases(&scan->aliases[low], &alias) == 0 ? low : -1;
+}
+
+/* The interval that has the moment, or NULL. */
+const MetricInterval *
+scan_find_interval(const RollupScan *scan, int alias, TimestampTz timestamp)
+{
+	int low = 0;
+	int high = scan->interval_count;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+		const MetricInterval *interval = &scan->intervals[middle];
+
+		if (interval->alias < alias || (interval->alias == alias && interval->end <= timestamp))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == scan->interval_count || scan->intervals[low].alias != alias || scan->intervals[low].start > timestamp)
+		return NULL;
+	return &scan->intervals[low];
+}
