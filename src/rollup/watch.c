@@ -40,9 +40,9 @@
 #include "sql/distribution.h"
 #include "sql/own_statement.h"
 #include "sql/statement.h"
+#include "utils/acl.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
-#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 /*
@@ -79,7 +79,7 @@ static Statement build_anew = {
 	.sql = "UPDATE usage_events.metric_progress SET is_built = false, customer_alias = NULL, horizon = NULL",
 };
 
-/* The transaction that has forgotten the rollups of all accounts, and where in it. */
+/* The transaction that has forgotten rollups, and where in it. */
 static LocalTransactionId forgotten_in = InvalidLocalTransactionId;
 static SubTransactionId forgotten_below = InvalidSubTransactionId;
 
@@ -98,30 +98,44 @@ rollup_watch_begin_anew(void)
 	forgotten_in = InvalidLocalTransactionId;
 }
 
-/* Under row-level security only one account's are: the next statement may be of another. */
-static bool
-sees_one_account(Oid table)
-{
-	return check_enable_rls(table, InvalidOid, true) == RLS_ENABLED;
-}
-
+/* Who sees all accounts has them forgotten with his own rights: he does not ask for what others may have put on the table of marks. */
 static void
-forget(Oid table)
+forget_by_caller(void)
 {
-	int nest_level;
+	int nest_level = rollup_rights_quieten();
 
-	if (are_forgotten())
-		return;
-	/* Who changes events by hand does not ask for what others may have put on the table of marks. */
-	nest_level = rollup_rights_quieten();
-	/* Before it is read which metrics there are. */
-	(void) GetTopTransactionId();
 	SPI_connect();
 	statement_execute(&forget_rollups, (Datum[]){TimestampTzGetDatum(GetCurrentTimestamp())}, NULL);
 	SPI_finish();
 	AtEOXact_GUC(true, nest_level);
-	if (sees_one_account(table))
+}
+
+/*
+ * Whose rows somebody changes who is under row-level security himself, his own policies do not tell: he may be let by another
+ * policy of that table, by somebody's view, or as the owner of a table whose policies are not forced.  TRUNCATE takes the rows of all.
+ */
+static void
+forget_by_owner(void)
+{
+	RollupRights before = rollup_rights_take_owners();
+
+	SPI_connect();
+	statement_execute(&forget_rollups_of_all, (Datum[]){TimestampTzGetDatum(GetCurrentTimestamp())}, NULL);
+	SPI_finish();
+	rollup_rights_give_back(before);
+}
+
+static void
+forget(void)
+{
+	if (are_forgotten())
 		return;
+	/* Before it is read which metrics there are. */
+	(void) GetTopTransactionId();
+	if (has_bypassrls_privilege(GetUserId()))
+		forget_by_caller();
+	else
+		forget_by_owner();
 	forgotten_in = current_local_transaction_id();
 	forgotten_below = GetCurrentSubTransactionId();
 }
@@ -223,19 +237,11 @@ watch_subscriptions(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* Row-level security does not hold for TRUNCATE: whoever sees one account alone takes the rows of all. */
-static void
-forget_truncated(Oid table)
+/* What is taken from there may be what this transaction has written of an earlier change: it is written once more. */
+static bool
+has_marks(Relation table)
 {
-	RollupRights before;
-
-	if (!sees_one_account(table))
-		return;
-	before = rollup_rights_take_owners();
-	SPI_connect();
-	statement_execute(&forget_rollups_of_all, (Datum[]){TimestampTzGetDatum(GetCurrentTimestamp())}, NULL);
-	SPI_finish();
-	rollup_rights_give_back(before);
+	return strcmp(RelationGetRelationName(table), "dirty_bucket") == 0;
 }
 
 /* The trigger usage_events_watch.  None of our statements truncates. */
@@ -249,8 +255,10 @@ watch_changes(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("watch_changes() must be called as a trigger")));
 	if (!is_own_change(trigger) && !writes_nothing(trigger))
-		forget(RelationGetRelid(trigger->tg_relation));
-	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
-		forget_truncated(RelationGetRelid(trigger->tg_relation));
+	{
+		if (has_marks(trigger->tg_relation))
+			rollup_watch_begin_anew();
+		forget();
+	}
 	PG_RETURN_POINTER(NULL);
 }

@@ -14,7 +14,9 @@
  * is none, as on a Citus cluster.
  */
 #define EVENTS_WATCH \
-	"COALESCE((SELECT CASE WHEN t.tgenabled " EQ " 'A' THEN 'always'" \
+	"COALESCE((SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_inherits AS i" \
+	" WHERE i.inhrelid " EQ " t.tgrelid OR i.inhparent " EQ " t.tgrelid) THEN 'off'" \
+	" WHEN t.tgenabled " EQ " 'A' THEN 'always'" \
 	" WHEN t.tgenabled " EQ " 'O' THEN t.xmin::pg_catalog.text ELSE 'off' END" \
 	" FROM pg_catalog.pg_trigger AS t" \
 	" WHERE t.tgrelid " EQ " 'usage_events.event'::pg_catalog.regclass" \

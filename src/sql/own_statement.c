@@ -23,13 +23,20 @@ static QueryDesc *running = NULL;
 static ExecutorRun_hook_type next_executor_run = NULL;
 static ExecutorFinish_hook_type next_executor_finish = NULL;
 
+/* What a rule of one of our tables adds to a statement has the same text. */
+static bool
+is_ours(const QueryDesc *query)
+{
+	return own_text != NULL && query->sourceText == own_text && query->plannedstmt->canSetTag;
+}
+
 static void
 run(QueryDesc *query, ScanDirection direction, uint64 count EXECUTOR_RUN_PARAMETER)
 {
 	bool was_own = is_own;
 	QueryDesc *was_running = running;
 
-	is_own = own_text != NULL && query->sourceText == own_text;
+	is_own = is_ours(query);
 	running = query;
 	PG_TRY();
 	{
@@ -53,7 +60,7 @@ finish(QueryDesc *query)
 	bool was_own = is_own;
 	QueryDesc *was_running = running;
 
-	is_own = own_text != NULL && query->sourceText == own_text;
+	is_own = is_ours(query);
 	running = query;
 	PG_TRY();
 	{

@@ -99,6 +99,10 @@ INSERT INTO change (statement) VALUES
         '"2026-10-03T00:00:00Z", "eventProperties": {"n": 9, "region": 0}}''); DELETE FROM usage_events.dirty_bucket; END $do$'),
     ('DO $do$ BEGIN PERFORM create_usage_event(''{"customerAlias": "acme", "eventType": "call", "customerEventId": "33", "eventTimestamp": '
         '"2026-10-04T00:00:00Z", "eventProperties": {"n": 9, "region": 0}}''); UPDATE usage_events.dirty_bucket SET bucket = ''2027-01-01Z''; END $do$'),
+    ('DO $do$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = ''34''; DELETE FROM usage_events.dirty_bucket '
+        'WHERE seconds < 0; END $do$'),
+    ('DO $do$ BEGIN DELETE FROM usage_events.event WHERE customer_event_id = ''35''; UPDATE usage_events.dirty_bucket '
+        'SET event_type = ''other'' WHERE seconds < 0; END $do$'),
     ('TRUNCATE usage_events.event');
 CREATE TABLE found (number integer, taken_back boolean, still_rolled_up boolean, in_transaction boolean, in_savepoint boolean, committed boolean,
     at_once_from_rollups boolean, rolled_up boolean);
@@ -198,6 +202,13 @@ SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "custo
 SELECT count(*) > 0 FROM usage_events.dirty_bucket WHERE seconds < 0;
 DROP TRIGGER meddle ON usage_events.event;
 DROP FUNCTION meddle();
+-- nor what a rule adds to it
+CALL pg_temp.refresh();
+CREATE RULE meddle AS ON UPDATE TO usage_events.metric DO ALSO DELETE FROM usage_events.event WHERE customer_event_id = '6';
+SELECT update_usage_metric(id, '{"name": "total", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}')
+    IS NOT NULL FROM usage_metrics WHERE name = 'sums';
+SELECT count(*) > 0 FROM usage_events.dirty_bucket WHERE seconds < 0;
+DROP RULE meddle ON usage_events.metric;
 
 -- nor does a change by hand run what others were let put on the table of marks
 CREATE FUNCTION attack() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'run as %', current_user; END $$;
@@ -215,6 +226,28 @@ DELETE FROM usage_events.event WHERE customer_event_id = '6';
 SELECT usage_events.refresh_rollups();
 ALTER TABLE usage_events.event ENABLE ALWAYS TRIGGER usage_events_watch;
 SELECT usage_events.refresh_rollups() > 0;
+-- nor while rows come and go by a table that the events inherit from, or that inherits from them: no trigger of theirs fires
+CALL pg_temp.refresh();
+CREATE FUNCTION past_is_right() RETURNS boolean LANGUAGE sql VOLATILE AS $$
+    SELECT (calculate_usage_metric(id, '{acme}', '[2026-10-01Z, 2026-11-01Z)') ->> 'value')::numeric
+        = (SELECT sum((event_properties ->> 'n')::numeric) FROM usage_events WHERE event_type = 'past')
+    FROM usage_metrics WHERE name = 'past'
+$$;
+SELECT past_is_right();
+CREATE TABLE child () INHERITS (usage_events.event);
+INSERT INTO child SELECT account_id, uuid_v7(), event_timestamp, 'in the child', customer_alias, event_type, event_properties
+    FROM usage_events.event WHERE customer_event_id = 'past 50';
+SELECT past_is_right();
+DROP TABLE child;
+SELECT past_is_right();
+CREATE TABLE whole (LIKE usage_events.event) PARTITION BY RANGE (event_timestamp);
+ALTER TABLE whole ATTACH PARTITION usage_events.event DEFAULT;
+DELETE FROM whole WHERE customer_event_id = 'past 51';
+SELECT past_is_right(), usage_events.refresh_rollups();
+ALTER TABLE whole DETACH PARTITION usage_events.event;
+SELECT past_is_right(), usage_events.refresh_rollups() > 0;
+DROP TABLE whole;
+DROP FUNCTION past_is_right();
 
 -- whoever may truncate, and sees one account alone, has rollups of all forgotten
 CALL pg_temp.refresh();
@@ -233,6 +266,40 @@ FROM usage_events.metric_progress AS p;
 ROLLBACK;
 DROP OWNED BY truncates_by_hand;
 DROP ROLE truncates_by_hand;
+
+-- as does whoever may change rows of all by another policy, by somebody's view, or as an owner whose policies are not forced, and is under ours elsewhere
+CREATE ROLE changes_of_all;
+GRANT USAGE ON SCHEMA usage_events TO changes_of_all;
+GRANT ALL ON ALL TABLES IN SCHEMA usage_events TO changes_of_all;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA usage_events TO changes_of_all;
+CREATE VIEW of_all AS SELECT * FROM usage_events.event;
+GRANT ALL ON of_all TO changes_of_all;
+CREATE PROCEDURE try_of_all(before text, statement text) LANGUAGE plpgsql AS $$
+DECLARE
+    are_forgotten boolean;
+BEGIN
+    TRUNCATE usage_events.dirty_bucket;
+    COMMIT;
+    EXECUTE before;
+    SET LOCAL ROLE changes_of_all;
+    EXECUTE statement;
+    RESET ROLE;
+    SELECT count(DISTINCT p.account_id) > 1
+        AND bool_and(EXISTS (SELECT FROM usage_events.dirty_bucket AS d WHERE d.account_id = p.account_id AND d.seconds < 0)) INTO are_forgotten
+    FROM usage_events.metric_progress AS p;
+    ROLLBACK;
+    RAISE NOTICE '% by %', are_forgotten, statement;
+END $$;
+CALL try_of_all('CREATE POLICY of_all ON usage_events.event FOR ALL TO changes_of_all USING (true)', 'DELETE FROM usage_events.event WHERE false');
+CALL try_of_all('SELECT', 'DELETE FROM of_all WHERE false');
+CALL try_of_all('DO $do$ DECLARE t text; BEGIN ALTER SCHEMA usage_events OWNER TO changes_of_all;
+    FOREACH t IN ARRAY ''{account, event, metric, metric_progress, metric_rollup, dirty_bucket, rejected_event}''::text[] LOOP
+        EXECUTE format(''ALTER TABLE usage_events.%I OWNER TO changes_of_all'', t); END LOOP;
+    ALTER TABLE usage_events.event NO FORCE ROW LEVEL SECURITY; END $do$', 'DELETE FROM usage_events.event WHERE false');
+DROP PROCEDURE try_of_all(text, text);
+DROP VIEW of_all;
+DROP OWNED BY changes_of_all;
+DROP ROLE changes_of_all;
 
 -- nobody else can have a trigger of it, and whose rights do not let him change events needs none
 CREATE ROLE changes_by_hand;
