@@ -17,6 +17,15 @@ argument_text(FunctionCallInfo fcinfo, int number)
 	return PG_ARGISNULL(number) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(number));
 }
 
+/* A jsonb that must not be null: the error says what it is of. */
+Jsonb *
+argument_jsonb(FunctionCallInfo fcinfo, int number, const char *what)
+{
+	if (PG_ARGISNULL(number))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", what)));
+	return PG_GETARG_JSONB_P(number);
+}
+
 /* The elements of an array of texts, but for those that are null, as C strings. */
 List *
 argument_texts(FunctionCallInfo fcinfo, int number)

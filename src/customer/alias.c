@@ -11,6 +11,7 @@
 #include "customer/alias.h"
 
 #include "account/account.h"
+#include "base/argument.h"
 #include "base/json_build.h"
 #include "base/json_read.h"
 #include "base/text_check.h"
@@ -289,18 +290,10 @@ customer_alias_list(const pg_uuid_t *account_id, ListPage *page, const char *val
 
 /* The doors for SQL -------------------------------------------------------- */
 
-static Jsonb *
-body_argument(FunctionCallInfo fcinfo, int number)
-{
-	if (PG_ARGISNULL(number))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("customer alias must not be null")));
-	return PG_GETARG_JSONB_P(number);
-}
-
 static Datum
 create_alias(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_JSONB_P(customer_alias_create(account_current(), body_argument(fcinfo, 0)));
+	PG_RETURN_JSONB_P(customer_alias_create(account_current(), argument_jsonb(fcinfo, 0, "customer alias")));
 }
 
 /* create_customer_alias(jsonb) */
@@ -312,20 +305,12 @@ create_customer_alias(PG_FUNCTION_ARGS)
 }
 
 static Datum
-answer_or_null(FunctionCallInfo fcinfo, Jsonb *json)
-{
-	if (json == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(json);
-}
-
-static Datum
 update_alias(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	return answer_or_null(fcinfo,
-						  customer_alias_update(account_current(), PG_GETARG_UUID_P(0), body_argument(fcinfo, 1)));
+	return http_answer_or_null(fcinfo, customer_alias_update(account_current(), PG_GETARG_UUID_P(0),
+															 argument_jsonb(fcinfo, 1, "customer alias")));
 }
 
 /* update_customer_alias(id uuid, alias jsonb) */
@@ -339,7 +324,7 @@ update_customer_alias(PG_FUNCTION_ARGS)
 static Datum
 delete_alias(PG_FUNCTION_ARGS)
 {
-	return answer_or_null(fcinfo, customer_alias_delete(account_current(), PG_GETARG_UUID_P(0)));
+	return http_answer_or_null(fcinfo, customer_alias_delete(account_current(), PG_GETARG_UUID_P(0)));
 }
 
 /* delete_customer_alias(id uuid) */

@@ -258,6 +258,15 @@ http_respond(PGFunction function, FunctionCallInfo fcinfo)
 	return result;
 }
 
+/* What a function answers that may have found nothing. */
+Datum
+http_answer_or_null(FunctionCallInfo fcinfo, Jsonb *json)
+{
+	if (json == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(json);
+}
+
 /*
  * Calls a function that is a door for SQL as well as for HTTP: where the request
  * is a call of just this function, its success has that status.

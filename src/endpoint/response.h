@@ -6,6 +6,7 @@
 #define USAGE_EVENTS_ENDPOINT_RESPONSE_H
 
 #include "fmgr.h"
+#include "utils/jsonb.h"
 
 /* The version of the API that is spoken here. */
 #define HTTP_API_VERSION "2024-07-30"
@@ -26,6 +27,7 @@ extern void http_refuse_method(const char *methods);
 extern void http_refuse_encoding(void);
 
 extern Datum http_respond(PGFunction function, FunctionCallInfo fcinfo);
+extern Datum http_answer_or_null(FunctionCallInfo fcinfo, Jsonb *json);
 extern Datum http_endpoint(PGFunction function, FunctionCallInfo fcinfo, const char *name, int status);
 
 #endif /* USAGE_EVENTS_ENDPOINT_RESPONSE_H */

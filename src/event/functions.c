@@ -8,6 +8,7 @@
 #include "event/functions.h"
 
 #include "account/account.h"
+#include "base/argument.h"
 #include "base/json_read.h"
 #include "base/memory_budget.h"
 #include "endpoint/response.h"
@@ -31,18 +32,10 @@ event_create(const pg_uuid_t *account_id, Jsonb *body)
 	return event_json_write(put.answer);
 }
 
-static Jsonb *
-event_argument(FunctionCallInfo fcinfo, int number)
-{
-	if (PG_ARGISNULL(number))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("usage event must not be null")));
-	return PG_GETARG_JSONB_P(number);
-}
-
 static Datum
 create(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_JSONB_P(event_create(account_current(), event_argument(fcinfo, 0)));
+	PG_RETURN_JSONB_P(event_create(account_current(), argument_jsonb(fcinfo, 0, "usage event")));
 }
 
 /* create_usage_event(jsonb) */
@@ -63,7 +56,7 @@ create_event(PG_FUNCTION_ARGS)
 	int nest_level = account_enter(account_id);
 
 	memory_budget_begin();
-	answer = event_create(account_id, event_argument(fcinfo, 1));
+	answer = event_create(account_id, argument_jsonb(fcinfo, 1, "usage event"));
 	account_leave(nest_level);
 	PG_RETURN_JSONB_P(answer);
 }

@@ -17,6 +17,7 @@
 #include <limits.h>
 
 #include "account/account.h"
+#include "base/argument.h"
 #include "base/json_build.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
@@ -471,26 +472,10 @@ metric_definition_delete(const pg_uuid_t *account_id, const pg_uuid_t *id)
 
 /* The doors for SQL -------------------------------------------------------- */
 
-static Jsonb *
-body_argument(FunctionCallInfo fcinfo, int number)
-{
-	if (PG_ARGISNULL(number))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("usage metric must not be null")));
-	return PG_GETARG_JSONB_P(number);
-}
-
-static Datum
-answer_or_null(FunctionCallInfo fcinfo, Jsonb *json)
-{
-	if (json == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(json);
-}
-
 static Datum
 create_metric(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_JSONB_P(metric_definition_create(account_current(), body_argument(fcinfo, 0)));
+	PG_RETURN_JSONB_P(metric_definition_create(account_current(), argument_jsonb(fcinfo, 0, "usage metric")));
 }
 
 /* create_usage_metric(jsonb) */
@@ -504,7 +489,7 @@ create_usage_metric(PG_FUNCTION_ARGS)
 static Datum
 get_metric(PG_FUNCTION_ARGS)
 {
-	return answer_or_null(fcinfo, metric_definition_get(account_current(), PG_GETARG_UUID_P(0)));
+	return http_answer_or_null(fcinfo, metric_definition_get(account_current(), PG_GETARG_UUID_P(0)));
 }
 
 /* get_usage_metric(id uuid) */
@@ -520,8 +505,8 @@ replace_metric(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	return answer_or_null(fcinfo,
-						  metric_definition_update(account_current(), PG_GETARG_UUID_P(0), body_argument(fcinfo, 1)));
+	return http_answer_or_null(fcinfo, metric_definition_update(account_current(), PG_GETARG_UUID_P(0),
+																argument_jsonb(fcinfo, 1, "usage metric")));
 }
 
 /* update_usage_metric(id uuid, metric jsonb) */
@@ -535,7 +520,7 @@ update_usage_metric(PG_FUNCTION_ARGS)
 static Datum
 delete_metric(PG_FUNCTION_ARGS)
 {
-	return answer_or_null(fcinfo, metric_definition_delete(account_current(), PG_GETARG_UUID_P(0)));
+	return http_answer_or_null(fcinfo, metric_definition_delete(account_current(), PG_GETARG_UUID_P(0)));
 }
 
 /* delete_usage_metric(id uuid) */

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "account/account.h"
+#include "base/argument.h"
 #include "base/json_build.h"
 #include "base/json_read.h"
 #include "base/memory_budget.h"
@@ -111,9 +112,7 @@ body_argument(FunctionCallInfo fcinfo, int number)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("custom usage metrics cannot be changed by HTTP"),
 				 errhint("Call the function with SQL.")));
-	if (PG_ARGISNULL(number))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("usage metric must not be null")));
-	return PG_GETARG_JSONB_P(number);
+	return argument_jsonb(fcinfo, number, "usage metric");
 }
 
 /* usage_events.create_custom_metric(metric jsonb) */
