@@ -250,7 +250,7 @@ change_setting(const pg_uuid_t *account_id, GucAction action)
 	(void) set_config_option(ACCOUNT_SETTING, text, PGC_SUSET, PGC_S_SESSION, action, true, 0, false);
 }
 
-/* Makes `account_id` the account until the transaction ends: for whoever has shown that it is his. */
+/* Makes `account_id` the account until the transaction ends: for a caller that has shown a right to it. */
 void
 account_set(const pg_uuid_t *account_id)
 {

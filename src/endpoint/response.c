@@ -7,7 +7,7 @@
  * message and detail are JSON.  Every other error it would translate by a table
  * of its own, under which a missing privilege becomes 401 and a lost race 409.
  * So errors that end a request are caught at its border, and raised again as
- * what they mean to the client: 400 for what he can change, 500 for the rest.
+ * what they mean to the client: 400 for what the client can change, 500 for the rest.
  *
  * Nothing that a client sent comes into a header or the status line: these are
  * constants.  A trigger of the user's that speaks to PostgREST by such an error

@@ -36,7 +36,7 @@ static Statement insert_rejected = {
 
 /*
  * Oldest first: sent again, they come in the order in which they came.  Whoever sends
- * may not delete, or he could lock the table against all accounts: a refresh does.
+ * may not delete, or could lock the table against all accounts: a refresh does.
  */
 static Statement take_rejected = {
 	.sql = "WITH taken AS (UPDATE usage_events.rejected_event SET taken_at = $3"

@@ -35,7 +35,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-/* The alias and, of a customer by his id, those that are mapped to him, as in a question about him. */
+/* The alias; of a customer by id, the aliases that are mapped to the customer, as in a question about one. */
 static Statement find_names = {
 	.sql = "SELECT $2 UNION SELECT a.value FROM usage_events.customer_alias AS a"
 		   " WHERE a.account_id " EQ " $1 AND a.customer_id " EQ " $2"

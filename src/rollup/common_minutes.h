@@ -7,7 +7,7 @@
 
 #include "rollup/scan_work.h"
 
-/* Who has events in them, or marks of his own, or is rolled up. */
+/* An alias that has events in them, or marks of its own, or is rolled up. */
 typedef struct CommonAlias
 {
 	Slice alias;

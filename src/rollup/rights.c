@@ -14,7 +14,7 @@
  *   (as in VACUUM), which cannot be left and leaves nothing behind, such as deferred triggers.
  *
  * That the owner is one, and the schema's as well, makes sure of what a name means:
- * another one could put a view of his in the place of a table.
+ * another owner could put a view in the place of a table.
  */
 #include "postgres.h"
 
@@ -159,7 +159,7 @@ take(bool to_be_owner)
 }
 
 /*
- * From here on no code of others runs with the caller's rights, if he is a superuser.  Others
+ * From here on no code of others runs with the rights of a caller that is a superuser.  Others
  * keep theirs, and whatever the tables' owner has put there runs with them, as ever.
  */
 RollupRights

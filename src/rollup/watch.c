@@ -98,7 +98,10 @@ rollup_watch_begin_anew(void)
 	forgotten_in = InvalidLocalTransactionId;
 }
 
-/* Who sees all accounts has them forgotten with his own rights: he does not ask for what others may have put on the table of marks. */
+/*
+ * A role that sees all accounts has them forgotten with its own rights.  What others may have put on the table of
+ * marks does not run with these.
+ */
 static void
 forget_by_caller(void)
 {
@@ -111,8 +114,8 @@ forget_by_caller(void)
 }
 
 /*
- * Whose rows somebody changes who is under row-level security himself, his own policies do not tell: he may be let by another
- * policy of that table, by somebody's view, or as the owner of a table whose policies are not forced.  TRUNCATE takes the rows of all.
+ * A role under row-level security may change rows of any account: by another policy of that one table, by a view of
+ * somebody's, or as the owner of a table whose policies are not forced.  TRUNCATE takes the rows of all.
  */
 static void
 forget_by_owner(void)

@@ -10,7 +10,7 @@
  * To clients it is opaque: base64 of the bytes below, with a checksum, so that a
  * damaged one is refused and does not lead astray.  It gives no access: whoever
  * holds one sees only rows of the own account with it.  And it is not believed:
- * whoever makes one up gets a page of another list of his own, and no more work is
+ * whoever makes one up gets a page of another list of the same account, and no more work is
  * done for it than for a true one.  (Functions run as their callers, so there is no
  * secret with which cursors could be signed and which a caller could not read.)
  */

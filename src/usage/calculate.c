@@ -631,7 +631,7 @@ map_aliases(const UsageQuestion *question, const Slice *aliases, int count)
 	return work.mapped;
 }
 
-/* Gives each customer a total, which his aliases share; returns the number of customers. */
+/* Gives each customer a total, which the customer's aliases share; returns the number of customers. */
 static int
 share_totals(const Metric *metric, MappedAlias *mapped, int count, MetricTotal *totals, Slice *customers)
 {
