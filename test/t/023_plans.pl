@@ -341,7 +341,9 @@ sub views
 
 # The SQL in the library: whole statements, and parts of those that are put together.
 my $library = slurp_file($node->safe_psql('postgres', q{SELECT setting || '/usage_events.so' FROM pg_config WHERE name = 'PKGLIBDIR'}));
-my @sql = map { s/^ +(?=SELECT)//r } grep { /OPERATOR\(pg_catalog|^ *(?:SELECT|INSERT|UPDATE|DELETE|WITH) .*(?:usage_events|pg_catalog)\./ } $library =~ /([\x09\x20-\x7e]{8,})\0/g;
+# What lies before a string in the library may be the end of a number that looks like characters.
+my $before = qr/^(?: +|[^(\s]{1,7})(?=(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH) )/;
+my @sql = map { s/$before//r } grep { /OPERATOR\(pg_catalog|^[^(\s]{0,7} *(?:SELECT|INSERT|UPDATE|DELETE|WITH) .*(?:usage_events|pg_catalog)\./ } $library =~ /([\x09\x20-\x7e]{8,})\0/g;
 cmp_ok(scalar @sql, '>', 150, 'the library has SQL');
 
 # Of a cluster's tables, of a DROP EXTENSION, of a subscription's end, which is of all rows; and one that is only parsed, to see what an expression is.
