@@ -3,8 +3,7 @@
 \pset format unaligned
 \pset tuples_only on
 \set VERBOSITY terse
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
-    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+\i test/helpers/empty.sql
 -- a month in many customers, one of them with enough events for days and hours
 SELECT count(create_usage_events(batch)) FROM (
     SELECT jsonb_agg(jsonb_build_object('customerEventId', n::text, 'customerAlias',
@@ -363,6 +362,5 @@ DROP FUNCTION says(), ought_to_say(), uses_rollups();
 DROP TABLE change, found;
 SELECT usage_events.revoke_access('changes_by_hand');
 DROP ROLE changes_by_hand;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric,
-    usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.purge_horizon;
+\i test/helpers/empty.sql
 DELETE FROM usage_events.account WHERE account_id = :'other';

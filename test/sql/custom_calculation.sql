@@ -1,25 +1,17 @@
 -- CUSTOM metrics calculated: the value of an expression over the events of a period.
 \pset format unaligned
 \pset tuples_only on
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
-    usage_events.metric_progress;
+\i test/helpers/empty.sql
 SELECT count(create_usage_event(jsonb_build_object('customerAlias', alias, 'eventType', 'call', 'customerEventId', 'e-' || n, 'eventTimestamp',
     '2026-10-0' || n || 'T12:00:00Z', 'eventProperties', properties::jsonb)))
 FROM (VALUES (1, 'acme', '{"length": 10, "status": "ok"}'), (2, 'acme', '{"length": "2.5", "status": "ok"}'), (3, 'acme', '{"status": "lost"}'),
     (4, 'initech', '{"length": 1000}'), (5, 'acme', '{"length": 7}')) AS v(n, alias, properties);
 
-CREATE FUNCTION faults(call text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-    detail text;
-    context text;
-BEGIN
-    EXECUTE 'SELECT ' || call INTO answer;
-    RETURN answer;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, context = PG_EXCEPTION_CONTEXT;
-    RETURN concat_ws(' ', SQLSTATE, SQLERRM || ':', detail, '[' || substring(context FROM 'expression of the usage metric "[^"]*"') || ']');
-END $$;
+\i test/helpers/outcome.sql
+CREATE FUNCTION faults(call text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN state IS NULL THEN answer ELSE concat_ws(' ', state, message || ':', detail,
+        '[' || substring(context FROM 'expression of the usage metric "[^"]*"') || ']') END
+    FROM pg_temp.outcome('SELECT ' || call) $$;
 -- value, number of events, and the events with the lowest and the highest id
 CREATE FUNCTION shown(id uuid, aliases text[], period tstzrange, parameters jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', coalesce(trim_scale((answer ->> 'value')::numeric)::text, 'null'), answer ->> 'eventCount',
@@ -137,5 +129,5 @@ DROP OPERATOR public.->> (jsonb, text);
 DROP DOMAIN pg_temp.numeric;
 DROP TYPE public.box_of_traps, public.trap;
 DROP FUNCTION public.fetch(jsonb, text), public.touch(numeric);
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;
+\i test/helpers/empty.sql
 DELETE FROM usage_events.account WHERE account_id = :'other';

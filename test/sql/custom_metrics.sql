@@ -57,16 +57,10 @@ SET request.path = '';
 RESET usage_events.account_id;
 
 -- faults, all at once
-CREATE FUNCTION faults(call text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    detail text;
-BEGIN
-    EXECUTE 'SELECT ' || call;
-    RETURN 'accepted';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-    RETURN concat_ws(' ', SQLSTATE, SQLERRM || ':', detail);
-END $$;
+\i test/helpers/outcome.sql
+CREATE FUNCTION faults(call text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN state IS NULL THEN 'accepted' ELSE concat_ws(' ', state, message || ':', detail) END
+    FROM pg_temp.outcome('SELECT ' || call) $$;
 CREATE FUNCTION faults_of(metric jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT faults(format('usage_events.create_custom_metric(%L)', '{"name": "n", "eventType": "call"}' || metric))
 $$;

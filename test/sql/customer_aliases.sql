@@ -115,16 +115,10 @@ SELECT create_customer_alias(NULL);
 SELECT create_customer_alias('{}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT create_customer_alias('{"customerId": " ", "value": 5, "label": []}');
-CREATE FUNCTION faults(call text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    detail text;
-BEGIN
-    EXECUTE 'SELECT ' || call;
-    RETURN 'accepted';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-    RETURN concat_ws(' ', SQLSTATE, SQLERRM || ':', detail);
-END $$;
+\i test/helpers/outcome.sql
+CREATE FUNCTION faults(call text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN state IS NULL THEN 'accepted' ELSE concat_ws(' ', state, message || ':', detail) END
+    FROM pg_temp.outcome('SELECT ' || call) $$;
 SELECT body, faults(format('create_customer_alias(%L)', body))
     FROM unnest(ARRAY['[]', 'null', '5', '"text"', 'true', '[{"customerId": "c", "value": "v"}]', '{"customerId": "c", "value": "VOID"}',
     '{"customerId": null, "value": null}', '{"customerId": {}, "value": true}', '{"customerId": "", "value": "\u3000"}',

@@ -9,16 +9,10 @@ CREATE FUNCTION sent(fields jsonb) RETURNS text LANGUAGE sql AS $$
 CREATE FUNCTION metric(fields jsonb) RETURNS uuid LANGUAGE sql AS $$
     SELECT (create_usage_metric('{"name": "m", "eventType": "call", "metricType": "SIMPLE", "aggregationProperty": "p"}' || fields) ->> 'id')::uuid $$;
 CREATE FUNCTION october() RETURNS tstzrange LANGUAGE sql RETURN tstzrange('2024-10-01Z', '2024-11-01Z');
-CREATE FUNCTION refusal(call text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    detail text;
-BEGIN
-    EXECUTE call;
-    RETURN 'none';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-    RETURN concat_ws(' ', SQLSTATE, SQLERRM, detail);
-END $$;
+\i test/helpers/outcome.sql
+CREATE FUNCTION refusal(call text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN state IS NULL THEN 'none' ELSE concat_ws(' ', state, message, detail) END
+    FROM pg_temp.outcome(call) $$;
 
 -- LATEST: of events of the same time, the one with the highest id, which a correction gets
 SELECT sent('{"customerEventId": "first", "eventProperties": {"p": 1}}') < sent('{"customerEventId": "second", "eventProperties": {"p": 2}}') AS ascend;

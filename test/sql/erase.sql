@@ -1,7 +1,6 @@
 -- Erasure of a customer: nothing is left that names him, in whatever steps it is done, and the answers about others stay.
 \set SHOW_CONTEXT never
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric,
-    usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.erasure;
+\i test/helpers/empty.sql
 CREATE ROLE erase_admin;
 CREATE ROLE erase_app;
 SELECT usage_events.grant_access('erase_admin', 'admin'), usage_events.grant_access('erase_app', 'ingest');
@@ -204,6 +203,5 @@ DROP PROCEDURE remember();
 DROP TABLE moment;
 SELECT usage_events.revoke_access('erase_admin'), usage_events.revoke_access('erase_app');
 DROP ROLE erase_admin, erase_app;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric,
-    usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.erasure;
+\i test/helpers/empty.sql
 DELETE FROM usage_events.account WHERE account_id = :'another';

@@ -1,6 +1,5 @@
 -- Functions as endpoints of HTTP: status and errors where the request is a call of just that function, plain SQL where not.
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric,
-    usage_events.superseded_metric, usage_events.metric_progress;
+\i test/helpers/empty.sql
 CREATE TEMPORARY TABLE api_key AS SELECT * FROM usage_events.create_api_key(usage_events.current_account_id(), 'test');
 -- Makes a call under a request for a path, and says its status and its answer, or its error; ids and times are cut out.
 CREATE FUNCTION serve(path text, call text, usage_request text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
@@ -188,5 +187,5 @@ FROM (VALUES (1, 'words', 'no JSON'), (2, 'cut', '{"a": '), (3, 'null character'
 \pset tuples_only off
 DROP FUNCTION serve(text, text, text);
 DROP TABLE api_key;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.api_key, usage_events.metric,
-    usage_events.superseded_metric, usage_events.metric_progress;
+TRUNCATE usage_events.api_key;
+\i test/helpers/empty.sql

@@ -39,4 +39,4 @@ UPDATE usage_events.metric SET version_id = uuid_v7_floor(now() + interval '23 h
 SELECT update_usage_metric(:'metric', '{"name": "2", "metricType": "SIMPLE", "eventType": "t", "aggregationType": "COUNT"}') ->> 'name' AS name;
 SELECT m.version_id > s.version_id AS ascends, uuid_v7_timestamp(uuid_v7()) < now() + interval '1 hour' AS of_now FROM usage_events.metric AS m
     JOIN usage_events.superseded_metric AS s USING (id) WHERE id = :'metric';
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress;
+\i test/helpers/empty.sql

@@ -1,15 +1,9 @@
 -- Keys look like what they are: aliases, event types and ids of events.
 TRUNCATE usage_events.event, usage_events.superseded_event;
-CREATE FUNCTION faults(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    detail text;
-BEGIN
-    EXECUTE statement;
-    RETURN 'accepted';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-    RETURN SQLSTATE || ' ' || SQLERRM || ': ' || detail;
-END $$;
+\i test/helpers/outcome.sql
+CREATE FUNCTION faults(statement text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN state IS NULL THEN 'accepted' ELSE state || ' ' || message || ': ' || detail END
+    FROM pg_temp.outcome(statement) $$;
 CREATE FUNCTION event_faults(event jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT faults(format('SELECT create_usage_event(%L)', '{"customerAlias": "acme", "eventType": "login"}'::jsonb || event))
 $$;
@@ -54,4 +48,4 @@ SELECT count(*) FROM jsonb_path_query(list_usage_events(customer_aliases => '{" 
 SELECT event_faults('{"customerEventId": "1 ", "customerAlias": " acme"}');
 
 DROP FUNCTION event_faults(jsonb), faults(text);
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric;
+\i test/helpers/empty.sql

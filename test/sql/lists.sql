@@ -169,16 +169,10 @@ SELECT jsonb_path_query_array(list_usage_events(100, :'after'), '$.items[*].cust
 RESET usage_events.account_id;
 
 -- Faults: every one, by its name in the HTTP API.
-CREATE FUNCTION faults(arguments text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-BEGIN
-    EXECUTE format('SELECT shown(list_usage_events(%s))', arguments) INTO answer;
-    RETURN answer;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS answer = PG_EXCEPTION_DETAIL;
-    RETURN concat_ws(' ', SQLSTATE, SQLERRM || ':', answer);
-END $$;
+\i test/helpers/outcome.sql
+CREATE FUNCTION faults(arguments text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN state IS NULL THEN answer ELSE concat_ws(' ', state, message || ':', detail) END
+    FROM pg_temp.outcome(format('SELECT shown(list_usage_events(%s))', arguments)) $$;
 SELECT list_usage_events(0, page_offset => -1, sort_by => 'id', sort_order => 'up', after => 'x', before => 'y');
 \echo :LAST_ERROR_SQLSTATE
 SELECT list_usage_events(101, after => 'x');

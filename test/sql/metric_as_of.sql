@@ -1,8 +1,7 @@
 -- Usage metrics as they were: as of a moment, what has changed since then, and why an event counts or does not.
 \pset format unaligned
 \pset tuples_only on
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
-    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+\i test/helpers/empty.sql
 CREATE FUNCTION sent(id text, properties jsonb DEFAULT '{}', fields jsonb DEFAULT '{}') RETURNS uuid LANGUAGE sql AS $$
     SELECT (create_usage_event(jsonb_build_object('customerAlias', 'acme', 'eventType', 'call', 'customerEventId', id, 'eventTimestamp', '2026-10-05T12:00:00Z',
         'eventProperties', properties) || fields) ->> 'id')::uuid $$;
@@ -18,17 +17,10 @@ BEGIN
     PERFORM pg_sleep(0.02);
 END $$;
 CREATE FUNCTION moment_of(wanted text) RETURNS timestamptz LANGUAGE sql AS $$ SELECT at FROM moment WHERE name = wanted $$;
-CREATE FUNCTION faults(call text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-    detail text;
-BEGIN
-    EXECUTE call INTO answer;
-    RETURN answer;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-    RETURN concat_ws(' ', SQLSTATE, regexp_replace(SQLERRM, '[0-9a-f-]{36}', '<id>') || ':', nullif(detail, ''));
-END $$;
+\i test/helpers/outcome.sql
+CREATE FUNCTION faults(call text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN state IS NULL THEN answer ELSE concat_ws(' ', state, regexp_replace(message, '[0-9a-f-]{36}', '<id>') || ':', nullif(detail, '')) END
+    FROM pg_temp.outcome(call) $$;
 CREATE FUNCTION shown(answer jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', coalesce(answer ->> 'value', 'null'), 'of', answer ->> 'eventCount', 'skipped ' || nullif(answer ->> 'skippedEventCount', '0'),
                      (SELECT '(' || string_agg(concat_ws(' ', coalesce(item ->> 'grouping', 'null'), item ->> 'value'), ', ' ORDER BY n) || ')'
@@ -80,24 +72,13 @@ SELECT sent('after', '{"n": 0.5}') IS NOT NULL, sent('e-8', '{"n": 256, "kind": 
 SELECT * FROM answers();
 -- and stays it
 CREATE TEMPORARY TABLE at_first AS SELECT * FROM answers();
--- refreshes until all is ready: transactions of others, such as an autovacuum, may delay it
-CREATE PROCEDURE refreshed() LANGUAGE plpgsql AS $$
-DECLARE
-    steps bigint;
-BEGIN
-    FOR i IN 1 .. 6000 LOOP
-        steps := usage_events.refresh_rollups();
-        COMMIT;
-        EXIT WHEN steps = 0 AND NOT EXISTS (SELECT FROM usage_events.rollup_status WHERE state <> 'ready' OR dirty_buckets > 0);
-        PERFORM pg_sleep(0.01) WHERE i > 5;
-    END LOOP;
-END $$;
-CALL refreshed();
+\i test/helpers/refresh.sql
+CALL pg_temp.refresh_until_ready();
 SELECT count(*) > 10 AS rolled_up FROM usage_events.metric_rollup;
 (TABLE at_first EXCEPT SELECT * FROM answers()) UNION ALL (SELECT * FROM answers() EXCEPT TABLE at_first);
 SELECT count(sent(customer_event_id, event_properties || '{"again": true}')) FROM usage_events WHERE customer_event_id IN ('e-7', 'e-8', 'after');
 (TABLE at_first EXCEPT SELECT * FROM answers()) UNION ALL (SELECT * FROM answers() EXCEPT TABLE at_first);
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 (TABLE at_first EXCEPT SELECT * FROM answers()) UNION ALL (SELECT * FROM answers() EXCEPT TABLE at_first);
 
 -- steps and customers of a moment
@@ -247,10 +228,8 @@ RESET usage_events.account_id;
 
 \pset format aligned
 \pset tuples_only off
-DROP PROCEDURE refreshed();
 DROP FUNCTION explained(uuid, uuid), changes(text, text, text[]), answers(), shown(jsonb), faults(text), moment_of(text), noted(text), metric(text, jsonb),
     sent(text, jsonb, jsonb);
 DROP TABLE moment, metric_id, at_first, explained_event;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
-    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+\i test/helpers/empty.sql
 DELETE FROM usage_events.account WHERE account_id = :'other';

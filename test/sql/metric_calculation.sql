@@ -2,8 +2,7 @@
 -- with them, and when they are partly or wholly out of date.
 \pset format unaligned
 \pset tuples_only on
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
-    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+\i test/helpers/empty.sql
 SELECT usage_events.create_account('other') AS other \gset
 
 -- an event of acme's, but for these fields
@@ -40,18 +39,10 @@ CREATE FUNCTION shown(answer jsonb) RETURNS text LANGUAGE sql AS $$
                      (SELECT '(' || coalesce(string_agg(concat_ws(' ', coalesce('"' || number(item ->> 'grouping') || '"', 'null'), number(item ->> 'value'),
                          'of', item ->> 'eventCount'), ', ' ORDER BY n), '') || ')'
                       FROM jsonb_array_elements(answer -> 'groupedValues') WITH ORDINALITY AS g(item, n) HAVING answer ? 'groupedValues')) $$;
-CREATE FUNCTION faults(call text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-    detail text;
-    hint text;
-BEGIN
-    EXECUTE call INTO answer;
-    RETURN answer;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    RETURN concat_ws(' ', SQLSTATE, regexp_replace(SQLERRM, '[0-9a-f-]{36}', '<id>') || ':', detail, hint);
-END $$;
+\i test/helpers/outcome.sql
+CREATE FUNCTION faults(call text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN state IS NULL THEN answer ELSE concat_ws(' ', state, regexp_replace(message, '[0-9a-f-]{36}', '<id>') || ':', detail, hint) END
+    FROM pg_temp.outcome(call) $$;
 -- what was asked, and its first answer
 CREATE TEMPORARY TABLE question (n integer GENERATED ALWAYS AS IDENTITY, call text UNIQUE, answer text);
 CREATE FUNCTION asked(call text) RETURNS text LANGUAGE plpgsql AS $$
@@ -71,18 +62,7 @@ BEGIN
         (SELECT aggregation_type FROM usage_metrics AS m WHERE m.id::text = substring(q.call, '[0-9a-f-]{36}'))), q.answer, f.found
                  FROM question AS q, LATERAL (SELECT faults(q.call) OFFSET 0) AS f(found) WHERE q.answer IS DISTINCT FROM f.found ORDER BY q.n;
 END $$;
--- refreshes until all is ready: transactions of others, such as an autovacuum, may delay it
-CREATE PROCEDURE refreshed() LANGUAGE plpgsql AS $$
-DECLARE
-    steps bigint;
-BEGIN
-    FOR i IN 1 .. 6000 LOOP
-        steps := usage_events.refresh_rollups();
-        COMMIT;
-        EXIT WHEN steps = 0 AND NOT EXISTS (SELECT FROM usage_events.rollup_status WHERE state <> 'ready' OR dirty_buckets > 0);
-        PERFORM pg_sleep(0.01) WHERE i > 5;
-    END LOOP;
-END $$;
+\i test/helpers/refresh.sql
 
 -- the answer in full
 SELECT count(sent(id, properties)) FROM (VALUES ('a-1', '{"n": 10, "kind": "x"}'::jsonb), ('a-2', '{"n": 2.5, "kind": "y"}'),
@@ -348,7 +328,7 @@ SELECT usage_events.current_account_id(),
 SELECT count(*) AS questions, count(*) FILTER (WHERE answer ~ '^[0-9A-Z]{5} [a-z]') AS refusals FROM question;
 SELECT count(*) AS rollups FROM usage_events.metric_rollup;
 SELECT count(*) AS differing FROM differing();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT count(*) > 1000 AS rolled_up, bool_and(state = 'ready' AND dirty_buckets = 0) AS ready FROM usage_events.metric_rollup, usage_events.rollup_status;
 SELECT * FROM differing();
 
@@ -363,7 +343,7 @@ SELECT count(*) FILTER (WHERE dirty_buckets > 0) AS dirty, string_agg(event_type
     ', ' ORDER BY event_type COLLATE "C") FILTER (WHERE dirty_buckets = 0) AS clean FROM usage_events.rollup_status
     WHERE account_id = usage_events.current_account_id();
 SELECT * FROM differing();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM differing();
 
 -- an event that makes a difference makes it at once, and a refresh none
@@ -373,16 +353,14 @@ SELECT count(*) FROM differing();
 SELECT * FROM differing() WHERE call LIKE '%SUM%' OR call LIKE '%LATEST%';
 UPDATE question SET answer = faults(call);
 SELECT sum(dirty_buckets) > 0 AS dirty FROM usage_events.rollup_status;
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT sum(dirty_buckets) AS dirty FROM usage_events.rollup_status;
 SELECT * FROM differing();
 
 \pset format aligned
 \pset tuples_only off
-DROP PROCEDURE refreshed();
 DROP FUNCTION differing(), calculated(jsonb, text[], text), filtered(jsonb), of_values(text, text[]), asked(text), faults(text), shown(jsonb), number(text),
     metric(jsonb), sent(text, jsonb, jsonb);
 DROP TABLE question;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
-    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+\i test/helpers/empty.sql
 DELETE FROM usage_events.account WHERE account_id = :'other';

@@ -1,8 +1,7 @@
 -- Usage metrics hour by hour, day by day, month by month, by the clocks of the world.
 \pset format unaligned
 \pset tuples_only on
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
-    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+\i test/helpers/empty.sql
 -- an event every so often from one moment to another, each worth 1
 CREATE FUNCTION sent(name text, first timestamptz, last timestamptz, every interval, part text DEFAULT 'a') RETURNS bigint LANGUAGE sql AS $$
     SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', 'acme', 'eventType', name, 'customerEventId',
@@ -21,18 +20,10 @@ BEGIN
                                         coalesce(value::text, 'null')), ', ' ORDER BY period_start)
             FROM usage_metric_series(id_of(name), '{acme}', period::tstzrange, step, zone));
 END $$;
-CREATE FUNCTION faults(call text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-    detail text;
-    hint text;
-BEGIN
-    EXECUTE call INTO answer;
-    RETURN answer;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    RETURN concat_ws(' ', SQLSTATE, regexp_replace(SQLERRM, '[0-9a-f-]{36}', '<id>') || ':', detail, hint);
-END $$;
+\i test/helpers/outcome.sql
+CREATE FUNCTION faults(call text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN state IS NULL THEN answer ELSE concat_ws(' ', state, regexp_replace(message, '[0-9a-f-]{36}', '<id>') || ':', detail, hint) END
+    FROM pg_temp.outcome(call) $$;
 SET intervalstyle = postgres;
 
 -- what comes back
@@ -120,24 +111,13 @@ END $$;
 SELECT * FROM disagreeing();
 CREATE TEMPORARY TABLE hours AS SELECT m.name, z.zone, s.* FROM usage_metrics AS m, unnest('{UTC,Asia/Kolkata,Australia/Lord_Howe}'::text[]) AS z(zone),
     LATERAL usage_metric_series(m.id, '{acme}', '[2026-09-30 00:20Z, 2026-10-05 07:31Z)', 'hour', z.zone) AS s;
--- refreshes until all is ready: transactions of others, such as an autovacuum, may delay it
-CREATE PROCEDURE refreshed() LANGUAGE plpgsql AS $$
-DECLARE
-    steps bigint;
-BEGIN
-    FOR i IN 1 .. 6000 LOOP
-        steps := usage_events.refresh_rollups();
-        COMMIT;
-        EXIT WHEN steps = 0 AND NOT EXISTS (SELECT FROM usage_events.rollup_status WHERE state <> 'ready' OR dirty_buckets > 0);
-        PERFORM pg_sleep(0.01) WHERE i > 5;
-    END LOOP;
-END $$;
+\i test/helpers/refresh.sql
 CREATE FUNCTION differing_hours() RETURNS bigint LANGUAGE sql AS $$
     SELECT count(*) FROM (SELECT m.name, z.zone, s.* FROM usage_metrics AS m, unnest('{UTC,Asia/Kolkata,Australia/Lord_Howe}'::text[]) AS z(zone),
         LATERAL usage_metric_series(m.id, '{acme}', '[2026-09-30 00:20Z, 2026-10-05 07:31Z)', 'hour', z.zone) AS s) AS now
     FULL JOIN hours ON now.name = hours.name AND now.zone = hours.zone AND now.period_start = hours.period_start
         WHERE (now.*)::text IS DISTINCT FROM (hours.*)::text $$;
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT count(*) > 100 AS rolled_up FROM usage_events.metric_rollup;
 SELECT * FROM disagreeing();
 SELECT count(*), sum(event_count), differing_hours() FROM hours;
@@ -148,7 +128,7 @@ SELECT sum(jsonb_array_length(create_usage_events(body)))
     WHERE event_timestamp > '2026-10-02 00:00Z') AS b(body);
 SELECT * FROM disagreeing();
 SELECT differing_hours();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM disagreeing();
 SELECT differing_hours();
 
@@ -187,9 +167,7 @@ RESET datestyle;
 RESET intervalstyle;
 \pset format aligned
 \pset tuples_only off
-DROP PROCEDURE refreshed();
 DROP FUNCTION disagreeing(), differing_hours(), faults(text), series(text, text, text, text), id_of(text), metric(text, jsonb),
     sent(text, timestamptz, timestamptz, interval, text);
 DROP TABLE hours;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
-    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+\i test/helpers/empty.sql

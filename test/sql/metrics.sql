@@ -13,16 +13,10 @@ CREATE FUNCTION listed(page jsonb) RETURNS text LANGUAGE sql AS $$
         || ' of ' || coalesce(page #>> '{pagination,totalResultSize}', 'null')
         || CASE WHEN page #>> '{pagination,before}' IS NULL THEN '' ELSE ', before' END || CASE
             WHEN page #>> '{pagination,after}' IS NULL THEN '' ELSE ', after' END $$;
-CREATE FUNCTION faults(call text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    detail text;
-BEGIN
-    EXECUTE 'SELECT ' || call;
-    RETURN 'accepted';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-    RETURN concat_ws(' ', SQLSTATE, SQLERRM || ':', detail);
-END $$;
+\i test/helpers/outcome.sql
+CREATE FUNCTION faults(call text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN state IS NULL THEN 'accepted' ELSE concat_ws(' ', state, message || ':', detail) END
+    FROM pg_temp.outcome('SELECT ' || call) $$;
 -- what a metric with these fields is refused for; nothing of it is kept
 CREATE FUNCTION refused(fields jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT faults(format('create_usage_metric(%L)', body(fields))) $$;

@@ -2,8 +2,7 @@
 \pset format unaligned
 \pset tuples_only on
 \set VERBOSITY terse
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
-    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+\i test/helpers/empty.sql
 SELECT count(create_usage_event(jsonb_build_object('customerAlias', 'acme', 'eventType', 'call', 'eventTimestamp', '2026-10-0' || n || 'T12:00:00Z',
     'eventProperties', jsonb_build_object('n', n))))
 FROM generate_series(1, 3) AS n;
@@ -75,5 +74,4 @@ DROP FUNCTION month(uuid);
 \pset format aligned
 \pset tuples_only off
 DROP FUNCTION calculated(uuid);
-TRUNCATE usage_events.event, usage_events.metric, usage_events.superseded_metric, usage_events.metric_progress, usage_events.metric_rollup,
-    usage_events.dirty_bucket;
+\i test/helpers/empty.sql

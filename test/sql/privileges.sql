@@ -1,6 +1,6 @@
 -- What an ordinary role may do: nothing, until it is given access.
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.api_key, usage_events.metric,
-    usage_events.superseded_metric, usage_events.metric_progress, usage_events.dirty_bucket;
+TRUNCATE usage_events.api_key;
+\i test/helpers/empty.sql
 CREATE ROLE regress_usage_events_reader;
 CREATE ROLE regress_usage_events_sender;
 CREATE ROLE regress_usage_events_admin;
@@ -155,7 +155,7 @@ SELECT list_usage_events();
 SELECT * FROM usage_events;
 RESET ROLE;
 DROP ROLE regress_usage_events_reader, regress_usage_events_sender, regress_usage_events_admin, regress_usage_events_web;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.api_key, usage_events.metric,
-    usage_events.superseded_metric, usage_events.metric_progress;
+TRUNCATE usage_events.api_key;
+\i test/helpers/empty.sql
 DELETE FROM usage_events.account WHERE account_id = :'account';
 

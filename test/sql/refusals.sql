@@ -16,16 +16,11 @@ SELECT create_usage_event('{}');
 SELECT create_usage_event('{"customerAlias": "", "eventType": 7, "customerEventId": ["a"], "eventTimestamp": "yesterday", "eventProperties": "none"}');
 
 -- from here on, the faults alone
-CREATE FUNCTION faults(body jsonb) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    detail text;
-BEGIN
-    PERFORM create_usage_event('{"customerAlias": "acme", "eventType": "login"}'::jsonb || body);
-    RETURN 'accepted';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-    RETURN SQLSTATE || ' ' || SQLERRM || ': ' || detail;
-END $$;
+\i test/helpers/outcome.sql
+CREATE FUNCTION faults(body jsonb) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN state IS NULL THEN 'accepted' ELSE state || ' ' || message || ': ' || detail END
+    FROM pg_temp.outcome(format('SELECT create_usage_event(%L)',
+        '{"customerAlias": "acme", "eventType": "login"}'::jsonb || body)) $$;
 
 -- wrong types
 SELECT field, value, faults(jsonb_build_object(field, value))

@@ -1,8 +1,7 @@
 -- Rollups: what there is of them, when they are refreshed, and that nothing depends on them but time.
 \pset format unaligned
 \pset tuples_only on
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
-    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+\i test/helpers/empty.sql
 -- events of an alias, from a moment on, so far from each other; each worth its number
 CREATE FUNCTION sent(alias text, first timestamptz, every interval, number integer) RETURNS bigint LANGUAGE sql AS $$
     SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', alias, 'eventType', 'call', 'customerEventId', alias || n,
@@ -28,18 +27,7 @@ CREATE FUNCTION status() RETURNS TABLE (name text, state text, built_through tex
     just_refreshed boolean) LANGUAGE sql AS $$
     SELECT name, state, built_through, dirty_buckets, lag > '0' AND lag < '10 minutes', clock_timestamp() - started_at < '10 minutes',
         clock_timestamp() - refreshed_at < '10 minutes' FROM usage_events.rollup_status ORDER BY name $$;
--- refreshes until all is ready: transactions of others, such as an autovacuum, may delay it
-CREATE PROCEDURE refreshed() LANGUAGE plpgsql AS $$
-DECLARE
-    steps bigint;
-BEGIN
-    FOR i IN 1 .. 6000 LOOP
-        steps := usage_events.refresh_rollups();
-        COMMIT;
-        EXIT WHEN steps = 0 AND NOT EXISTS (SELECT FROM usage_events.rollup_status WHERE state <> 'ready' OR dirty_buckets > 0);
-        PERFORM pg_sleep(0.01) WHERE i > 5;
-    END LOOP;
-END $$;
+\i test/helpers/refresh.sql
 -- makes so many steps, once no other transaction stands in the way
 CREATE PROCEDURE stepped(steps integer) LANGUAGE plpgsql AS $$
 BEGIN
@@ -69,7 +57,7 @@ TABLE at_first;
 CALL stepped(2);
 SELECT * FROM status();
 SELECT * FROM differing();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM status();
 SELECT usage_events.refresh_rollups();
 SELECT * FROM differing();
@@ -104,7 +92,7 @@ SELECT metric('unique', '{"aggregationType": "UNIQUE"}') IS NOT NULL,
            metric('skipped', '{"aggregationProperty": "nothing"}') IS NOT NULL;
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM differing();
 -- the values of a UNIQUE metric, and of a PERCENTILE, have a row each: down to hours only
 SELECT * FROM tree('unique');
@@ -116,13 +104,13 @@ SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('cust
     FROM generate_series(0, 298) AS n;
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM differing();
 SELECT * FROM tree('sum') WHERE alias IN ('single', 'second');
 SELECT sent('second', '2026-10-05 13:13:13Z', '0.002 seconds', 300);
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM differing();
 -- what is answered comes from them, where nothing has changed
 BEGIN;
@@ -139,17 +127,17 @@ ROLLBACK;
 -- whatever is lost of them, the answers stay, and a refresh brings them back
 TRUNCATE usage_events.metric_rollup;
 SELECT * FROM differing();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT count(*) > 100 AS rolled_up FROM usage_events.metric_rollup;
 SELECT * FROM differing();
 TRUNCATE usage_events.dirty_bucket;
 SELECT * FROM differing();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM differing();
 TRUNCATE usage_events.metric_progress;
 SELECT * FROM differing();
 SELECT count(*) FROM status();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT count(*), count(*) FILTER (WHERE state = 'ready') FROM status();
 SELECT * FROM differing();
 -- with events that came meanwhile
@@ -157,21 +145,21 @@ TRUNCATE usage_events.metric_progress;
 SELECT sent('meanwhile', '2026-10-06 00:00Z', '1 minute', 10);
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM differing();
 SELECT create_usage_event('{"customerAlias": "meanwhile", "eventType": "call", "customerEventId": "meanwhile1", "eventTimestamp": "2026-10-06T00:01:00Z",
     "eventProperties": {"n": 1000}}') IS NOT NULL;
 TRUNCATE usage_events.dirty_bucket;
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM differing();
 SELECT create_usage_event('{"customerAlias": "meanwhile", "eventType": "call", "customerEventId": "meanwhile1", "eventTimestamp": "2026-10-06T00:01:00Z",
     "eventProperties": {"n": 2000}}') IS NOT NULL;
 TRUNCATE usage_events.metric_rollup, usage_events.dirty_bucket, usage_events.metric_progress;
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM differing();
 SELECT count(*), count(*) FILTER (WHERE state = 'ready') FROM status();
 
@@ -182,7 +170,7 @@ SELECT update_usage_metric(id_of('unique'),
 SELECT name, state, built_through FROM usage_events.rollup_status ORDER BY name;
 DELETE FROM at_first;
 INSERT INTO at_first SELECT * FROM answers();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT name, state FROM usage_events.rollup_status ORDER BY name;
 SELECT m.name, count(*) > 10 AS rolled_up FROM usage_events.metric_rollup AS r
     LEFT JOIN usage_metrics AS m ON m.id = (SELECT id FROM usage_events.metric WHERE version_id = r.metric_version_id AND deleted_at IS NULL)
@@ -281,11 +269,10 @@ SELECT * FROM differing();
 
 \pset format aligned
 \pset tuples_only off
-DROP PROCEDURE refreshed(), stepped(integer), refreshed_by(regrole, uuid);
+DROP PROCEDURE stepped(integer), refreshed_by(regrole, uuid);
 DROP FUNCTION tree(text), status(), differing(), answers(), id_of(text), metric(text, jsonb), sent(text, timestamptz, interval, integer);
 DROP TABLE at_first;
 DROP OWNED BY regress_usage_events_reader, regress_usage_events_sender, regress_usage_events_admin;
 DROP ROLE regress_usage_events_reader, regress_usage_events_sender, regress_usage_events_admin;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
-    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+\i test/helpers/empty.sql
 DELETE FROM usage_events.account WHERE account_id = :'other';

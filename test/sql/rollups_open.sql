@@ -2,8 +2,7 @@
 -- have is read below, or from the events, and every answer stays the same.
 \pset format unaligned
 \pset tuples_only on
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
-    usage_events.metric_progress, usage_events.metric_rollup, usage_events.dirty_bucket;
+\i test/helpers/empty.sql
 -- on each of some days, 400 events of 400 users, each in one of three regions, a minute from each other
 CREATE PROCEDURE used(alias text, days integer) LANGUAGE sql AS $$
     SELECT count(create_usage_events((
@@ -15,15 +14,7 @@ CREATE PROCEDURE used(alias text, days integer) LANGUAGE sql AS $$
 CREATE FUNCTION metric(name text, fields jsonb) RETURNS uuid LANGUAGE sql AS $$
     SELECT (create_usage_metric(jsonb_build_object('name', name, 'metricType', 'SIMPLE', 'eventType', 'call', 'aggregationType', 'SUM', 'aggregationProperty',
         'n') || fields) ->> 'id')::uuid $$;
-CREATE PROCEDURE refreshed() LANGUAGE plpgsql AS $$
-BEGIN
-    FOR i IN 1 .. 6000 LOOP
-        PERFORM usage_events.refresh_rollups();
-        COMMIT;
-        EXIT WHEN NOT EXISTS (SELECT FROM usage_events.rollup_status WHERE state <> 'ready' OR dirty_buckets > 0);
-        PERFORM pg_sleep(0.01) WHERE i > 5;
-    END LOOP;
-END $$;
+\i test/helpers/refresh.sql
 -- what each metric says of both customers, of the month and of a part of it, now and as of a moment
 CREATE FUNCTION answers(as_of timestamptz DEFAULT NULL) RETURNS TABLE (metric text, answer jsonb) LANGUAGE sql AS $$
     SELECT m.name, jsonb_agg(calculate_usage_metric(m.id, '{monthly, daily}', period::tstzrange, as_of) ORDER BY period)
@@ -55,7 +46,7 @@ CALL used('daily', 5);
 INSERT INTO before SELECT * FROM answers();
 SELECT * FROM month();
 -- a day of 400 users in 400 events is left to its events; a month of 400 users in 2,000 is not
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM buckets();
 SELECT * FROM differing();
 -- a late event, and one that is taken back: the month is added up from open days
@@ -67,7 +58,7 @@ SELECT clock_timestamp() AS moment \gset
 SELECT * FROM month();
 DELETE FROM before;
 INSERT INTO before SELECT * FROM answers();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM buckets() WHERE metric IN ('users', 'by user');
 SELECT * FROM differing();
 -- fewer rows than that: every bucket with more is open, also above others; then not any more
@@ -75,7 +66,7 @@ SELECT pg_sleep(0.01);
 SET usage_events.max_rollup_rows = 2;
 SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "again", "eventTimestamp": "2026-10-02T02:00:00Z",
     "eventProperties": {"user": "user-402", "region": 4, "n": 1}}') ->> 'customerEventId';
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM buckets();
 SELECT * FROM differing(:'moment');
 SELECT * FROM month();
@@ -83,14 +74,14 @@ DELETE FROM before;
 INSERT INTO before SELECT * FROM answers();
 TRUNCATE usage_events.metric_rollup;
 SELECT * FROM differing();
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM buckets();
 SELECT * FROM differing();
 RESET usage_events.max_rollup_rows;
 SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "again", "eventTimestamp": "2026-10-02T02:00:00Z",
     "eventProperties": {"user": "user-402", "region": 4, "n": 1, "corrected": true}}') ->> 'customerEventId';
-CALL refreshed();
+CALL pg_temp.refresh_until_ready();
 SELECT * FROM buckets() WHERE metric <> 'sum';
 SELECT metric, (SELECT answer -> 0 -> 'value' FROM answers() AS a WHERE a.metric = b.metric) = (answer -> 0 -> 'value') AS same FROM before AS b ORDER BY 1;
 DROP FUNCTION answers(timestamptz), month(), differing(timestamptz), buckets(), metric(text, jsonb);
-DROP PROCEDURE used(text, integer), refreshed();
+DROP PROCEDURE used(text, integer);

@@ -135,5 +135,4 @@ SELECT jsonb_path_query_array(get_usage_event_history(id), '$.items[*].eventTime
 DO $$BEGIN WHILE usage_events.refresh_rollups() > 0 LOOP COMMIT; END LOOP; END$$;
 SELECT calculate_usage_metric(:'metric', '{a}', '[2026-10-01Z, 2026-11-01Z)') -> 'value' AS value;
 SELECT count(*) AS bad_marks FROM usage_events.dirty_bucket WHERE seconds > 0 AND NOT bucket BETWEEN '0001-01-01Z' AND '9999-12-31 23:59:59Z';
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.metric, usage_events.metric_progress, usage_events.metric_rollup,
-    usage_events.dirty_bucket;
+\i test/helpers/empty.sql

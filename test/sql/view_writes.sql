@@ -1,7 +1,6 @@
 -- The views show what the functions have written, and say which to call instead of writing to them.
 \set SHOW_CONTEXT never
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric,
-    usage_events.superseded_metric, usage_events.metric_progress;
+\i test/helpers/empty.sql
 SELECT ingest_usage_events('[{"customerAlias": "a", "eventType": "t", "customerEventId": "1"},
     {"customerAlias": "b", "eventType": "t", "customerEventId": "1"}, {}]') IS NOT NULL AS sent,
        create_customer_alias('{"customerId": "c", "value": "a"}') IS NOT NULL AS alias,
@@ -50,5 +49,4 @@ FROM pg_class AS c JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d
 WHERE c.relkind = 'v' AND pg_relation_is_updatable(c.oid, false) <> 0 AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid);
 SELECT usage_events.revoke_access('view_sender'), usage_events.revoke_access('view_reader');
 DROP ROLE view_sender, view_reader;
-TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.rejected_event, usage_events.customer_alias, usage_events.metric,
-    usage_events.superseded_metric, usage_events.metric_progress;
+\i test/helpers/empty.sql
