@@ -4,14 +4,16 @@
 #	rows($node, $database)				its rows, but for rollups, which no dump has
 #	rows_of_rollups($node, $database)	and those
 #	privileges($node, $database)		who may do what; the API is in the schema api
+#	total_of_key($node, $database, $schema, $key)	what a request with the API key counts among its events
 package Contents;
 
 use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
+use MIME::Base64 qw(encode_base64);
 
-our @EXPORT = qw(description rows rows_of_rollups privileges);
+our @EXPORT = qw(description rows rows_of_rollups privileges total_of_key);
 
 # An access list in an order of its own: grants may have come in another.
 sub acl { return "(SELECT string_agg(a, ',' ORDER BY a COLLATE \"C\") FROM unnest(($_[0])::text[]) AS a)"; }
@@ -91,6 +93,19 @@ sub privileges
 		) AS objects (object, acl, namespace), aclexplode(acl)
 		WHERE namespace::regnamespace::text IN ('usage_events', 'api')
 		ORDER BY 1, 2, 3});
+}
+
+# What a request with the key counts among its events.
+sub total_of_key
+{
+	my ($node, $database, $schema, $key) = @_;
+	my $header = encode_base64($key, '');
+	return (split /\n/, $node->safe_psql($database, qq{
+		BEGIN READ ONLY;
+		SET LOCAL ROLE web;
+		SELECT set_config('request.headers', '{"authorization": "Basic $header"}', true) IS NULL;
+		SELECT usage_events.authenticate_request() IS NULL;
+		SELECT $schema.list_usage_events() #>> '{pagination,totalResultSize}';}))[-1];
 }
 
 1;

@@ -15,7 +15,6 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
 use Contents;
-use MIME::Base64 qw(encode_base64);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -104,19 +103,6 @@ sub states
 sub highest_id { my ($node, $database) = @_; return $node->safe_psql($database, 'SELECT id FROM usage_events.event ORDER BY id DESC LIMIT 1'); }
 
 sub as { my ($role, $statement) = @_; return "SET ROLE $role; $statement"; }
-
-# What a request with the key counts among its events.
-sub total_of_key
-{
-	my ($node, $database, $schema, $key) = @_;
-	my $header = encode_base64($key, '');
-	return (split /\n/, $node->safe_psql($database, qq{
-		BEGIN READ ONLY;
-		SET LOCAL ROLE web;
-		SELECT set_config('request.headers', '{"authorization": "Basic $header"}', true) IS NULL;
-		SELECT usage_events.authenticate_request() IS NULL;
-		SELECT $schema.list_usage_events() #>> '{pagination,totalResultSize}';}))[-1];
-}
 
 # The oldest cluster --------------------------------------------------------
 

@@ -8,21 +8,20 @@
 use strict;
 use warnings FATAL => 'all';
 
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use IPC::Run;
 use JSON::PP;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
 my $client_count = 4;
 my $steps_a_round = 4000;		# more than a client gets to before the crash
 my $answers_before_crash = 100;	# of each client
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', "restart_after_crash = on\nlog_statement = none");
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION usage_events');
+my $node = server_with_extension("restart_after_crash = on\nlog_statement = none");
 
 my $directory = PostgreSQL::Test::Utils::tempdir;
 

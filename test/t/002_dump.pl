@@ -10,16 +10,12 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$FindBin::RealBin/..";
 use Contents;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use MIME::Base64 qw(encode_base64);
+use Server;
 use Test::More;
 
 # Without autovacuum, whose transactions a new metric would have to wait for.
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', 'autovacuum = off');
-$node->start;
+my $node = server('autovacuum = off');
 
 my $event = q({"customerAlias": "alice", "eventType": "call", "customerEventId": "1",
 	"eventTimestamp": "2024-02-29T12:00:00.5+02:00", "eventProperties": {"quantity": 1.50, "tag": "\\u00fc"}});
@@ -71,19 +67,6 @@ sub call
 	return $node->safe_psql($database, "SELECT api.create_usage_event('$json') ->> 'id'");
 }
 
-# What a request with the key counts among its events.
-sub total_of_key
-{
-	my ($database, $key) = @_;
-	my $header = encode_base64($key, '');
-	return (split /\n/, $node->safe_psql($database, qq{
-		BEGIN READ ONLY;
-		SET LOCAL ROLE web;
-		SELECT set_config('request.headers', '{"authorization": "Basic $header"}', true) IS NULL;
-		SELECT usage_events.authenticate_request() IS NULL;
-		SELECT api.list_usage_events() #>> '{pagination,totalResultSize}';}))[-1];
-}
-
 my $key = $node->safe_psql('original', q{
 	SELECT client_id || ':' || client_secret
 	FROM usage_events.account, usage_events.create_api_key(account_id, 'dumped') WHERE name = 'another'});
@@ -97,7 +80,7 @@ my $id = call('original', $event);
 my $another = $node->safe_psql('original', q{SELECT account_id FROM usage_events.account WHERE name = 'another'});
 
 cmp_ok(() = $rows =~ /alice/g, '==', 3, 'the original has events, a superseded one, and another account');
-is(total_of_key('original', $key), 1, 'the original has an API key');
+is(total_of_key($node, 'original', 'api', $key), 1, 'the original has an API key');
 like($privileges, qr/^usage_events\.event\.id\|ingester\|UPDATE\|f$/m, 'the original has privileges on columns');
 
 sub dump_and_restore
@@ -151,7 +134,7 @@ foreach my $way (
 		SELECT count(*) FROM api.usage_event_history;});
 	is($own, "1\n$another\n1", "$name: an account sees its own events alone");
 
-	is(total_of_key('restored', $key), 1, "$name: an API key is still good");
+	is(total_of_key($node, 'restored', 'api', $key), 1, "$name: an API key is still good");
 
 	$node->safe_psql('postgres', 'DROP DATABASE restored');
 }

@@ -5,14 +5,14 @@
 use strict;
 use warnings FATAL => 'all';
 
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', 'shared_preload_libraries = usage_events');
-$node->start;
+my $node = server('shared_preload_libraries = usage_events');
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION usage_events;
 	CREATE TABLE made (backend integer, number integer, id uuid);});

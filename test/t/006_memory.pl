@@ -7,8 +7,11 @@
 use strict;
 use warnings FATAL => 'all';
 
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
 # The server's account of its memory is exact; the process asks for somewhat more at a time.
@@ -18,11 +21,7 @@ my $process_may_grow = 2.5 * $contexts_may_grow;
 # A sanitizer keeps what was freed, to see whether it is still used.
 my $process_is_measured = !defined $ENV{ASAN_OPTIONS};
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', "log_statement = none\nautovacuum = off\nmax_wal_size = 2GB");
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION usage_events');
+my $node = server_with_extension("log_statement = none\nautovacuum = off\nmax_wal_size = 2GB");
 my $account = $node->safe_psql('postgres', q{SELECT usage_events.create_account('another')});
 
 my $measure = q{

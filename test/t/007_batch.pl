@@ -10,21 +10,20 @@
 use strict;
 use warnings FATAL => 'all';
 
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use Digest::MD5 qw(md5_hex);
 use List::Util qw(shuffle);
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
 my $first_seed = $ENV{SEED} // time ^ $$;
 my $seed_count = $ENV{SEEDS} // 40;
 note("SEED=$first_seed SEEDS=$seed_count");
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', "log_statement = none\nmax_prepared_transactions = 1\nmax_wal_size = 2GB");
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION usage_events');
+my $node = server_with_extension("log_statement = none\nmax_prepared_transactions = 1\nmax_wal_size = 2GB");
 
 my $directory = PostgreSQL::Test::Utils::tempdir;
 

@@ -2,15 +2,15 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use IPC::Run;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('import');
-$node->init;
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION usage_events');
+my $node = server_with_extension();
 
 my $folder = PostgreSQL::Test::Utils::tempdir();
 my $script = 'examples/import/import_events';

@@ -2,15 +2,14 @@
 use strict;
 use warnings FATAL => 'all';
 
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', 'max_prepared_transactions = 2');
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION usage_events');
+my $node = server_with_extension('max_prepared_transactions = 2');
 
 my $event = q{'{"customerAlias": "acme", "eventType": "call", "customerEventId": "e-1"}'};
 my $count = q{SELECT count(*) FROM usage_events};

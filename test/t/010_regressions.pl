@@ -7,14 +7,11 @@ use lib "$FindBin::RealBin/..";
 use HttpCases;
 use IPC::Run;
 use MIME::Base64;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', 'autovacuum = off');
-$node->start;
+my $node = server('autovacuum = off');
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION usage_events;
 	CREATE ROLE reader;

@@ -12,19 +12,14 @@ use MIME::Base64;
 use PostgREST;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf', 'log_statement = none');
 $node->start;
-$node->safe_psql('postgres', q{
-	CREATE SCHEMA api;
-	CREATE EXTENSION usage_events SCHEMA api;
-	CREATE ROLE web NOLOGIN;
-	CREATE ROLE authenticator LOGIN NOINHERIT;
-	GRANT web TO authenticator;
-	SELECT usage_events.grant_access('web', 'http')});
+make_http_api($node, 'postgres');
 
 my $administrator = $node->safe_psql('postgres', 'SELECT current_user');
 

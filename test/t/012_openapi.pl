@@ -14,8 +14,8 @@ use JSON::PP ();
 use MIME::Base64 qw(encode_base64);
 use OpenApi;
 use PostgREST;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
 # The validator -------------------------------------------------------------
@@ -104,16 +104,8 @@ use Test::More;
 
 # The server ----------------------------------------------------------------
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->start;
-$node->safe_psql('postgres', q{
-	CREATE SCHEMA api;
-	CREATE EXTENSION usage_events SCHEMA api;
-	CREATE ROLE web NOLOGIN;
-	CREATE ROLE authenticator LOGIN NOINHERIT;
-	GRANT web TO authenticator;
-	SELECT usage_events.grant_access('web', 'http')});
+my $node = server();
+make_http_api($node, 'postgres');
 
 my $account = $node->safe_psql('postgres', q{SELECT usage_events.create_account('acme')});
 my $credentials = $node->safe_psql('postgres', qq{

@@ -12,9 +12,12 @@
 use strict;
 use warnings FATAL => 'all';
 
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use IPC::Run;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
 my $seed = $ENV{SEED} // time ^ $$;
@@ -22,10 +25,7 @@ my $seconds = $ENV{DURATION} // 12;
 srand $seed;
 note("SEED=$seed DURATION=$seconds");
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', 'log_statement = none');
-$node->start;
+my $node = server('log_statement = none');
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION usage_events;
 

@@ -2,17 +2,17 @@
 use strict;
 use warnings FATAL => 'all';
 
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', q{
+my $node = server(q{
 shared_preload_libraries = 'usage_events'
 usage_events.refresh_interval = 1
 });
-$node->start;
 
 my $state = q{SELECT state || ' ' || dirty_buckets FROM usage_events.rollup_status};
 my $value = q{SELECT calculate_usage_metric((SELECT id FROM usage_metrics), '{acme}', '[2026-10-01Z, 2026-11-01Z)') ->> 'value'};

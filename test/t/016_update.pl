@@ -15,14 +15,11 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$FindBin::RealBin/..";
 use Contents;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', "autovacuum = off");
-$node->start;
+my $node = server("autovacuum = off");
 
 chomp(my $folder = `pg_config --sharedir`);
 $folder .= '/extension';

@@ -8,15 +8,16 @@
 use strict;
 use warnings FATAL => 'all';
 
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use IPC::Run;
 use MIME::Base64 qw(encode_base64);
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', q{
+my $node = server(q{
 	shared_preload_libraries = 'pg_stat_statements, auto_explain, usage_events'
 	autovacuum = off
 	log_statement = all
@@ -30,7 +31,6 @@ $node->append_conf('postgresql.conf', q{
 	auto_explain.log_nested_statements = on
 	auto_explain.log_analyze = on
 	auto_explain.log_verbose = on});
-$node->start;
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION pg_stat_statements;
 	CREATE EXTENSION usage_events;

@@ -16,6 +16,7 @@ use MIME::Base64;
 use PostgREST;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
 my ($pgbouncer) = grep { -x } map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr/sbin';
@@ -23,10 +24,7 @@ plan skip_all => 'pgbouncer is not installed' unless $pgbouncer;
 my ($major, $minor) = `$pgbouncer --version` =~ /PgBouncer (\d+)\.(\d+)/ or die;
 my $keeps_statements = $major * 100 + $minor >= 121;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', 'log_statement = none');
-$node->start;
+my $node = server('log_statement = none');
 my $administrator = $node->safe_psql('postgres', 'SELECT current_user');
 $node->safe_psql('postgres', q{CREATE EXTENSION usage_events; CREATE ROLE app LOGIN; SELECT usage_events.grant_access('app', 'ingest');
 	GRANT SET ON PARAMETER usage_events.account_id TO app});
@@ -131,8 +129,7 @@ is($node->safe_psql('postgres', "SELECT count(DISTINCT account_id) FROM usage_ev
 
 # The HTTP API: all that 011_postgrest.pl sends, through the pooler; before 1.21 with db-prepared-statements = false.
 $node->safe_psql('postgres', 'CREATE DATABASE http');
-$node->safe_psql('http', q{CREATE SCHEMA api; CREATE EXTENSION usage_events SCHEMA api; CREATE ROLE web NOLOGIN; CREATE ROLE authenticator LOGIN NOINHERIT;
-	GRANT web TO authenticator; SELECT usage_events.grant_access('web', 'http')});
+make_http_api($node, 'http');
 
 sub postgrest_of
 {

@@ -5,13 +5,14 @@
 use strict;
 use warnings FATAL => 'all';
 
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->start;
+my $node = server();
 
 my $count = q('{"name": "calls", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "COUNT"}');
 

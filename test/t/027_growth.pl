@@ -10,8 +10,8 @@ use lib "$FindBin::RealBin/..";
 
 use MIME::Base64 qw(encode_base64);
 use PostgREST;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
 my $megabyte = 1024 * 1024;
@@ -20,21 +20,13 @@ my $megabyte = 1024 * 1024;
 my $may_take = 256 * $megabyte;
 my $is_measured = !defined $ENV{ASAN_OPTIONS} && -w '/proc/self/clear_refs';
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
 # Shared buffers that a process has touched are a part of what it has: few.
-$node->append_conf('postgresql.conf', "log_statement = none\nautovacuum = off\nshared_buffers = 8MB\nmax_wal_size = 2GB\nfsync = off");
-$node->start;
+my $node = server("log_statement = none\nautovacuum = off\nshared_buffers = 8MB\nmax_wal_size = 2GB\nfsync = off");
+make_http_api($node, 'postgres');
 $node->safe_psql('postgres', q{
-	CREATE SCHEMA api;
-	CREATE EXTENSION usage_events SCHEMA api;
 	CREATE ROLE ingester LOGIN;
 	ALTER ROLE ingester SET search_path = api;
 	SELECT usage_events.grant_access('ingester', 'ingest');
-	CREATE ROLE web NOLOGIN;
-	CREATE ROLE authenticator LOGIN NOINHERIT;
-	GRANT web TO authenticator;
-	SELECT usage_events.grant_access('web', 'http');
 	ALTER DATABASE postgres SET search_path = api});
 
 sub value { my ($sql) = @_; return $node->safe_psql('postgres', $sql); }

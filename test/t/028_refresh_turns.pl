@@ -6,19 +6,19 @@
 use strict;
 use warnings FATAL => 'all';
 
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', q{
+my $node = server(q{
 autovacuum = off
 shared_preload_libraries = 'usage_events'
 usage_events.refresh_interval = 0
 usage_events.refresh_workers = 1
 });
-$node->start;
 
 # Accounts and what they have.
 $node->safe_psql('postgres', q{

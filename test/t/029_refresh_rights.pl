@@ -7,19 +7,19 @@
 use strict;
 use warnings FATAL => 'all';
 
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->append_conf('postgresql.conf', q{
+my $node = server(q{
 autovacuum = off
 shared_preload_libraries = 'usage_events'
 usage_events.refresh_interval = 1
 max_locks_per_transaction = 128
 });
-$node->start;
 $node->safe_psql('postgres', 'CREATE ROLE attacker LOGIN; CREATE ROLE owner LOGIN; CREATE ROLE admin LOGIN');
 
 my @tables = qw(account event metric metric_progress metric_rollup dirty_bucket);

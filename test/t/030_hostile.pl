@@ -11,8 +11,11 @@
 use strict;
 use warnings FATAL => 'all';
 
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
 plan skip_all => 'there is no /proc to measure a process with' unless -r '/proc/self/status';
@@ -27,11 +30,8 @@ my $is_measured = !defined $ENV{ASAN_OPTIONS};
 # Seconds of processor time; a machine may be several times slower than the one of the table.
 my $most_seconds = 60;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
 # Pages of the server's cache count as the process's once it has touched them: few, here.
-$node->append_conf('postgresql.conf', "log_statement = none\nautovacuum = off\nmax_wal_size = 4GB\nshared_buffers = 16MB");
-$node->start;
+my $node = server("log_statement = none\nautovacuum = off\nmax_wal_size = 4GB\nshared_buffers = 16MB");
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION usage_events;
 	CREATE ROLE tenant;

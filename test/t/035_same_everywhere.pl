@@ -6,15 +6,16 @@ use strict;
 use warnings FATAL => 'all';
 use utf8;
 
+use FindBin;
+use lib "$FindBin::RealBin/..";
+
 use Encode qw(encode);
 use Unicode::UCD qw(casefold);
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->start;
+my $node = server();
 
 # What events with these values count, of a metric whose filter has these, each pair a property of its own; by a database with this client encoding.
 sub counted

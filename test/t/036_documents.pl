@@ -7,8 +7,9 @@ use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
-use PostgreSQL::Test::Cluster;
+use lib "$FindBin::RealBin/..";
 use PostgreSQL::Test::Utils;
+use Server;
 use Test::More;
 
 my $top = "$FindBin::RealBin/../..";
@@ -26,9 +27,7 @@ sub sql_blocks
 	return map { s/^NOTICE: .*\n//mgr } document($name) =~ /^```sql\n(.*?)^```$/msg;
 }
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
-$node->start;
+my $node = server();
 
 # Runs a block as the role; an error of any statement fails.
 sub runs
