@@ -35,7 +35,8 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'uuid_v7_timestamp';
 
 COMMENT ON FUNCTION @extschema@.uuid_v7_timestamp(uuid) IS
-'The moment inside a UUID of version 7 (RFC 9562), to the millisecond; NULL for other versions';
+'The moment inside a UUID of version 7 (RFC 9562), to the microsecond; to the millisecond where others made the id, who may
+have random bits there; NULL for other versions';
 
 CREATE FUNCTION @extschema@.uuid_v7_floor(moment timestamptz) RETURNS uuid
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

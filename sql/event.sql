@@ -219,7 +219,7 @@ COMMENT ON COLUMN @extschema@.usage_events.event_type IS 'What happened';
 COMMENT ON COLUMN @extschema@.usage_events.event_timestamp IS 'When the usage happened';
 COMMENT ON COLUMN @extschema@.usage_events.event_properties IS 'Quantities and categories of the event';
 COMMENT ON COLUMN @extschema@.usage_events.account_id IS 'The account whose event it is';
-COMMENT ON COLUMN @extschema@.usage_events.ingested_at IS 'When this version was stored, to the millisecond';
+COMMENT ON COLUMN @extschema@.usage_events.ingested_at IS 'When this version was stored, to the microsecond';
 
 CREATE TRIGGER refuse_write INSTEAD OF INSERT OR UPDATE ON @extschema@.usage_events FOR EACH ROW
     EXECUTE FUNCTION usage_events.refuse_view_write('Call create_usage_event(), which also corrects the event of that customerEventId, or create_usage_events() for many, or COPY them to usage_event_import.');
@@ -247,7 +247,7 @@ COMMENT ON COLUMN @extschema@.usage_event_history.event_type IS 'What happened, 
 COMMENT ON COLUMN @extschema@.usage_event_history.event_timestamp IS 'When the usage happened, as this version had it';
 COMMENT ON COLUMN @extschema@.usage_event_history.event_properties IS 'Quantities and categories, as this version had them';
 COMMENT ON COLUMN @extschema@.usage_event_history.account_id IS 'The account whose event it was';
-COMMENT ON COLUMN @extschema@.usage_event_history.ingested_at IS 'When this version was stored, to the millisecond';
+COMMENT ON COLUMN @extschema@.usage_event_history.ingested_at IS 'When this version was stored, to the microsecond';
 COMMENT ON COLUMN @extschema@.usage_event_history.superseded_at IS 'When another version took its place';
 COMMENT ON COLUMN @extschema@.usage_event_history.superseded_by IS 'Id of the version that took its place';
 
@@ -268,7 +268,7 @@ COMMENT ON COLUMN @extschema@.rejected_usage_events.id IS 'Id of the rejection';
 COMMENT ON COLUMN @extschema@.rejected_usage_events.body IS 'The event as it came';
 COMMENT ON COLUMN @extschema@.rejected_usage_events.faults IS 'Why it was refused: [{"field", "fault"}]';
 COMMENT ON COLUMN @extschema@.rejected_usage_events.account_id IS 'The account to which it was sent';
-COMMENT ON COLUMN @extschema@.rejected_usage_events.rejected_at IS 'When it was rejected, to the millisecond';
+COMMENT ON COLUMN @extschema@.rejected_usage_events.rejected_at IS 'When it was rejected, to the microsecond';
 
 CREATE TRIGGER refuse_write INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.rejected_usage_events FOR EACH ROW
     EXECUTE FUNCTION usage_events.refuse_view_write('What ingest_usage_events() refuses comes to be here by itself; retry_rejected_usage_events() sends it again.');

@@ -125,6 +125,12 @@ unix_milliseconds(const pg_uuid_t *id)
 	return milliseconds;
 }
 
+static int
+fraction_of_millisecond(const pg_uuid_t *id)
+{
+	return (id->data[6] & 0x0f) << 8 | id->data[7];
+}
+
 /*
  * Makes an id above `earlier`, which may be another backend's: versions of an event
  * ascend in the order in which they were made.  Where that is later than this backend's
@@ -142,7 +148,7 @@ uuid_v7_generate_after(pg_uuid_t *id, const pg_uuid_t *earlier)
 
 	if (is_version_7(earlier) && milliseconds < limit)
 	{
-		int64 fraction = (earlier->data[6] & 0x0f) << 8 | earlier->data[7];
+		int64 fraction = fraction_of_millisecond(earlier);
 		int64 time_of_earlier = milliseconds * NANOSECONDS_PER_MILLISECOND +
 								fraction * NANOSECONDS_PER_MILLISECOND / FRACTIONS_PER_MILLISECOND;
 
@@ -152,14 +158,32 @@ uuid_v7_generate_after(pg_uuid_t *id, const pg_uuid_t *earlier)
 	make_id(id, nanoseconds);
 }
 
-/* The moment inside an id, to the millisecond; false if the id is not of version 7. */
+/* Microseconds of a millisecond, in its fractions. */
+static int
+fraction_of_microseconds(int microseconds)
+{
+	return microseconds * FRACTIONS_PER_MILLISECOND / 1000;
+}
+
+/*
+ * The moment inside an id, to the microsecond; false if the id is not of version 7.
+ *
+ * A fraction may reach into two microseconds: it is of the later one, as uuid_v7_after()
+ * has it.  So an id is from until then if its moment is, and whoever asks as of the
+ * moment at which an event came is told of the event.
+ */
 bool
 uuid_v7_time(const pg_uuid_t *id, TimestampTz *timestamp)
 {
+	int microseconds;
+
 	if (!is_version_7(id))
 		return false;
 
-	*timestamp = unix_milliseconds(id) * INT64CONST(1000) - UNIX_EPOCH_OFFSET_DAYS * USECS_PER_DAY;
+	microseconds = fraction_of_millisecond(id) * 1000 / FRACTIONS_PER_MILLISECOND;
+	if (fraction_of_microseconds(microseconds + 1) <= fraction_of_millisecond(id))
+		microseconds++;
+	*timestamp = unix_milliseconds(id) * INT64CONST(1000) + microseconds - UNIX_EPOCH_OFFSET_DAYS * USECS_PER_DAY;
 	return true;
 }
 
@@ -172,7 +196,7 @@ uuid_v7_after(pg_uuid_t *id, TimestampTz timestamp)
 {
 	int64 microseconds = Max(timestamp + 1 + UNIX_EPOCH_OFFSET_DAYS * USECS_PER_DAY, 0);
 	int64 milliseconds = microseconds / 1000;
-	int fraction = (int) ((microseconds % 1000) * FRACTIONS_PER_MILLISECOND / 1000);
+	int fraction = fraction_of_microseconds((int) (microseconds % 1000));
 
 	memset(id->data, 0, UUID_LEN);
 	for (int i = 0; i < 6; i++)

@@ -245,15 +245,11 @@ typedef struct ChangesWork
 	const MetricMatcher *old_matcher;
 	const MetricMatcher *new_matcher;
 	pg_uuid_t since;
-	TimestampTz since_timestamp;
 	TimestampTz question_changed_at;
 	MemoryContext row_context;
 } ChangesWork;
 
-/*
- * When the version that is current now came, or, if that was before, when the question
- * changed.  An id knows no more than its millisecond, which may begin before "since".
- */
+/* When the version that is current now came, or, if that was before, when the question changed. */
 static TimestampTz
 changed_at(const ChangesWork *work, const pg_uuid_t *current_id)
 {
@@ -261,7 +257,7 @@ changed_at(const ChangesWork *work, const pg_uuid_t *current_id)
 
 	if (uuid_v7_compare(current_id, &work->since) < 0 || !uuid_v7_time(current_id, &came_at))
 		return work->question_changed_at;
-	return Max(came_at, work->since_timestamp);
+	return came_at;
 }
 
 static void
@@ -326,9 +322,9 @@ usage_metric_changes(PG_FUNCTION_ARGS)
 	usage_refuse_custom(&now.question.metric);
 	then = ask_side(account_id, metric_id, since, customers);
 	horizon_check_period(account_id, start);
-	work.since_timestamp = since != NULL ? *since : CALENDAR_END;
-	uuid_v7_after(&work.since, work.since_timestamp);
-	work.question_changed_at = question_changed_at(&then, &now, customers, work.since_timestamp);
+	since_timestamp = since != NULL ? *since : CALENDAR_END;
+	uuid_v7_after(&work.since, since_timestamp);
+	work.question_changed_at = question_changed_at(&then, &now, customers, since_timestamp);
 	uuid_v7_after(&question_changed, work.question_changed_at);
 
 	InitMaterializedSRF(fcinfo, 0);

@@ -40,16 +40,17 @@ FROM (VALUES ('{acme}'::text[]), ('{customer-17}'), ('{VOID}')) AS a (aliases);
 -- as of a moment: what was written in its microsecond counts, and is no change since then
 SELECT sent('{"eventType": "moment"}') IS NOT NULL AS sent;
 SELECT metric('{"eventType": "moment", "aggregationType": "COUNT"}') AS counted \gset
--- of the microsecond in which the metric was made: the lowest of which the floor is above its version
-SELECT moment FROM (SELECT uuid_v7_timestamp(version_id) + n * interval '1 microsecond' AS moment, version_id FROM usage_events.metric,
-    generate_series(0, 1000) AS n WHERE id = :'counted') AS m
-WHERE uuid_v7_floor(moment + interval '1 microsecond') > version_id ORDER BY moment LIMIT 1 \gset
+SELECT uuid_v7_timestamp(version_id) AS moment FROM usage_events.metric WHERE id = :'counted' \gset
 SELECT calculate_usage_metric(:'counted', '{acme}', october(), :'moment') -> 'eventCount' AS counted,
     (SELECT count(*) FROM usage_metric_changes(:'counted', '{acme}', october(), :'moment')) AS changes;
 SELECT refusal(format('SELECT calculate_usage_metric(%L, %L, october(), %L)', :'counted', '{acme}',
     :'moment'::timestamptz - interval '1 microsecond')) ~ '^P0002' AS not_yet;
 -- since a moment before the metric: all its events are added
 SELECT old_value, new_value, change FROM usage_metric_changes(:'counted', '{acme}', october(), '2000-01-01Z');
+-- the moment that an event shows is one as of which it is known, and the first
+SELECT sent('{"eventType": "moment"}') AS next \gset
+SELECT before, calculate_usage_metric(:'counted', '{acme}', october(), ingested_at - before) -> 'eventCount' AS counted
+FROM usage_events, unnest('{0,1 microsecond}'::interval[]) AS before WHERE id = :'next';
 
 -- usage_events.on_conflict = refuse: ingest answers it as a refusal, and keeps the event
 SET usage_events.on_conflict = refuse;

@@ -4,8 +4,16 @@ SELECT count(*) AS made, count(DISTINCT id) AS different,
        bool_and(previous IS NULL OR id > previous) AS ascending
 FROM (SELECT n, id, lag(id) OVER (ORDER BY n) AS previous
       FROM (SELECT n, uuid_v7() AS id FROM generate_series(1, 100000) AS n OFFSET 0) AS made) AS pairs;
-SELECT uuid_v7_timestamp(uuid_v7()) BETWEEN date_trunc('milliseconds', now()) AND clock_timestamp() AS now;
--- the example of RFC 9562, appendix A.6
+-- the fraction may be of the microsecond after it
+SELECT uuid_v7_timestamp(uuid_v7()) BETWEEN now() AND clock_timestamp() + interval '1 microsecond' AS now;
+-- each fraction of a millisecond is of the last moment whose floor is not above it
+CREATE VIEW fraction AS
+SELECT ('01992f5a-2c00-7' || lpad(to_hex(n), 3, '0') || '-8000-000000000000')::uuid AS id FROM generate_series(0, 4095) AS n;
+SELECT count(*), count(DISTINCT moment) AS moments, min(moment) AT TIME ZONE 'UTC' AS first, max(moment) AT TIME ZONE 'UTC' AS last,
+    bool_and(uuid_v7_floor(moment) <= id AND id < uuid_v7_floor(moment + interval '1 microsecond')) AS agree
+FROM fraction, uuid_v7_timestamp(id) AS moment;
+DROP VIEW fraction;
+-- the example of RFC 9562, appendix A.6, in which the bits of the fraction are random
 SELECT uuid_v7_timestamp('017F22E2-79B0-7CC3-98C4-DC0C0C07398F') AT TIME ZONE 'UTC' AS rfc_9562;
 SELECT uuid_v7_timestamp('00000000-0000-7000-8000-000000000000') AT TIME ZONE 'UTC' AS first,
        uuid_v7_timestamp('ffffffff-ffff-7fff-bfff-ffffffffffff') AT TIME ZONE 'UTC' AS last;

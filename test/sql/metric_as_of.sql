@@ -113,7 +113,7 @@ SELECT since, c.* FROM unnest('{late event,unmapped,filtered,"updated, deleted"}
     changes('updated', since) AS c ORDER BY n, customer_event_id;
 SELECT since, c.* FROM unnest('{late event,mapped,unmapped}'::text[]) WITH ORDINALITY AS s(since, n),
     changes('sum', since, '{c-1}') AS c ORDER BY n, customer_event_id;
--- no change is from before since, which may be within the millisecond of an id
+-- no change is from before since
 SELECT m.name, t.name, count(*) AS before_since FROM metric_id AS m, moment AS t, unnest('{"{acme}","{c-1}"}'::text[]) AS c(customers),
     usage_metric_changes(m.id, c.customers::text[], '[2026-10-01 00:00Z, 2026-11-01 00:00Z)', t.at) AS changed
 WHERE m.name <> 'deleted' AND changed_at < t.at GROUP BY m.name, t.name;
