@@ -150,6 +150,8 @@ VALUES
     ('read', 'EXECUTE', '@extschema@.list_usage_limits'),
     ('read', 'EXECUTE', '@extschema@.check_usage_limit'),
     ('read', 'SELECT', '@extschema@.usage_limits'),
+    ('read', 'EXECUTE', 'usage_events.limit_status'),
+    ('read', 'SELECT', '@extschema@.usage_limit_status'),
     ('read', 'SELECT', 'usage_events.account_status'),
 
     -- Nothing here lets a role lock a table against others: that takes DELETE, or UPDATE of all columns.
