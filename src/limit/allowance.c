@@ -15,7 +15,6 @@
 #include "base/json_build.h"
 #include "base/json_read.h"
 #include "base/text_check.h"
-#include "base/uuid_v7.h"
 #include "customer/alias.h"
 #include "endpoint/response.h"
 #include "fmgr.h"
@@ -42,16 +41,13 @@ check_customer(List *faults, Slice customer)
 static List *
 check_metric(List *faults, const pg_uuid_t *account_id, const pg_uuid_t *metric_id, Metric *metric)
 {
-	char id[UUID_TEXT_LENGTH + 1];
 	bool is_there = metric_get(account_id, metric_id, metric);
 
 	if (is_there && !metric->is_deleted)
 		return faults;
 	metric->kind = NULL;
-	if (is_there)
-		return fault_add(faults, "usageMetricId", "names a usage metric that was deleted");
-	uuid_v7_to_text(metric_id, id);
-	return fault_add(faults, "usageMetricId", psprintf("names no usage metric: \"%s\"", id));
+	return fault_add(faults, "usageMetricId",
+					 is_there ? "names a usage metric that was deleted" : "names no usage metric");
 }
 
 /* Rule of amount: a number.  Where events are counted, there cannot be less than none. */
@@ -63,7 +59,7 @@ check_amount(List *faults, const MetricKind *kind, Numeric amount)
 	if (json_number_length(amount) > MAX_AMOUNT_CHARACTERS)
 		return fault_add(faults, "amount",
 						 psprintf("must be a number of at most %d characters", MAX_AMOUNT_CHARACTERS));
-	if (kind != NULL && kind->reads != METRIC_READS_NUMBER && metric_number_compare(amount, int64_to_numeric(0)) < 0)
+	if (kind != NULL && kind->reads != METRIC_READS_NUMBER && metric_number_is_above(int64_to_numeric(0), amount))
 		return fault_add(faults, "amount",
 						 psprintf("must not be below 0: it is how many more a %.*s metric would count",
 								  kind->name.length, kind->name.data));

@@ -68,7 +68,7 @@ check_metric(List *faults, const pg_uuid_t *account_id, Jsonb *body, LimitScope 
 		return fault_add(faults, "usageMetricId",
 						 psprintf("must be the id of a usage metric, not %s", fault_quote(text)));
 	if (!metric_get(account_id, &scope->metric_id, &metric))
-		return fault_add(faults, "usageMetricId", psprintf("names no usage metric: %s", fault_quote(text)));
+		return fault_add(faults, "usageMetricId", "names no usage metric");
 	if (metric.is_deleted)
 		return fault_add(faults, "usageMetricId", "names a usage metric that was deleted");
 	if (metric.kind->is_expression)
