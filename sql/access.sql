@@ -220,6 +220,8 @@ VALUES
     ('admin', 'EXECUTE', 'usage_events.create_events'),
     ('admin', 'EXECUTE', 'usage_events.ingest_events'),
     ('admin', 'DELETE', 'usage_events.customer_alias'),
+    ('admin', 'DELETE', 'usage_events.usage_limit'),
+    ('admin', 'DELETE', 'usage_events.superseded_usage_limit'),
     ('admin', 'INSERT (expression, parameters)', 'usage_events.metric'),
     ('admin', 'UPDATE (expression, parameters)', 'usage_events.metric'),
     ('admin', 'EXECUTE', 'usage_events.create_custom_metric'),

@@ -85,7 +85,7 @@ AS 'MODULE_PATHNAME', 'create_usage_limit';
 
 COMMENT ON FUNCTION @extschema@.create_usage_limit(jsonb) IS
 'Create a usage limit
-Takes {"name", "usageMetricId", "customer", "period", "timezone", "anchor", "limit", "mode"}: name, usageMetricId, period (HOUR, DAY, WEEK, MONTH, YEAR, ALL_TIME), limit (the most that the metric''s value may be, 0 or more) and mode (BLOCK, REPORT) are required; customer is an alias or a customer''s id, each customer where it is null; periods begin on the calendar of timezone, UTC unless it is given, or with anchor at its day and time; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL, 54000 where the account has as many as usage_events.max_usage_limits or max_usage_limit_versions allow';
+Takes {"name", "usageMetricId", "customer", "period", "timezone", "anchor", "limit", "mode"}: name, usageMetricId, period (HOUR, DAY, WEEK, MONTH, YEAR, ALL_TIME), limit (the most that the metric''s value may be, 0 or more) and mode (BLOCK, REPORT) are required; customer is an alias or a customer''s id, each customer where it is null; periods begin on the calendar of timezone, UTC unless it is given, or with anchor at its day and time; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL, 54000 where the account has as many as usage_events.max_limits or max_limit_versions allow';
 
 CREATE FUNCTION @extschema@.get_usage_limit(id uuid) RETURNS jsonb
 LANGUAGE c STABLE STRICT PARALLEL SAFE
@@ -101,7 +101,7 @@ AS 'MODULE_PATHNAME', 'update_usage_limit';
 
 COMMENT ON FUNCTION @extschema@.update_usage_limit(uuid, jsonb) IS
 'Update a usage limit
-Takes all of the limit as create_usage_limit() does, and returns what is stored; what was before stays known, and what changes nothing is no update. NULL where the session''s account has none of that id, or it was deleted. Errors: 22023 naming every fault, 22004 for NULL as the limit, 54000 where the account has as many versions as usage_events.max_usage_limit_versions allows';
+Takes all of the limit as create_usage_limit() does, and returns what is stored; what was before stays known, and what changes nothing is no update. NULL where the session''s account has none of that id, or it was deleted. Errors: 22023 naming every fault, 22004 for NULL as the limit, 54000 where the account has as many versions as usage_events.max_limit_versions allows';
 
 CREATE FUNCTION @extschema@.delete_usage_limit(id uuid) RETURNS jsonb
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
@@ -146,7 +146,7 @@ LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'limit_status';
 
 COMMENT ON FUNCTION usage_events.limit_status() IS
-'The rows of usage_limit_status. Error: 54000 where there are more than usage_events.max_usage_limit_status_rows';
+'The rows of usage_limit_status. Error: 54000 where there are more than usage_events.max_limit_status_rows';
 
 -- Views ----------------------------------------------------------------------
 

@@ -87,7 +87,7 @@ static int max_rows = 1000000;
 void
 limit_status_init(void)
 {
-	DefineCustomIntVariable("usage_events.max_usage_limit_status_rows", "How many rows usage_limit_status may have.",
+	DefineCustomIntVariable("usage_events.max_limit_status_rows", "How many rows usage_limit_status may have.",
 							"Each limit has one for each customer that it holds for.", &max_rows, 1000000, 0,
 							INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
 }
@@ -212,9 +212,9 @@ put_row(Rows *rows, const PresentLimit *present, Slice customer, const MetricTot
 	CHECK_FOR_INTERRUPTS();
 	if (++rows->count > max_rows)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("usage_limit_status has too many rows"),
-						errdetail("It may have %d (usage_events.max_usage_limit_status_rows).", max_rows),
+						errdetail("It may have %d (usage_events.max_limit_status_rows).", max_rows),
 						errhint("Call check_usage_limit() for a customer, or have "
-								"usage_events.max_usage_limit_status_rows raised.")));
+								"usage_events.max_limit_status_rows raised.")));
 	values[COLUMN_USAGE_LIMIT_ID] = UUIDPGetDatum(&limit->id);
 	values[COLUMN_NAME] = slice_to_datum(limit->scope.name);
 	values[COLUMN_USAGE_METRIC_ID] = UUIDPGetDatum(&limit->scope.metric_id);

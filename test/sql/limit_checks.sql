@@ -76,10 +76,10 @@ SELECT name, customer, "limit", used, remaining, mode, (usage_metric_id = :'call
 SELECT count(*) AS rows, count(*) FILTER (WHERE found @> jsonb_build_object('used', used, 'remaining', remaining, 'limit', "limit")) AS as_checked
     FROM usage_limit_status AS s LEFT JOIN LATERAL jsonb_array_elements(check_usage_limit(customer, usage_metric_id) -> 'limits') AS found
         ON (found ->> 'usageLimitId')::uuid = usage_limit_id;
-SET usage_events.max_usage_limit_status_rows = 5;
+SET usage_events.max_limit_status_rows = 5;
 SELECT count(*) FROM usage_limit_status;
 \echo :LAST_ERROR_SQLSTATE
-RESET usage_events.max_usage_limit_status_rows;
+RESET usage_events.max_limit_status_rows;
 
 -- a limit of a metric that was deleted holds for nobody, and its check is refused
 SELECT delete_usage_metric(:'max') IS NOT NULL, faults(format('check_usage_limit(%L, %L)', 'acme', :'max'));

@@ -168,7 +168,7 @@ RESET usage_events.account_id;
 
 -- how many an account may have: limits in force, and versions, of which deleted limits are some
 TRUNCATE usage_events.usage_limit, usage_events.superseded_usage_limit;
-SET usage_events.max_usage_limits = 2;
+SET usage_events.max_limits = 2;
 SELECT create_usage_limit(body()) ->> 'id' AS first, create_usage_limit(body()) IS NOT NULL AS second \gset
 SELECT create_usage_limit(body());
 \echo :LAST_ERROR_SQLSTATE
@@ -177,15 +177,15 @@ SELECT delete_usage_limit(:'first') IS NOT NULL AS deleted, create_usage_limit(b
 SET usage_events.account_id = :'other';
 SELECT create_usage_limit(body()) IS NOT NULL AS others_are_others;
 RESET usage_events.account_id;
-RESET usage_events.max_usage_limits;
-SET usage_events.max_usage_limit_versions = 6;
+RESET usage_events.max_limits;
+SET usage_events.max_limit_versions = 6;
 SELECT update_usage_limit(:'first', body('{"name": "again"}')) ->> 'name' AS name;
 SELECT update_usage_limit(:'first', body('{"name": "and again"}'));
 \echo :LAST_ERROR_SQLSTATE
 SELECT create_usage_limit(body());
 SELECT update_usage_limit(:'first', body('{"name": "again"}')) ->> 'name' AS unchanged;
 SELECT delete_usage_limit(:'first') ->> 'deletedAt' IS NOT NULL AS deleted;
-RESET usage_events.max_usage_limit_versions;
+RESET usage_events.max_limit_versions;
 
 \pset format aligned
 \pset tuples_only off
