@@ -54,7 +54,9 @@ check_mode(List *faults, Jsonb *body, UsageLimit *limit)
 	if (value.type != jbvString)
 		return fault_add(faults, "mode", psprintf("must be a string, not %s", json_kind(&value)));
 	fault = limit_mode_from_text(json_string(&value), &limit->blocks);
-	return fault != NULL ? fault_add(faults, "mode", fault) : faults;
+	if (fault != NULL)
+		return fault_add(faults, "mode", psprintf("%s, not %s", fault, fault_quote(json_string(&value))));
+	return faults;
 }
 
 /* Refuses a limit, if there are faults. */

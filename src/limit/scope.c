@@ -98,7 +98,7 @@ check_period(List *faults, Jsonb *body, PeriodRule *period)
 	if (text.data == NULL)
 		return faults;
 	fault = period_unit_from_text(text, &period->unit);
-	return fault != NULL ? fault_add(faults, "period", fault) : faults;
+	return fault != NULL ? fault_add(faults, "period", psprintf("%s, not %s", fault, fault_quote(text))) : faults;
 }
 
 /* Rule of timezone: absent, null, or a name.  One with a zero in it is none. */
