@@ -84,6 +84,17 @@ static Statement set_deleted = {
 	.argument_types = {UUIDOID, UUIDOID, TIMESTAMPTZOID},
 };
 
+/* Who is told ------------------------------------------------------------- */
+
+static CustomerAliasWatcher watcher = NULL;
+
+/* By the one room that remembers whose aliases there are, as the module is loaded. */
+void
+customer_alias_watch(CustomerAliasWatcher new_watcher)
+{
+	watcher = new_watcher;
+}
+
 /* Rows -------------------------------------------------------------------- */
 
 static Jsonb *
@@ -192,6 +203,8 @@ customer_alias_create(const pg_uuid_t *account_id, Jsonb *body)
 	spi_context = MemoryContextSwitchTo(context);
 	json = alias_to_json(0, account_id);
 	MemoryContextSwitchTo(spi_context);
+	if (watcher != NULL)
+		watcher(account_id, alias.customer_id);
 	SPI_finish();
 	return json;
 }

@@ -61,16 +61,6 @@ read_version(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *event
 	return found;
 }
 
-static Jsonb *
-event_properties(const UsageEvent *event)
-{
-	Jsonb *properties = palloc(VARHDRSZ + event->properties.length);
-
-	SET_VARSIZE(properties, VARHDRSZ + event->properties.length);
-	memcpy(&properties->root, event->properties.data, event->properties.length);
-	return properties;
-}
-
 /* ["...", ...] */
 static Jsonb *
 texts_to_json(const List *texts)
@@ -114,7 +104,7 @@ explain(const Metric *metric, const UsageEvent *event, const pg_uuid_t *supersed
 	is_candidate = reasons == NIL;
 	if (slice_equal(event->event_type, metric->event_type))
 	{
-		verdict = metric_value_read(metric_matcher_make(metric), event_properties(event), true, &value);
+		verdict = metric_value_read(metric_matcher_make(metric), event_json_properties(event), true, &value);
 		if (value.reason != NULL)
 			reasons = lappend(reasons, unconstify(char *, value.reason));
 	}
