@@ -144,6 +144,12 @@ VALUES
     ('read', 'EXECUTE', '@extschema@.usage_metric_by_customer'),
     ('read', 'EXECUTE', '@extschema@.usage_metric_changes'),
     ('read', 'EXECUTE', '@extschema@.explain_usage_event'),
+    ('read', 'SELECT', 'usage_events.usage_limit'),
+    ('read', 'SELECT', 'usage_events.superseded_usage_limit'),
+    ('read', 'EXECUTE', '@extschema@.get_usage_limit'),
+    ('read', 'EXECUTE', '@extschema@.list_usage_limits'),
+    ('read', 'EXECUTE', '@extschema@.check_usage_limit'),
+    ('read', 'SELECT', '@extschema@.usage_limits'),
     ('read', 'SELECT', 'usage_events.account_status'),
 
     -- Nothing here lets a role lock a table against others: that takes DELETE, or UPDATE of all columns.
@@ -181,6 +187,14 @@ VALUES
     ('ingest', 'INSERT', '@extschema@.usage_metrics'),
     ('ingest', 'INSERT (account_id, metric_version_id, event_type, started_at)', 'usage_events.metric_progress'),
     ('ingest', 'INSERT', 'usage_events.dirty_bucket'),
+
+    ('ingest', 'INSERT (account_id, id, version_id, name, metric_id, customer, period, timezone, anchor, limit_value, mode, created_at, updated_at)', 'usage_events.usage_limit'),
+    ('ingest', 'UPDATE (version_id, name, metric_id, customer, period, timezone, anchor, limit_value, mode, updated_at, deleted_at)', 'usage_events.usage_limit'),
+    ('ingest', 'INSERT', 'usage_events.superseded_usage_limit'),
+    ('ingest', 'EXECUTE', '@extschema@.create_usage_limit'),
+    ('ingest', 'EXECUTE', '@extschema@.update_usage_limit'),
+    ('ingest', 'EXECUTE', '@extschema@.delete_usage_limit'),
+    ('ingest', 'INSERT', '@extschema@.usage_limits'),
 
     ('http', 'SELECT (account_id, client_id, secret_hash, expires_at)', 'usage_events.api_key'),
     ('http', 'EXECUTE', 'usage_events.authenticate_request'),

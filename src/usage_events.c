@@ -16,6 +16,7 @@
 #include "event/rejected.h"
 #include "event/store.h"
 #include "fmgr.h"
+#include "limit/definition.h"
 #include "limit/guard.h"
 #include "metric/check.h"
 #include "metric/definition.h"
@@ -57,6 +58,7 @@ _PG_init(void)
 	http_response_init();
 	rollup_turn_init();
 	rollup_worker_init();
+	limit_definition_init();
 	limit_guard_init();
 	MarkGUCPrefixReserved("usage_events");
 }

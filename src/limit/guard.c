@@ -33,6 +33,7 @@
 #include "sql/distribution.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -82,6 +83,7 @@ gather_aliases(const pg_uuid_t *account_id, const EventPut *puts, int count, Lim
 	int kept = 0;
 
 	*aliases = NULL;
+	AcceptInvalidationMessages();
 	for (int i = 0; i < count; i++)
 	{
 		const UsageEvent *event = &puts[i].event;
@@ -112,19 +114,26 @@ find_limited(const pg_uuid_t *account_id, const EventPut *puts, int count, Limit
 
 /* Entering ---------------------------------------------------------------- */
 
+static LimitLock
+lock_of(const LimitedAlias *alias, const UsageLimit *limit)
+{
+	return limit_lock_of(&limit->scope.metric_id, alias->customer.id);
+}
+
 static int
 gather_locks(const LimitedAlias *aliases, int count, LimitLock **locks)
 {
 	int capacity = 0;
 	int found = 0;
+	ListCell *cell;
 
 	*locks = NULL;
 	for (int i = 0; i < count; i++)
 	{
-		for (int limit = 0; limit < aliases[i].count; limit++)
+		foreach(cell, aliases[i].limits)
 		{
 			*locks = memory_budget_room(*locks, found, &capacity, sizeof(LimitLock));
-			(*locks)[found++] = limit_lock_of(&aliases[i].limits[limit].scope.metric_id, aliases[i].owner);
+			(*locks)[found++] = lock_of(&aliases[i], lfirst(cell));
 		}
 	}
 	return found;
@@ -182,12 +191,13 @@ static void
 require_locked(const Look *look)
 {
 	const Entered *entered = look->entered;
+	ListCell *cell;
 
 	for (int i = 0; i < look->alias_count; i++)
 	{
-		for (int limit = 0; limit < look->aliases[i].count; limit++)
+		foreach(cell, look->aliases[i].limits)
 		{
-			LimitLock lock = limit_lock_of(&look->aliases[i].limits[limit].scope.metric_id, look->aliases[i].owner);
+			LimitLock lock = lock_of(&look->aliases[i], lfirst(cell));
 
 			if (bsearch(&lock, entered->locks, entered->lock_count, sizeof(LimitLock), limit_lock_compare) == NULL)
 				ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -200,17 +210,16 @@ require_locked(const Look *look)
 static void
 add_effects(Look *look, EventPut *put, const LimitedAlias *alias)
 {
-	for (int i = 0; i < alias->count; i++)
-	{
-		const LimitInForce *limit = &alias->limits[i];
-		Measure *measure;
-		TimestampTz start;
-		TimestampTz end;
+	ListCell *cell;
 
-		period_find(&limit->scope.period, put->event.timestamp, &start, &end);
+	foreach(cell, alias->limits)
+	{
+		Measure *measure;
+
 		memory_budget_grow(sizeof(Measure));
 		measure = palloc(sizeof(Measure));
-		*measure = (Measure){.limit = limit, .start = start, .end = end};
+		*measure = (Measure){.limit = lfirst(cell), .customer = &alias->customer, .moment = put->event.timestamp};
+		period_find(&measure->limit->scope.period, measure->moment, &measure->start, &measure->end);
 		look->effects = memory_budget_room(look->effects, look->effect_count, &look->effect_capacity, sizeof(Effect));
 		look->effects[look->effect_count++] = (Effect){.measure = measure, .put = put};
 	}
@@ -239,7 +248,7 @@ compare_measures(const Measure *a, const Measure *b)
 	int result = uuid_v7_compare(&a->limit->id, &b->limit->id);
 
 	if (result == 0)
-		result = slice_compare(a->limit->customer, b->limit->customer);
+		result = slice_compare(a->customer->id, b->customer->id);
 	return result != 0 ? result : (a->start > b->start) - (a->start < b->start);
 }
 
@@ -297,7 +306,7 @@ ask_measures(Look *look)
 static bool
 is_above(const Measure *measure, Numeric value)
 {
-	return value != NULL && metric_number_compare(value, measure->limit->most) > 0;
+	return value != NULL && metric_number_compare(value, measure->limit->limit) > 0;
 }
 
 /* Refusing ---------------------------------------------------------------- */
@@ -329,7 +338,7 @@ refusal(const Measure *measure, Numeric used, Numeric amount)
 	uuid_v7_to_text(&measure->limit->id, id);
 	refusal->fault.limit_id = id;
 	refusal->fault.text = psprintf("adds %s to usage limit %s, of whose %s there are %s used %s", number_text(amount),
-								   fault_quote(measure->limit->scope.name), number_text(measure->limit->most),
+								   fault_quote(measure->limit->scope.name), number_text(measure->limit->limit),
 								   number_text(used), period_text(measure));
 	refusal->until = measure->end;
 	memory_budget_grow(sizeof(EventRefusal) + strlen(refusal->fault.text));
@@ -351,7 +360,7 @@ judge_single(Look *look)
 			continue;
 		if (look->entered->before != NULL)
 			before = measure_ask(measure, look->entered->before);
-		if (before != NULL && metric_number_compare(before, measure->value) >= 0)
+		if (!limit_is_passed(measure->limit, before, measure->value))
 			continue;
 		before = measure_or_zero(before);
 		look->effects[i].put->refusal = refusal(measure, before, measure_difference(measure->value, before));
@@ -501,8 +510,8 @@ first_refusal(const Effect *effects, int count)
 	{
 		const Measure *measure = effects[i].measure;
 
-		if (measure->metric != NULL && metric_number_compare(effects[i].amount, measure_zero()) > 0 &&
-			is_above(measure, measure_sum(measure->value, effects[i].amount)))
+		if (measure->metric != NULL &&
+			limit_is_passed(measure->limit, measure->value, measure_sum(measure->value, effects[i].amount)))
 			return refusal(measure, measure->value, effects[i].amount);
 	}
 	return NULL;

@@ -20,18 +20,21 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "customer/alias.h"
+#include "miscadmin.h"
 #include "sql/distribution.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "sql/told.h"
+#include "utils/array.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #define LIMIT_HOLDS "l.account_id " EQ " $1 AND l.deleted_at IS NULL AND l.mode " EQ " 'BLOCK'"
 #define METRIC_HOLDS "m.account_id " EQ " $1 AND m.id " EQ " l.metric_id AND m.deleted_at IS NULL"
 
 static Statement read_types = {
-	.sql = "SELECT m.event_type, pg_catalog.bool_or(l.customer IS NULL)"
+	.sql = "SELECT m.event_type, pg_catalog.bool_or(l.customer IS NULL), pg_catalog.array_agg(DISTINCT m.id)"
 		   " FROM usage_events.usage_limit AS l JOIN usage_events.metric AS m ON " METRIC_HOLDS " WHERE " LIMIT_HOLDS
 		   " GROUP BY m.event_type",
 	.sees_all = true,
@@ -39,64 +42,27 @@ static Statement read_types = {
 	.argument_types = {UUIDOID},
 };
 
-/* Under which aliases the events of customers come that have limits of their own. */
+/* Under which aliases the events of customers come that have limits of their own, by whatever name. */
 static Statement read_aliases = {
-	.sql =
-		"SELECT m.event_type, l.customer FROM usage_events.usage_limit AS l"
-		" JOIN usage_events.metric AS m ON " METRIC_HOLDS " WHERE " LIMIT_HOLDS " AND l.customer IS NOT NULL"
-		" UNION ALL SELECT m.event_type, a.value FROM usage_events.usage_limit AS l"
-		" JOIN usage_events.metric AS m ON " METRIC_HOLDS " JOIN usage_events.customer_alias AS a ON a.account_id " EQ
-		" $1 AND a.customer_id " EQ " l.customer AND a.deleted_at IS NULL"
-		" WHERE " LIMIT_HOLDS " LIMIT $2",
+	.sql = "SELECT m.event_type, name.value FROM usage_events.usage_limit AS l"
+		   " JOIN usage_events.metric AS m ON " METRIC_HOLDS
+		   " LEFT JOIN usage_events.customer_alias AS word ON word.account_id " EQ " $1"
+		   " AND word.value " EQ " l.customer AND word.deleted_at IS NULL"
+		   " CROSS JOIN LATERAL (SELECT COALESCE(word.customer_id, l.customer) AS value"
+		   " UNION ALL SELECT own.value FROM usage_events.customer_alias AS own WHERE own.account_id " EQ " $1"
+		   " AND own.customer_id " EQ " COALESCE(word.customer_id, l.customer) AND own.deleted_at IS NULL) AS name"
+		   " WHERE " LIMIT_HOLDS " AND l.customer IS NOT NULL LIMIT $2",
 	.sees_all = true,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, INT8OID},
 };
 
 static Statement has_own_limit = {
-	.sql = "SELECT FROM usage_events.usage_limit AS l WHERE l.customer " EQ " $2 AND " LIMIT_HOLDS " LIMIT 1",
+	.sql = "SELECT FROM usage_events.usage_limit AS l WHERE " LIMIT_HOLDS " AND (l.customer " EQ " $2"
+		   " OR l.customer " EQ " ANY (ARRAY(SELECT own.value FROM usage_events.customer_alias AS own"
+		   " WHERE own.account_id " EQ " $1 AND own.customer_id " EQ " $2 AND own.deleted_at IS NULL))) LIMIT 1",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
-};
-
-/* A customer's own limit of a metric and period, whatever its mode, takes the place of that for each customer. */
-#define IS_OWN(table) "(" table ".customer " EQ " e.alias OR " table ".customer " EQ " e.owner)"
-#define FIND_LIMITS \
-	"SELECT e.place, e.owner, l.id, l.version_id, l.limit_value, l.name, l.metric_id, l.customer, l.period," \
-	" l.timezone, l.anchor" \
-	" FROM (SELECT a.alias, a.place, COALESCE(c.customer_id, a.alias) AS owner" \
-	" FROM pg_catalog.unnest($3) WITH ORDINALITY AS a (alias, place)" \
-	" LEFT JOIN usage_events.customer_alias AS c ON c.account_id " EQ " $1 AND c.value " EQ " a.alias" \
-	" AND c.deleted_at IS NULL) AS e" \
-	" JOIN usage_events.usage_limit AS l ON " LIMIT_HOLDS " AND (l.customer IS NULL OR " IS_OWN( \
-		"l") ")" \
-			 " JOIN usage_events.metric AS m ON " METRIC_HOLDS " AND m.event_type " EQ " $2" \
-			 " WHERE l.customer IS NOT NULL OR NOT EXISTS (SELECT FROM usage_events.usage_limit AS o" \
-			 " WHERE o.account_id " EQ " $1 AND o.metric_id " EQ " l.metric_id AND o.period " EQ " l.period" \
-			 " AND o.deleted_at IS NULL AND " IS_OWN("o") ")" \
-														  " ORDER BY e.place, l.id"
-enum
-{
-	COLUMN_PLACE = 1,
-	COLUMN_OWNER,
-	COLUMN_ID,
-	COLUMN_VERSION_ID,
-	COLUMN_LIMIT_VALUE,
-	COLUMN_SCOPE
-};
-
-static Statement find_limits = {
-	.sql = FIND_LIMITS,
-	.argument_count = 3,
-	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID},
-};
-
-/* Those that there are now, for a transaction that keeps its snapshot. */
-static Statement find_limits_now = {
-	.sql = FIND_LIMITS,
-	.sees_all = true,
-	.argument_count = 3,
-	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID},
 };
 
 /* What may hold -------------------------------------------------------------- */
@@ -106,9 +72,10 @@ static Statement find_limits_now = {
 
 typedef struct LimitedType
 {
+	Slice name;
 	bool is_of_all; /* there is a limit for each customer */
-	int length;
-	char name[FLEXIBLE_ARRAY_MEMBER];
+	pg_uuid_t *metric_ids;
+	int metric_count;
 } LimitedType;
 
 /* Of the account last asked for, in a memory context of their own. */
@@ -162,21 +129,34 @@ compare_numbers(const void *a, const void *b)
 }
 
 static void
+take_metrics(LimitedType *type, Datum array)
+{
+	Datum *ids;
+
+	deconstruct_array(DatumGetArrayTypeP(array), UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, &ids, NULL,
+					  &type->metric_count);
+	type->metric_ids = palloc(sizeof(pg_uuid_t) * type->metric_count);
+	for (int i = 0; i < type->metric_count; i++)
+		type->metric_ids[i] = *DatumGetUUIDP(ids[i]);
+}
+
+static void
 learn_types(Datum account)
 {
+	MemoryContext caller = CurrentMemoryContext;
+
 	statement_execute(&read_types, &account, NULL);
+	MemoryContextSwitchTo(known_context);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		Slice name = row_text(row, 1);
-		MemoryContext caller = MemoryContextSwitchTo(known_context);
-		LimitedType *type = palloc(offsetof(LimitedType, name) + name.length);
+		LimitedType *type = palloc(sizeof(LimitedType));
 
+		type->name = row_text_copy(row, 1);
 		type->is_of_all = DatumGetBool(row_value_there(row, 2));
-		type->length = name.length;
-		memcpy(type->name, name.data, name.length);
+		take_metrics(type, row_value_there(row, 3));
 		types = lappend(types, type);
-		MemoryContextSwitchTo(caller);
 	}
+	MemoryContextSwitchTo(caller);
 }
 
 static void
@@ -226,28 +206,35 @@ is_known(const pg_uuid_t *account_id)
 	return told_limits.is_known && told_metrics.is_known && uuid_v7_equal(&known_account_id, account_id);
 }
 
+static const LimitedType *
+find_type(Slice name)
+{
+	ListCell *cell;
+
+	foreach(cell, types)
+	{
+		const LimitedType *type = lfirst(cell);
+
+		if (slice_equal(type->name, name))
+			return type;
+	}
+	return NULL;
+}
+
 /* Whether there may be a limit for the events: false for those that are certain to have none. */
 bool
 limit_in_force_may_hold(const pg_uuid_t *account_id, Slice event_type, Slice alias)
 {
-	ListCell *cell;
+	const LimitedType *type;
+	uint64 number;
 
-	AcceptInvalidationMessages();
 	if (!is_known(account_id))
 		learn(account_id);
-	foreach(cell, types)
-	{
-		const LimitedType *type = lfirst(cell);
-		uint64 number;
-
-		if (!slice_equal((Slice){type->name, type->length}, event_type))
-			continue;
-		if (type->is_of_all)
-			return true;
-		number = alias_number(event_type, alias);
-		return bsearch(&number, alias_numbers, alias_count, sizeof(uint64), compare_numbers) != NULL;
-	}
-	return false;
+	type = find_type(event_type);
+	if (type == NULL || type->is_of_all)
+		return type != NULL;
+	number = alias_number(event_type, alias);
+	return bsearch(&number, alias_numbers, alias_count, sizeof(uint64), compare_numbers) != NULL;
 }
 
 /* What holds ----------------------------------------------------------------- */
@@ -263,79 +250,47 @@ limit_in_force_compare(const void *a, const void *b)
 	return result != 0 ? result : slice_compare(first->alias, second->alias);
 }
 
-/* Adds the limit in a row to what holds for its alias; those of an alias follow each other. */
+/* Adds those of the metric that hold for the customer, and let nothing through. */
 static void
-take_limit(uint64 row, LimitedAlias *alias, int capacity)
+add_blocking(LimitedAlias *alias, const pg_uuid_t *account_id, const pg_uuid_t *metric_id)
 {
-	LimitInForce *limit;
+	ListCell *cell;
 
-	if (alias->count == 0)
+	foreach(cell, limit_find_for_customer(account_id, metric_id, &alias->customer))
 	{
-		alias->limits = palloc(sizeof(LimitInForce) * capacity);
-		alias->owner = row_text_copy(row, COLUMN_OWNER);
+		UsageLimit *limit = lfirst(cell);
+
+		if (limit->blocks)
+			alias->limits = lappend(alias->limits, limit);
 	}
-	memory_budget_grow(sizeof(LimitInForce));
-	limit = &alias->limits[alias->count++];
-	limit->id = *DatumGetUUIDP(row_value_there(row, COLUMN_ID));
-	limit->version_id = *DatumGetUUIDP(row_value_there(row, COLUMN_VERSION_ID));
-	limit->most = DatumGetNumericCopy(row_value_there(row, COLUMN_LIMIT_VALUE));
-	limit_scope_read_row(row, COLUMN_SCOPE, &limit->scope);
-	limit->customer = limit->scope.customer.data != NULL ? limit->scope.customer : alias->owner;
-}
-
-static int64
-place_of(uint64 row)
-{
-	return DatumGetInt64(row_value_there(row, COLUMN_PLACE));
-}
-
-/* How many rows from this one on are of its alias. */
-static int
-rows_of_alias(uint64 row)
-{
-	int count = 1;
-
-	while (row + count < SPI_processed && place_of(row + count) == place_of(row))
-		count++;
-	return count;
-}
-
-static Datum
-alias_array(const LimitedAlias *aliases, int count)
-{
-	Slice *texts = palloc(sizeof(Slice) * count);
-
-	for (int i = 0; i < count; i++)
-		texts[i] = aliases[i].alias;
-	return statement_varlena_array(texts, count, TEXTOID);
 }
 
 static void
-find_of_type(Statement *statement, const pg_uuid_t *account_id, LimitedAlias *aliases, int count)
+find_for_alias(const pg_uuid_t *account_id, LimitedAlias *alias)
 {
-	for (int i = 0; i < count; i++)
-		aliases[i].count = 0;
-	statement_execute(statement,
-					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(aliases[0].event_type),
-								alias_array(aliases, count)},
-					  NULL);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		LimitedAlias *alias = &aliases[place_of(row) - 1];
+	const LimitedType *type = find_type(alias->event_type);
 
-		take_limit(row, alias, alias->count == 0 ? rows_of_alias(row) : 0);
-	}
-	SPI_freetuptable(SPI_tuptable);
+	alias->limits = NIL;
+	if (type == NULL)
+		return;
+	memory_budget_grow(sizeof(LimitedAlias));
+	limit_customer_find(account_id, alias->alias, &alias->customer);
+	for (int i = 0; i < type->metric_count; i++)
+		add_blocking(alias, account_id, &type->metric_ids[i]);
 }
 
 static bool
 same_limits(const LimitedAlias *a, const LimitedAlias *b)
 {
-	if (a->count != b->count || (a->count > 0 && !slice_equal(a->owner, b->owner)))
+	ListCell *first;
+	ListCell *second;
+
+	if (list_length(a->limits) != list_length(b->limits) ||
+		(a->limits != NIL && !slice_equal(a->customer.id, b->customer.id)))
 		return false;
-	for (int i = 0; i < a->count; i++)
+	forboth(first, a->limits, second, b->limits)
 	{
-		if (!uuid_v7_equal(&a->limits[i].version_id, &b->limits[i].version_id))
+		if (!uuid_v7_equal(&((UsageLimit *) lfirst(first))->version_id, &((UsageLimit *) lfirst(second))->version_id))
 			return false;
 	}
 	return true;
@@ -343,47 +298,38 @@ same_limits(const LimitedAlias *a, const LimitedAlias *b)
 
 /* A transaction of one snapshot that does not show what holds now cannot tell how much was used until now. */
 static void
-require_same_now(const pg_uuid_t *account_id, const LimitedAlias *aliases, int count)
+require_same_now(const pg_uuid_t *account_id, const LimitedAlias *alias)
 {
-	LimitedAlias *now = palloc(sizeof(LimitedAlias) * count);
+	LimitedAlias now = *alias;
 
-	memcpy(now, aliases, sizeof(LimitedAlias) * count);
-	find_of_type(&find_limits_now, account_id, now, count);
-	for (int i = 0; i < count; i++)
-	{
-		if (!same_limits(&aliases[i], &now[i]))
-			ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-							errmsg("could not serialize access due to a change of usage limits"),
-							errhint("The transaction might succeed if retried.")));
-	}
+	PushActiveSnapshot(GetLatestSnapshot());
+	find_for_alias(account_id, &now);
+	PopActiveSnapshot();
+	if (!same_limits(alias, &now))
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("could not serialize access due to a change of usage limits"),
+						errhint("The transaction might succeed if retried.")));
 }
 
 /*
- * Finds what holds for the aliases, which are sorted, each once for a type.  Those for which
- * nothing does are left out; returns how many remain.
+ * Finds what holds for each of the aliases, now.  Those for which nothing does are left out;
+ * returns how many remain.
  */
 int
 limit_in_force_find(const pg_uuid_t *account_id, LimitedAlias *aliases, int count)
 {
-	MemoryContext context = CurrentMemoryContext;
 	int kept = 0;
 
-	SPI_connect();
-	MemoryContextSwitchTo(context);
-	for (int first = 0, last; first < count; first = last)
-	{
-		for (last = first + 1; last < count && slice_equal(aliases[last].event_type, aliases[first].event_type); last++)
-			;
-		find_of_type(&find_limits, account_id, aliases + first, last - first);
-		if (IsolationUsesXactSnapshot())
-			require_same_now(account_id, aliases + first, last - first);
-	}
-	SPI_finish();
-	MemoryContextSwitchTo(context);
+	PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = 0; i < count; i++)
 	{
-		if (aliases[i].count > 0)
+		CHECK_FOR_INTERRUPTS();
+		find_for_alias(account_id, &aliases[i]);
+		if (IsolationUsesXactSnapshot())
+			require_same_now(account_id, &aliases[i]);
+		if (aliases[i].limits != NIL)
 			aliases[kept++] = aliases[i];
 	}
+	PopActiveSnapshot();
 	return kept;
 }

@@ -5,28 +5,15 @@
 #ifndef USAGE_EVENTS_LIMIT_IN_FORCE_H
 #define USAGE_EVENTS_LIMIT_IN_FORCE_H
 
-#include "limit/scope.h"
-#include "utils/numeric.h"
-#include "utils/uuid.h"
-
-/* A limit, as it holds for the events of an alias. */
-typedef struct LimitInForce
-{
-	pg_uuid_t id;
-	pg_uuid_t version_id;
-	LimitScope scope;
-	Slice customer; /* whose use is limited: the limit's, or that of a limit for each customer */
-	Numeric most;
-} LimitInForce;
+#include "limit/limit.h"
 
 /* Events of a type that come under an alias, and what holds for them. */
 typedef struct LimitedAlias
 {
 	Slice event_type;
 	Slice alias;
-	Slice owner; /* the customer whose alias it is, or the alias itself */
-	LimitInForce *limits;
-	int count;
+	LimitCustomer customer; /* whose alias it is */
+	List *limits;           /* of UsageLimit *, of mode BLOCK */
 } LimitedAlias;
 
 extern void limit_in_force_init(void);

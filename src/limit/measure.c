@@ -10,10 +10,8 @@
 
 #include "limit/measure.h"
 
-#include "base/calendar.h"
 #include "base/uuid_v7.h"
 #include "event/json.h"
-#include "usage/answer.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -41,36 +39,23 @@ measure_metric(const pg_uuid_t *account_id, const pg_uuid_t *id, List **known)
 	return measured;
 }
 
-static Numeric
-ask(const Measure *measure)
-{
-	UsageQuestion question = {.metric = measure->metric->metric};
-	TimestampTz bounds[] = {Max(measure->start, CALENDAR_START), Min(measure->end, CALENDAR_END)};
-	MetricResult result;
-	Slice *aliases;
-	int count = usage_find_aliases_now(&question.metric.account_id, measure->limit->customer, &aliases);
-
-	usage_calculate_steps(&question, aliases, count, bounds, 1, &result);
-	return result.value;
-}
-
 /* What the metric says under a snapshot; NULL: it has no value there, as a MAX of no events. */
 Numeric
 measure_ask(const Measure *measure, Snapshot snapshot)
 {
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext work = AllocSetContextCreate(context, "usage of a limit", ALLOCSET_DEFAULT_SIZES);
-	Numeric value;
+	LimitUse use;
 
 	PushActiveSnapshot(snapshot);
 	MemoryContextSwitchTo(work);
-	value = ask(measure);
+	limit_use_read(&measure->metric->metric, measure->customer, measure->limit, measure->moment, &use);
 	MemoryContextSwitchTo(context);
-	if (value != NULL)
-		value = DatumGetNumericCopy(NumericGetDatum(value));
+	if (use.used != NULL)
+		use.used = DatumGetNumericCopy(NumericGetDatum(use.used));
 	PopActiveSnapshot();
 	MemoryContextDelete(work);
-	return value;
+	return use.used;
 }
 
 /* What the metric says of one event alone; 0 of one that does not count. */

@@ -6,7 +6,7 @@
 #define USAGE_EVENTS_LIMIT_MEASURE_H
 
 #include "event/store.h"
-#include "limit/in_force.h"
+#include "limit/use.h"
 #include "metric/value.h"
 #include "utils/snapshot.h"
 
@@ -18,11 +18,13 @@ typedef struct MeasuredMetric
 	Numeric taken_away; /* from its values by a batch, at most; NULL: nobody has looked */
 } MeasuredMetric;
 
-/* What was used of a limit by its customer in a period. */
+/* What a customer has used of a limit in a period. */
 typedef struct Measure
 {
-	const LimitInForce *limit;
+	const UsageLimit *limit;
+	const LimitCustomer *customer;
 	MeasuredMetric *metric; /* NULL: there is no need to look at it */
+	TimestampTz moment;     /* in the period */
 	TimestampTz start;
 	TimestampTz end;
 	Numeric value; /* with all events */

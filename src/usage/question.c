@@ -137,34 +137,6 @@ usage_find_aliases(const UsageQuestion *question, const List *customers, Slice *
 	return found.count;
 }
 
-static Statement find_aliases_now = {
-	.sql = "SELECT alias FROM (SELECT $2 AS alias"
-		   " UNION SELECT mapped.value FROM usage_events.customer_alias AS mapped"
-		   " WHERE mapped.account_id " EQ " $1 AND mapped.customer_id " EQ " $2 AND mapped.deleted_at IS NULL"
-		   " AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS other"
-		   " WHERE other.account_id " EQ " $1 AND other.value " EQ " $2"
-		   " AND other.customer_id " NE " $2 AND other.deleted_at IS NULL)) AS found (alias)"
-		   " WHERE alias " NE " '" VOID_ALIAS "' ORDER BY alias COLLATE pg_catalog.\"C\"",
-	.read_only = true,
-	.argument_count = 2,
-	.argument_types = {UUIDOID, TEXTOID},
-};
-
-/* The same for one customer and now, by a plan that is kept: for who asks with each event. */
-int
-usage_find_aliases_now(const pg_uuid_t *account_id, Slice customer, Slice **aliases)
-{
-	TextList found = {.items = palloc(sizeof(Slice) * 4), .capacity = 4, .context = CurrentMemoryContext};
-
-	SPI_connect();
-	statement_execute(&find_aliases_now, (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(customer)}, NULL);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		take_text(row, &found);
-	SPI_finish();
-	*aliases = found.items;
-	return found.count;
-}
-
 /* Arguments ---------------------------------------------------------------- */
 
 const pg_uuid_t *

@@ -25,7 +25,6 @@ extern void usage_question_refuse(const pg_uuid_t *metric_id, const UsageQuestio
 extern const char *usage_in_force(SqlQuery *query, const UsageQuestion *question, const char *table);
 extern Slice usage_copied_text(uint64 row, int number, MemoryContext context);
 extern int usage_find_aliases(const UsageQuestion *question, const List *customers, Slice **aliases);
-extern int usage_find_aliases_now(const pg_uuid_t *account_id, Slice customer, Slice **aliases);
 extern const pg_uuid_t *usage_metric_argument(FunctionCallInfo fcinfo, int number);
 extern List *usage_customers_argument(FunctionCallInfo fcinfo, int number);
 extern void usage_period_argument(FunctionCallInfo fcinfo, int number, TimestampTz *start, TimestampTz *end);
