@@ -150,6 +150,8 @@ VALUES
     ('read', 'EXECUTE', '@extschema@.list_usage_limits'),
     ('read', 'EXECUTE', '@extschema@.check_usage_limit'),
     ('read', 'SELECT', '@extschema@.usage_limits'),
+    ('read', 'EXECUTE', 'usage_events.limit_status'),
+    ('read', 'SELECT', '@extschema@.usage_limit_status'),
     ('read', 'SELECT', 'usage_events.account_status'),
 
     -- Nothing here lets a role lock a table against others: that takes DELETE, or UPDATE of all columns.
@@ -221,6 +223,8 @@ VALUES
     ('admin', 'EXECUTE', 'usage_events.create_events'),
     ('admin', 'EXECUTE', 'usage_events.ingest_events'),
     ('admin', 'DELETE', 'usage_events.customer_alias'),
+    ('admin', 'DELETE', 'usage_events.usage_limit'),
+    ('admin', 'DELETE', 'usage_events.superseded_usage_limit'),
     ('admin', 'INSERT (expression, parameters)', 'usage_events.metric'),
     ('admin', 'UPDATE (expression, parameters)', 'usage_events.metric'),
     ('admin', 'EXECUTE', 'usage_events.create_custom_metric'),

@@ -85,7 +85,7 @@ AS 'MODULE_PATHNAME', 'create_usage_limit';
 
 COMMENT ON FUNCTION @extschema@.create_usage_limit(jsonb) IS
 'Create a usage limit
-Takes {"name", "usageMetricId", "customer", "period", "timezone", "anchor", "limit", "mode"}: name, usageMetricId, period (HOUR, DAY, WEEK, MONTH, YEAR, ALL_TIME), limit (the most that the metric''s value may be, 0 or more) and mode (BLOCK, REPORT) are required; customer is an alias or a customer''s id, each customer where it is null; periods begin on the calendar of timezone, UTC unless it is given, or with anchor at its day and time; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL, 54000 where the account has as many as usage_events.max_usage_limits or max_usage_limit_versions allow';
+Takes {"name", "usageMetricId", "customer", "period", "timezone", "anchor", "limit", "mode"}: name, usageMetricId, period (HOUR, DAY, WEEK, MONTH, YEAR, ALL_TIME), limit (the most that the metric''s value may be, 0 or more) and mode (BLOCK, REPORT) are required; customer is an alias or a customer''s id, each customer where it is null; periods begin on the calendar of timezone, UTC unless it is given, or with anchor at its day and time; stores it for the session''s account, and returns what is stored. Errors: 22023 naming every fault, 22004 for NULL, 54000 where the account has as many as usage_events.max_limits or max_limit_versions allow';
 
 CREATE FUNCTION @extschema@.get_usage_limit(id uuid) RETURNS jsonb
 LANGUAGE c STABLE STRICT PARALLEL SAFE
@@ -101,7 +101,7 @@ AS 'MODULE_PATHNAME', 'update_usage_limit';
 
 COMMENT ON FUNCTION @extschema@.update_usage_limit(uuid, jsonb) IS
 'Update a usage limit
-Takes all of the limit as create_usage_limit() does, and returns what is stored; what was before stays known, and what changes nothing is no update. NULL where the session''s account has none of that id, or it was deleted. Errors: 22023 naming every fault, 22004 for NULL as the limit, 54000 where the account has as many versions as usage_events.max_usage_limit_versions allows';
+Takes all of the limit as create_usage_limit() does, and returns what is stored; what was before stays known, and what changes nothing is no update. NULL where the session''s account has none of that id, or it was deleted. Errors: 22023 naming every fault, 22004 for NULL as the limit, 54000 where the account has as many versions as usage_events.max_limit_versions allows';
 
 CREATE FUNCTION @extschema@.delete_usage_limit(id uuid) RETURNS jsonb
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
@@ -141,7 +141,14 @@ COMMENT ON FUNCTION @extschema@.check_usage_limit(text, uuid, numeric, timestamp
 'Check a usage limit
 Whether a customer, by an alias or the customer''s id, may use so much more of a metric at a moment: {"allowed", "limits": [{"usageLimitId", "limit", "used", "remaining", "periodStart", "periodEnd"}]}, with each limit that holds for the customer: a customer''s own takes the place of the general one of the same period. used is the value of the metric in the period that has the moment, over all of the customer''s aliases; amount is the number of one more event where the metric reads one of each (SUM, MAX, MIN, AVERAGE, LATEST, PERCENTILE), and how many more where it counts (COUNT, UNIQUE). allowed: no limit, whatever its mode, would be passed. A read: two that ask at once may both be allowed what is left for one; a limit of mode BLOCK lets one through. Errors: 22004 for NULL, 22023 naming every fault, among them a metric that is not there or was deleted, and for a period of which events were purged';
 
--- View ----------------------------------------------------------------------
+CREATE FUNCTION usage_events.limit_status() RETURNS TABLE (usage_limit_id uuid, name text, usage_metric_id uuid, customer text, period_start timestamptz, period_end timestamptz, "limit" numeric, used numeric, remaining numeric, mode text)
+LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'limit_status';
+
+COMMENT ON FUNCTION usage_events.limit_status() IS
+'The rows of usage_limit_status. Error: 54000 where there are more than usage_events.max_limit_status_rows';
+
+-- Views ----------------------------------------------------------------------
 
 CREATE VIEW @extschema@.usage_limits WITH (security_invoker = true) AS
 SELECT id,
@@ -175,3 +182,29 @@ COMMENT ON COLUMN @extschema@.usage_limits.account_id IS 'The account whose limi
 
 CREATE TRIGGER refuse_write INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.usage_limits FOR EACH ROW
     EXECUTE FUNCTION usage_events.refuse_view_write('Call create_usage_limit(), update_usage_limit() or delete_usage_limit().');
+
+CREATE VIEW @extschema@.usage_limit_status WITH (security_invoker = true) AS
+SELECT status.usage_limit_id,
+       status.name,
+       status.usage_metric_id,
+       status.customer,
+       status.period_start,
+       status.period_end,
+       status."limit",
+       status.used,
+       status.remaining,
+       status.mode
+FROM usage_events.limit_status() AS status;
+
+COMMENT ON VIEW @extschema@.usage_limit_status IS
+'What each customer has used of each limit in its present period: for a limit of each customer those with events in it, but for those with a limit of their own, and the customer whose own a limit is';
+COMMENT ON COLUMN @extschema@.usage_limit_status.usage_limit_id IS 'Id of the limit';
+COMMENT ON COLUMN @extschema@.usage_limit_status.name IS 'Its name';
+COMMENT ON COLUMN @extschema@.usage_limit_status.usage_metric_id IS 'The metric whose value is limited';
+COMMENT ON COLUMN @extschema@.usage_limit_status.customer IS 'The customer''s id or, of an alias that is nobody''s, the alias';
+COMMENT ON COLUMN @extschema@.usage_limit_status.period_start IS 'When the present period began; NULL for all of time';
+COMMENT ON COLUMN @extschema@.usage_limit_status.period_end IS 'When it ends; NULL for all of time';
+COMMENT ON COLUMN @extschema@.usage_limit_status."limit" IS 'The most that the metric''s value may be';
+COMMENT ON COLUMN @extschema@.usage_limit_status.used IS 'The metric''s value in the period, over all of the customer''s aliases; NULL where it has none, and where events of the period were purged';
+COMMENT ON COLUMN @extschema@.usage_limit_status.remaining IS 'How far it is below the limit; NULL where events of the period were purged';
+COMMENT ON COLUMN @extschema@.usage_limit_status.mode IS 'BLOCK: no event is taken that would go beyond; REPORT: it is only told';

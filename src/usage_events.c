@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "limit/definition.h"
 #include "limit/guard.h"
+#include "limit/status.h"
 #include "metric/check.h"
 #include "metric/definition.h"
 #include "metric/total.h"
@@ -60,6 +61,7 @@ _PG_init(void)
 	rollup_worker_init();
 	limit_definition_init();
 	limit_guard_init();
+	limit_status_init();
 	MarkGUCPrefixReserved("usage_events");
 }
 

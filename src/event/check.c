@@ -37,7 +37,7 @@ void
 event_check_init(void)
 {
 	DefineCustomBoolVariable("usage_events.reject_unknown_fields",
-							 "Refuses events and metrics with fields that the API does not know.",
+							 "Refuses events, metrics, limits and alerts with fields that the API does not know.",
 							 "Off, such fields are ignored.", &reject_unknown_fields, false, PGC_USERSET, 0, NULL, NULL,
 							 NULL);
 	DefineCustomIntVariable("usage_events.max_properties_bytes",

@@ -15,7 +15,6 @@
 #include "base/json_build.h"
 #include "base/json_read.h"
 #include "base/text_check.h"
-#include "base/uuid_v7.h"
 #include "customer/alias.h"
 #include "endpoint/response.h"
 #include "fmgr.h"
@@ -33,6 +32,8 @@
 static List *
 check_customer(List *faults, Slice customer)
 {
+	if (customer.data == NULL)
+		return faults;
 	if (slice_equal(customer, SLICE(VOID_ALIAS)))
 		return fault_add(faults, "customer", "is reserved: events with that alias are taken back");
 	return text_check_key(faults, "customer", customer);
@@ -40,30 +41,31 @@ check_customer(List *faults, Slice customer)
 
 /* Rule of usageMetricId: a metric in force.  The kind is NULL of one that is none. */
 static List *
-check_metric(List *faults, const pg_uuid_t *account_id, const pg_uuid_t *metric_id, Metric *metric)
+check_metric(List *faults, const pg_uuid_t *account_id, const LimitQuestion *question, Metric *metric)
 {
-	char id[UUID_TEXT_LENGTH + 1];
-	bool is_there = metric_get(account_id, metric_id, metric);
+	bool is_there = question->has_metric_id && metric_get(account_id, &question->metric_id, metric);
 
 	if (is_there && !metric->is_deleted)
 		return faults;
 	metric->kind = NULL;
-	if (is_there)
-		return fault_add(faults, "usageMetricId", "names a usage metric that was deleted");
-	uuid_v7_to_text(metric_id, id);
-	return fault_add(faults, "usageMetricId", psprintf("names no usage metric: \"%s\"", id));
+	if (!question->has_metric_id)
+		return faults;
+	return fault_add(faults, "usageMetricId",
+					 is_there ? "names a usage metric that was deleted" : "names no usage metric");
 }
 
 /* Rule of amount: a number.  Where events are counted, there cannot be less than none. */
 static List *
 check_amount(List *faults, const MetricKind *kind, Numeric amount)
 {
+	if (amount == NULL)
+		return faults;
 	if (numeric_is_nan(amount) || numeric_is_inf(amount))
 		return fault_add(faults, "amount", "must be a number");
 	if (json_number_length(amount) > MAX_AMOUNT_CHARACTERS)
 		return fault_add(faults, "amount",
 						 psprintf("must be a number of at most %d characters", MAX_AMOUNT_CHARACTERS));
-	if (kind != NULL && kind->reads != METRIC_READS_NUMBER && metric_number_compare(amount, int64_to_numeric(0)) < 0)
+	if (kind != NULL && kind->reads != METRIC_READS_NUMBER && metric_number_is_above(int64_to_numeric(0), amount))
 		return fault_add(faults, "amount",
 						 psprintf("must not be below 0: it is how many more a %.*s metric would count",
 								  kind->name.length, kind->name.data));
@@ -160,7 +162,7 @@ limit_allowance(const pg_uuid_t *account_id, const LimitQuestion *question, List
 	Metric metric;
 
 	faults = check_customer(faults, question->customer);
-	faults = check_metric(faults, account_id, &question->metric_id, &metric);
+	faults = check_metric(faults, account_id, question, &metric);
 	faults = check_amount(faults, metric.kind, question->amount);
 	faults = check_moment(faults, question->at);
 	faults_report_request(faults, "invalid check of usage limits");
@@ -186,6 +188,7 @@ check_limit(PG_FUNCTION_ARGS)
 	require_argument(fcinfo, 2, "amount");
 	require_argument(fcinfo, 3, "at");
 	question.customer = slice_from_datum(PG_GETARG_DATUM(0));
+	question.has_metric_id = true;
 	question.metric_id = *PG_GETARG_UUID_P(1);
 	question.amount = PG_GETARG_NUMERIC(2);
 	question.at = PG_GETARG_TIMESTAMPTZ(3);

@@ -11,10 +11,11 @@
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
-/* What is asked. */
+/* What is asked.  What could not be read is absent, and a fault already. */
 typedef struct LimitQuestion
 {
 	Slice customer; /* by an alias, or the customer's id */
+	bool has_metric_id;
 	pg_uuid_t metric_id;
 	Numeric amount;
 	TimestampTz at;

@@ -37,7 +37,7 @@ check_limit(List *faults, Jsonb *body, UsageLimit *limit)
 		return fault_add(faults, "limit", psprintf("must be a number, not %s", json_kind(&value)));
 	if (json_number_length(value.val.numeric) > MAX_LIMIT_CHARACTERS)
 		return fault_add(faults, "limit", psprintf("must be a number of at most %d characters", MAX_LIMIT_CHARACTERS));
-	if (metric_number_compare(value.val.numeric, int64_to_numeric(0)) < 0)
+	if (metric_number_is_above(int64_to_numeric(0), value.val.numeric))
 		return fault_add(faults, "limit", "must not be below 0");
 	limit->limit = value.val.numeric;
 	return faults;
@@ -54,7 +54,9 @@ check_mode(List *faults, Jsonb *body, UsageLimit *limit)
 	if (value.type != jbvString)
 		return fault_add(faults, "mode", psprintf("must be a string, not %s", json_kind(&value)));
 	fault = limit_mode_from_text(json_string(&value), &limit->blocks);
-	return fault != NULL ? fault_add(faults, "mode", fault) : faults;
+	if (fault != NULL)
+		return fault_add(faults, "mode", psprintf("%s, not %s", fault, fault_quote(json_string(&value))));
+	return faults;
 }
 
 /* Refuses a limit, if there are faults. */

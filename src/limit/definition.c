@@ -96,18 +96,18 @@ static Statement count_versions = {
 
 /* How many ------------------------------------------------------------------ */
 
-static int max_usage_limits = 10000;
-static int max_usage_limit_versions = 100000;
+static int max_limits = 10000;
+static int max_limit_versions = 100000;
 
 void
 limit_definition_init(void)
 {
-	DefineCustomIntVariable("usage_events.max_usage_limits", "How many usage limits an account may have in force.",
-							NULL, &max_usage_limits, 10000, 0, INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("usage_events.max_usage_limit_versions",
+	DefineCustomIntVariable("usage_events.max_limits", "How many usage limits an account may have in force.", NULL,
+							&max_limits, 10000, 0, INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("usage_events.max_limit_versions",
 							"How many versions of usage limits an account may have, deleted limits included.",
-							"Versions are kept for ever.", &max_usage_limit_versions, 100000, 0, INT_MAX / 2, PGC_SUSET,
-							0, NULL, NULL, NULL);
+							"Versions are kept for ever.", &max_limit_versions, 100000, 0, INT_MAX / 2, PGC_SUSET, 0,
+							NULL, NULL, NULL);
 }
 
 static bool
@@ -121,23 +121,23 @@ has_room(Statement *count, const pg_uuid_t *account_id, int limit)
 static void
 require_room_for_limit(const pg_uuid_t *account_id)
 {
-	if (!has_room(&count_limits, account_id, max_usage_limits))
+	if (!has_room(&count_limits, account_id, max_limits))
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("account has as many usage limits as it may"),
-						errdetail("It may have %d in force (usage_events.max_usage_limits).", max_usage_limits),
-						errhint("Delete a usage limit, or have usage_events.max_usage_limits raised.")));
+						errdetail("It may have %d in force (usage_events.max_limits).", max_limits),
+						errhint("Delete a usage limit, or have usage_events.max_limits raised.")));
 }
 
 /* A deletion is always possible: there are no more than were made. */
 static void
 require_room_for_version(const pg_uuid_t *account_id)
 {
-	if (!has_room(&count_versions, account_id, max_usage_limit_versions))
+	if (!has_room(&count_versions, account_id, max_limit_versions))
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("account has as many versions of usage limits as it may"),
 						errdetail("Earlier versions are kept, also of deleted limits; it may have %d in all "
-								  "(usage_events.max_usage_limit_versions).",
-								  max_usage_limit_versions),
-						errhint("Have usage_events.max_usage_limit_versions raised.")));
+								  "(usage_events.max_limit_versions).",
+								  max_limit_versions),
+						errhint("Have usage_events.max_limit_versions raised.")));
 }
 
 /* JSON -------------------------------------------------------------------- */

@@ -27,6 +27,7 @@ typedef struct UsageLimit
 /* The columns of a row that limit_read_row() reads. */
 #define LIMIT_ROW_COLUMNS \
 	"id, version_id, " LIMIT_SCOPE_COLUMNS ", limit_value, mode, created_at, updated_at, deleted_at"
+#define LIMIT_ROW_COLUMN_COUNT (LIMIT_SCOPE_COLUMN_COUNT + 7)
 
 extern const char *limit_mode_from_text(Slice text, bool *blocks);
 extern Slice limit_mode_name(const UsageLimit *limit);

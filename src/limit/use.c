@@ -100,8 +100,8 @@ limit_use_with(LimitUse *use, TimestampTz moment, Numeric amount)
 bool
 limit_is_passed(const UsageLimit *limit, Numeric before, Numeric after)
 {
-	return after != NULL && metric_number_compare(after, limit->limit) > 0 &&
-		   (before == NULL || metric_number_compare(after, before) > 0);
+	return after != NULL && metric_number_is_above(after, limit->limit) &&
+		   (before == NULL || metric_number_is_above(after, before));
 }
 
 /* How far the value is below the limit. */
@@ -110,7 +110,7 @@ limit_remaining(const UsageLimit *limit, Numeric used)
 {
 	if (used == NULL)
 		return limit->limit;
-	if (metric_number_compare(used, limit->limit) >= 0)
+	if (!metric_number_is_above(limit->limit, used))
 		return int64_to_numeric(0);
 	return apply(numeric_sub, limit->limit, used);
 }
