@@ -11,8 +11,8 @@
 /* The alias of an event that is taken back: it belongs to no customer. */
 #define VOID_ALIAS "VOID"
 
-/* Is told of an alias that was given to a customer, in the same transaction, connected to SPI. */
-typedef void (*CustomerAliasWatcher)(const pg_uuid_t *account_id, Slice customer_id);
+/* Is told that an account has given an alias to a customer, or taken one away, in the same transaction. */
+typedef void (*CustomerAliasWatcher)(const pg_uuid_t *account_id);
 
 extern void customer_alias_watch(CustomerAliasWatcher watcher);
 

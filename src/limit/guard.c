@@ -6,7 +6,7 @@
  *	lock		metric and customer, until the transaction ends
  *	remember	a snapshot: what was used until now
  *	...			the events are written, by event/store.c
- *	look again	what held may hold no more, and whose alias it is may have changed
+ *	look again	if anything has changed of limits, or of whose alias it is
  *	ask			each metric, of customer and period, with the events
  *
  * An event is refused if the value is above the limit with it and has been lower without: what was
@@ -33,7 +33,6 @@
 #include "sql/distribution.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -43,6 +42,9 @@
 typedef struct Entered
 {
 	const pg_uuid_t *account_id;
+	uint64 state;          /* of what is in force, when it was looked up */
+	LimitedAlias *aliases; /* with the limits that were */
+	int alias_count;
 	LimitLock *locks;
 	int lock_count;
 	Snapshot before; /* NULL: it would not show what other nodes of a cluster have */
@@ -83,7 +85,6 @@ gather_aliases(const pg_uuid_t *account_id, const EventPut *puts, int count, Lim
 	int kept = 0;
 
 	*aliases = NULL;
-	AcceptInvalidationMessages();
 	for (int i = 0; i < count; i++)
 	{
 		const UsageEvent *event = &puts[i].event;
@@ -155,6 +156,7 @@ take_snapshot(void)
 static void *
 enter(const pg_uuid_t *account_id, const EventPut *puts, int count)
 {
+	uint64 state = limit_in_force_state();
 	LimitedAlias *aliases;
 	int alias_count = find_limited(account_id, puts, count, &aliases);
 	Entered *entered;
@@ -162,7 +164,7 @@ enter(const pg_uuid_t *account_id, const EventPut *puts, int count)
 	if (alias_count == 0)
 		return NULL;
 	entered = palloc(sizeof(Entered));
-	entered->account_id = account_id;
+	*entered = (Entered){.account_id = account_id, .state = state, .aliases = aliases, .alias_count = alias_count};
 	entered->lock_count = gather_locks(aliases, alias_count, &entered->locks);
 	entered->lock_count = limit_lock_take(account_id, entered->locks, entered->lock_count);
 	entered->before = distribution_is_here(account_id) ? take_snapshot() : NULL;
@@ -205,6 +207,22 @@ require_locked(const Look *look)
 								errhint("The transaction might succeed if retried.")));
 		}
 	}
+}
+
+/* What was found holds still, or is found anew: it may have changed while the lock was waited for. */
+static void
+look_again(Look *look)
+{
+	const Entered *entered = look->entered;
+
+	if (limit_in_force_is_told() && limit_in_force_state() == entered->state)
+	{
+		look->aliases = entered->aliases;
+		look->alias_count = entered->alias_count;
+		return;
+	}
+	look->alias_count = find_limited(entered->account_id, look->puts, look->count, &look->aliases);
+	require_locked(look);
 }
 
 static void
@@ -572,8 +590,7 @@ check(void *argument, EventPut *puts, int count)
 {
 	Look look = {.entered = argument, .puts = puts, .count = count};
 
-	look.alias_count = find_limited(look.entered->account_id, puts, count, &look.aliases);
-	require_locked(&look);
+	look_again(&look);
 	gather_effects(&look);
 	gather_measures(&look);
 	ask_measures(&look);

@@ -7,7 +7,7 @@
  * come under them, as numbers that are made of type and alias.  An alias that is not among
  * them has no limit; one that is is looked up.
  *
- * Whoever changes limits, metrics, or the aliases of a customer with a limit of its own, tells all
+ * Whoever changes limits, metrics, or aliases in an account that has limits, tells all
  * backends by the message that goes out when the definition of a table has changed.
  */
 #include "postgres.h"
@@ -57,12 +57,10 @@ static Statement read_aliases = {
 	.argument_types = {UUIDOID, INT8OID},
 };
 
-static Statement has_own_limit = {
-	.sql = "SELECT FROM usage_events.usage_limit AS l WHERE " LIMIT_HOLDS " AND (l.customer " EQ " $2"
-		   " OR l.customer " EQ " ANY (ARRAY(SELECT own.value FROM usage_events.customer_alias AS own"
-		   " WHERE own.account_id " EQ " $1 AND own.customer_id " EQ " $2 AND own.deleted_at IS NULL))) LIMIT 1",
-	.argument_count = 2,
-	.argument_types = {UUIDOID, TEXTOID},
+static Statement has_limit = {
+	.sql = "SELECT FROM usage_events.usage_limit AS l WHERE " LIMIT_HOLDS " LIMIT 1",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
 };
 
 /* What may hold -------------------------------------------------------------- */
@@ -94,13 +92,30 @@ limit_in_force_changed(void)
 	told_tell(&told_limits);
 }
 
-/* An alias was given to a customer.  One that is taken away is looked up in vain. */
+/* Whose alias it is has changed: that is looked up for each event, but not again while it is stored. */
 static void
-alias_changed(const pg_uuid_t *account_id, Slice customer_id)
+alias_changed(const pg_uuid_t *account_id)
 {
-	statement_execute(&has_own_limit, (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(customer_id)}, NULL);
+	SPI_connect();
+	statement_execute(&has_limit, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
 	if (SPI_processed > 0)
 		limit_in_force_changed();
+	SPI_finish();
+}
+
+/* Is another number as soon as anything has changed of limits, metrics, or aliases of accounts that have limits. */
+uint64
+limit_in_force_state(void)
+{
+	AcceptInvalidationMessages();
+	return told_limits.times_forgotten + told_metrics.times_forgotten;
+}
+
+/* Whether the state says so: other nodes tell nobody here, and a snapshot that is kept must show what holds. */
+bool
+limit_in_force_is_told(void)
+{
+	return !distribution_is_on() && !IsolationUsesXactSnapshot();
 }
 
 void

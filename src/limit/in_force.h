@@ -18,6 +18,8 @@ typedef struct LimitedAlias
 
 extern void limit_in_force_init(void);
 extern void limit_in_force_changed(void);
+extern uint64 limit_in_force_state(void);
+extern bool limit_in_force_is_told(void);
 extern bool limit_in_force_may_hold(const pg_uuid_t *account_id, Slice event_type, Slice alias);
 extern int limit_in_force_find(const pg_uuid_t *account_id, LimitedAlias *aliases, int count);
 extern int limit_in_force_compare(const void *a, const void *b);
