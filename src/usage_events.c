@@ -17,6 +17,7 @@
 #include "event/store.h"
 #include "fmgr.h"
 #include "limit/definition.h"
+#include "limit/guard.h"
 #include "limit/status.h"
 #include "metric/check.h"
 #include "metric/definition.h"
@@ -59,6 +60,7 @@ _PG_init(void)
 	rollup_turn_init();
 	rollup_worker_init();
 	limit_definition_init();
+	limit_guard_init();
 	limit_status_init();
 	MarkGUCPrefixReserved("usage_events");
 }

@@ -2022,13 +2022,40 @@ sub keys_of_accounts
 	return %key;
 }
 
+# What a BLOCK limit keeps out: 429, and when it is worth trying again, if it ever is.
+sub cases_over_limit
+{
+	my @as = (as => 'blocked');
+	my $metric = check('POST /usage-metrics', 201, @as, what => 'of a limit',
+		body => { name => 'tokens', eventType => 'chat', metricType => 'SIMPLE', aggregationType => 'SUM', aggregationProperty => 'n' })->{json}{id};
+	my $event = sub {
+		my ($alias, $n, @more) = @_;
+		return { customerAlias => $alias, eventType => 'chat', eventProperties => { n => $n }, @more };
+	};
+	my %limit = (name => 'Tokens', usageMetricId => $metric, period => 'MONTH', limit => 100, mode => 'BLOCK');
+	my $error = { code => '53400', message => 'usage limit exceeded' };
+	my $id = check('POST /usage-limits', 201, @as, body => \%limit, what => 'that blocks')->{json}{id};
+
+	check('POST /usage-events', 201, @as, body => $event->('acme', 60), what => 'below a limit');
+	my $answer = check('POST /usage-events', 429, @as, body => $event->('acme', 41), error => $error,
+		names => 'adds 41 to usage limit "Tokens", of whose 100 there are 60 used until', what => 'above a limit');
+	my $seconds = $answer->{headers}{'retry-after'} // '';
+	report('Retry-After has the seconds until the period ends', $seconds =~ /^[1-9]\d*$/ && $seconds <= 31 * 24 * 3600 ? '' : "it is '$seconds'");
+	my $past = check('POST /usage-events', 429, @as, body => $event->('acme', 101, eventTimestamp => '2024-10-05T00:00:00Z'), error => $error,
+		names => 'until 2024-11-01T00:00:00Z', what => 'above a limit of a period that is over');
+	check('PUT /usage-limits/' . $id, 200, @as, body => { %limit, period => 'ALL_TIME' }, what => 'to all time');
+	my $ever = check('POST /usage-events', 429, @as, body => $event->('acme', 41), error => $error, names => 'used for all time', what => 'above a limit of all time');
+	report('no Retry-After where waiting does not help', map { $_->{headers}{'retry-after'} } $past, $ever);
+	check('POST /usage-events', 201, @as, body => $event->('acme', 40), what => 'up to a limit');
+}
+
 sub run_cases
 {
 	($transport) = @_;
 	($schema) = $transport->sql(q{SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'usage_events'});
 	($web_role) = $transport->sql(
 		"SELECT rolname FROM pg_roles WHERE has_function_privilege(oid, '$schema.usage_api_read()', 'EXECUTE') AND NOT rolcanlogin AND NOT rolsuper");
-	make_account($_) foreach qw(acme globex lister mapper meter limiter);
+	make_account($_) foreach qw(acme globex lister mapper meter limiter blocked);
 
 	cases_credentials();
 	cases_version();
@@ -2044,6 +2071,7 @@ sub run_cases
 	cases_metrics();
 	cases_calculate();
 	cases_limits();
+	cases_over_limit();
 	cases_settings();
 	cases_raised();
 	cases_direct();

@@ -84,6 +84,24 @@ static Statement set_deleted = {
 	.argument_types = {UUIDOID, UUIDOID, TIMESTAMPTZOID},
 };
 
+/* Who is told ------------------------------------------------------------- */
+
+static CustomerAliasWatcher watcher = NULL;
+
+/* By the one room that remembers whose aliases there are, as the module is loaded. */
+void
+customer_alias_watch(CustomerAliasWatcher new_watcher)
+{
+	watcher = new_watcher;
+}
+
+static void
+tell_watcher(const pg_uuid_t *account_id)
+{
+	if (watcher != NULL)
+		watcher(account_id);
+}
+
 /* Rows -------------------------------------------------------------------- */
 
 static Jsonb *
@@ -193,6 +211,7 @@ customer_alias_create(const pg_uuid_t *account_id, Jsonb *body)
 	json = alias_to_json(0, account_id);
 	MemoryContextSwitchTo(spi_context);
 	SPI_finish();
+	tell_watcher(account_id);
 	return json;
 }
 
@@ -237,7 +256,11 @@ customer_alias_update(const pg_uuid_t *account_id, const pg_uuid_t *id, Jsonb *b
 Jsonb *
 customer_alias_delete(const pg_uuid_t *account_id, const pg_uuid_t *id)
 {
-	return change(&set_deleted, account_id, id, TimestampTzGetDatum(GetCurrentTimestamp()), false);
+	Jsonb *json = change(&set_deleted, account_id, id, TimestampTzGetDatum(GetCurrentTimestamp()), false);
+
+	if (json != NULL)
+		tell_watcher(account_id);
+	return json;
 }
 
 /* Conditions of a list: what index and value pick, whatever the page. */
