@@ -98,21 +98,21 @@ COMMENT ON COLUMN usage_events.usage_alert_progress.is_over IS 'Whether it has l
 
 CREATE TABLE usage_events.usage_alert_due (
     account_id uuid NOT NULL,
+    id uuid NOT NULL,
     usage_alert_id uuid NOT NULL,
     customer text COLLATE pg_catalog."C" NOT NULL,
-    period_start timestamptz NOT NULL
+    period_start timestamptz NOT NULL,
+    CONSTRAINT usage_alert_due_pkey PRIMARY KEY (account_id, id)
 );
 
 CREATE INDEX usage_alert_due_idx ON usage_events.usage_alert_due (account_id, usage_alert_id, customer, period_start);
 
 COMMENT ON TABLE usage_events.usage_alert_due IS 'Customers and periods whose values have changed: a refresh has still to look whether thresholds were crossed';
 COMMENT ON COLUMN usage_events.usage_alert_due.account_id IS 'The account whose alert it is';
+COMMENT ON COLUMN usage_events.usage_alert_due.id IS 'Unique id, a UUID of version 7: the oldest is looked at first';
 COMMENT ON COLUMN usage_events.usage_alert_due.usage_alert_id IS 'The alert';
 COMMENT ON COLUMN usage_events.usage_alert_due.customer IS 'The customer';
 COMMENT ON COLUMN usage_events.usage_alert_due.period_start IS 'Begin of the period; -infinity: the one that is now';
-
--- They have no key.  Where all tables are published, or a shard moves, rows that go have to be found.
-ALTER TABLE usage_events.usage_alert_due REPLICA IDENTITY FULL;
 
 CREATE TABLE usage_events.usage_alert_state (
     account_id uuid NOT NULL,
@@ -148,15 +148,17 @@ CREATE TABLE usage_events.usage_alert_event (
     value numeric,
     state text NOT NULL,
     occurred_at timestamptz NOT NULL,
+    number bigint NOT NULL,
     CONSTRAINT usage_alert_event_pkey PRIMARY KEY (account_id, id)
 );
 
+CREATE UNIQUE INDEX usage_alert_event_number_key ON usage_events.usage_alert_event (account_id, number);
 CREATE INDEX usage_alert_event_alert_idx ON usage_events.usage_alert_event (account_id, usage_alert_id, id);
 CREATE INDEX usage_alert_event_customer_idx ON usage_events.usage_alert_event (account_id, customer, id);
 
 COMMENT ON TABLE usage_events.usage_alert_event IS 'Thresholds that were crossed: rows are only ever added, and deleted when they are old';
 COMMENT ON COLUMN usage_events.usage_alert_event.account_id IS 'The account whose alert it is';
-COMMENT ON COLUMN usage_events.usage_alert_event.id IS 'Unique id, a UUID of version 7; ascending in the order in which those of an account are committed';
+COMMENT ON COLUMN usage_events.usage_alert_event.id IS 'Unique id, a UUID of version 7';
 COMMENT ON COLUMN usage_events.usage_alert_event.usage_alert_id IS 'The alert';
 COMMENT ON COLUMN usage_events.usage_alert_event.customer IS 'The customer';
 COMMENT ON COLUMN usage_events.usage_alert_event.period_start IS 'Begin of the period; NULL for ALL_TIME';
@@ -164,6 +166,7 @@ COMMENT ON COLUMN usage_events.usage_alert_event.threshold IS 'The threshold tha
 COMMENT ON COLUMN usage_events.usage_alert_event.value IS 'What the metric said; NULL where it said nothing any more';
 COMMENT ON COLUMN usage_events.usage_alert_event.state IS 'TRIGGERED, or RESOLVED where corrections have taken the value back';
 COMMENT ON COLUMN usage_events.usage_alert_event.occurred_at IS 'When the refresh saw it';
+COMMENT ON COLUMN usage_events.usage_alert_event.number IS 'Ascends in the order in which those of an account are committed: consumers go by it';
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.usage_alert_event', '');
 
@@ -172,7 +175,7 @@ SELECT pg_catalog.pg_extension_config_dump('usage_events.usage_alert_event', '')
 CREATE TABLE usage_events.usage_alert_consumer (
     account_id uuid NOT NULL,
     consumer text COLLATE pg_catalog."C" NOT NULL,
-    acknowledged_through uuid NOT NULL,
+    acknowledged_through bigint NOT NULL,
     created_at timestamptz NOT NULL,
     CONSTRAINT usage_alert_consumer_pkey PRIMARY KEY (account_id, consumer)
 );
@@ -180,7 +183,7 @@ CREATE TABLE usage_events.usage_alert_consumer (
 COMMENT ON TABLE usage_events.usage_alert_consumer IS 'Who takes an account''s alert events: each gets all of them';
 COMMENT ON COLUMN usage_events.usage_alert_consumer.account_id IS 'The account whose events they are';
 COMMENT ON COLUMN usage_events.usage_alert_consumer.consumer IS 'Name that the consumer goes by';
-COMMENT ON COLUMN usage_events.usage_alert_consumer.acknowledged_through IS 'All events up to this id were acknowledged, as a refresh found';
+COMMENT ON COLUMN usage_events.usage_alert_consumer.acknowledged_through IS 'All events up to this number were acknowledged, as a refresh found';
 COMMENT ON COLUMN usage_events.usage_alert_consumer.created_at IS 'When it first took events';
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.usage_alert_consumer', '');
@@ -188,16 +191,16 @@ SELECT pg_catalog.pg_extension_config_dump('usage_events.usage_alert_consumer', 
 CREATE TABLE usage_events.usage_alert_delivery (
     account_id uuid NOT NULL,
     consumer text COLLATE pg_catalog."C" NOT NULL,
-    usage_alert_event_id uuid NOT NULL,
+    event_number bigint NOT NULL,
     leased_until timestamptz NOT NULL,
     acknowledged_at timestamptz,
-    CONSTRAINT usage_alert_delivery_pkey PRIMARY KEY (account_id, consumer, usage_alert_event_id)
+    CONSTRAINT usage_alert_delivery_pkey PRIMARY KEY (account_id, consumer, event_number)
 );
 
 COMMENT ON TABLE usage_events.usage_alert_delivery IS 'Alert events that a consumer has taken, or acknowledged, beyond those up to which all are acknowledged';
 COMMENT ON COLUMN usage_events.usage_alert_delivery.account_id IS 'The account whose events they are';
 COMMENT ON COLUMN usage_events.usage_alert_delivery.consumer IS 'The consumer';
-COMMENT ON COLUMN usage_events.usage_alert_delivery.usage_alert_event_id IS 'The event';
+COMMENT ON COLUMN usage_events.usage_alert_delivery.event_number IS 'Number of the event';
 COMMENT ON COLUMN usage_events.usage_alert_delivery.leased_until IS 'Until then nobody else of the consumer gets it';
 COMMENT ON COLUMN usage_events.usage_alert_delivery.acknowledged_at IS 'When it was acknowledged; NULL: not yet';
 
@@ -328,7 +331,7 @@ SELECT id,
 FROM usage_events.usage_alert_event;
 
 COMMENT ON VIEW @extschema@.usage_alert_events IS 'Thresholds of usage alerts that were crossed';
-COMMENT ON COLUMN @extschema@.usage_alert_events.id IS 'Id of the event; they ascend in the order in which an account''s are committed';
+COMMENT ON COLUMN @extschema@.usage_alert_events.id IS 'Id of the event';
 COMMENT ON COLUMN @extschema@.usage_alert_events.usage_alert_id IS 'The alert';
 COMMENT ON COLUMN @extschema@.usage_alert_events.customer IS 'The customer';
 COMMENT ON COLUMN @extschema@.usage_alert_events.period_start IS 'Begin of the period; NULL for ALL_TIME';
