@@ -32,7 +32,7 @@ COMMENT ON COLUMN usage_events.erasure.erased_by IS 'The role that had logged in
 COMMENT ON COLUMN usage_events.erasure.event_count IS 'Current events that were deleted';
 COMMENT ON COLUMN usage_events.erasure.version_count IS 'Superseded versions that were deleted';
 COMMENT ON COLUMN usage_events.erasure.rejected_count IS 'Refused events that were deleted';
-COMMENT ON COLUMN usage_events.erasure.rollup_count IS 'Rows of rollups that were deleted';
+COMMENT ON COLUMN usage_events.erasure.rollup_count IS 'Rows of rollups, and of alerts, that were deleted';
 COMMENT ON COLUMN usage_events.erasure.alias_count IS 'Mapped aliases that were deleted, past ones too';
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.erasure', '');

@@ -11,6 +11,7 @@
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/array.h"
+#include "utils/fmgrprotos.h"
 
 /* Numbers of ALERT_ROW_COLUMNS. */
 enum
@@ -31,6 +32,13 @@ static Statement get_alert = {
 	.argument_count = 2,
 	.argument_types = {UUIDOID, UUIDOID},
 };
+
+/* As numbers: zeros at the end make no difference. */
+int
+alert_compare(Numeric a, Numeric b)
+{
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
+}
 
 Slice
 alert_direction_name(const UsageAlert *alert)

@@ -30,6 +30,7 @@ typedef struct UsageAlert
 
 extern void alert_read_row(uint64 row, const pg_uuid_t *account_id, UsageAlert *alert, MemoryContext context);
 extern bool alert_get(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageAlert *alert);
+extern int alert_compare(Numeric a, Numeric b);
 extern Datum alert_thresholds_datum(const UsageAlert *alert);
 extern Slice alert_direction_name(const UsageAlert *alert);
 

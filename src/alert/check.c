@@ -13,7 +13,6 @@
 #include "base/json_read.h"
 #include "base/uuid_v7.h"
 #include "event/check.h"
-#include "metric/value.h"
 
 #define MAX_THRESHOLDS 20
 
@@ -53,7 +52,7 @@ threshold_fault(const JsonbValue *value, Numeric before)
 		return psprintf("must hold numbers, not %s", json_kind(value));
 	if (json_number_length(value->val.numeric) > MAX_THRESHOLD_CHARACTERS)
 		return psprintf("must hold numbers of at most %d characters", MAX_THRESHOLD_CHARACTERS);
-	if (before != NULL && metric_number_compare(before, value->val.numeric) >= 0)
+	if (before != NULL && alert_compare(before, value->val.numeric) >= 0)
 		return "must ascend, each number once";
 	return NULL;
 }

@@ -20,7 +20,6 @@
 #include "catalog/pg_type.h"
 #include "endpoint/response.h"
 #include "fmgr.h"
-#include "metric/value.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/guc.h"
@@ -221,7 +220,7 @@ same_thresholds(const UsageAlert *a, const UsageAlert *b)
 		return false;
 	for (int i = 0; i < a->threshold_count; i++)
 	{
-		if (!metric_number_equal(a->thresholds[i], b->thresholds[i]))
+		if (alert_compare(a->thresholds[i], b->thresholds[i]) != 0)
 			return false;
 	}
 	return true;

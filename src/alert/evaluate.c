@@ -21,7 +21,6 @@
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
 #include "customer/alias.h"
-#include "metric/value.h"
 #include "rollup/functions.h"
 #include "sql/row.h"
 #include "sql/statement.h"
@@ -135,7 +134,8 @@ ask_value(Evaluation *evaluation)
 	MemoryContext context;
 
 	evaluation->is_purged = horizon_is_purged(&question.metric.account_id, bounds[0]);
-	if (evaluation->is_purged)
+	/* An alias that is another's is no customer: nothing is said of it. */
+	if (evaluation->is_purged || count == 0)
 		return;
 	usage_calculate_steps(&question, aliases, count, bounds, 1, &result);
 	context = MemoryContextSwitchTo(evaluation->context);
@@ -269,7 +269,7 @@ read_threshold_states(const Evaluation *evaluation, ThresholdState *states)
 		Numeric threshold = DatumGetNumeric(row_value_there(row, 1));
 		int i = 0;
 
-		while (i < alert->threshold_count && !metric_number_equal(states[i].threshold, threshold))
+		while (i < alert->threshold_count && alert_compare(states[i].threshold, threshold) != 0)
 			i++;
 		if (i == alert->threshold_count)
 			gone = lappend(gone, DatumGetNumericCopy(NumericGetDatum(threshold)));
@@ -287,7 +287,7 @@ read_threshold_states(const Evaluation *evaluation, ThresholdState *states)
 static bool
 reaches(const Evaluation *evaluation, Numeric threshold)
 {
-	return evaluation->value != NULL && metric_number_compare(evaluation->value, threshold) >= 0;
+	return evaluation->value != NULL && alert_compare(evaluation->value, threshold) >= 0;
 }
 
 /* Compares with a threshold of an alert ABOVE. */

@@ -35,9 +35,9 @@ static Statement delete_states = {
 
 /* As long as an alert that is deleted has its progress, it may have states. */
 #define DELETED_ALERTS \
-	"ARRAY(SELECT p.usage_alert_id FROM usage_events.usage_alert_progress AS p" \
-	" JOIN usage_events.usage_alert AS a ON a.account_id " EQ " p.account_id AND a.id " EQ " p.usage_alert_id" \
-	" WHERE p.account_id " EQ " $1 AND a.deleted_at IS NOT NULL)"
+	"ARRAY(SELECT p.usage_alert_id FROM usage_events.usage_alert_progress AS p WHERE p.account_id " EQ " $1" \
+	" AND NOT EXISTS (SELECT FROM usage_events.usage_alert AS a WHERE a.account_id " EQ " $1" \
+	" AND a.id " EQ " p.usage_alert_id AND a.deleted_at IS NULL))"
 
 static Statement delete_states_of_deleted = {
 	.sql = "DELETE FROM usage_events.usage_alert_state WHERE account_id " EQ " $1"
