@@ -14,6 +14,7 @@
 
 #include "account/account.h"
 #include "alert/event.h"
+#include "base/compat.h"
 #include "base/fault.h"
 #include "base/json_build.h"
 #include "base/memory_budget.h"
@@ -40,8 +41,8 @@
 #define MIN_LEASE USECS_PER_SEC
 #define MAX_LEASE USECS_PER_DAY
 
-/* Locks of events of an alert and a customer are these many, so that taking many needs no more. */
-#define LOCK_COUNT 512
+/* So many locks a transaction may have, which all others share the room for: what it has none for, it leaves out. */
+#define MAX_LOCKS 512
 
 static Statement find_consumer = {
 	.sql = "SELECT acknowledged_through FROM usage_events.usage_alert_consumer WHERE account_id " EQ " $1"
@@ -87,9 +88,10 @@ static Statement find_changed = {
 };
 
 static Statement write_leases = {
-	.sql = "INSERT INTO usage_events.usage_alert_delivery (account_id, consumer, event_number, leased_until)"
+	.sql = "INSERT INTO usage_events.usage_alert_delivery AS d (account_id, consumer, event_number, leased_until)"
 		   " SELECT $1, $2, pg_catalog.unnest($3), $4"
-		   " ON CONFLICT (account_id, consumer, event_number) DO UPDATE SET leased_until = EXCLUDED.leased_until",
+		   " ON CONFLICT (account_id, consumer, event_number) DO UPDATE SET leased_until = EXCLUDED.leased_until"
+		   " WHERE d.acknowledged_at IS NULL RETURNING event_number",
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, INT8ARRAYOID, TIMESTAMPTZOID},
 };
@@ -99,6 +101,13 @@ static Statement read_taken = {
 		   " AND number " EQ " ANY ($2) ORDER BY number",
 	.argument_count = 2,
 	.argument_types = {UUIDOID, INT8ARRAYOID},
+};
+
+static Statement find_sequences = {
+	.sql = "SELECT number, usage_alert_id, customer FROM usage_events.usage_alert_event WHERE account_id " EQ " $1"
+		   " AND id " EQ " ANY ($2)",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDARRAYOID},
 };
 
 /* In the order in which others lock them. */
@@ -221,27 +230,38 @@ hash_of(Slice text, uint64 seed)
 	return hash_bytes_extended((const unsigned char *) text.data, text.length, seed);
 }
 
+/* The key of the event in a row, whose second and third column say of which alert and customer it is. */
+static void
+sequence_key(uint64 row, uint64 key[2])
+{
+	const pg_uuid_t *alert_id = DatumGetUUIDP(row_value_there(row, 2));
+
+	key[0] = hash_bytes_extended(alert_id->data, UUID_LEN, 0);
+	key[1] = hash_of(row_text(row, 3), key[0]);
+}
+
 /* Nobody else takes events of the sequence for this consumer until the transaction ends. */
 static bool
-lock_sequence(const Taking *taking, const Sequence *sequence)
+lock_sequence(const Taking *taking, const uint64 key[2])
 {
-	uint64 key = hash_of(taking->consumer, sequence->key[0]) ^
-				 hash_bytes_extended(taking->account_id->data, UUID_LEN, sequence->key[1]);
+	static LocalTransactionId locked_by = InvalidLocalTransactionId;
+	static int lock_count = 0;
+	uint64 lock = hash_of(taking->consumer, key[0]) ^ hash_bytes_extended(taking->account_id->data, UUID_LEN, key[1]);
 
-	return own_lock_try(OWN_LOCK_ALERT_DELIVERY, (uint32) (key % LOCK_COUNT));
+	if (locked_by != current_local_transaction_id())
+		lock_count = 0;
+	locked_by = current_local_transaction_id();
+	return lock_count++ < MAX_LOCKS && own_lock_try(OWN_LOCK_ALERT_DELIVERY, (uint32) lock);
 }
 
 static Sequence *
 sequence_of_row(const Taking *taking, uint64 row)
 {
-	const pg_uuid_t *alert_id = DatumGetUUIDP(row_value_there(row, 2));
-	Slice customer = row_text(row, 3);
 	uint64 key[2];
 	Sequence *sequence;
 	bool found;
 
-	key[0] = hash_bytes_extended(alert_id->data, UUID_LEN, 0);
-	key[1] = hash_of(customer, key[0]);
+	sequence_key(row, key);
 	sequence = hash_search(taking->sequences, key, HASH_ENTER, &found);
 	if (!found)
 	{
@@ -278,7 +298,7 @@ take_open(uint64 row, void *argument)
 	if (!isnull && DatumGetTimestampTz(leased_until) > taking->now)
 		sequence->is_left = true;
 	if (!sequence->is_left && is_first_of_sequence(taking, sequence))
-		sequence->is_left = !lock_sequence(taking, sequence);
+		sequence->is_left = !lock_sequence(taking, sequence->key);
 	if (sequence->is_left)
 		return;
 	taking->numbers[taking->count] = row_value_there(row, 1);
@@ -320,6 +340,19 @@ leave_changed(Taking *taking)
 	taking->count = kept;
 }
 
+/* What was acknowledged in the last moment is not leased, and not given out. */
+static void
+lease(Taking *taking, TimestampTz leased_until)
+{
+	statement_execute(&write_leases,
+					  (Datum[]){taking->account, slice_to_datum(taking->consumer), numbers_datum(taking),
+								TimestampTzGetDatum(leased_until)},
+					  NULL);
+	taking->count = (int) SPI_processed;
+	for (int i = 0; i < taking->count; i++)
+		taking->numbers[i] = row_value_there(i, 1);
+}
+
 static void
 taking_begin(Taking *taking, int max_events)
 {
@@ -345,10 +378,7 @@ choose(Taking *taking, TimestampTz leased_until)
 	if (taking->count > 0)
 		leave_changed(taking);
 	if (taking->count > 0)
-		statement_execute(&write_leases,
-						  (Datum[]){taking->account, slice_to_datum(taking->consumer), numbers_datum(taking),
-									TimestampTzGetDatum(leased_until)},
-						  NULL);
+		lease(taking, leased_until);
 }
 
 /* The chosen events as an array, in memory that outlives SPI. */
@@ -412,6 +442,20 @@ ids_argument(FunctionCallInfo fcinfo, int number)
 	return ids;
 }
 
+/* Those who take meanwhile leave these events out, and need not wait to see that they are acknowledged. */
+static void
+lock_sequences_of(const Taking *taking, const ArrayType *ids)
+{
+	statement_execute(&find_sequences, (Datum[]){taking->account, PointerGetDatum(ids)}, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		uint64 key[2];
+
+		sequence_key(row, key);
+		(void) lock_sequence(taking, key);
+	}
+}
+
 static void
 refuse_consumer(void)
 {
@@ -437,6 +481,7 @@ acknowledge_usage_alert_events(PG_FUNCTION_ARGS)
 	SPI_connect();
 	if (!find_place(&taking, &place))
 		refuse_consumer();
+	lock_sequences_of(&taking, ids);
 	statement_execute(&write_acknowledged,
 					  (Datum[]){taking.account, slice_to_datum(taking.consumer), PointerGetDatum(ids),
 								TimestampTzGetDatum(taking.now), Int64GetDatum(place)},
