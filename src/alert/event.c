@@ -82,8 +82,7 @@ check_state(List *faults, const char *state)
 {
 	if (state == NULL || strcmp(state, "TRIGGERED") == 0 || strcmp(state, "RESOLVED") == 0)
 		return faults;
-	return fault_add(faults, "state",
-					 psprintf("must be \"TRIGGERED\" or \"RESOLVED\", not %s", fault_quote(slice_from_cstring(state))));
+	return fault_add(faults, "state", "must be \"TRIGGERED\" or \"RESOLVED\"");
 }
 
 /* What the list holds, whatever the page. */

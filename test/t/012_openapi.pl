@@ -104,7 +104,8 @@ use Test::More;
 
 # The server ----------------------------------------------------------------
 
-my $node = server();
+# Each request that succeeds makes an alert.
+my $node = server("usage_events.max_usage_alerts = 10000\n");
 make_http_api($node, 'postgres');
 
 my $account = $node->safe_psql('postgres', q{SELECT usage_events.create_account('acme')});
@@ -202,6 +203,15 @@ sub new_metric
 		propertyFilters => { x => [ 'y', 5, JSON::PP::true, undef ] } };
 }
 
+# All of one metric: what an alert is about cannot be changed.
+my $metric_of_alerts;
+sub new_alert
+{
+	$metric_of_alerts //= succeed('postUsageMetrics', body => new_metric())->{id};
+	return { name => 'alert', usageMetricId => $metric_of_alerts, period => 'MONTH',
+		thresholds => [ 100, 200 ], direction => 'ABOVE' };
+}
+
 my @calculation = (customerAliases => 'acme', periodStart => '2024-07-01', periodEnd => '2024-07-31');
 
 # For each operation, a request that succeeds; a new one each time it is asked for.
@@ -221,7 +231,13 @@ my %good = (
 	getUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
 	putUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, body => new_metric()) },
 	deleteUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
-	getUsageMetricsByIdCalculate => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [@calculation]) });
+	getUsageMetricsByIdCalculate => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [@calculation]) },
+	getUsageAlerts => sub { () },
+	postUsageAlerts => sub { (body => new_alert()) },
+	getUsageAlertsById => sub { (id => succeed('postUsageAlerts', body => new_alert())->{id}) },
+	putUsageAlertsById => sub { (id => succeed('postUsageAlerts', body => new_alert())->{id}, body => new_alert()) },
+	deleteUsageAlertsById => sub { (id => succeed('postUsageAlerts', body => new_alert())->{id}) },
+	getUsageAlertEvents => sub { () });
 is_deeply([ sort keys %good ], [ sort keys %operations ], 'the operations of the document are those of this test');
 
 # Every operation -----------------------------------------------------------
@@ -304,7 +320,7 @@ foreach my $id (sort keys %operations)
 
 # Those with rules that a schema cannot tell: only what their type forbids is tried.
 my %has_more_rules = map { $_ => 1 } qw(after before eventTimestampBefore eventTimestampAfter eventTimestamp
-	periodStart periodEnd asOf customParameters groupingProperty);
+	periodStart periodEnd asOf customParameters groupingProperty customer timezone);
 
 # Texts for a parameter, good and bad.
 sub texts_for
@@ -455,7 +471,10 @@ foreach my $id (sort grep { $operations{$_}{body} } keys %operations)
 	foreach my $sample (grep { $_->[0] =~ m{^/paths/\Q$operation->{path}\E/\L$operation->{method}\E/requestBody/} } $document->samples)
 	{
 		my ($where, undef, $value) = @$sample;
-		is(outcome($operation, $good{$id}->(), body => $value), $success, "$id takes what it shows: " . $where =~ s{.*/}{}r);
+		my %request = $good{$id}->();
+		# A metric that is there: an alert is of one.
+		$value = { %$value, usageMetricId => $request{body}{usageMetricId} } if ref $value eq 'HASH' && $value->{usageMetricId};
+		is(outcome($operation, %request, body => $value), $success, "$id takes what it shows: " . $where =~ s{.*/}{}r);
 	}
 }
 
