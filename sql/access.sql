@@ -152,6 +152,14 @@ VALUES
     ('read', 'EXECUTE', '@extschema@.list_usage_alert_events'),
     ('read', 'SELECT', '@extschema@.usage_alerts'),
     ('read', 'SELECT', '@extschema@.usage_alert_events'),
+    ('read', 'SELECT', 'usage_events.usage_limit'),
+    ('read', 'SELECT', 'usage_events.superseded_usage_limit'),
+    ('read', 'EXECUTE', '@extschema@.get_usage_limit'),
+    ('read', 'EXECUTE', '@extschema@.list_usage_limits'),
+    ('read', 'EXECUTE', '@extschema@.check_usage_limit'),
+    ('read', 'SELECT', '@extschema@.usage_limits'),
+    ('read', 'EXECUTE', 'usage_events.limit_status'),
+    ('read', 'SELECT', '@extschema@.usage_limit_status'),
     ('read', 'SELECT', 'usage_events.account_status'),
 
     -- Nothing here lets a role lock a table against others: that takes DELETE, or UPDATE of all columns.
@@ -203,6 +211,14 @@ VALUES
     ('ingest', 'EXECUTE', '@extschema@.take_usage_alert_events'),
     ('ingest', 'EXECUTE', '@extschema@.acknowledge_usage_alert_events'),
 
+    ('ingest', 'INSERT (account_id, id, version_id, name, metric_id, customer, period, timezone, anchor, limit_value, mode, created_at, updated_at)', 'usage_events.usage_limit'),
+    ('ingest', 'UPDATE (version_id, name, metric_id, customer, period, timezone, anchor, limit_value, mode, updated_at, deleted_at)', 'usage_events.usage_limit'),
+    ('ingest', 'INSERT', 'usage_events.superseded_usage_limit'),
+    ('ingest', 'EXECUTE', '@extschema@.create_usage_limit'),
+    ('ingest', 'EXECUTE', '@extschema@.update_usage_limit'),
+    ('ingest', 'EXECUTE', '@extschema@.delete_usage_limit'),
+    ('ingest', 'INSERT', '@extschema@.usage_limits'),
+
     ('http', 'SELECT (account_id, client_id, secret_hash, expires_at)', 'usage_events.api_key'),
     ('http', 'EXECUTE', 'usage_events.authenticate_request'),
     ('http', 'EXECUTE', 'usage_events.openapi'),
@@ -228,6 +244,8 @@ VALUES
     ('admin', 'EXECUTE', 'usage_events.create_events'),
     ('admin', 'EXECUTE', 'usage_events.ingest_events'),
     ('admin', 'DELETE', 'usage_events.customer_alias'),
+    ('admin', 'DELETE', 'usage_events.usage_limit'),
+    ('admin', 'DELETE', 'usage_events.superseded_usage_limit'),
     ('admin', 'INSERT (expression, parameters)', 'usage_events.metric'),
     ('admin', 'UPDATE (expression, parameters)', 'usage_events.metric'),
     ('admin', 'EXECUTE', 'usage_events.create_custom_metric'),

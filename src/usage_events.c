@@ -20,6 +20,8 @@
 #include "event/rejected.h"
 #include "event/store.h"
 #include "fmgr.h"
+#include "limit/definition.h"
+#include "limit/status.h"
 #include "metric/check.h"
 #include "metric/definition.h"
 #include "metric/total.h"
@@ -60,6 +62,8 @@ _PG_init(void)
 	http_response_init();
 	rollup_turn_init();
 	rollup_worker_init();
+	limit_definition_init();
+	limit_status_init();
 	alert_known_init();
 	alert_definition_init();
 	alert_due_init();

@@ -133,7 +133,7 @@ ask_value(Evaluation *evaluation)
 	int count = find_aliases_of(evaluation, &question, &aliases);
 	MemoryContext context;
 
-	evaluation->is_purged = horizon_is_purged(&question.metric.account_id, bounds[0]);
+	evaluation->is_purged = bounds[0] < horizon_of_question(&question.metric.account_id);
 	/* An alias that is another's is no customer: nothing is said of it. */
 	if (evaluation->is_purged || count == 0)
 		return;

@@ -21,7 +21,6 @@
 
 #include "base/period.h"
 
-#include "base/fault.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
@@ -69,8 +68,7 @@ period_unit_from_text(Slice text, PeriodUnit *unit)
 			return NULL;
 		}
 	}
-	return psprintf("must be \"HOUR\", \"DAY\", \"WEEK\", \"MONTH\", \"YEAR\" or \"ALL_TIME\", not %s",
-					fault_quote(text));
+	return "must be \"HOUR\", \"DAY\", \"WEEK\", \"MONTH\", \"YEAR\" or \"ALL_TIME\"";
 }
 
 /* Clocks ------------------------------------------------------------------ */

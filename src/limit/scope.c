@@ -68,7 +68,7 @@ check_metric(List *faults, const pg_uuid_t *account_id, Jsonb *body, LimitScope 
 		return fault_add(faults, "usageMetricId",
 						 psprintf("must be the id of a usage metric, not %s", fault_quote(text)));
 	if (!metric_get(account_id, &scope->metric_id, &metric))
-		return fault_add(faults, "usageMetricId", psprintf("names no usage metric: %s", fault_quote(text)));
+		return fault_add(faults, "usageMetricId", "names no usage metric");
 	if (metric.is_deleted)
 		return fault_add(faults, "usageMetricId", "names a usage metric that was deleted");
 	if (metric.kind->is_expression)
@@ -98,7 +98,7 @@ check_period(List *faults, Jsonb *body, PeriodRule *period)
 	if (text.data == NULL)
 		return faults;
 	fault = period_unit_from_text(text, &period->unit);
-	return fault != NULL ? fault_add(faults, "period", fault) : faults;
+	return fault != NULL ? fault_add(faults, "period", psprintf("%s, not %s", fault, fault_quote(text))) : faults;
 }
 
 /* Rule of timezone: absent, null, or a name.  One with a zero in it is none. */

@@ -84,3 +84,9 @@ SELECT took('a'), took('b'), took('c'), (SELECT min(number) FROM usage_events.us
 -- so many consumers, and no more
 SELECT count(took('consumer ' || n)) FROM generate_series(4, 100) AS n;
 SELECT refused('took(''one more'')'), refused('took(''consumer 100'')');
+
+\i test/helpers/empty.sql
+DELETE FROM usage_events.account WHERE account_id = :'other';
+DROP PROCEDURE used(text, int);
+DROP PROCEDURE passes(interval);
+DROP FUNCTION took(text, int, interval), acknowledged(text, text[]), refused(text);

@@ -57,7 +57,7 @@ SELECT metric('gone', '{"aggregationType": "SUM"}') ->> 'id' AS gone \gset
 SELECT delete_usage_metric(:'gone') IS NOT NULL;
 SELECT refused(jsonb_build_object('usageMetricId', :'gone'));
 SET usage_events.account_id = :'other';
-SELECT replace(split_part(faults(format('create_usage_alert(%L)', :'alert')), ' Hint: ', 1), :'tokens', '...');
+SELECT split_part(faults(format('create_usage_alert(%L)', :'alert')), ' Hint: ', 1);
 SELECT get_usage_alert((:'alert'::jsonb ->> 'id')::uuid) IS NULL, delete_usage_alert((:'alert'::jsonb ->> 'id')::uuid) IS NULL;
 RESET usage_events.account_id;
 SET usage_events.reject_unknown_fields = on;
@@ -172,8 +172,8 @@ CALL called('2023-02-28T03:59:59Z', 40, 'b');
 CALL called('2023-02-28T11:59:59Z', 500, 'b', true);
 CALL called('2023-03-01T12:00:00Z', 60, 'a');
 CALL told();
-SELECT a.name, e.* FROM (SELECT usage_alert_id, customer, period_start, threshold, value, state FROM usage_alert_events) AS e
-    JOIN usage_alerts AS a ON a.id = e.usage_alert_id WHERE a.name IN ('models DAY', 'by model ALL_TIME') ORDER BY 1;
+SELECT a.name, e.customer, e.period_start, e.threshold, e.value, e.state FROM usage_alert_events AS e JOIN usage_alerts AS a ON a.id = e.usage_alert_id
+    WHERE a.name IN ('models DAY', 'by model ALL_TIME') ORDER BY 1;
 
 -- BELOW tells of a value that falls: not before it was there, and of nothing used at all neither
 SELECT create_usage_alert(body('{"name": "credit", "thresholds": [10, 50], "direction": "BELOW"}')) ->> 'id' AS below \gset
@@ -292,3 +292,11 @@ CALL told();
 SELECT usage_events.purge('2023-01-01Z');
 CALL used('hugo', 1, now()::text, 'r');
 CALL told();
+
+\i test/helpers/empty.sql
+DELETE FROM usage_events.account WHERE account_id = :'other';
+DROP TABLE seen;
+DROP PROCEDURE used(text, numeric, text, text);
+DROP PROCEDURE called(text, numeric, text, boolean);
+DROP PROCEDURE told();
+DROP FUNCTION metric(text, jsonb), body(jsonb, text), shown(jsonb), faults(text), refused(jsonb), listed(jsonb, text), names_dora(regclass);
