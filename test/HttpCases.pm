@@ -112,6 +112,14 @@ sub metric
 		deletedAt => undef, parameters => [], %expected };
 }
 
+sub alert
+{
+	my (%expected) = @_;
+	return {
+		id => $uuid, sequenceAccountId => $uuid, name => qr/./, usageMetricId => $uuid, customer => undef, period => 'MONTH', timezone => 'UTC',
+		anchor => undef, thresholds => [ 100, 200 ], direction => 'ABOVE', createdAt => $instant, deletedAt => undef, %expected };
+}
+
 sub limit
 {
 	my (%expected) = @_;
@@ -432,6 +440,9 @@ sub cases_routes
 		'/usage-metrics' => 'GET, HEAD, POST, OPTIONS',
 		"/usage-metrics/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS',
 		"/usage-metrics/$id/calculate" => 'GET, HEAD, OPTIONS',
+		'/usage-alerts' => 'GET, HEAD, POST, OPTIONS',
+		"/usage-alerts/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS',
+		'/usage-alert-events' => 'GET, HEAD, OPTIONS',
 		'/usage-limits' => 'GET, HEAD, POST, OPTIONS',
 		'/usage-limits/check' => 'GET, HEAD, OPTIONS',
 		"/usage-limits/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS');
@@ -1268,6 +1279,91 @@ sub cases_metrics
 	$lists->('', $full, $calls);
 }
 
+# Usage alerts -----------------------------------------------------------------
+
+sub cases_alerts
+{
+	my ($list, $post) = ('GET /usage-alerts', 'POST /usage-alerts');
+	my @as = (as => 'meter');
+	my $metric = check('POST /usage-metrics', 201, @as, body => new_metric(), json => metric())->{json};
+	my $others = check('POST /usage-metrics', 201, as => 'globex', body => new_metric(), json => metric())->{json};
+	# What a client says of an alert: 100 and 200 a month, but for these fields.
+	my $new = sub {
+		my (%fields) = @_;
+		return { name => 'much', usageMetricId => $metric->{id}, period => 'MONTH', thresholds => [ 100, 200 ], direction => 'ABOVE', %fields };
+	};
+
+	# Creating.
+	my $much = check($post, 201, @as, body => $new->(), json => alert(name => 'much', usageMetricId => $metric->{id}))->{json};
+	my %full = (name => "Größe, \x{1f600}", customer => 'acme', period => 'DAY', timezone => 'Europe/Berlin', anchor => '2026-10-15T04:00:00Z',
+		thresholds => [ -1.5, 0, 10 ], direction => 'BELOW');
+	my $full = check($post, 201, @as, body => $new->(%full), json => alert(%full), what => 'with everything')->{json};
+	my @refused = (
+		[ {}, qr/"name" is missing.*"usageMetricId" is missing.*"period" is missing.*"thresholds" is missing.*"direction" is missing/s ],
+		map({ [ $new->(%{ $_->[0] }), $_->[1] ] }
+			[ { name => ' ' }, 'name' ], [ { usageMetricId => 'x' }, 'usageMetricId' ], [ { usageMetricId => $no_uuid }, 'usageMetricId' ],
+			[ { usageMetricId => $others->{id} }, 'usageMetricId' ], [ { customer => 5 }, 'customer' ], [ { period => 'month' }, 'period' ],
+			[ { timezone => 'Mars' }, 'timezone' ], [ { anchor => '2026-10-15' }, 'anchor' ], [ { thresholds => [] }, 'thresholds' ],
+			[ { thresholds => [ 2, 1 ] }, 'thresholds' ], [ { thresholds => [ 1 .. 21 ] }, 'thresholds' ], [ { direction => 'UP' }, 'direction' ]));
+	foreach my $request ($post, "PUT /usage-alerts/$much->{id}")
+	{
+		check($request, 400, @as, body => $_->[0], names => $_->[1]) foreach @refused;
+		check($request, 400, @as, body => $_, what => "no alert: $_") foreach qw(null [] 5 {);
+		check($request, 401, as => undef, body => $new->());
+	}
+
+	# Reading, replacing, deleting.
+	check("GET /usage-alerts/$full->{id}", 200, @as, json => $full);
+	check("GET /usage-alerts/$no_uuid", 404, @as);
+	check('GET /usage-alerts/x', 400, @as);
+	check("GET /usage-alerts/$full->{id}", 404, as => 'globex', what => 'of another account');
+	my $put = "PUT /usage-alerts/$much->{id}";
+	check($put, 200, @as, body => { %$much, name => 'more', thresholds => [300] }, json => { %$much, name => 'more', thresholds => [300] });
+	check($put, 400, @as, body => $new->(period => 'DAY'), names => 'period', what => 'what it is about stays');
+	check($put, 200, @as, body => $new->(), json => $much, what => 'back');
+	check("PUT /usage-alerts/$no_uuid", 404, @as, body => $new->());
+	check($put, 400, as => 'globex', body => $new->(), names => 'usageMetricId', what => 'of another account');
+	check("DELETE /usage-alerts/$much->{id}", 404, as => 'globex', what => 'of another account');
+	check("DELETE /usage-alerts/$no_uuid", 404, @as);
+
+	# Lists.
+	my $lists = sub {
+		my ($query, @alerts) = @_;
+		check("$list?$query", 200, @as, json => has(items => \@alerts, pagination => has(totalResultSize => scalar @alerts)));
+	};
+	$lists->('', $full, $much);
+	$lists->('customer=acme', $full);
+	$lists->('customer=x');
+	$lists->("usageMetricId=$metric->{id}", $full, $much);
+	$lists->("usageMetricId=$no_uuid");
+	my $page = check("$list?limit=1", 200, @as, json => has(items => [$full]))->{json};
+	check("$list?limit=1&after=$page->{pagination}{after}", 200, @as, json => has(items => [$much]), what => 'next');
+	foreach my $query ('limit=0', 'after=abc', 'usageMetricId=x', 'usageMetricId=', 'foo=1', 'customer=a&customer=b')
+	{
+		my ($name) = $query =~ /^([^=]+)/;
+		check("$list?$query", 400, @as, names => $name);
+	}
+	check("$list?customer=x&after=$page->{pagination}{after}", 400, @as, names => 'after', what => 'of another list');
+	check($list, 401, as => undef);
+	check("DELETE /usage-alerts/$much->{id}", 200, @as, json => { %$much, deletedAt => $instant });
+	check("DELETE /usage-alerts/$much->{id}", 404, @as, what => 'again');
+	check("GET /usage-alerts/$much->{id}", 200, @as, json => { %$much, deletedAt => $instant }, what => 'deleted');
+	$lists->('', $full);
+
+	# What was told.
+	my $told = 'GET /usage-alert-events';
+	my $empty = { items => [], pagination => { after => undef, before => undef, totalResultSize => 0 } };
+	check("$told?$_", 200, @as, json => $empty) foreach '', "usageAlertId=$full->{id}&customer=acme&state=TRIGGERED", 'state=RESOLVED';
+	foreach my $query ('limit=101', 'before=abc', 'usageAlertId=x', 'state=triggered', 'state=', 'period=DAY')
+	{
+		my ($name) = $query =~ /^([^=]+)/;
+		check("$told?$query", 400, @as, names => $name);
+	}
+	check("$told?after=$page->{pagination}{after}", 400, @as, names => 'after', what => 'a cursor of alerts');
+	check($told, 401, as => undef);
+	check("DELETE /usage-metrics/$metric->{id}", 200, @as);
+}
+
 # What a calculation answers.
 sub value_of
 {
@@ -2069,6 +2165,7 @@ sub run_cases
 	cases_filters();
 	cases_aliases();
 	cases_metrics();
+	cases_alerts();
 	cases_calculate();
 	cases_limits();
 	cases_over_limit();

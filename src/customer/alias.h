@@ -11,10 +11,10 @@
 /* The alias of an event that is taken back: it belongs to no customer. */
 #define VOID_ALIAS "VOID"
 
-/* Is told that an account has given an alias to a customer, or taken one away, in the same transaction. */
-typedef void (*CustomerAliasWatcher)(const pg_uuid_t *account_id);
+/* Told that an alias has become a customer's, or is no longer, in the transaction that does it; connected to SPI. */
+typedef void (*CustomerAliasWatch)(const pg_uuid_t *account_id, Slice customer_id, Slice value);
 
-extern void customer_alias_watch(CustomerAliasWatcher watcher);
+extern void customer_alias_watch(CustomerAliasWatch watch);
 
 /* NULL is the answer of those that take an id where no alias has it. */
 extern Jsonb *customer_alias_create(const pg_uuid_t *account_id, Jsonb *body);

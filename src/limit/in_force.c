@@ -94,13 +94,11 @@ limit_in_force_changed(void)
 
 /* Whose alias it is has changed: that is looked up for each event, but not again while it is stored. */
 static void
-alias_changed(const pg_uuid_t *account_id)
+alias_changed(const pg_uuid_t *account_id, Slice customer_id pg_attribute_unused(), Slice value pg_attribute_unused())
 {
-	SPI_connect();
 	statement_execute(&has_limit, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
 	if (SPI_processed > 0)
 		limit_in_force_changed();
-	SPI_finish();
 }
 
 /* Is another number as soon as anything has changed of limits, metrics, or aliases of accounts that have limits. */
