@@ -33,7 +33,7 @@ COMMENT ON COLUMN usage_events.erasure.erased_by IS 'The role that had logged in
 COMMENT ON COLUMN usage_events.erasure.event_count IS 'Current events that were deleted';
 COMMENT ON COLUMN usage_events.erasure.version_count IS 'Superseded versions that were deleted';
 COMMENT ON COLUMN usage_events.erasure.rejected_count IS 'Refused events that were deleted';
-COMMENT ON COLUMN usage_events.erasure.rollup_count IS 'Rows of rollups that were deleted';
+COMMENT ON COLUMN usage_events.erasure.rollup_count IS 'Rows of rollups, and of alerts, that were deleted';
 COMMENT ON COLUMN usage_events.erasure.alias_count IS 'Mapped aliases that were deleted, past ones too';
 COMMENT ON COLUMN usage_events.erasure.limit_count IS 'Versions of usage limits that were deleted, current and past';
 

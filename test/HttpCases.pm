@@ -112,6 +112,14 @@ sub metric
 		deletedAt => undef, parameters => [], %expected };
 }
 
+sub alert
+{
+	my (%expected) = @_;
+	return {
+		id => $uuid, sequenceAccountId => $uuid, name => qr/./, usageMetricId => $uuid, customer => undef, period => 'MONTH', timezone => 'UTC',
+		anchor => undef, thresholds => [ 100, 200 ], direction => 'ABOVE', createdAt => $instant, deletedAt => undef, %expected };
+}
+
 sub limit
 {
 	my (%expected) = @_;
@@ -432,6 +440,9 @@ sub cases_routes
 		'/usage-metrics' => 'GET, HEAD, POST, OPTIONS',
 		"/usage-metrics/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS',
 		"/usage-metrics/$id/calculate" => 'GET, HEAD, OPTIONS',
+		'/usage-alerts' => 'GET, HEAD, POST, OPTIONS',
+		"/usage-alerts/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS',
+		'/usage-alert-events' => 'GET, HEAD, OPTIONS',
 		'/usage-limits' => 'GET, HEAD, POST, OPTIONS',
 		'/usage-limits/check' => 'GET, HEAD, OPTIONS',
 		"/usage-limits/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS');
@@ -1268,6 +1279,91 @@ sub cases_metrics
 	$lists->('', $full, $calls);
 }
 
+# Usage alerts -----------------------------------------------------------------
+
+sub cases_alerts
+{
+	my ($list, $post) = ('GET /usage-alerts', 'POST /usage-alerts');
+	my @as = (as => 'meter');
+	my $metric = check('POST /usage-metrics', 201, @as, body => new_metric(), json => metric())->{json};
+	my $others = check('POST /usage-metrics', 201, as => 'globex', body => new_metric(), json => metric())->{json};
+	# What a client says of an alert: 100 and 200 a month, but for these fields.
+	my $new = sub {
+		my (%fields) = @_;
+		return { name => 'much', usageMetricId => $metric->{id}, period => 'MONTH', thresholds => [ 100, 200 ], direction => 'ABOVE', %fields };
+	};
+
+	# Creating.
+	my $much = check($post, 201, @as, body => $new->(), json => alert(name => 'much', usageMetricId => $metric->{id}))->{json};
+	my %full = (name => "Größe, \x{1f600}", customer => 'acme', period => 'DAY', timezone => 'Europe/Berlin', anchor => '2026-10-15T04:00:00Z',
+		thresholds => [ -1.5, 0, 10 ], direction => 'BELOW');
+	my $full = check($post, 201, @as, body => $new->(%full), json => alert(%full), what => 'with everything')->{json};
+	my @refused = (
+		[ {}, qr/"name" is missing.*"usageMetricId" is missing.*"period" is missing.*"thresholds" is missing.*"direction" is missing/s ],
+		map({ [ $new->(%{ $_->[0] }), $_->[1] ] }
+			[ { name => ' ' }, 'name' ], [ { usageMetricId => 'x' }, 'usageMetricId' ], [ { usageMetricId => $no_uuid }, 'usageMetricId' ],
+			[ { usageMetricId => $others->{id} }, 'usageMetricId' ], [ { customer => 5 }, 'customer' ], [ { period => 'month' }, 'period' ],
+			[ { timezone => 'Mars' }, 'timezone' ], [ { anchor => '2026-10-15' }, 'anchor' ], [ { thresholds => [] }, 'thresholds' ],
+			[ { thresholds => [ 2, 1 ] }, 'thresholds' ], [ { thresholds => [ 1 .. 21 ] }, 'thresholds' ], [ { direction => 'UP' }, 'direction' ]));
+	foreach my $request ($post, "PUT /usage-alerts/$much->{id}")
+	{
+		check($request, 400, @as, body => $_->[0], names => $_->[1]) foreach @refused;
+		check($request, 400, @as, body => $_, what => "no alert: $_") foreach qw(null [] 5 {);
+		check($request, 401, as => undef, body => $new->());
+	}
+
+	# Reading, replacing, deleting.
+	check("GET /usage-alerts/$full->{id}", 200, @as, json => $full);
+	check("GET /usage-alerts/$no_uuid", 404, @as);
+	check('GET /usage-alerts/x', 400, @as);
+	check("GET /usage-alerts/$full->{id}", 404, as => 'globex', what => 'of another account');
+	my $put = "PUT /usage-alerts/$much->{id}";
+	check($put, 200, @as, body => { %$much, name => 'more', thresholds => [300] }, json => { %$much, name => 'more', thresholds => [300] });
+	check($put, 400, @as, body => $new->(period => 'DAY'), names => 'period', what => 'what it is about stays');
+	check($put, 200, @as, body => $new->(), json => $much, what => 'back');
+	check("PUT /usage-alerts/$no_uuid", 404, @as, body => $new->());
+	check($put, 400, as => 'globex', body => $new->(), names => 'usageMetricId', what => 'of another account');
+	check("DELETE /usage-alerts/$much->{id}", 404, as => 'globex', what => 'of another account');
+	check("DELETE /usage-alerts/$no_uuid", 404, @as);
+
+	# Lists.
+	my $lists = sub {
+		my ($query, @alerts) = @_;
+		check("$list?$query", 200, @as, json => has(items => \@alerts, pagination => has(totalResultSize => scalar @alerts)));
+	};
+	$lists->('', $full, $much);
+	$lists->('customer=acme', $full);
+	$lists->('customer=x');
+	$lists->("usageMetricId=$metric->{id}", $full, $much);
+	$lists->("usageMetricId=$no_uuid");
+	my $page = check("$list?limit=1", 200, @as, json => has(items => [$full]))->{json};
+	check("$list?limit=1&after=$page->{pagination}{after}", 200, @as, json => has(items => [$much]), what => 'next');
+	foreach my $query ('limit=0', 'after=abc', 'usageMetricId=x', 'usageMetricId=', 'foo=1', 'customer=a&customer=b')
+	{
+		my ($name) = $query =~ /^([^=]+)/;
+		check("$list?$query", 400, @as, names => $name);
+	}
+	check("$list?customer=x&after=$page->{pagination}{after}", 400, @as, names => 'after', what => 'of another list');
+	check($list, 401, as => undef);
+	check("DELETE /usage-alerts/$much->{id}", 200, @as, json => { %$much, deletedAt => $instant });
+	check("DELETE /usage-alerts/$much->{id}", 404, @as, what => 'again');
+	check("GET /usage-alerts/$much->{id}", 200, @as, json => { %$much, deletedAt => $instant }, what => 'deleted');
+	$lists->('', $full);
+
+	# What was told.
+	my $told = 'GET /usage-alert-events';
+	my $empty = { items => [], pagination => { after => undef, before => undef, totalResultSize => 0 } };
+	check("$told?$_", 200, @as, json => $empty) foreach '', "usageAlertId=$full->{id}&customer=acme&state=TRIGGERED", 'state=RESOLVED';
+	foreach my $query ('limit=101', 'before=abc', 'usageAlertId=x', 'state=triggered', 'state=', 'period=DAY')
+	{
+		my ($name) = $query =~ /^([^=]+)/;
+		check("$told?$query", 400, @as, names => $name);
+	}
+	check("$told?after=$page->{pagination}{after}", 400, @as, names => 'after', what => 'a cursor of alerts');
+	check($told, 401, as => undef);
+	check("DELETE /usage-metrics/$metric->{id}", 200, @as);
+}
+
 # What a calculation answers.
 sub value_of
 {
@@ -2022,13 +2118,40 @@ sub keys_of_accounts
 	return %key;
 }
 
+# What a BLOCK limit keeps out: 429, and when it is worth trying again, if it ever is.
+sub cases_over_limit
+{
+	my @as = (as => 'blocked');
+	my $metric = check('POST /usage-metrics', 201, @as, what => 'of a limit',
+		body => { name => 'tokens', eventType => 'chat', metricType => 'SIMPLE', aggregationType => 'SUM', aggregationProperty => 'n' })->{json}{id};
+	my $event = sub {
+		my ($alias, $n, @more) = @_;
+		return { customerAlias => $alias, eventType => 'chat', eventProperties => { n => $n }, @more };
+	};
+	my %limit = (name => 'Tokens', usageMetricId => $metric, period => 'MONTH', limit => 100, mode => 'BLOCK');
+	my $error = { code => '53400', message => 'usage limit exceeded' };
+	my $id = check('POST /usage-limits', 201, @as, body => \%limit, what => 'that blocks')->{json}{id};
+
+	check('POST /usage-events', 201, @as, body => $event->('acme', 60), what => 'below a limit');
+	my $answer = check('POST /usage-events', 429, @as, body => $event->('acme', 41), error => $error,
+		names => 'adds 41 to usage limit "Tokens", of whose 100 there are 60 used until', what => 'above a limit');
+	my $seconds = $answer->{headers}{'retry-after'} // '';
+	report('Retry-After has the seconds until the period ends', $seconds =~ /^[1-9]\d*$/ && $seconds <= 31 * 24 * 3600 ? '' : "it is '$seconds'");
+	my $past = check('POST /usage-events', 429, @as, body => $event->('acme', 101, eventTimestamp => '2024-10-05T00:00:00Z'), error => $error,
+		names => 'until 2024-11-01T00:00:00Z', what => 'above a limit of a period that is over');
+	check('PUT /usage-limits/' . $id, 200, @as, body => { %limit, period => 'ALL_TIME' }, what => 'to all time');
+	my $ever = check('POST /usage-events', 429, @as, body => $event->('acme', 41), error => $error, names => 'used for all time', what => 'above a limit of all time');
+	report('no Retry-After where waiting does not help', map { $_->{headers}{'retry-after'} } $past, $ever);
+	check('POST /usage-events', 201, @as, body => $event->('acme', 40), what => 'up to a limit');
+}
+
 sub run_cases
 {
 	($transport) = @_;
 	($schema) = $transport->sql(q{SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'usage_events'});
 	($web_role) = $transport->sql(
 		"SELECT rolname FROM pg_roles WHERE has_function_privilege(oid, '$schema.usage_api_read()', 'EXECUTE') AND NOT rolcanlogin AND NOT rolsuper");
-	make_account($_) foreach qw(acme globex lister mapper meter limiter);
+	make_account($_) foreach qw(acme globex lister mapper meter limiter blocked);
 
 	cases_credentials();
 	cases_version();
@@ -2042,8 +2165,10 @@ sub run_cases
 	cases_filters();
 	cases_aliases();
 	cases_metrics();
+	cases_alerts();
 	cases_calculate();
 	cases_limits();
+	cases_over_limit();
 	cases_settings();
 	cases_raised();
 	cases_direct();

@@ -13,6 +13,9 @@
 
 #include "access/xact.h"
 #include "account/account.h"
+#include "alert/definition.h"
+#include "alert/event.h"
+#include "alert/list.h"
 #include "base/json_elements.h"
 #include "base/json_read.h"
 #include "base/timestamp.h"
@@ -246,6 +249,21 @@ read_period(HttpRequest *request, TimestampTz *start, TimestampTz *end)
 	*end += is_date ? USECS_PER_DAY : 1;
 	if (*end <= *start)
 		request->faults = fault_add(request->faults, "periodEnd", "must not be before \"periodStart\"");
+}
+
+/* An id; NULL where it is not given. */
+static const pg_uuid_t *
+read_id(HttpRequest *request, const char *name)
+{
+	const char *text = http_parameter(request, name);
+	pg_uuid_t *id = palloc0(sizeof(pg_uuid_t));
+
+	if (text == NULL)
+		return NULL;
+	if (!uuid_v7_from_text(slice_from_cstring(text), id))
+		request->faults =
+			fault_add(request->faults, name, psprintf("must be a UUID, not %s", fault_quote(slice_from_cstring(text))));
+	return id;
 }
 
 /* A JSON object; NULL where it is not given. */
@@ -519,6 +537,57 @@ get_usage_metric_value(HttpCall *call)
 }
 
 static Jsonb *
+get_usage_alerts(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	AlertList list = {.page = LIST_PAGE_DEFAULTS};
+
+	read_page(request, &list.page);
+	list.metric_id = read_id(request, "usageMetricId");
+	list.customer = http_parameter(request, "customer");
+	http_parameters_end(request);
+	return alert_list_read(account_current(), &list, request->faults);
+}
+
+static Jsonb *
+post_usage_alert(HttpCall *call)
+{
+	return alert_definition_create(account_current(), body_json(call));
+}
+
+static Jsonb *
+get_usage_alert_of_id(HttpCall *call)
+{
+	return alert_definition_get(account_current(), &call->id);
+}
+
+static Jsonb *
+put_usage_alert(HttpCall *call)
+{
+	return alert_definition_update(account_current(), &call->id, body_json(call));
+}
+
+static Jsonb *
+delete_usage_alert_of_id(HttpCall *call)
+{
+	return alert_definition_delete(account_current(), &call->id);
+}
+
+static Jsonb *
+get_usage_alert_events(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	AlertEventList list = {.page = LIST_PAGE_DEFAULTS};
+
+	read_page(request, &list.page);
+	list.alert_id = read_id(request, "usageAlertId");
+	list.customer = http_parameter(request, "customer");
+	list.state = http_parameter(request, "state");
+	http_parameters_end(request);
+	return alert_event_list_read(account_current(), &list, request->faults);
+}
+
+static Jsonb *
 get_usage_limits(HttpCall *call)
 {
 	HttpRequest *request = &call->request;
@@ -592,6 +661,12 @@ static const HttpRoute routes[] = {
 	{"PUT", "/usage-metrics/{id}", 200, put_usage_metric},
 	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id},
 	{"GET", "/usage-metrics/{id}/calculate", 200, get_usage_metric_value},
+	{"GET", "/usage-alerts", 200, get_usage_alerts},
+	{"POST", "/usage-alerts", 201, post_usage_alert},
+	{"GET", "/usage-alerts/{id}", 200, get_usage_alert_of_id},
+	{"PUT", "/usage-alerts/{id}", 200, put_usage_alert},
+	{"DELETE", "/usage-alerts/{id}", 200, delete_usage_alert_of_id},
+	{"GET", "/usage-alert-events", 200, get_usage_alert_events},
 	{"GET", "/usage-limits", 200, get_usage_limits},
 	{"POST", "/usage-limits", 201, post_usage_limit},
 	{"GET", "/usage-limits/check", 200, get_usage_limit_check},

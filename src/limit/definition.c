@@ -19,6 +19,7 @@
 #include "endpoint/response.h"
 #include "fmgr.h"
 #include "limit/check.h"
+#include "limit/in_force.h"
 #include "metric/value.h"
 #include "sql/row.h"
 #include "sql/statement.h"
@@ -196,6 +197,7 @@ write_version(Statement *statement, UsageLimit *limit, MemoryContext context)
 	arguments[ARGUMENT_MODE] = slice_to_datum(limit_mode_name(limit));
 	statement_execute(statement, arguments, nulls);
 	read_written(limit, context);
+	limit_in_force_changed();
 }
 
 /* Locks the limit of that id and reads it; false if there is none, or it was deleted. */
@@ -306,6 +308,7 @@ limit_definition_delete(const pg_uuid_t *account_id, const pg_uuid_t *id)
 									TimestampTzGetDatum(GetCurrentTimestamp())},
 						  NULL);
 		read_written(&limit, context);
+		limit_in_force_changed();
 	}
 	SPI_finish();
 	return found ? limit_definition_to_json(&limit) : NULL;

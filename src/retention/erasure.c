@@ -6,8 +6,8 @@
  * It is done in steps, and whoever stops in the midst may go on at any time: as in any
  * write, each step marks the seconds that its events were in, so answers are what is
  * left at each moment.  First go the current events, then versions that were superseded, then
- * refused events.  When there are none left, rollups and marks go, which have the
- * alias in them, limits that are the customer's own, and at last its mapping, by which the next step finds the aliases.
+ * refused events.  When there are none left, rollups, marks and what alerts have told go, which have the
+ * alias in them, limits and alerts that are the customer's own, and at last its mapping, by which the next step finds the aliases.
  *
  * Of an event that others had before or have since, only the versions of the customer go.
  * A version that was taken back, whose alias is VOID, says of whom by the versions beside it.
@@ -131,6 +131,32 @@ static Statement delete_rollups = {
 		   " ORDER BY level LIMIT $3))",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTARRAYOID, INT8OID},
+};
+
+/* What alerts have told of the customer, and those that are of nobody else. */
+#define DELETE_OF_ALERTS(table) \
+	{ \
+		.sql = "DELETE FROM usage_events." table " WHERE account_id " EQ " $1" \
+			   " AND ctid " EQ " ANY (ARRAY(SELECT ctid FROM usage_events." table " WHERE account_id " EQ \
+			   " $1 AND customer " EQ " ANY ($2) LIMIT $3))", \
+		.argument_count = 3, \
+		.argument_types = \
+		{ UUIDOID, \
+		  TEXTARRAYOID, \
+		  INT8OID } \
+	}
+
+static Statement delete_of_alerts[] = {
+	DELETE_OF_ALERTS("usage_alert_event"), DELETE_OF_ALERTS("usage_alert_state"),
+	DELETE_OF_ALERTS("usage_alert_due"),   DELETE_OF_ALERTS("superseded_usage_alert"),
+	DELETE_OF_ALERTS("usage_alert"),
+};
+
+static Statement forget_alert_place = {
+	.sql = "UPDATE usage_events.usage_alert_progress SET customer_alias = ''"
+		   " WHERE account_id " EQ " $1 AND customer_alias " EQ " ANY ($2)",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
 /* How far refreshes have come: a metric that is being built begins anew, the others do not need it. */
@@ -355,6 +381,20 @@ erase_rollups(Erasure *erasure)
 	statement_execute(&forget_turn, arguments, NULL);
 }
 
+/* While no refresh is under way, which would write more. */
+static void
+erase_alerts(Erasure *erasure)
+{
+	for (size_t i = 0; i < lengthof(delete_of_alerts) && erasure->rows_left > 0; i++)
+	{
+		statement_execute(&delete_of_alerts[i],
+						  (Datum[]){erasure->account, erasure->names, Int64GetDatum(erasure->rows_left)}, NULL);
+		erasure->rollups += (int64) SPI_processed;
+		erasure->rows_left -= (int64) SPI_processed;
+	}
+	statement_execute(&forget_alert_place, (Datum[]){erasure->account, erasure->names}, NULL);
+}
+
 /* One that names the customer by an alias which is mapped no more goes as the alias is erased. */
 static void
 erase_limits_of(Erasure *erasure, Statement *statement)
@@ -419,6 +459,8 @@ erase_step(Erasure *erasure)
 		erase_rejected(erasure);
 	if (erasure->rows_left > 0)
 		erase_rollups(erasure);
+	if (erasure->rows_left > 0)
+		erase_alerts(erasure);
 	if (erasure->rows_left > 0)
 		erase_limits(erasure);
 	if (erasure->rows_left > 0 && !erase_events(erasure))

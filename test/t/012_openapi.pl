@@ -104,7 +104,8 @@ use Test::More;
 
 # The server ----------------------------------------------------------------
 
-my $node = server();
+# Each request that succeeds makes an alert.
+my $node = server("usage_events.max_usage_alerts = 10000\n");
 make_http_api($node, 'postgres');
 
 my $account = $node->safe_psql('postgres', q{SELECT usage_events.create_account('acme')});
@@ -219,6 +220,12 @@ sub new_limit
 	return { name => "limit $count", usageMetricId => metric_for($purpose // 'limits'), period => 'MONTH', limit => 1000, mode => 'REPORT' };
 }
 
+# All of one metric: what an alert is about cannot be changed.
+sub new_alert
+{
+	return { name => 'alert', usageMetricId => metric_for('limits'), period => 'MONTH', thresholds => [ 100, 200 ], direction => 'ABOVE' };
+}
+
 my @calculation = (customerAliases => 'acme', periodStart => '2024-07-01', periodEnd => '2024-07-31');
 
 # For each operation, a request that succeeds; a new one each time it is asked for.
@@ -239,6 +246,12 @@ my %good = (
 	putUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, body => new_metric()) },
 	deleteUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
 	getUsageMetricsByIdCalculate => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [@calculation]) },
+	getUsageAlerts => sub { () },
+	postUsageAlerts => sub { (body => new_alert()) },
+	getUsageAlertsById => sub { (id => succeed('postUsageAlerts', body => new_alert())->{id}) },
+	putUsageAlertsById => sub { (id => succeed('postUsageAlerts', body => new_alert())->{id}, body => new_alert()) },
+	deleteUsageAlertsById => sub { (id => succeed('postUsageAlerts', body => new_alert())->{id}) },
+	getUsageAlertEvents => sub { () },
 	getUsageLimits => sub { () },
 	postUsageLimits => sub { (body => new_limit()) },
 	getUsageLimitsCheck => sub { (query => [ customer => 'acme', usageMetricId => metric_for('checks') ]) },
@@ -336,7 +349,7 @@ foreach my $id (sort keys %operations)
 
 # Those with rules that a schema cannot tell: only what their type forbids is tried.
 my %has_more_rules = map { $_ => 1 } qw(after before eventTimestampBefore eventTimestampAfter eventTimestamp
-	periodStart periodEnd asOf customParameters groupingProperty usageMetricId timezone anchor at);
+	periodStart periodEnd asOf customParameters groupingProperty usageMetricId timezone anchor at customer);
 
 # Texts for a parameter, good and bad.
 sub texts_for

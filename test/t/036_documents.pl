@@ -1,7 +1,7 @@
 # 036_documents.pl: what the documents say is what there is
 #
 # The README's screen of SQL runs as an ordinary role, and every block of SQL in docs/events.md, docs/metrics.md,
-# docs/http.md and docs/reference.md runs.  The table of settings is the server's; every function that a role may call,
+# docs/limits.md, docs/http.md and docs/reference.md runs.  The table of settings is the server's; every function that a role may call,
 # and every view and table, is in the reference.
 use strict;
 use warnings FATAL => 'all';
@@ -87,7 +87,7 @@ sub here
 	$value{moment} = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
 	$node->safe_psql('postgres', "CREATE ROLE $_") for qw(reporting web gateway);
 
-	for my $name (qw(events metrics http reference))
+	for my $name (qw(events metrics limits http reference))
 	{
 		my $number = 0;
 		for my $block (sql_blocks("docs/$name.md"))
@@ -97,6 +97,15 @@ sub here
 		}
 		cmp_ok($number, '>', 0, "docs/$name.md has SQL");
 	}
+}
+
+# What docs/limits.md says that is refused is, in these words.
+{
+	my ($refusal) = document('docs/limits.md') =~ /^DETAIL:  (.*)$/m;
+	my (undef, undef, $stderr) = $node->psql('postgres', q{SELECT create_usage_event('{"customerAlias": "acme", "eventType": "answer",
+		"eventTimestamp": "2026-10-05T00:00:00Z", "eventProperties": {"tokens": 200}}')});
+	like($stderr, qr/\Q$refusal\E/, 'the refusal of docs/limits.md');
+	is($node->safe_psql('postgres', q{SELECT customer_alias FROM usage_events WHERE customer_event_id = 'answer-2'}), 'VOID', 'and its reservation ends taken back');
 }
 
 # Settings --------------------------------------------------------------------
