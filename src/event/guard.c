@@ -18,6 +18,7 @@
 #include "event/check.h"
 #include "miscadmin.h"
 #include "sql/subtransaction.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 static const EventGuard *guard = NULL;
@@ -30,6 +31,7 @@ typedef struct GuardedPuts
 	EventPut *puts;
 	UsageEvent *sent;
 	int count;
+	MemoryContext context; /* that outlasts attempts */
 	EventVerdict verdict;
 	bool is_taken_back; /* by us: it is no error */
 } GuardedPuts;
@@ -131,7 +133,7 @@ attempt_work(void *argument)
 	GuardedPuts *guarded = argument;
 
 	event_store_put_many(guarded->account_id, guarded->puts, guarded->count);
-	guarded->verdict = guard->check(guarded->entered, guarded->puts, guarded->count);
+	guarded->verdict = guard->check(guarded->entered, guarded->puts, guarded->count, guarded->context);
 	if (guarded->verdict != EVENTS_FIT)
 		take_back(guarded);
 }
@@ -154,10 +156,18 @@ restore_sent(GuardedPuts *guarded)
 static EventVerdict
 attempt(GuardedPuts *guarded)
 {
+	MemoryContext context = AllocSetContextCreate(guarded->context, "usage events under limits", ALLOCSET_SMALL_SIZES);
+
 	restore_sent(guarded);
+	MemoryContextSwitchTo(context);
 	(void) stays(attempt_work, guarded);
+	MemoryContextSwitchTo(guarded->context);
+	/* Answers rest on what was stored. */
 	if (guarded->verdict != EVENTS_FIT)
+	{
 		restore_sent(guarded);
+		MemoryContextDelete(context);
+	}
 	return guarded->verdict;
 }
 
@@ -212,7 +222,7 @@ enter(GuardedPuts *guarded, const pg_uuid_t *account_id, EventPut *puts, int cou
 {
 	for (int i = 0; i < count; i++)
 		puts[i].refusal = NULL;
-	*guarded = (GuardedPuts){.account_id = account_id, .puts = puts, .count = count};
+	*guarded = (GuardedPuts){.account_id = account_id, .puts = puts, .count = count, .context = CurrentMemoryContext};
 	if (guard == NULL || count == 0)
 		return false;
 	guarded->entered = guard->enter(account_id, puts, count);
@@ -238,7 +248,7 @@ event_guarded_put(const pg_uuid_t *account_id, EventPut *put)
 	event_store_put(account_id, put);
 	if (!is_guarded)
 		return;
-	if (guard->check(guarded.entered, put, 1) != EVENTS_FIT)
+	if (guard->check(guarded.entered, put, 1, CurrentMemoryContext) != EVENTS_FIT)
 		report_refusals(put, 1, -1);
 	guard->leave(guarded.entered);
 }

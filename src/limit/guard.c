@@ -62,6 +62,7 @@ typedef struct Effect
 typedef struct Look
 {
 	const Entered *entered;
+	MemoryContext of_refusals;
 	EventPut *puts;
 	int count;
 	LimitedAlias *aliases;
@@ -348,8 +349,9 @@ period_text(const Measure *measure)
 
 /* Worded to follow the event; `used` is without it. */
 static const Fault *
-refusal(const Measure *measure, Numeric used, Numeric amount)
+refusal(const Look *look, const Measure *measure, Numeric used, Numeric amount)
 {
+	MemoryContext context = MemoryContextSwitchTo(look->of_refusals);
 	EventRefusal *refusal = palloc0(sizeof(EventRefusal));
 	char *id = palloc(UUID_TEXT_LENGTH + 1);
 
@@ -360,6 +362,7 @@ refusal(const Measure *measure, Numeric used, Numeric amount)
 								   number_text(used), period_text(measure));
 	refusal->until = measure->end;
 	memory_budget_grow(sizeof(EventRefusal) + strlen(refusal->fault.text));
+	MemoryContextSwitchTo(context);
 	return &refusal->fault;
 }
 
@@ -381,7 +384,7 @@ judge_single(Look *look)
 		if (!limit_is_passed(measure->limit, before, measure->value))
 			continue;
 		before = measure_or_zero(before);
-		look->effects[i].put->refusal = refusal(measure, before, measure_difference(measure->value, before));
+		look->effects[i].put->refusal = refusal(look, measure, before, measure_difference(measure->value, before));
 		return EVENTS_REFUSED;
 	}
 	return EVENTS_FIT;
@@ -522,7 +525,7 @@ go_back(Look *look)
 
 /* What keeps the event out whose effects these are, one after the other; NULL: nothing does. */
 static const Fault *
-first_refusal(const Effect *effects, int count)
+first_refusal(const Look *look, const Effect *effects, int count)
 {
 	for (int i = 0; i < count; i++)
 	{
@@ -530,7 +533,7 @@ first_refusal(const Effect *effects, int count)
 
 		if (measure->metric != NULL &&
 			limit_is_passed(measure->limit, measure->value, measure_sum(measure->value, effects[i].amount)))
-			return refusal(measure, measure->value, effects[i].amount);
+			return refusal(look, measure, measure->value, effects[i].amount);
 	}
 	return NULL;
 }
@@ -548,7 +551,7 @@ count_one_by_one(Look *look)
 
 		for (last = first + 1; last < look->effect_count && look->effects[last].put == put; last++)
 			;
-		put->refusal = first_refusal(look->effects + first, last - first);
+		put->refusal = first_refusal(look, look->effects + first, last - first);
 		if (put->refusal != NULL)
 			verdict = EVENTS_REFUSED;
 		for (int i = first; put->refusal == NULL && i < last; i++)
@@ -586,9 +589,9 @@ count_written(const EventPut *puts, int count)
 }
 
 static EventVerdict
-check(void *argument, EventPut *puts, int count)
+check(void *argument, EventPut *puts, int count, MemoryContext of_refusals)
 {
-	Look look = {.entered = argument, .puts = puts, .count = count};
+	Look look = {.entered = argument, .of_refusals = of_refusals, .puts = puts, .count = count};
 
 	look_again(&look);
 	gather_effects(&look);

@@ -85,6 +85,52 @@ static pg_uuid_t known_account_id;
 static Told told_limits = {.table = "usage_limit"};
 static Told told_metrics = {.table = "metric_progress"};
 
+/*
+ * Accounts that have none: a backend may serve many in turn.  They are so until anything is told.
+ */
+#define ACCOUNTS_REMEMBERED 256
+
+static struct
+{
+	bool is_there;
+	pg_uuid_t account_id;
+} without[ACCOUNTS_REMEMBERED];
+static uint64 without_since = 0;
+
+static uint64
+times_told(void)
+{
+	return told_limits.times_forgotten + told_metrics.times_forgotten;
+}
+
+static int
+without_place(const pg_uuid_t *account_id)
+{
+	return account_id->data[UUID_LEN - 1] % ACCOUNTS_REMEMBERED;
+}
+
+static void
+remember_without(const pg_uuid_t *account_id)
+{
+	int place = without_place(account_id);
+
+	without[place].is_there = true;
+	without[place].account_id = *account_id;
+}
+
+static bool
+is_without(const pg_uuid_t *account_id)
+{
+	int place = without_place(account_id);
+
+	if (without_since != times_told())
+	{
+		memset(without, 0, sizeof(without));
+		without_since = times_told();
+	}
+	return without[place].is_there && uuid_v7_equal(&without[place].account_id, account_id);
+}
+
 /* To be called by who has changed a limit, in the same transaction. */
 void
 limit_in_force_changed(void)
@@ -106,7 +152,7 @@ uint64
 limit_in_force_state(void)
 {
 	AcceptInvalidationMessages();
-	return told_limits.times_forgotten + told_metrics.times_forgotten;
+	return times_told();
 }
 
 /* Whether the state says so: other nodes tell nobody here, and a snapshot that is kept must show what holds. */
@@ -211,6 +257,8 @@ learn(const pg_uuid_t *account_id)
 	/* Other nodes tell nobody here. */
 	if (distribution_is_on())
 		told_limits.is_known = false;
+	if (types == NIL && told_limits.is_known && told_metrics.is_known && !is_without(account_id))
+		remember_without(account_id);
 }
 
 static bool
@@ -241,6 +289,8 @@ limit_in_force_may_hold(const pg_uuid_t *account_id, Slice event_type, Slice ali
 	const LimitedType *type;
 	uint64 number;
 
+	if (is_without(account_id))
+		return false;
 	if (!is_known(account_id))
 		learn(account_id);
 	type = find_type(event_type);

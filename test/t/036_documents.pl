@@ -66,6 +66,7 @@ sub here
 	$sql =~ s/0184421e-[^'.]*\.5f3a9c2101b2c3d4/$value{client_id}/g;
 	$sql =~ s/0184421e-[^']*/$value{account}/g;
 	$sql =~ s/01a20b8b-…/$value{metric}/g;
+	$sql =~ s/01910388-1c40-7a52-9f3e-5b7d2c84e61a/$value{metric}/g;
 	$sql =~ s/01a20(?:ba2|7ec)-[^']*/$value{event}/g;
 	$sql =~ s/AQEAA[^']*/$value{cursor}/g;
 	$sql =~ s/2026-11-02 09:00Z/$value{moment}/g;
