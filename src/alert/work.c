@@ -95,10 +95,10 @@ static Statement set_progress = {
 };
 
 static Statement restart_progress = {
-	.sql = "UPDATE usage_events.usage_alert_progress SET customer_alias = '', is_over = false"
+	.sql = "UPDATE usage_events.usage_alert_progress SET customer_alias = $2, is_over = false"
 		   " WHERE account_id " EQ " $1",
-	.argument_count = 1,
-	.argument_types = {UUIDOID},
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTOID},
 };
 
 static Statement find_next_alias = {
@@ -436,7 +436,7 @@ static void
 begin_anew(const pg_uuid_t *account_id)
 {
 	if (alert_known_has_alerts(account_id))
-		statement_execute(&restart_progress, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+		statement_execute(&restart_progress, (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(SLICE(""))}, NULL);
 }
 
 static const RefreshFollower follower = {

@@ -153,10 +153,10 @@ static Statement delete_of_alerts[] = {
 };
 
 static Statement forget_alert_place = {
-	.sql = "UPDATE usage_events.usage_alert_progress SET customer_alias = ''"
+	.sql = "UPDATE usage_events.usage_alert_progress SET customer_alias = $3"
 		   " WHERE account_id " EQ " $1 AND customer_alias " EQ " ANY ($2)",
-	.argument_count = 2,
-	.argument_types = {UUIDOID, TEXTARRAYOID},
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTOID},
 };
 
 /* How far refreshes have come: a metric that is being built begins anew, the others do not need it. */
@@ -392,7 +392,8 @@ erase_alerts(Erasure *erasure)
 		erasure->rollups += (int64) SPI_processed;
 		erasure->rows_left -= (int64) SPI_processed;
 	}
-	statement_execute(&forget_alert_place, (Datum[]){erasure->account, erasure->names}, NULL);
+	statement_execute(&forget_alert_place, (Datum[]){erasure->account, erasure->names, slice_to_datum(SLICE(""))},
+					  NULL);
 }
 
 /* One that names the customer by an alias which is mapped no more goes as the alias is erased. */

@@ -9,7 +9,8 @@ SELECT create_usage_metric('{"name": "calls", "metricType": "SIMPLE", "eventType
 SELECT create_usage_alert(jsonb_build_object('name', 'calls', 'usageMetricId', :'calls', 'period', 'ALL_TIME', 'thresholds', '[1, 2, 3]'::jsonb,
     'direction', 'ABOVE')) ->> 'id' AS alert \gset
 CREATE PROCEDURE used(customer text, calls int) LANGUAGE sql AS $$
-    SELECT create_usage_events((SELECT jsonb_agg('{"eventType": "call"}'::jsonb || jsonb_build_object('customerAlias', customer)) FROM generate_series(1, calls))) $$;
+    SELECT create_usage_events((SELECT jsonb_agg('{"eventType": "call"}'::jsonb || jsonb_build_object('customerAlias', customer))
+        FROM generate_series(1, calls))) $$;
 -- what a consumer gets: customer and threshold of each
 CREATE FUNCTION took(consumer text, max_events int DEFAULT 100, lease interval DEFAULT '1 hour') RETURNS text LANGUAGE sql AS $$
     SELECT coalesce(string_agg((e ->> 'customer') || (e ->> 'threshold'), ' ' ORDER BY n), 'nothing')
@@ -27,7 +28,8 @@ CREATE FUNCTION refused(call text) RETURNS text LANGUAGE sql AS $$
 
 -- nothing to take; and every refusal
 SELECT took('a');
-SELECT refused(call) FROM unnest(ARRAY['took(NULL)', 'took('''')', 'took('' a'')', 'took(repeat(''a'', 256))', 'took(''a'', NULL)', 'took(''a'', 0)', 'took(''a'', 1001)',
+SELECT refused(call) FROM unnest(ARRAY['took(NULL)', 'took('''')', 'took('' a'')', 'took(repeat(''a'', 256))', 'took(''a'', NULL)', 'took(''a'', 0)',
+    'took(''a'', 1001)',
     'took(''a'', 1, NULL)', 'took(''a'', 1, ''0.9 s'')', 'took(''a'', 1, ''86401 s'')', 'took(''a'', 1, ''1 month -30 days'')', 'took(''a'', 1, ''-1 day'')',
     'took(''a'', 1, ''1 day'')', 'took(''a'', 1000, ''1 second'')',
     'acknowledge_usage_alert_events(NULL, ''{}'')', 'acknowledge_usage_alert_events(''a'', NULL)', 'acknowledge_usage_alert_events(''stranger'', ''{}'')',
@@ -60,10 +62,12 @@ SELECT took('a'), acknowledged('a', 'x1');
 SELECT acknowledge_usage_alert_events('a', (SELECT array_agg(id) FROM usage_events.usage_alert_event));
 RESET usage_events.account_id;
 -- a refresh clears away what a consumer has acknowledged up to a place
-SELECT consumer, acknowledged_through, (SELECT count(*) FROM usage_events.usage_alert_delivery AS d WHERE d.consumer = c.consumer AND d.account_id = c.account_id)
+SELECT consumer, acknowledged_through, (SELECT count(*) FROM usage_events.usage_alert_delivery AS d
+    WHERE d.consumer = c.consumer AND d.account_id = c.account_id)
     FROM usage_events.usage_alert_consumer AS c WHERE account_id = usage_events.current_account_id() ORDER BY consumer;
 CALL pg_temp.refresh_until_ready();
-SELECT consumer, acknowledged_through, (SELECT count(*) FROM usage_events.usage_alert_delivery AS d WHERE d.consumer = c.consumer AND d.account_id = c.account_id)
+SELECT consumer, acknowledged_through, (SELECT count(*) FROM usage_events.usage_alert_delivery AS d
+    WHERE d.consumer = c.consumer AND d.account_id = c.account_id)
     FROM usage_events.usage_alert_consumer AS c WHERE account_id = usage_events.current_account_id() ORDER BY consumer;
 SELECT took('a'), acknowledged('a', 'x1');
 -- not beyond one that is open

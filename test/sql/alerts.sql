@@ -159,7 +159,8 @@ SELECT metric(name, fields) IS NOT NULL FROM (VALUES
     ('calls', '{"aggregationType": "COUNT"}'::jsonb), ('models', '{"aggregationType": "UNIQUE", "aggregationProperty": "model"}'),
     ('largest', '{"aggregationType": "MAX"}'), ('median', '{"aggregationType": "PERCENTILE", "percentile": 0.5}'), ('level', '{"aggregationType": "LATEST"}'),
     ('by model', '{"aggregationType": "SUM", "metricType": "GROUPED", "groupingProperty": "model", "propertyFilters": {"test": [null]}}')) AS m(name, fields);
-SELECT create_usage_alert(body(fields || jsonb_build_object('name', metric || ' ' || (fields ->> 'period'), 'customer', 'carol'), metric)) IS NOT NULL FROM (VALUES
+SELECT create_usage_alert(body(fields || jsonb_build_object('name', metric || ' ' || (fields ->> 'period'), 'customer', 'carol'), metric)) IS NOT NULL
+FROM (VALUES
     ('calls', '{"period": "HOUR", "thresholds": [2]}'::jsonb), ('models', '{"period": "DAY", "timezone": "America/New_York", "thresholds": [2]}'),
     ('largest', '{"period": "WEEK", "thresholds": [50]}'), ('median', '{"period": "YEAR", "thresholds": [40]}'),
     ('level', '{"period": "MONTH", "anchor": "2023-01-31T12:00:00Z", "thresholds": [40]}'), ('by model', '{"period": "ALL_TIME", "thresholds": [120]}'),
