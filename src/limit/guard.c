@@ -325,7 +325,7 @@ ask_measures(Look *look)
 static bool
 is_above(const Measure *measure, Numeric value)
 {
-	return value != NULL && metric_number_compare(value, measure->limit->limit) > 0;
+	return value != NULL && metric_number_is_above(value, measure->limit->limit);
 }
 
 /* Refusing ---------------------------------------------------------------- */

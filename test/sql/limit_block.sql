@@ -200,5 +200,12 @@ SELECT pg_temp.send(event('answer 2', 'acme', 600, '2026-10-15', 'credits'));
 SELECT pg_temp.send(event('answer 2', 'VOID', 600, '2026-10-15', 'credits'));
 SELECT sum((event_properties ->> 'n')::int) FROM usage_events WHERE event_type = 'credits' AND customer_alias = 'acme';
 
+-- exactly as much as there is room for, whatever zeros it is written with
+SELECT metric('SUM', 'decimals') AS decimals \gset
+SELECT lim('Decimals', :'decimals', 5) AS most \gset
+SELECT * FROM pg_temp.outcomes(ingest_usage_events(jsonb_build_array(event('d1', 'acme', 2.50, '2026-10-15', 'decimals'),
+    event('d2', 'acme', 2.50, '2026-10-15', 'decimals'), event('d3', 'acme', 0.00, '2026-10-15', 'decimals'))));
+SELECT pg_temp.send(event('d4', 'globex', 5.00, '2026-10-15', 'decimals')), pg_temp.send(event('d5', 'globex', 0.10, '2026-10-15', 'decimals'));
+
 \i test/helpers/empty.sql
 DROP FUNCTION metric, lim, event;
