@@ -179,7 +179,7 @@ VALUES
     ('ingest', 'INSERT (account_id, metric_version_id, event_type, started_at)', 'usage_events.metric_progress'),
     ('ingest', 'INSERT', 'usage_events.dirty_bucket'),
 
-    ('http', 'SELECT (account_id, client_id, secret_hash, expires_at)', 'usage_events.api_key'),
+    ('http', 'SELECT (account_id, client_id, secret_hash, expires_at, access, customer, metric_ids)', 'usage_events.api_key'),
     ('http', 'EXECUTE', 'usage_events.authenticate_request'),
     ('http', 'EXECUTE', 'usage_events.openapi'),
     ('http', 'EXECUTE', '@extschema@.usage_api_read'),
@@ -187,8 +187,8 @@ VALUES
 
     ('admin', 'INSERT', 'usage_events.account'),
     ('admin', 'EXECUTE', 'usage_events.create_account'),
-    ('admin', 'SELECT (account_id, client_id, label, created_at, expires_at)', 'usage_events.api_key'),
-    ('admin', 'INSERT (account_id, client_id, secret_hash, label, created_at)', 'usage_events.api_key'),
+    ('admin', 'SELECT (account_id, client_id, label, created_at, expires_at, access, customer, metric_ids)', 'usage_events.api_key'),
+    ('admin', 'INSERT (account_id, client_id, secret_hash, label, created_at, access, customer, metric_ids, expires_at)', 'usage_events.api_key'),
     ('admin', 'UPDATE (expires_at)', 'usage_events.api_key'),
     ('admin', 'EXECUTE', 'usage_events.create_api_key'),
     ('admin', 'EXECUTE', 'usage_events.rotate_api_key'),

@@ -131,7 +131,7 @@ sub faults_of_answer
 	my ($status, $headers) = @$answer{qw(status headers)};
 	my @faults = @{ $answer->{faults} // [] };
 
-	push @faults, "status $status" if $status !~ /^(200|201|400|401|404|405|413|415|429|500)$/ && !$options{postgrest};
+	push @faults, "status $status" if $status !~ /^(200|201|400|401|403|404|405|413|415|429|500)$/ && !$options{postgrest};
 	push @faults, "header $_" foreach grep { /inject/i || $headers->{$_} =~ /inject|[\r\n]/i } sort keys %$headers;
 	push @faults, 'Content-Type ' . ($headers->{'content-type'} // 'missing')
 	  if ($headers->{'content-type'} // '') ne ($options{postgrest} ? 'application/json; charset=utf-8' : 'application/json');

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "account/account.h"
+#include "account/key_scope.h"
 #include "base/json_elements.h"
 #include "base/json_read.h"
 #include "base/timestamp.h"
@@ -52,6 +53,7 @@ typedef struct HttpRoute
 	const char *path;
 	int status;
 	HttpHandler handler; /* NULL: the description of the API itself */
+	int keys;            /* RouteKeys: which it is for, beside full ones */
 } HttpRoute;
 
 /* Bodies ------------------------------------------------------------------ */
@@ -474,22 +476,23 @@ get_usage_metric_value(HttpCall *call)
 /* Routes ------------------------------------------------------------------ */
 
 static const HttpRoute routes[] = {
-	{"GET", "/", 200, NULL},
-	{"POST", "/usage-events", 201, post_usage_event},
-	{"POST", "/usage-events/batch", 200, post_usage_event_batch},
-	{"GET", "/usage-events", 200, get_usage_events},
-	{"GET", "/usage-events/{id}", 200, get_usage_event},
-	{"GET", "/usage-events/{id}/history", 200, get_usage_event_versions},
-	{"GET", "/customer-aliases", 200, get_customer_aliases},
-	{"POST", "/customer-aliases", 201, post_customer_alias},
-	{"PUT", "/customer-aliases/{id}", 200, put_customer_alias},
-	{"DELETE", "/customer-aliases/{id}", 200, delete_customer_alias_of_id},
-	{"GET", "/usage-metrics", 200, get_usage_metrics},
-	{"POST", "/usage-metrics", 201, post_usage_metric},
-	{"GET", "/usage-metrics/{id}", 200, get_usage_metric_of_id},
-	{"PUT", "/usage-metrics/{id}", 200, put_usage_metric},
-	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id},
-	{"GET", "/usage-metrics/{id}/calculate", 200, get_usage_metric_value},
+	{"GET", "/", 200, NULL, KEYS_ALL},
+	{"POST", "/usage-events", 201, post_usage_event, KEYS_INGEST},
+	{"POST", "/usage-events/batch", 200, post_usage_event_batch, KEYS_INGEST},
+	{"GET", "/usage-events", 200, get_usage_events, KEYS_READ | KEYS_OF_CUSTOMER},
+	{"GET", "/usage-events/{id}", 200, get_usage_event, KEYS_READ | KEYS_OF_CUSTOMER},
+	{"GET", "/usage-events/{id}/history", 200, get_usage_event_versions, KEYS_READ},
+	{"GET", "/customer-aliases", 200, get_customer_aliases, KEYS_READ},
+	{"POST", "/customer-aliases", 201, post_customer_alias, KEYS_FULL_ALONE},
+	{"PUT", "/customer-aliases/{id}", 200, put_customer_alias, KEYS_FULL_ALONE},
+	{"DELETE", "/customer-aliases/{id}", 200, delete_customer_alias_of_id, KEYS_FULL_ALONE},
+	{"GET", "/usage-metrics", 200, get_usage_metrics, KEYS_READ | KEYS_OF_METRICS},
+	{"POST", "/usage-metrics", 201, post_usage_metric, KEYS_FULL_ALONE},
+	{"GET", "/usage-metrics/{id}", 200, get_usage_metric_of_id, KEYS_READ | KEYS_OF_METRICS},
+	{"PUT", "/usage-metrics/{id}", 200, put_usage_metric, KEYS_FULL_ALONE},
+	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id, KEYS_FULL_ALONE},
+	{"GET", "/usage-metrics/{id}/calculate", 200, get_usage_metric_value,
+	 KEYS_READ | KEYS_OF_CUSTOMER | KEYS_OF_METRICS},
 };
 
 /* Whether the path is the route's; `id` is the segment at its place of {id}. */
@@ -571,6 +574,7 @@ find_route(HttpCall *call)
 	}
 	if (route == NULL)
 		http_refuse_method(allowed_methods(path));
+	key_scope_require(route->keys);
 	if (id != NULL && !uuid_v7_from_text(slice_from_cstring(id), &call->id))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid id"),
 						errdetail("The id in the path must be a UUID, not %s.", fault_quote(slice_from_cstring(id)))));
@@ -599,13 +603,29 @@ require_plain_body(void)
 		http_refuse_encoding();
 }
 
+/* A route and its call; the answer comes to stand beside them. */
+typedef struct Service
+{
+	const HttpRoute *route;
+	HttpCall *call;
+	Jsonb *answer;
+} Service;
+
+static void
+handle(void *argument)
+{
+	Service *service = argument;
+
+	service->answer = service->route->handler(service->call);
+}
+
 /* Serves the request; the body is NULL for GET. */
 static Datum
 serve(FunctionCallInfo fcinfo, bytea *body)
 {
 	HttpCall call = {.body = body};
 	const HttpRoute *route;
-	Jsonb *answer;
+	Service service;
 
 	http_require_authenticated();
 	http_request_read(&call.request);
@@ -620,12 +640,13 @@ serve(FunctionCallInfo fcinfo, bytea *body)
 	if (route->handler == NULL)
 		PG_RETURN_TEXT_P(cstring_to_text(openapi_text()));
 
-	answer = route->handler(&call);
-	if (answer == NULL)
+	service = (Service){route, &call, NULL};
+	key_scope_do(handle, &service);
+	if (service.answer == NULL)
 		PG_RETURN_NULL();
-	require_moderate_size(answer);
+	require_moderate_size(service.answer);
 	http_set_status(route->status);
-	PG_RETURN_TEXT_P(cstring_to_text(JsonbToCString(NULL, &answer->root, VARSIZE(answer))));
+	PG_RETURN_TEXT_P(cstring_to_text(JsonbToCString(NULL, &service.answer->root, VARSIZE(service.answer))));
 }
 
 static Datum
