@@ -180,6 +180,9 @@ VALUES
     ('ingest', 'INSERT', 'usage_events.dirty_bucket'),
 
     ('http', 'SELECT (account_id, client_id, secret_hash, expires_at, access, customer, metric_ids)', 'usage_events.api_key'),
+    ('http', 'SELECT', 'usage_events.portal_token'),
+    ('http', 'INSERT', 'usage_events.portal_token'),
+    ('http', 'UPDATE (id, secret_hash, created_at, expires_at, customer, metric_ids)', 'usage_events.portal_token'),
     ('http', 'EXECUTE', 'usage_events.authenticate_request'),
     ('http', 'EXECUTE', 'usage_events.openapi'),
     ('http', 'EXECUTE', '@extschema@.usage_api_read'),

@@ -133,6 +133,32 @@ AS 'MODULE_PATHNAME', 'list_api_keys';
 COMMENT ON FUNCTION usage_events.list_api_keys(uuid) IS
 'The API keys of the account, without their secrets, which nobody has. Error: 22004 for NULL';
 
+-- Portal tokens -------------------------------------------------------------
+
+-- They are not dumped: each ends within a day.
+
+CREATE TABLE usage_events.portal_token (
+    account_id uuid NOT NULL,
+    id uuid NOT NULL,
+    secret_hash bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    customer text COLLATE pg_catalog."C" NOT NULL,
+    metric_ids uuid[],
+    CONSTRAINT portal_token_pkey PRIMARY KEY (account_id, id)
+);
+
+CREATE INDEX portal_token_end_idx ON usage_events.portal_token (account_id, expires_at);
+
+COMMENT ON TABLE usage_events.portal_token IS 'Tokens by which a page shows a customer his own usage, for a while; a new one takes the row of one that has ended';
+COMMENT ON COLUMN usage_events.portal_token.account_id IS 'The account that made the token';
+COMMENT ON COLUMN usage_events.portal_token.id IS 'Unique id; its client id is the account''s id, a point, and this one';
+COMMENT ON COLUMN usage_events.portal_token.secret_hash IS 'SHA-256 of the client secret, which has 256 random bits and is stored nowhere';
+COMMENT ON COLUMN usage_events.portal_token.created_at IS 'When the token was made';
+COMMENT ON COLUMN usage_events.portal_token.expires_at IS 'From when on the token is refused';
+COMMENT ON COLUMN usage_events.portal_token.customer IS 'The id of the one customer that the token sees';
+COMMENT ON COLUMN usage_events.portal_token.metric_ids IS 'The usage metrics that the token sees; NULL: all';
+
 -- Horizon -------------------------------------------------------------------
 
 CREATE TABLE usage_events.purge_horizon (

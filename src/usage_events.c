@@ -7,6 +7,7 @@
 #include "account/account.h"
 #include "account/drop_guard.h"
 #include "account/horizon.h"
+#include "account/portal_token.h"
 #include "base/compat.h"
 #include "base/memory_budget.h"
 #include "endpoint/response.h"
@@ -38,6 +39,7 @@ void
 _PG_init(void)
 {
 	account_init();
+	portal_token_init();
 	memory_budget_init();
 	metric_total_settings_init();
 	event_check_init();

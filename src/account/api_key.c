@@ -2,10 +2,8 @@
  * account/api_key.c
  *		Keys by which clients of the HTTP API show whose account they act for.
  *
- * A key is a client id, which begins with the account's id, and a client secret
- * of 256 random bits.  Only the secret's SHA-256 is stored: of so many random
- * bits nobody can find others with the same hash, so a slow hash would add
- * nothing but time to each request.
+ * A key is a client id, which begins with the account's id, and a client secret, of
+ * which a hash is stored.
  *
  * Because the account stands in the client id, a key is looked up as its own
  * account, by the table's primary key, with row-level security in force: nobody
@@ -17,6 +15,7 @@
 
 #include "account/account.h"
 #include "account/key_scope.h"
+#include "account/secret.h"
 #include "base/fault.h"
 #include "base/text_check.h"
 #include "base/uuid_v7.h"
@@ -29,13 +28,13 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
-#define SECRET_BYTES 32
-#define HASH_BYTES 32 /* of SHA-256 */
-
 /* What follows the account in a client id: tells an account's keys apart. */
 #define KEY_NUMBER_BYTES 8
 
 #define CLIENT_ID_LENGTH (UUID_TEXT_LENGTH + 1 + 2 * KEY_NUMBER_BYTES)
+
+/* A portal token is told by its own id instead. */
+#define TOKEN_CLIENT_ID_LENGTH (UUID_TEXT_LENGTH + 1 + UUID_TEXT_LENGTH)
 
 static Statement read_key = {
 	.sql = "SELECT key.secret_hash, key.expires_at, key.access, key.customer, key.metric_ids"
@@ -47,7 +46,17 @@ static Statement read_key = {
 	.argument_types = {UUIDOID, TEXTOID},
 };
 
-/* Columns of read_key. */
+static Statement read_token = {
+	.sql = "SELECT token.secret_hash, token.expires_at, 'read'::pg_catalog.text, token.customer, token.metric_ids"
+		   " FROM usage_events.portal_token AS token"
+		   " JOIN usage_events.account AS account ON account.account_id " EQ " token.account_id"
+		   " WHERE token.account_id " EQ " $1 AND token.id " EQ " $2",
+	.read_only = true,
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
+};
+
+/* Columns of both. */
 enum
 {
 	COLUMN_SECRET_HASH = 1,
@@ -100,12 +109,13 @@ account_of_client_id(Slice client_id, pg_uuid_t *account_id)
 		   uuid_v7_from_text((Slice){client_id.data, UUID_TEXT_LENGTH}, account_id);
 }
 
-static bytea *
-hash_secret(Slice client_secret)
+/* The same of a portal token, and its own id. */
+static bool
+ids_of_token(Slice client_id, pg_uuid_t *account_id, pg_uuid_t *token_id)
 {
-	bytea *secret = (bytea *) cstring_to_text_with_len(client_secret.data, client_secret.length);
-
-	return DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(secret)));
+	return client_id.length == TOKEN_CLIENT_ID_LENGTH && client_id.data[UUID_TEXT_LENGTH] == '.' &&
+		   uuid_v7_from_text((Slice){client_id.data, UUID_TEXT_LENGTH}, account_id) &&
+		   uuid_v7_from_text((Slice){client_id.data + UUID_TEXT_LENGTH + 1, UUID_TEXT_LENGTH}, token_id);
 }
 
 /* What is stored of a key, in the row of the last statement; of an access that is none it would be good for nothing. */
@@ -132,8 +142,7 @@ state_of_row(const bytea *hash, KeyScope *scope)
 	bytea *stored = DatumGetByteaPP(row_value(0, COLUMN_SECRET_HASH, &never_stored));
 	Datum expires_at = row_value(0, COLUMN_EXPIRES_AT, &never_expires);
 
-	if (VARSIZE_ANY_EXHDR(stored) != HASH_BYTES || VARSIZE_ANY_EXHDR(hash) != HASH_BYTES ||
-		timingsafe_bcmp(VARDATA_ANY(stored), VARDATA_ANY(hash), HASH_BYTES) != 0)
+	if (!secret_hashes_equal(stored, hash))
 		return API_KEY_UNKNOWN;
 	if (!never_expires && DatumGetTimestampTz(expires_at) <= GetCurrentTimestamp())
 		return API_KEY_EXPIRED;
@@ -148,17 +157,22 @@ state_of_row(const bytea *hash, KeyScope *scope)
 ApiKeyState
 api_key_verify(Slice client_id, Slice client_secret)
 {
-	bytea *hash = hash_secret(client_secret);
+	bytea *hash = secret_hash(client_secret);
 	ApiKeyState state = API_KEY_UNKNOWN;
 	KeyScope scope;
+	pg_uuid_t token_id;
+	bool is_token = ids_of_token(client_id, &scope.account_id, &token_id);
 
-	if (!account_of_client_id(client_id, &scope.account_id))
+	if (!is_token && !account_of_client_id(client_id, &scope.account_id))
 		return API_KEY_UNKNOWN;
 	key_scope_end();
 	account_set(&scope.account_id);
 
 	SPI_connect();
-	statement_execute(&read_key, (Datum[]){UUIDPGetDatum(&scope.account_id), slice_to_datum(client_id)}, NULL);
+	statement_execute(is_token ? &read_token : &read_key,
+					  (Datum[]){UUIDPGetDatum(&scope.account_id),
+								is_token ? UUIDPGetDatum(&token_id) : slice_to_datum(client_id)},
+					  NULL);
 	if (SPI_processed > 0)
 		state = state_of_row(hash, &scope);
 	if (state == API_KEY_VALID)
@@ -171,19 +185,6 @@ api_key_verify(Slice client_id, Slice client_secret)
 }
 
 /* Administration ---------------------------------------------------------- */
-
-/* So many random bytes, as hexadecimal digits. */
-static char *
-random_hex(int bytes)
-{
-	char *random = palloc(bytes);
-	char *hex = palloc(2 * bytes + 1);
-
-	if (!pg_strong_random(random, bytes))
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random bytes")));
-	hex[hex_encode(random, bytes, hex)] = '\0';
-	return hex;
-}
 
 /* Adds a row to the result of a function that returns a table. */
 static void
@@ -211,17 +212,17 @@ issue_key(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, const NewKey *ke
 	char account[UUID_TEXT_LENGTH + 1];
 	char nulls[] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', '\0'};
 	char *client_id;
-	char *client_secret = random_hex(SECRET_BYTES);
+	char *client_secret = secret_make();
 
 	uuid_v7_to_text(account_id, account);
-	client_id = psprintf("%s.%s", account, random_hex(KEY_NUMBER_BYTES));
+	client_id = psprintf("%s.%s", account, secret_random_hex(KEY_NUMBER_BYTES));
 
 	nulls[6] = key->customer.isnull ? 'n' : ' ';
 	nulls[7] = key->metric_ids.isnull ? 'n' : ' ';
 	nulls[8] = key->expires_at.isnull ? 'n' : ' ';
 	statement_execute(&insert_key,
 					  (Datum[]){UUIDPGetDatum(account_id), CStringGetTextDatum(client_id),
-								PointerGetDatum(hash_secret(slice_from_cstring(client_secret))), key->label,
+								PointerGetDatum(secret_hash(slice_from_cstring(client_secret))), key->label,
 								TimestampTzGetDatum(GetCurrentTimestamp()), key->access, key->customer.value,
 								key->metric_ids.value, key->expires_at.value},
 					  nulls);

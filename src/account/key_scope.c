@@ -169,8 +169,11 @@ key_scope_do(void (*act)(void *argument), void *argument)
 	PG_END_TRY();
 }
 
-/* So many are few enough to be looked through. */
-#define MAX_METRICS 100
+const char *
+key_scope_count_fault(int count)
+{
+	return psprintf("must name 1 to %d usage metrics, not %d", KEY_SCOPE_MAX_METRICS, count);
+}
 
 /* What is wrong with ids of metrics.  Whether there are such metrics is not asked: what is not there cannot be seen. */
 List *
@@ -180,8 +183,8 @@ key_scope_check_metrics(List *faults, const char *name, ArrayType *metric_ids)
 
 	if (array_contains_nulls(metric_ids))
 		return fault_add(faults, name, "must not contain null");
-	if (count < 1 || count > MAX_METRICS)
-		return fault_add(faults, name, psprintf("must name 1 to %d usage metrics, not %d", MAX_METRICS, count));
+	if (count < 1 || count > KEY_SCOPE_MAX_METRICS)
+		return fault_add(faults, name, key_scope_count_fault(count));
 	return faults;
 }
 

@@ -10,6 +10,9 @@
 #include "utils/array.h"
 #include "utils/uuid.h"
 
+/* So many metrics of a key are few enough to be looked through. */
+#define KEY_SCOPE_MAX_METRICS 100
+
 typedef enum KeyAccess
 {
 	KEY_FULL,
@@ -40,6 +43,7 @@ typedef enum RouteKeys
 extern const char *key_access_name(KeyAccess access);
 extern bool key_access_from_name(Slice name, KeyAccess *access);
 
+extern const char *key_scope_count_fault(int count);
 extern List *key_scope_check_metrics(List *faults, const char *name, ArrayType *metric_ids);
 extern void key_scope_set_metrics(KeyScope *key, ArrayType *metric_ids);
 extern void key_scope_end(void);

@@ -13,6 +13,7 @@
 
 #include "account/account.h"
 #include "account/key_scope.h"
+#include "account/portal_token.h"
 #include "base/json_elements.h"
 #include "base/json_read.h"
 #include "base/timestamp.h"
@@ -473,6 +474,30 @@ get_usage_metric_value(HttpCall *call)
 	return usage_calculate(account_current(), &call->id, aliases, start, end, has_as_of ? &as_of : NULL, parameters);
 }
 
+static Jsonb *
+get_portal_tokens(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	ListPage page = LIST_PAGE_DEFAULTS;
+	const char *customer = http_parameter(request, "customer");
+
+	read_page(request, &page);
+	http_parameters_end(request);
+	return portal_token_list(account_current(), &page, customer, request->faults);
+}
+
+static Jsonb *
+post_portal_token(HttpCall *call)
+{
+	return portal_token_create(account_current(), body_json(call));
+}
+
+static Jsonb *
+delete_portal_token_of_id(HttpCall *call)
+{
+	return portal_token_end(account_current(), &call->id);
+}
+
 /* Routes ------------------------------------------------------------------ */
 
 static const HttpRoute routes[] = {
@@ -493,6 +518,9 @@ static const HttpRoute routes[] = {
 	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id, KEYS_FULL_ALONE},
 	{"GET", "/usage-metrics/{id}/calculate", 200, get_usage_metric_value,
 	 KEYS_READ | KEYS_OF_CUSTOMER | KEYS_OF_METRICS},
+	{"GET", "/portal-tokens", 200, get_portal_tokens, KEYS_FULL_ALONE},
+	{"POST", "/portal-tokens", 201, post_portal_token, KEYS_FULL_ALONE},
+	{"DELETE", "/portal-tokens/{id}", 200, delete_portal_token_of_id, KEYS_FULL_ALONE},
 };
 
 /* Whether the path is the route's; `id` is the segment at its place of {id}. */

@@ -110,6 +110,8 @@ make_http_api($node, 'postgres');
 my $account = $node->safe_psql('postgres', q{SELECT usage_events.create_account('acme')});
 my $credentials = $node->safe_psql('postgres', qq{
 	SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$account', 'test')});
+my %limited = map { my $access = $_; $access => $node->safe_psql('postgres', qq{
+	SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$account', 'test', '$access')}) } qw(ingest read);
 my @authorization = (Authorization => 'Basic ' . encode_base64($credentials, ''));
 
 my $api = PostgREST->new(host => $node->host, port => $node->port, database => 'postgres', user => 'authenticator',
@@ -202,6 +204,11 @@ sub new_metric
 		propertyFilters => { x => [ 'y', 5, JSON::PP::true, undef ] } };
 }
 
+sub new_token
+{
+	return { customer => 'acme', usageMetricIds => [$unknown_id], expiresIn => 60 };
+}
+
 my @calculation = (customerAliases => 'acme', periodStart => '2024-07-01', periodEnd => '2024-07-31');
 
 # For each operation, a request that succeeds; a new one each time it is asked for.
@@ -221,7 +228,10 @@ my %good = (
 	getUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
 	putUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, body => new_metric()) },
 	deleteUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
-	getUsageMetricsByIdCalculate => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [@calculation]) });
+	getUsageMetricsByIdCalculate => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [@calculation]) },
+	getPortalTokens => sub { () },
+	postPortalTokens => sub { (body => new_token()) },
+	deletePortalTokensById => sub { (id => succeed('postPortalTokens', body => new_token())->{id}) });
 is_deeply([ sort keys %good ], [ sort keys %operations ], 'the operations of the document are those of this test');
 
 # Every operation -----------------------------------------------------------
@@ -250,6 +260,9 @@ foreach my $id (sort keys %operations)
 		"$id with an unknown parameter");
 	is(outcome($operation, $good{$id}->(), id => $unknown_id), 404, "$id with an unknown id") if $operation->{path} =~ /\{id\}/;
 	is(outcome($operation, $good{$id}->(), headers => []), 401, "$id without credentials");
+	my $other = $limited{ $operation->{method} eq 'GET' ? 'ingest' : 'read' };
+	is(outcome($operation, $good{$id}->(), headers => [ Authorization => 'Basic ' . encode_base64($other, '') ]), $id eq 'getOpenApi' ? 200 : 403,
+		"$id with a key that it is not for");
 	is(outcome($operation, $good{$id}->(), headers => [ @authorization, 'Content-Encoding' => 'gzip' ]), $operation->{body} ? 415 : $success,
 		"$id said to be compressed") if $operation->{method} =~ /^(GET|POST|PUT)$/;
 }
@@ -289,13 +302,15 @@ foreach my $id (sort keys %operations)
 	is(outcome($operations{putUsageMetricsById}, id => $grouped->{id}, body => new_metric()), 404, 'but not replaced');
 	is(outcome($operations{deleteUsageMetricsById}, id => $grouped->{id}), 404, 'nor deleted again');
 
-	foreach my $id (qw(getUsageEvents getCustomerAliases getUsageMetrics))
+	is(succeed('postPortalTokens', body => { customer => 'acme' })->{usageMetricIds}, undef, 'and a token of all metrics');
+
+	foreach my $id (qw(getUsageEvents getCustomerAliases getUsageMetrics getPortalTokens))
 	{
 		my $page = succeed($id, query => [ limit => 2 ]);
 		my $next = succeed($id, query => [ limit => 2, after => $page->{pagination}{after} ]);
 		my $back = succeed($id, query => [ limit => 2, before => $next->{pagination}{before} ]);
 		is_deeply($back->{items}, $page->{items}, "and pages of $id, forward and back");
-		my %nothing = (getUsageEvents => 'eventType', getCustomerAliases => 'value', getUsageMetrics => 'name');
+		my %nothing = (getUsageEvents => 'eventType', getCustomerAliases => 'value', getUsageMetrics => 'name', getPortalTokens => 'customer');
 		is_deeply(succeed($id, query => [ $nothing{$id}, 'nothing' ])->{items}, [], 'and an empty one');
 	}
 }

@@ -99,6 +99,8 @@ my $definition = { name => 'sent', metricType => 'SIMPLE', eventType => 'sent', 
 my $made_alias = ask_full('POST', '/customer-aliases', { customerId => 'made', value => 'made' })->{id};
 my $made_metric = ask_full('POST', '/usage-metrics', $definition)->{id};
 
+my $made_token = ask_full('POST', '/portal-tokens', { customer => 'made' })->{id};
+
 # Each operation: what is asked, its body, and the answers to the keys full, ingest, read, customer, metric, portal.
 my @kinds = qw(full ingest read customer metric portal);
 my %operations = (
@@ -117,6 +119,9 @@ my %operations = (
 	'GET /usage-metrics/{id}' => [ "/usage-metrics/$metric", undef, 200, 403, 200, 403, 200, 403 ],
 	'PUT /usage-metrics/{id}' => [ "/usage-metrics/$made_metric", $definition, 200, 403, 403, 403, 403, 403 ],
 	'DELETE /usage-metrics/{id}' => [ "/usage-metrics/$made_metric", undef, 200, 403, 403, 403, 403, 403 ],
+	'GET /portal-tokens' => [ '/portal-tokens', undef, 200, 403, 403, 403, 403, 403 ],
+	'POST /portal-tokens' => [ '/portal-tokens', { customer => 'acme' }, 201, 403, 403, 403, 403, 403 ],
+	'DELETE /portal-tokens/{id}' => [ "/portal-tokens/$made_token", undef, 200, 403, 403, 403, 403, 403 ],
 	'GET /usage-metrics/{id}/calculate' => [ "/usage-metrics/$metric/calculate?" . query(customerAliases => 'acme', @month), undef, 200, 403, 200, 200, 200, 200 ]);
 
 my @described = OpenApi->new(slurp_file("$FindBin::RealBin/../../docs/openapi.json"))->operations;
@@ -124,7 +129,7 @@ my @in_order = sort { ($a =~ /^DELETE/) <=> ($b =~ /^DELETE/) || $a cmp $b } map
 is_deeply([ sort keys %operations ], [ sort @in_order ], 'the table has the operations of the document, and no other');
 
 my $stored = join ' UNION ALL ', map { "SELECT md5(string_agg(t::text, ' ' ORDER BY t)) FROM usage_events.$_ AS t" }
-  qw(event superseded_event rejected_event customer_alias metric superseded_metric api_key);
+  qw(event superseded_event rejected_event customer_alias metric superseded_metric api_key portal_token);
 foreach my $operation (@in_order)
 {
 	my ($target, $body, %status);
@@ -320,6 +325,74 @@ foreach my $kind (qw(metric portal))
 	is($answers[1], $answers[0], "$kind: as one that is not there");
 }
 is(ask('metric', 'GET', "/usage-metrics/$other_metric")->{status}, 404, 'nor is its definition');
+
+# Portal tokens --------------------------------------------------------------
+
+# Whoever has a token, as the page sends it.
+sub ask_with
+{
+	my ($token, $target) = @_;
+	my $answer = $api->request('GET', $target, [ Authorization => "Basic $token->{token}" ], '');
+	$answer->{json} = eval { $json->decode($answer->{body}) };
+	return $answer;
+}
+
+sub make_token
+{
+	my (%of) = @_;
+	return ask_full('POST', '/portal-tokens', \%of);
+}
+
+my $token = make_token(customer => 'acme', usageMetricIds => [$metric], expiresIn => 600);
+unlike($token->{token}, qr/[^A-Za-z0-9_-]/, 'a token is of letters that a fragment may have');
+is($token->{token}, encode_base64("$token->{clientId}:$token->{clientSecret}", '') =~ tr{+/}{-_}r =~ s/=+$//r, 'and is the credentials');
+$key{token} = "$token->{clientId}:$token->{clientSecret}";
+is(value_of('token', 'acme'), 21, 'it sees the customer');
+same_answers('as the key of the same scope does, and no other', 'token', map { "/usage-metrics/$metric/calculate?" . query(customerAliases => $_, @month) } qw(globex stranger nobody));
+is(ask_with($token, "/usage-metrics/$other_metric/calculate?" . query(customerAliases => 'acme', @month))->{status}, 404, 'nor another metric');
+my @refused = grep { my $answer = ask('token', (split / /)[0], $operations{$_}[0], $operations{$_}[1]); $answer->{status} != ($operations{$_}[7] // 0) } sort keys %operations;
+is("@refused", '', 'in each operation it may do what such a key may');
+my $of_all = make_token(customer => 'acme');
+is(listed(ask_with($of_all, '/usage-events?limit=100')), listed(ask_as('customer', '/usage-events?limit=100')), 'one of all metrics sees the events');
+is($node->safe_psql('postgres', "SELECT count(*) FROM usage_events.portal_token AS t WHERE strpos(t::text, '$token->{clientSecret}') > 0
+	OR secret_hash = sha256(convert_to('$token->{clientSecret}', 'UTF8')) AND id <> '$token->{id}'"), 0, 'the secret is not stored');
+
+my @tokens = @{ ask_full('GET', '/portal-tokens?customer=acme&limit=2')->{items} };
+is(join(' ', map { $_->{id} } @tokens), "$of_all->{id} $token->{id}", 'a list has those of a customer, the newest first');
+is(join(' ', grep { /secret|token|client/i } map { keys %$_ } @tokens), '', 'and no secrets');
+my $ended = ask_full('DELETE', "/portal-tokens/$token->{id}");
+is(ask_with($token, '/')->{status}, 401, 'one that was ended is refused');
+is(ask('full', 'DELETE', "/portal-tokens/$_")->{status}, 404, 'and not there to be ended') foreach $token->{id}, $no_id;
+is(join(' ', map { $_->{id} } @{ ask_full('GET', '/portal-tokens?customer=acme&limit=1')->{items} }), $of_all->{id}, 'nor listed');
+$node->safe_psql('postgres', "UPDATE usage_events.portal_token SET expires_at = now() WHERE id = '$of_all->{id}'");
+is(ask_with($of_all, '/')->{json}{message}, 'API key has expired or was revoked', 'one whose time is over is refused');
+my $before = $node->safe_psql('postgres', 'SELECT count(*) FROM usage_events.portal_token');
+my @later = map { make_token(customer => 'acme') } 1 .. 2;
+is($node->safe_psql('postgres', 'SELECT count(*) FROM usage_events.portal_token'), $before, 'new ones take the rows of those that have ended');
+is(ask_with($of_all, '/')->{json}{message}, 'client id or client secret is wrong', 'who are nobody then');
+is(ask_with($_, '/')->{status}, 200, 'and the new ones are good') foreach @later;
+
+foreach my $wrong ([ { }, '"customer" is missing.' ], [ [], 'The token must be a JSON object, not an array.' ], [ { customer => ' ' }, '"customer" must not be blank.' ],
+	[ { customer => 5, usageMetricIds => [], expiresIn => 86401 },
+		qq{"customer" must be a string, not a number.\n"usageMetricIds" must name 1 to 100 usage metrics, not 0.\n"expiresIn" must be an integer from 1 to 86400.} ],
+	(map { [ { customer => 'acme', expiresIn => $_ }, '"expiresIn" must be an integer from 1 to 86400.' ] } 0, -1, 1.5, '60', 1e20, [60]),
+	(map { [ { customer => 'acme', usageMetricIds => $_ }, '"usageMetricIds" must have UUIDs alone.' ] } ['x'], [ $metric, undef ], [ [$metric] ]),
+	[ { customer => 'acme', usageMetricIds => [ ($metric) x 101 ] }, '"usageMetricIds" must name 1 to 100 usage metrics, not 101.' ],
+	[ { customer => 'acme', usageMetricIds => $metric }, '"usageMetricIds" must be an array, not a string.' ])
+{
+	my $answer = ask('full', 'POST', '/portal-tokens', $wrong->[0]);
+	is("$answer->{status} $answer->{json}{details}", "400 $wrong->[1]", 'a token that is none: ' . $json->encode($wrong->[0]) =~ s/(.{80}).*/$1.../r);
+}
+my $live = $node->safe_psql('postgres', qq{SELECT count(*) FROM usage_events.portal_token WHERE account_id = '$account'});
+$node->safe_psql('postgres', "ALTER DATABASE postgres SET usage_events.max_portal_tokens = $live");
+$api->connect;
+my $too_many = ask('full', 'POST', '/portal-tokens', { customer => 'acme' });
+is("$too_many->{status} $too_many->{json}{code}", '400 54000', 'an account has as many as the setting allows');
+my $other_account = $node->safe_psql('postgres', q{SELECT usage_events.create_account('other')});
+$key{other} = $node->safe_psql('postgres', "SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$other_account', 'test')");
+is(ask('other', 'DELETE', "/portal-tokens/$later[0]{id}")->{status}, 404, 'another account has none of them');
+is(ask('other', 'GET', '/portal-tokens')->{json}{pagination}{totalResultSize}, 0, 'and lists none');
+is(ask_with({ token => encode_base64("$other_account.$later[0]{id}:$later[0]{clientSecret}", '') }, '/')->{status}, 401, 'nor is one good for another account');
 
 # Keys -----------------------------------------------------------------------
 
