@@ -207,6 +207,8 @@ VALUES
     ('admin', 'EXECUTE', 'usage_events.create_events'),
     ('admin', 'EXECUTE', 'usage_events.ingest_events'),
     ('admin', 'DELETE', 'usage_events.customer_alias'),
+    ('admin', 'SELECT (account_id, id, created_at, expires_at, customer, metric_ids)', 'usage_events.portal_token'),
+    ('admin', 'DELETE', 'usage_events.portal_token'),
     ('admin', 'INSERT (expression, parameters)', 'usage_events.metric'),
     ('admin', 'UPDATE (expression, parameters)', 'usage_events.metric'),
     ('admin', 'EXECUTE', 'usage_events.create_custom_metric'),
