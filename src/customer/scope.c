@@ -35,14 +35,19 @@ static Statement read_aliases = {
 	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID},
 };
 
-/* Whether an alias is one of them. */
-static Statement find_alias = {
-	.sql =
-		"SELECT FROM usage_events.customer_alias AS mapped WHERE mapped.account_id " EQ " $1 AND mapped.value " EQ " $3"
-		" AND mapped.deleted_at IS NULL AND mapped.customer_id " EQ " $2"
-		" UNION ALL SELECT WHERE $3 " EQ " $2 AND NOT EXISTS (SELECT FROM usage_events.customer_alias AS other"
-		" WHERE other.account_id " EQ " $1 AND other.value " EQ " $2 AND other.deleted_at IS NULL"
-		" AND other.customer_id " NE " $2)",
+/* Whether an alias is mapped to the customer. */
+static Statement find_own = {
+	.sql = "SELECT FROM usage_events.customer_alias WHERE account_id " EQ " $1 AND value " EQ " $3"
+		   " AND deleted_at IS NULL AND customer_id " EQ " $2",
+	.read_only = true,
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
+};
+
+/* Whether the customer's id is an alias of another. */
+static Statement find_other = {
+	.sql = "SELECT FROM usage_events.customer_alias WHERE account_id " EQ " $1 AND value " EQ " $3"
+		   " AND deleted_at IS NULL AND customer_id " NE " $2",
 	.read_only = true,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
@@ -85,16 +90,16 @@ customer_scope_aliases(const pg_uuid_t *account_id, const List *asked, bool is_a
 bool
 customer_scope_has(const pg_uuid_t *account_id, Slice alias)
 {
+	const Slice *customer = key_scope_customer();
+	bool is_id = slice_equal(alias, *customer);
 	bool found;
 
 	if (slice_equal(alias, SLICE(VOID_ALIAS)))
 		return false;
 	SPI_connect();
-	statement_execute(&find_alias,
-					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(*key_scope_customer()),
-								slice_to_datum(alias)},
-					  NULL);
+	statement_execute(is_id ? &find_other : &find_own,
+					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(*customer), slice_to_datum(alias)}, NULL);
 	found = SPI_processed > 0;
 	SPI_finish();
-	return found;
+	return is_id ? !found : found;
 }
