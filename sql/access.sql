@@ -144,6 +144,14 @@ VALUES
     ('read', 'EXECUTE', '@extschema@.usage_metric_by_customer'),
     ('read', 'EXECUTE', '@extschema@.usage_metric_changes'),
     ('read', 'EXECUTE', '@extschema@.explain_usage_event'),
+    ('read', 'SELECT', 'usage_events.usage_limit'),
+    ('read', 'SELECT', 'usage_events.superseded_usage_limit'),
+    ('read', 'EXECUTE', '@extschema@.get_usage_limit'),
+    ('read', 'EXECUTE', '@extschema@.list_usage_limits'),
+    ('read', 'EXECUTE', '@extschema@.check_usage_limit'),
+    ('read', 'SELECT', '@extschema@.usage_limits'),
+    ('read', 'EXECUTE', 'usage_events.limit_status'),
+    ('read', 'SELECT', '@extschema@.usage_limit_status'),
     ('read', 'SELECT', 'usage_events.account_status'),
 
     -- Nothing here lets a role lock a table against others: that takes DELETE, or UPDATE of all columns.
@@ -179,6 +187,14 @@ VALUES
     ('ingest', 'INSERT (account_id, metric_version_id, event_type, started_at)', 'usage_events.metric_progress'),
     ('ingest', 'INSERT', 'usage_events.dirty_bucket'),
 
+    ('ingest', 'INSERT (account_id, id, version_id, name, metric_id, customer, period, timezone, anchor, limit_value, mode, created_at, updated_at)', 'usage_events.usage_limit'),
+    ('ingest', 'UPDATE (version_id, name, metric_id, customer, period, timezone, anchor, limit_value, mode, updated_at, deleted_at)', 'usage_events.usage_limit'),
+    ('ingest', 'INSERT', 'usage_events.superseded_usage_limit'),
+    ('ingest', 'EXECUTE', '@extschema@.create_usage_limit'),
+    ('ingest', 'EXECUTE', '@extschema@.update_usage_limit'),
+    ('ingest', 'EXECUTE', '@extschema@.delete_usage_limit'),
+    ('ingest', 'INSERT', '@extschema@.usage_limits'),
+
     ('http', 'SELECT (account_id, client_id, secret_hash, expires_at, access, customer, metric_ids)', 'usage_events.api_key'),
     ('http', 'SELECT', 'usage_events.portal_token'),
     ('http', 'INSERT', 'usage_events.portal_token'),
@@ -207,6 +223,8 @@ VALUES
     ('admin', 'EXECUTE', 'usage_events.create_events'),
     ('admin', 'EXECUTE', 'usage_events.ingest_events'),
     ('admin', 'DELETE', 'usage_events.customer_alias'),
+    ('admin', 'DELETE', 'usage_events.usage_limit'),
+    ('admin', 'DELETE', 'usage_events.superseded_usage_limit'),
     ('admin', 'SELECT (account_id, id, created_at, expires_at, customer, metric_ids)', 'usage_events.portal_token'),
     ('admin', 'DELETE', 'usage_events.portal_token'),
     ('admin', 'INSERT (expression, parameters)', 'usage_events.metric'),

@@ -17,6 +17,8 @@
 #include "event/rejected.h"
 #include "event/store.h"
 #include "fmgr.h"
+#include "limit/definition.h"
+#include "limit/status.h"
 #include "metric/check.h"
 #include "metric/definition.h"
 #include "metric/total.h"
@@ -58,6 +60,8 @@ _PG_init(void)
 	http_response_init();
 	rollup_turn_init();
 	rollup_worker_init();
+	limit_definition_init();
+	limit_status_init();
 	MarkGUCPrefixReserved("usage_events");
 }
 

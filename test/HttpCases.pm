@@ -112,6 +112,15 @@ sub metric
 		deletedAt => undef, parameters => [], %expected };
 }
 
+sub limit
+{
+	my (%expected) = @_;
+	return {
+		id => $uuid, sequenceAccountId => $uuid, name => qr/./, usageMetricId => $uuid, customer => undef, period => 'MONTH',
+		timezone => 'UTC', anchor => undef, limit => 3, mode => 'REPORT', createdAt => $instant, updatedAt => $instant,
+		deletedAt => undef, %expected };
+}
+
 sub basic
 {
 	my ($credentials) = @_;
@@ -386,7 +395,7 @@ sub cases_routes
 	  pagination => sub { ref $_[0] eq 'HASH' ? '' : 'no pagination' });
 	check("GET $_", 200, json => $page) foreach '/usage-events', '/usage-events/', '/api/usage-events',
 	  '/api/usage-events/', '/usage-events?', '/usage-events?&&', '/usage-events/?limit=1', '/customer-aliases',
-	  '/api/customer-aliases/', '/usage-metrics', '/api/usage-metrics/';
+	  '/api/customer-aliases/', '/usage-metrics', '/api/usage-metrics/', '/usage-limits', '/api/usage-limits/';
 	check("GET $_", 200, json => event(id => $id)) foreach "/usage-events/$id", "/usage-events/$id/",
 	  "/api/usage-events/$id", "/usage-events/$id?";
 	check("GET $_", 200, json => { items => [ event(id => $id, supersededAt => undef, supersededBy => undef) ] })
@@ -394,7 +403,7 @@ sub cases_routes
 	check("GET $_", 200, json => has(openapi => '3.0.3', paths => has('/usage-events' => sub { '' }))) foreach '/', '/api',
 	  '/api/', '/?';
 	check("HEAD $_", 200) foreach '/', '/usage-events', "/usage-events/$id", "/usage-events/$id/history", '/customer-aliases',
-	  '/usage-metrics';
+	  '/usage-metrics', '/usage-limits';
 	check('HEAD /usage-events?limit=0', 400);
 	check("HEAD /usage-events/$no_uuid", 404);
 	check('HEAD /nothing', 404);
@@ -405,7 +414,8 @@ sub cases_routes
 	  'GET /rpc/list_usage_events', 'GET /usage_event_history', 'GET /apix/usage-events', 'GET /api/api/usage-events',
 	  'GET /usage-events%2Fbatch', 'POST /usage-events%2Fbatch', "GET /usage-events%2F$id", "GET /usage-events/$id/histor",
 	  "GET /usage-events/$id/history/x", "GET /usage-events/$id/batch", "GET /usage-metrics/$id/calculat",
-	  "GET /usage-metrics/$id/calculate/x", 'POST /custom-usage-metrics', 'GET /usage_metrics', 'GET /.', 'GET /%ff',
+	  "GET /usage-metrics/$id/calculate/x", 'POST /custom-usage-metrics', 'GET /usage_metrics', 'GET /usage-limits/check/x',
+	  'GET /usage_limit_status', 'GET /.', 'GET /%ff',
 	  'GET /usage-events%20', 'GET /usage-events;x=1', 'GET /*', 'GET /usage-events.json', 'OPTIONS /nothing',
 	  'GET /' . percent_encoded($split), 'GET /usage-events/' . 'x/' x 500, 'GET /' . 'x' x 5000;
 
@@ -421,7 +431,10 @@ sub cases_routes
 		"/customer-aliases/$id" => 'PUT, DELETE, OPTIONS',
 		'/usage-metrics' => 'GET, HEAD, POST, OPTIONS',
 		"/usage-metrics/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS',
-		"/usage-metrics/$id/calculate" => 'GET, HEAD, OPTIONS');
+		"/usage-metrics/$id/calculate" => 'GET, HEAD, OPTIONS',
+		'/usage-limits' => 'GET, HEAD, POST, OPTIONS',
+		'/usage-limits/check' => 'GET, HEAD, OPTIONS',
+		"/usage-limits/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS');
 	foreach my $path (sort keys %methods)
 	{
 		my $options = check("OPTIONS $path", 200, json => { methods => $methods{$path} });
@@ -1386,6 +1399,138 @@ sub cases_calculate
 	check("HEAD /usage-metrics/$sum->{id}/calculate?customerAliases=c&$july", 200, @as);
 }
 
+# Usage limits -----------------------------------------------------------------
+
+# What a client says of a limit: 3 a month, but for these fields.
+sub new_limit
+{
+	my ($metric, %fields) = @_;
+	return { name => 'calls', usageMetricId => $metric->{id}, period => 'MONTH', limit => 3, mode => 'REPORT', %fields };
+}
+
+sub cases_limits
+{
+	my ($list, $post) = ('GET /usage-limits', 'POST /usage-limits');
+	my @as = (as => 'limiter');
+	check($list, 200, @as, json => { items => [], pagination => { after => undef, before => undef, totalResultSize => 0 } });
+	my $calls = check('POST /usage-metrics', 201, @as, body => new_metric(), json => metric())->{json};
+	my %sum = (name => 'minutes', aggregationType => 'SUM', aggregationProperty => 'minutes');
+	my $minutes = check('POST /usage-metrics', 201, @as, body => new_metric(%sum), json => metric(%sum))->{json};
+	my $others_metric = check('POST /usage-metrics', 201, as => 'globex', body => new_metric(), json => metric())->{json};
+
+	# Creating.
+	my $general = check($post, 201, @as, body => new_limit($calls),
+	  json => limit(name => 'calls', usageMetricId => $calls->{id}, sequenceAccountId => $account_id{limiter}))->{json};
+	my %own = (
+		name => "Größe, \x{1f600}", customer => 'a,b', period => 'DAY', timezone => 'Asia/Tokyo', anchor => '2024-07-31T00:30:00.5Z', limit => 0.5,
+		mode => 'BLOCK');
+	my $own = check($post, 201, @as, body => new_limit($minutes, %own), json => limit(%own, usageMetricId => $minutes->{id}),
+	  what => 'with everything')->{json};
+	my $others = check($post, 201, as => 'globex', body => new_limit($others_metric), json => limit())->{json};
+	my @refused = (
+		[ {}, qr/"name" is missing.*"usageMetricId" is missing.*"period" is missing.*"limit" is missing.*"mode" is missing/s ],
+		map({ [ new_limit($calls, %{ $_->[0] }), $_->[1] ] }
+			[ { name => '' }, 'name' ], [ { usageMetricId => 'x' }, 'usageMetricId' ], [ { usageMetricId => $no_uuid }, 'names no usage metric' ],
+			[ { usageMetricId => $others_metric->{id} }, 'names no usage metric' ], [ { customer => '' }, 'customer' ],
+			[ { customer => 'VOID' }, 'is reserved' ], [ { period => 'month' }, '"ALL_TIME"' ], [ { period => undef }, 'period' ],
+			[ { timezone => 'Berlin' }, 'IANA' ], [ { timezone => 'UTC+3' }, 'timezone' ], [ { anchor => '2024-07-31T00:00:00' }, 'has no offset' ],
+			[ { anchor => 5 }, 'anchor' ], [ { limit => -1 }, 'below 0' ], [ { limit => '3' }, 'limit' ], [ { limit => undef }, 'limit' ],
+			[ { mode => 'WARN' }, '"REPORT"' ], [ { mode => $split }, 'mode' ]));
+	my @no_bodies = ('', '[]', 'null', '5', '"x"', '{', "\xff", '{"name": "\u0000"}', '{"limit": 1e999999}', '{"limit": NaN}');
+	foreach my $request ($post, "PUT /usage-limits/$general->{id}")
+	{
+		check($request, 400, @as, body => $_->[0], names => $_->[1], error => { code => '22023' }) foreach @refused;
+		check($request, 400, @as, body => $_, what => "no limit: $_") foreach @no_bodies;
+		check($request, 401, as => undef, body => new_limit($calls));
+	}
+
+	# Reading.
+	check("GET /usage-limits/$own->{id}", 200, @as, json => $own);
+	check("GET /usage-limits/$no_uuid", 404, @as);
+	check('GET /usage-limits/x', 400, @as);
+	check("GET /usage-limits/$others->{id}", 404, @as, what => 'of another account');
+	check("GET /usage-limits/$own->{id}", 401, as => undef);
+	my $lists = sub {
+		my ($query, @limits) = @_;
+		check("$list?$query", 200, @as, json => has(items => \@limits, pagination => has(totalResultSize => scalar @limits)));
+	};
+	$lists->('', $own, $general);
+	$lists->("name=$_", $general) foreach 'calls', 'CALLS', 'all';
+	$lists->("usageMetricId=$_", $own) foreach $minutes->{id}, uc $minutes->{id};
+	$lists->("usageMetricId=$others_metric->{id}");
+	$lists->('customer=a%2Cb', $own);
+	$lists->('customer=x');
+	$lists->('period=DAY&mode=BLOCK', $own);
+	$lists->('period=DAY&mode=REPORT');
+	foreach my $query ('limit=0', 'limit=x', 'after=abc', 'before=abc', 'name=a&name=b', 'usageMetricId=x', 'usageMetricId=', 'period=day',
+		'period=', 'mode=block', 'mode=BLOCK,REPORT', 'customer=%ff', 'foo=1', 'offset=1', 'id=x')
+	{
+		my ($name) = $query =~ /^([^=]+)/;
+		check("$list?$query", 400, @as, names => $name);
+	}
+	check($list, 401, as => undef);
+	my $page = check("$list?limit=1", 200, @as, json => has(items => [$own]))->{json};
+	check("$list?limit=1&after=$page->{pagination}{after}", 200, @as, json => has(items => [$general]), what => 'next');
+	check("GET /usage-metrics?after=$page->{pagination}{after}", 400, @as, names => 'after', what => 'a cursor of limits');
+
+	# Checking.
+	send_events('limiter', map { { customerAlias => 'a,b', eventType => 'call', eventTimestamp => $_, eventProperties => { minutes => 0.25 } } }
+		'2024-07-01T00:00:00Z', '2024-07-31T23:59:59.999999Z', '2024-08-01T00:30:00.5Z');
+	my $question = "GET /usage-limits/check?customer=a%2Cb&usageMetricId=$calls->{id}";
+	my $used = sub {
+		my ($limit, $used, $remaining, $start, $end) = @_;
+		return {
+			usageLimitId => $limit->{id}, limit => $limit->{limit}, used => $used, remaining => $remaining, periodStart => $start, periodEnd => $end };
+	};
+	my $july = $used->($general, 2, 1, '2024-07-01T00:00:00Z', '2024-08-01T00:00:00Z');
+	check("$question&at=2024-07-15T00:00:00Z", 200, @as, json => { allowed => JSON::PP::true, limits => [$july] });
+	check("$question&at=2024-08-01T01:00+02:00&amount=2", 200, @as, json => { allowed => JSON::PP::false, limits => [$july] });
+	check($question, 200, @as, json => { allowed => JSON::PP::true, limits => [ $used->($general, 0, 3, $instant, $instant) ] }, what => 'now');
+	my $of_minutes = $used->($own, 0.25, 0.25, '2024-07-31T00:30:00.5Z', '2024-08-01T00:30:00.5Z');
+	foreach my $case ([ '0.25', JSON::PP::true ], [ '0.2501', JSON::PP::false ], [ '25e-2', JSON::PP::true ], [ '-7', JSON::PP::true ])
+	{
+		check("GET /usage-limits/check?customer=a%2Cb&usageMetricId=$minutes->{id}&at=2024-07-31T12:00:00Z&amount=$case->[0]", 200, @as,
+		  json => { allowed => $case->[1], limits => [$of_minutes] });
+	}
+	check("GET /usage-limits/check?customer=x&usageMetricId=$minutes->{id}", 200, @as, json => { allowed => JSON::PP::true, limits => [] });
+	check("HEAD /usage-limits/check?customer=x&usageMetricId=$minutes->{id}", 200, @as);
+	check('GET /usage-limits/check', 400, @as, names => qr/"customer" is missing.*"usageMetricId" is missing/s, error => { code => '22023' });
+	foreach my $case (
+		[ 'customer=&usageMetricId=x', qr/"usageMetricId" must be a UUID.*"customer" must not be blank/s ], [ "customer=x&usageMetricId=$no_uuid", 'names no usage metric' ],
+		[ "customer=VOID&usageMetricId=$others_metric->{id}", qr/"customer" is reserved.*names no usage metric/s ],
+		map { [ "customer=x&usageMetricId=$calls->{id}&$_->[0]", $_->[1] ] }[ 'amount=x', 'amount' ], [ 'amount=', 'amount' ], [ 'amount=-1', 'below 0' ],
+		[ 'amount=NaN', 'amount' ], [ 'amount=1e200', 'amount' ], [ 'at=now', 'at' ], [ 'at=2024-07-15', 'at' ], [ 'at=2024-07-15T00:00:00', 'has no offset' ],
+		[ 'customer=y', 'customer' ], [ 'asOf=2024-07-15T00:00:00Z', 'asOf' ], [ 'limit=1', 'limit' ])
+	{
+		check("GET /usage-limits/check?$case->[0]", 400, @as, names => $case->[1], error => { code => '22023' });
+	}
+	check($question, 400, as => 'globex', names => 'usageMetricId', what => 'of another account');
+	check($question, 401, as => undef);
+
+	# Replacing.
+	my $put = "PUT /usage-limits/$general->{id}";
+	my %kept = map { $_ => $general->{$_} } qw(id createdAt sequenceAccountId);
+	check($put, 200, @as, body => new_limit($minutes, %own), json => limit(%own, usageMetricId => $minutes->{id}, %kept));
+	check($put, 200, @as, body => $general, json => { %$general, updatedAt => $instant }, what => 'with its answer');
+	check("PUT /usage-limits/$no_uuid", 404, @as, body => new_limit($calls));
+	check('PUT /usage-limits/x', 400, @as, body => new_limit($calls));
+	check($put, 404, as => 'globex', body => new_limit($others_metric), what => 'of another account');
+
+	# Deleting.
+	my $delete = "DELETE /usage-limits/$general->{id}";
+	check("DELETE /usage-limits/$no_uuid", 404, @as);
+	check('DELETE /usage-limits/x', 400, @as);
+	check($delete, 404, as => 'globex', what => 'of another account');
+	check($delete, 401, as => undef);
+	check($delete, 200, @as, json => { %$general, updatedAt => $instant, deletedAt => $instant });
+	check($delete, 404, @as, what => 'again');
+	check($put, 404, @as, body => new_limit($calls), what => 'of a deleted one');
+	check($question, 200, @as, json => { allowed => JSON::PP::true, limits => [] }, what => 'without a limit');
+	$lists->('', $own);
+	check("DELETE /usage-metrics/$calls->{id}", 200, @as);
+	check($question, 400, @as, names => 'was deleted', what => 'of a deleted metric');
+}
+
 # Settings and faults of the server -------------------------------------------
 
 # A setting of the server for the time of some requests.
@@ -1500,6 +1645,7 @@ sub cases_settings
 	check('POST /usage-events/batch', 200, @batch, json => has(created => 1, superseded => 1), what => 'after it');
 
 	# Privileges that the administrator took away.
+	my $metric = check('POST /usage-metrics', 201, body => new_metric(), json => metric())->{json};
 	foreach my $case (
 		[ 'SELECT', 'event', 'GET /usage-events' ], [ 'SELECT', 'event', "GET /usage-events/$stored->{id}" ],
 		  [ 'SELECT', 'superseded_event', "GET /usage-events/$stored->{id}/history" ],
@@ -1508,7 +1654,9 @@ sub cases_settings
 		[ 'INSERT', 'customer_alias', 'POST /customer-aliases', { customerId => 'c', value => 'privileges' } ],
 		  [ 'SELECT', 'customer_alias', 'GET /customer-aliases' ],
 		[ 'INSERT', 'metric', 'POST /usage-metrics', new_metric() ], [ 'SELECT', 'metric', 'GET /usage-metrics' ],
-		  [ 'INSERT', 'metric_progress', 'POST /usage-metrics', new_metric() ])
+		  [ 'INSERT', 'metric_progress', 'POST /usage-metrics', new_metric() ],
+		[ 'INSERT', 'usage_limit', 'POST /usage-limits', new_limit($metric) ], [ 'SELECT', 'usage_limit', 'GET /usage-limits' ],
+		  [ 'SELECT', 'usage_limit', "GET /usage-limits/check?customer=a&usageMetricId=$metric->{id}" ])
 	{
 		my ($privilege, $table, $request, $body) = @$case;
 		$transport->sql("REVOKE $privilege ON usage_events.$table FROM $web_role");
@@ -1529,6 +1677,7 @@ sub cases_settings
 	check('POST /customer-aliases', 500, body => { customerId => 'c', value => 'read only' }, error => { code => '25006' },
 	  what => 'read only');
 	check('POST /usage-metrics', 500, body => new_metric(), error => { code => '25006' }, what => 'read only');
+	check('POST /usage-limits', 500, body => new_limit($metric), error => { code => '25006' }, what => 'read only');
 	$transport->{read_only} = 0;
 }
 
@@ -1918,7 +2067,7 @@ sub run_cases
 	($schema) = $transport->sql(q{SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'usage_events'});
 	($web_role) = $transport->sql(
 		"SELECT rolname FROM pg_roles WHERE has_function_privilege(oid, '$schema.usage_api_read()', 'EXECUTE') AND NOT rolcanlogin AND NOT rolsuper");
-	make_account($_) foreach qw(acme globex lister mapper meter);
+	make_account($_) foreach qw(acme globex lister mapper meter limiter);
 
 	cases_credentials();
 	cases_version();
@@ -1934,6 +2083,7 @@ sub run_cases
 	cases_metrics();
 	cases_calculate();
 	cases_scopes();
+	cases_limits();
 	cases_settings();
 	cases_raised();
 	cases_direct();

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "account/account.h"
 #include "account/key_scope.h"
 #include "account/portal_token.h"
@@ -30,9 +31,13 @@
 #include "fmgr.h"
 #include "http/authenticate.h"
 #include "http/openapi.h"
+#include "limit/allowance.h"
+#include "limit/definition.h"
+#include "limit/list.h"
 #include "mb/pg_wchar.h"
 #include "metric/definition.h"
 #include "metric/list.h"
+#include "metric/value.h"
 #include "usage/calculate.h"
 #include "utils/builtins.h"
 
@@ -264,6 +269,48 @@ read_object(HttpRequest *request, const char *name)
 	if (fault != NULL)
 		request->faults = fault_add(request->faults, name, fault);
 	return json;
+}
+
+/* A text; data is NULL where there is none, which is a fault. */
+static Slice
+read_required_text(HttpRequest *request, const char *name)
+{
+	const char *text = http_parameter(request, name);
+
+	if (text != NULL)
+		return slice_from_cstring(text);
+	request->faults = fault_add(request->faults, name, "is missing");
+	return (Slice){NULL, 0};
+}
+
+/* An id; false where there is none, which is a fault. */
+static bool
+read_required_id(HttpRequest *request, const char *name, pg_uuid_t *id)
+{
+	Slice text = read_required_text(request, name);
+
+	if (text.data == NULL)
+		return false;
+	if (uuid_v7_from_text(text, id))
+		return true;
+	request->faults = fault_add(request->faults, name, psprintf("must be a UUID, not %s", fault_quote(text)));
+	return false;
+}
+
+/* A number; NULL where it is none, which is a fault. */
+static Numeric
+read_number(HttpRequest *request, const char *name, int64 otherwise)
+{
+	const char *text = http_parameter(request, name);
+	Numeric number;
+
+	if (text == NULL)
+		return int64_to_numeric(otherwise);
+	number = metric_number_from_text(slice_from_cstring(text));
+	if (number == NULL)
+		request->faults = fault_add(request->faults, name,
+									psprintf("must be a number, not %s", fault_quote(slice_from_cstring(text))));
+	return number;
 }
 
 static void
@@ -498,6 +545,61 @@ delete_portal_token_of_id(HttpCall *call)
 	return portal_token_end(account_current(), &call->id);
 }
 
+static Jsonb *
+get_usage_limits(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	LimitList list = {.page = LIST_PAGE_DEFAULTS};
+
+	read_page(request, &list.page);
+	list.name = http_parameter(request, "name");
+	list.usage_metric_id = http_parameter(request, "usageMetricId");
+	list.customer = http_parameter(request, "customer");
+	list.period = http_parameter(request, "period");
+	list.mode = http_parameter(request, "mode");
+	http_parameters_end(request);
+	return limit_list_read(account_current(), &list, request->faults);
+}
+
+static Jsonb *
+post_usage_limit(HttpCall *call)
+{
+	return limit_definition_create(account_current(), body_json(call));
+}
+
+static Jsonb *
+get_usage_limit_of_id(HttpCall *call)
+{
+	return limit_definition_get(account_current(), &call->id);
+}
+
+static Jsonb *
+put_usage_limit(HttpCall *call)
+{
+	return limit_definition_update(account_current(), &call->id, body_json(call));
+}
+
+static Jsonb *
+delete_usage_limit_of_id(HttpCall *call)
+{
+	return limit_definition_delete(account_current(), &call->id);
+}
+
+static Jsonb *
+get_usage_limit_check(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	LimitQuestion question = {.at = GetCurrentTransactionStartTimestamp()};
+	bool has_moment;
+
+	question.customer = read_required_text(request, "customer");
+	question.has_metric_id = read_required_id(request, "usageMetricId", &question.metric_id);
+	question.amount = read_number(request, "amount", 1);
+	read_timestamp(request, "at", &has_moment, &question.at);
+	http_parameters_end(request);
+	return limit_allowance(account_current(), &question, request->faults);
+}
+
 /* Routes ------------------------------------------------------------------ */
 
 static const HttpRoute routes[] = {
@@ -521,6 +623,12 @@ static const HttpRoute routes[] = {
 	{"GET", "/portal-tokens", 200, get_portal_tokens, KEYS_FULL_ALONE},
 	{"POST", "/portal-tokens", 201, post_portal_token, KEYS_FULL_ALONE},
 	{"DELETE", "/portal-tokens/{id}", 200, delete_portal_token_of_id, KEYS_FULL_ALONE},
+	{"GET", "/usage-limits", 200, get_usage_limits, KEYS_READ},
+	{"POST", "/usage-limits", 201, post_usage_limit, KEYS_FULL_ALONE},
+	{"GET", "/usage-limits/check", 200, get_usage_limit_check, KEYS_READ},
+	{"GET", "/usage-limits/{id}", 200, get_usage_limit_of_id, KEYS_READ},
+	{"PUT", "/usage-limits/{id}", 200, put_usage_limit, KEYS_FULL_ALONE},
+	{"DELETE", "/usage-limits/{id}", 200, delete_usage_limit_of_id, KEYS_FULL_ALONE},
 };
 
 /* Whether the path is the route's; `id` is the segment at its place of {id}. */

@@ -209,6 +209,23 @@ sub new_token
 	return { customer => 'acme', usageMetricIds => [$unknown_id], expiresIn => 60 };
 }
 
+# The metric of a purpose, a sum, of which any number may be used.
+my %metrics;
+
+sub metric_for
+{
+	my ($purpose) = @_;
+	$metrics{$purpose} //= succeed('postUsageMetrics', body => { %{ new_metric() }, aggregationType => 'SUM', aggregationProperty => 'length' })->{id};
+	return $metrics{$purpose};
+}
+
+sub new_limit
+{
+	my ($purpose) = @_;
+	$count++;
+	return { name => "limit $count", usageMetricId => metric_for($purpose // 'limits'), period => 'MONTH', limit => 1000, mode => 'REPORT' };
+}
+
 my @calculation = (customerAliases => 'acme', periodStart => '2024-07-01', periodEnd => '2024-07-31');
 
 # For each operation, a request that succeeds; a new one each time it is asked for.
@@ -229,6 +246,12 @@ my %good = (
 	putUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, body => new_metric()) },
 	deleteUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
 	getUsageMetricsByIdCalculate => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [@calculation]) },
+	getUsageLimits => sub { () },
+	postUsageLimits => sub { (body => new_limit()) },
+	getUsageLimitsCheck => sub { (query => [ customer => 'acme', usageMetricId => metric_for('checks') ]) },
+	getUsageLimitsById => sub { (id => succeed('postUsageLimits', body => new_limit())->{id}) },
+	putUsageLimitsById => sub { (id => succeed('postUsageLimits', body => new_limit())->{id}, body => new_limit()) },
+	deleteUsageLimitsById => sub { (id => succeed('postUsageLimits', body => new_limit())->{id}) },
 	getPortalTokens => sub { () },
 	postPortalTokens => sub { (body => new_token()) },
 	deletePortalTokensById => sub { (id => succeed('postPortalTokens', body => new_token())->{id}) });
@@ -304,13 +327,22 @@ foreach my $id (sort keys %operations)
 
 	is(succeed('postPortalTokens', body => { customer => 'acme' })->{usageMetricIds}, undef, 'and a token of all metrics');
 
-	foreach my $id (qw(getUsageEvents getCustomerAliases getUsageMetrics getPortalTokens))
+	my $limit = succeed('postUsageLimits', body => { %{ new_limit('a check') }, customer => 'acme', timezone => 'Asia/Tokyo', anchor => '2024-07-31T00:00:00+09:00' });
+	is($limit->{anchor}, '2024-07-30T15:00:00Z', 'and a limit with all that it can have');
+	my @of_limit = (query => [ customer => 'acme', usageMetricId => $limit->{usageMetricId} ]);
+	is(succeed('getUsageLimitsCheck', @of_limit)->{limits}[0]{used}, 0, 'and what is used of it');
+	succeed('putUsageLimitsById', id => $limit->{id}, body => { %$limit, period => 'ALL_TIME', anchor => undef });
+	is(succeed('getUsageLimitsCheck', @of_limit)->{limits}[0]{periodEnd}, undef, 'and of all time');
+	isnt(succeed('deleteUsageLimitsById', id => $limit->{id})->{deletedAt}, undef, 'and one that is deleted');
+	is_deeply(succeed('getUsageLimitsCheck', @of_limit)->{limits}, [], 'and no limit');
+
+	foreach my $id (qw(getUsageEvents getCustomerAliases getUsageMetrics getUsageLimits getPortalTokens))
 	{
 		my $page = succeed($id, query => [ limit => 2 ]);
 		my $next = succeed($id, query => [ limit => 2, after => $page->{pagination}{after} ]);
 		my $back = succeed($id, query => [ limit => 2, before => $next->{pagination}{before} ]);
 		is_deeply($back->{items}, $page->{items}, "and pages of $id, forward and back");
-		my %nothing = (getUsageEvents => 'eventType', getCustomerAliases => 'value', getUsageMetrics => 'name', getPortalTokens => 'customer');
+		my %nothing = (getUsageEvents => 'eventType', getCustomerAliases => 'value', getUsageMetrics => 'name', getUsageLimits => 'name', getPortalTokens => 'customer');
 		is_deeply(succeed($id, query => [ $nothing{$id}, 'nothing' ])->{items}, [], 'and an empty one');
 	}
 }
@@ -319,7 +351,7 @@ foreach my $id (sort keys %operations)
 
 # Those with rules that a schema cannot tell: only what their type forbids is tried.
 my %has_more_rules = map { $_ => 1 } qw(after before eventTimestampBefore eventTimestampAfter eventTimestamp
-	periodStart periodEnd asOf customParameters groupingProperty);
+	periodStart periodEnd asOf customParameters groupingProperty usageMetricId timezone anchor at);
 
 # Texts for a parameter, good and bad.
 sub texts_for
@@ -330,9 +362,10 @@ sub texts_for
 	return ('true', 'false', 'TRUE', '1', 'yes', '') if $type eq 'boolean';
 	return ((map { ($_ - 1, $_, $_ + 1) } grep { defined } @$schema{qw(minimum maximum)}),
 		'x', '', '1.5', '1e1', ' 1', '1 ', '0x1', '9223372036854775808') if $type eq 'integer';
+	return ('0', '1.5', '-2', '1e3', 'x', '', ' 1', '0x1', 'NaN', 'Infinity') if $type eq 'number';
 	return (@{ $schema->{enum} }, 'x', '', ' ') if $schema->{enum};
-	return ($unknown_id, uc $unknown_id, "{$unknown_id}", $unknown_id =~ s/-//gr, 'x', '%', ' ', "$unknown_id ") if ($schema->{format} // '') eq 'uuid';
 	return () if $has_more_rules{$name};
+	return ($unknown_id, uc $unknown_id, "{$unknown_id}", $unknown_id =~ s/-//gr, 'x', '%', ' ', "$unknown_id ") if ($schema->{format} // '') eq 'uuid';
 	return ('x', 'a b&c=d', "\x{e9}\x{1f600}", '%41', '+', 'x' x 300);
 }
 
@@ -342,7 +375,7 @@ sub value_of_text
 	my ($text, $schema) = @_;
 	my $type = $schema->{type};
 	return [ value_of_text($text, $schema->{items}) ] if $type eq 'array';
-	return 0 + $text if $type eq 'integer' && $text =~ /^-?[0-9]+$/;
+	return 0 + $text if $type eq 'integer' && $text =~ /^-?[0-9]+$/ || $type eq 'number' && $text =~ /^-?[0-9]+(\.[0-9]+)?(e[0-9]+)?$/;
 	return $text eq 'true' ? JSON::PP::true : JSON::PP::false if $type eq 'boolean' && $text =~ /^(true|false)$/;
 	return $text;
 }
@@ -470,6 +503,8 @@ foreach my $id (sort grep { $operations{$_}{body} } keys %operations)
 	foreach my $sample (grep { $_->[0] =~ m{^/paths/\Q$operation->{path}\E/\L$operation->{method}\E/requestBody/} } $document->samples)
 	{
 		my ($where, undef, $value) = @$sample;
+		# What is shown names a metric that is there.
+		$value = { %$value, usageMetricId => metric_for('limits') } if ref $value eq 'HASH' && $value->{usageMetricId};
 		is(outcome($operation, $good{$id}->(), body => $value), $success, "$id takes what it shows: " . $where =~ s{.*/}{}r);
 	}
 }
@@ -485,6 +520,10 @@ is(join(' ', sort map { $_->{name} } grep { $_->{in} eq 'query' } @{ $operations
 	'after aggregationType before eventProperty eventType id limit name', 'getUsageMetrics has those that clients know');
 is(join(' ', sort map { ($_->{name}) x !!$_->{required} } grep { $_->{in} eq 'query' } @{ $operations{getUsageMetricsByIdCalculate}{parameters} }),
 	'customerAliases periodEnd periodStart', 'getUsageMetricsByIdCalculate requires what clients send');
+is(join(' ', sort map { $_->{name} } grep { $_->{in} eq 'query' } @{ $operations{getUsageLimits}{parameters} }),
+	'after before customer limit mode name period usageMetricId', 'getUsageLimits has those that clients know');
+is(join(' ', sort map { ($_->{name}) x !!$_->{required} } grep { $_->{in} eq 'query' } @{ $operations{getUsageLimitsCheck}{parameters} }),
+	'customer usageMetricId', 'getUsageLimitsCheck requires what clients send');
 is(outcome($list, query => [ sortOrder => 'asc' ]), 200, 'sortOrder is taken in letters of any case');
 is(outcome($list, query => [ eventTimestampBefore => '2024-07-30T14:00+02:00' ]), 200, 'a moment is written as in an event');
 is(outcome($list, query => [ eventTimestampBefore => '2024-07-30' ]), 400, 'and not otherwise');

@@ -99,6 +99,7 @@ my $definition = { name => 'sent', metricType => 'SIMPLE', eventType => 'sent', 
 my $made_alias = ask_full('POST', '/customer-aliases', { customerId => 'made', value => 'made' })->{id};
 my $made_metric = ask_full('POST', '/usage-metrics', $definition)->{id};
 
+my $made_limit = ask_full('POST', '/usage-limits', { name => 'made', usageMetricId => $metric, period => 'MONTH', limit => 1000, mode => 'REPORT' })->{id};
 my $made_token = ask_full('POST', '/portal-tokens', { customer => 'made' })->{id};
 
 # Each operation: what is asked, its body, and the answers to the keys full, ingest, read, customer, metric, portal.
@@ -119,6 +120,12 @@ my %operations = (
 	'GET /usage-metrics/{id}' => [ "/usage-metrics/$metric", undef, 200, 403, 200, 403, 200, 403 ],
 	'PUT /usage-metrics/{id}' => [ "/usage-metrics/$made_metric", $definition, 200, 403, 403, 403, 403, 403 ],
 	'DELETE /usage-metrics/{id}' => [ "/usage-metrics/$made_metric", undef, 200, 403, 403, 403, 403, 403 ],
+	'GET /usage-limits' => [ '/usage-limits', undef, 200, 403, 200, 403, 403, 403 ],
+	'POST /usage-limits' => [ '/usage-limits', { name => 'l', usageMetricId => $metric, period => 'MONTH', limit => 1000, mode => 'REPORT' }, 201, 403, 403, 403, 403, 403 ],
+	'GET /usage-limits/check' => [ "/usage-limits/check?customer=acme&usageMetricId=$metric", undef, 200, 403, 200, 403, 403, 403 ],
+	'GET /usage-limits/{id}' => [ "/usage-limits/$made_limit", undef, 200, 403, 200, 403, 403, 403 ],
+	'PUT /usage-limits/{id}' => [ "/usage-limits/$made_limit", { name => 'm', usageMetricId => $metric, period => 'MONTH', limit => 1000, mode => 'REPORT' }, 200, 403, 403, 403, 403, 403 ],
+	'DELETE /usage-limits/{id}' => [ "/usage-limits/$made_limit", undef, 200, 403, 403, 403, 403, 403 ],
 	'GET /portal-tokens' => [ '/portal-tokens', undef, 200, 403, 403, 403, 403, 403 ],
 	'POST /portal-tokens' => [ '/portal-tokens', { customer => 'acme' }, 201, 403, 403, 403, 403, 403 ],
 	'DELETE /portal-tokens/{id}' => [ "/portal-tokens/$made_token", undef, 200, 403, 403, 403, 403, 403 ],
