@@ -162,7 +162,7 @@ is(ask('ingest', 'GET', '/usage-events/nothing-like-an-id')->{status}, 403, 'who
 
 # Whatever else PostgREST serves: all functions and views of the schema that it exposes.
 
-my %argument = (uuid => "'$event{'acme-1'}'", 'uuid[]' => 'NULL', jsonb => q('{}'), text => q('a'), 'text[]' => q('{acme}'), integer => 1, boolean => 'false',
+my %argument = (uuid => "'$event{'acme-1'}'", 'uuid[]' => 'NULL', jsonb => q('{}'), text => q('a'), 'text[]' => q('{acme}'), integer => 1, numeric => 1, boolean => 'false',
 	timestamptz => q('2026-10-01Z'), tstzrange => q{'[2026-10-01Z, 2026-11-01Z)'}, bytea => q(''));
 my @calls = split /\n/, $node->safe_psql('postgres', q{
 	SELECT proname || ' ' || coalesce(string_agg(replace(format_type(type, NULL), 'timestamp with time zone', 'timestamptz'), ' ' ORDER BY number), '')
