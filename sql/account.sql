@@ -70,6 +70,9 @@ CREATE TABLE usage_events.api_key (
     label text NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz,
+    access text NOT NULL DEFAULT 'full',
+    customer text COLLATE pg_catalog."C",
+    metric_ids uuid[],
     CONSTRAINT api_key_pkey PRIMARY KEY (account_id, client_id)
 );
 
@@ -80,16 +83,25 @@ COMMENT ON COLUMN usage_events.api_key.secret_hash IS 'SHA-256 of the client sec
 COMMENT ON COLUMN usage_events.api_key.label IS 'What the key is for';
 COMMENT ON COLUMN usage_events.api_key.created_at IS 'When the key was made';
 COMMENT ON COLUMN usage_events.api_key.expires_at IS 'From when on the key is refused; NULL: never';
+COMMENT ON COLUMN usage_events.api_key.access IS 'full; ingest: may send events, and nothing else; read: may ask, and change nothing';
+COMMENT ON COLUMN usage_events.api_key.customer IS 'The id of the one customer that the key sees; NULL: all';
+COMMENT ON COLUMN usage_events.api_key.metric_ids IS 'The usage metrics that the key sees; NULL: all';
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.api_key', '');
 
-CREATE FUNCTION usage_events.create_api_key(account_id uuid, label text)
-RETURNS TABLE (client_id text, client_secret text)
+CREATE FUNCTION usage_events.create_api_key(
+    account_id uuid,
+    label text,
+    access text DEFAULT 'full',
+    customer text DEFAULT NULL,
+    metric_ids uuid[] DEFAULT NULL,
+    expires_at timestamptz DEFAULT NULL
+) RETURNS TABLE (client_id text, client_secret text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
 AS 'MODULE_PATHNAME', 'create_api_key';
 
-COMMENT ON FUNCTION usage_events.create_api_key(uuid, text) IS
-'Makes an API key of the account, with a label of at most 255 characters, and shows its secret: once, only a hash of it is stored. Errors: 22004 for NULL, 22023 for an account that does not exist or a label that is none';
+COMMENT ON FUNCTION usage_events.create_api_key(uuid, text, text, text, uuid[], timestamptz) IS
+'Makes an API key of the account, with a label of at most 255 characters, and shows its secret: once, only a hash of it is stored. access: full; ingest: the key may send events, and nothing else; read: it may ask, and change nothing. A read key may be one of a customer, by his id: it sees nothing of others; and of 1 to 100 usage metrics. It is refused from expires_at on. Errors: 22004 for NULL as one of the first three, 22023 for an account that does not exist, a label that is none, or naming every other fault';
 
 CREATE FUNCTION usage_events.rotate_api_key(client_id text, grace interval DEFAULT '0')
 RETURNS TABLE (client_id text, client_secret text)
@@ -97,7 +109,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
 AS 'MODULE_PATHNAME', 'rotate_api_key';
 
 COMMENT ON FUNCTION usage_events.rotate_api_key(text, interval) IS
-'Makes another API key of the same account and label, and lets the old one expire after the grace. Errors: 22004 for NULL, 22023 for a key that does not exist or has expired, or a negative grace';
+'Makes another API key of the same account, label and scope, which does not expire by itself, and lets the old one expire after the grace. Errors: 22004 for NULL, 22023 for a key that does not exist or has expired, or a negative grace';
 
 CREATE FUNCTION usage_events.expire_api_key(client_id text, expires_at timestamptz) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -114,12 +126,38 @@ COMMENT ON FUNCTION usage_events.revoke_api_key(text) IS
 'Lets an API key expire now. Errors as expire_api_key()';
 
 CREATE FUNCTION usage_events.list_api_keys(account_id uuid)
-RETURNS TABLE (client_id text, label text, created_at timestamptz, expires_at timestamptz)
+RETURNS TABLE (client_id text, label text, created_at timestamptz, expires_at timestamptz, access text, customer text, metric_ids uuid[])
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10
 AS 'MODULE_PATHNAME', 'list_api_keys';
 
 COMMENT ON FUNCTION usage_events.list_api_keys(uuid) IS
 'The API keys of the account, without their secrets, which nobody has. Error: 22004 for NULL';
+
+-- Portal tokens -------------------------------------------------------------
+
+-- They are not dumped: each ends within a day.
+
+CREATE TABLE usage_events.portal_token (
+    account_id uuid NOT NULL,
+    id uuid NOT NULL,
+    secret_hash bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    customer text COLLATE pg_catalog."C" NOT NULL,
+    metric_ids uuid[],
+    CONSTRAINT portal_token_pkey PRIMARY KEY (account_id, id)
+);
+
+CREATE INDEX portal_token_end_idx ON usage_events.portal_token (account_id, expires_at);
+
+COMMENT ON TABLE usage_events.portal_token IS 'Tokens by which a page shows a customer his own usage, for a while; a new one takes the row of one that has ended';
+COMMENT ON COLUMN usage_events.portal_token.account_id IS 'The account that made the token';
+COMMENT ON COLUMN usage_events.portal_token.id IS 'Unique id; its client id is the account''s id, a point, and this one';
+COMMENT ON COLUMN usage_events.portal_token.secret_hash IS 'SHA-256 of the client secret, which has 256 random bits and is stored nowhere';
+COMMENT ON COLUMN usage_events.portal_token.created_at IS 'When the token was made';
+COMMENT ON COLUMN usage_events.portal_token.expires_at IS 'From when on the token is refused';
+COMMENT ON COLUMN usage_events.portal_token.customer IS 'The id of the one customer that the token sees';
+COMMENT ON COLUMN usage_events.portal_token.metric_ids IS 'The usage metrics that the token sees; NULL: all';
 
 -- Horizon -------------------------------------------------------------------
 

@@ -7,6 +7,7 @@
 #include "account/account.h"
 #include "account/drop_guard.h"
 #include "account/horizon.h"
+#include "account/portal_token.h"
 #include "alert/definition.h"
 #include "alert/due.h"
 #include "alert/known.h"
@@ -45,6 +46,7 @@ void
 _PG_init(void)
 {
 	account_init();
+	portal_token_init();
 	memory_budget_init();
 	metric_total_settings_init();
 	event_check_init();

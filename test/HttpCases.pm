@@ -148,7 +148,7 @@ sub faults_of_answer
 	my ($status, $headers) = @$answer{qw(status headers)};
 	my @faults = @{ $answer->{faults} // [] };
 
-	push @faults, "status $status" if $status !~ /^(200|201|400|401|404|405|413|415|429|500)$/ && !$options{postgrest};
+	push @faults, "status $status" if $status !~ /^(200|201|400|401|403|404|405|413|415|429|500)$/ && !$options{postgrest};
 	push @faults, "header $_" foreach grep { /inject/i || $headers->{$_} =~ /inject|[\r\n]/i } sort keys %$headers;
 	push @faults, 'Content-Type ' . ($headers->{'content-type'} // 'missing')
 	  if ($headers->{'content-type'} // '') ne ($options{postgrest} ? 'application/json; charset=utf-8' : 'application/json');
@@ -246,9 +246,9 @@ sub make_account
 
 sub make_key
 {
-	my ($name) = @_;
+	my ($name, $scope) = @_;
 	my ($pair) = $transport->sql(
-		"SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$account_id{$name}', 'http cases')");
+		"SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$account_id{$name}', 'http cases'@{[ $scope // '' ]})");
 	return $pair;
 }
 
@@ -1963,6 +1963,45 @@ sub cases_direct
 	  what => 'to read');
 }
 
+# Scopes -----------------------------------------------------------------------
+
+# Keys that are good for less than all; test/t/037_key_scopes.pl goes through all routes.
+sub cases_scopes
+{
+	my %event = (customerAlias => 'scoped', eventType => 'call', customerEventId => 'scoped');
+	my $stored = check('POST /usage-events', 201, body => \%event)->{json};
+	my $others = check('POST /usage-events', 201, body => { customerAlias => 'not scoped', eventType => 'call' })->{json};
+	my %refusal = (error => { code => '403', message => 'API key may not do this' });
+
+	$key{sender} = make_key('acme', q{, 'ingest'});
+	check('POST /usage-events', 201, as => 'sender', body => \%event, json => $stored, what => 'with a key that sends');
+	check('POST /usage-events', 400, as => 'sender', body => {}, what => 'with a key that sends');
+	check("GET /usage-events/$stored->{id}", 403, as => 'sender', %refusal, what => 'with a key that sends');
+	check('DELETE /nothing-here', 404, as => 'sender', what => 'with a key that sends');
+	check('PATCH /usage-events', 405, as => 'sender', what => 'with a key that sends');
+
+	$key{reader} = make_key('acme', q{, 'read'});
+	check("GET /usage-events/$stored->{id}", 200, as => 'reader', json => $stored, what => 'with a key that reads');
+	check('POST /usage-events', 403, as => 'reader', body => \%event, %refusal, what => 'with a key that reads');
+	check('POST /usage-events', 403, as => 'reader', body => 'x', %refusal, what => 'with a key that reads');
+
+	my $token = check('POST /portal-tokens', 201, body => { customer => 'scoped', expiresIn => 60 })->{json};
+	$key{visitor} = "$token->{clientId}:$token->{clientSecret}";
+	check("GET /usage-events/$stored->{id}", 200, as => 'visitor', json => $stored, what => 'with the token of the customer');
+	check("GET /usage-events/$_", 404, as => 'visitor', error => { code => '404', message => 'not found', details => undef },
+	  what => 'with the token of another customer') foreach $others->{id}, $no_uuid;
+	check('GET /usage-events', 200, headers => [ Authorization => "Basic $token->{token}" ], json => has(items => [$stored]),
+	  what => 'with the token as it was answered');
+	check('GET /usage-events', 401, headers => [ Authorization => "Bearer $token->{token}" ], what => 'with the token as a Bearer');
+	check('GET /usage_events', 403, via => 'postgrest', own => 1, as => $_, error => { code => 'PT403' }, what => "with the key of a $_")
+	  foreach qw(sender reader visitor);
+	check('GET /rpc/list_usage_events', 403, via => 'postgrest', as => $_, %refusal, what => "with the key of a $_")
+	  foreach qw(sender reader visitor);
+	check("DELETE /portal-tokens/$token->{id}", 200, json => has(id => $token->{id}));
+	check('GET /', 401, as => 'visitor', what => 'with a token that was ended');
+	check('GET /portal-tokens', 200, json => has(items => []));
+}
+
 # Hygiene ----------------------------------------------------------------------
 
 # After whatever ended the request before, the next one's key alone says whose events they are.
@@ -2167,6 +2206,7 @@ sub run_cases
 	cases_metrics();
 	cases_alerts();
 	cases_calculate();
+	cases_scopes();
 	cases_limits();
 	cases_over_limit();
 	cases_settings();

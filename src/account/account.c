@@ -17,6 +17,7 @@
 #include "account/account.h"
 
 #include "access/xact.h"
+#include "account/key_scope.h"
 #include "base/compat.h"
 #include "base/text_check.h"
 #include "base/uuid_v7.h"
@@ -177,12 +178,16 @@ serves_request(void)
 static bool
 has_account(void)
 {
+	if (key_scope_is_closed())
+		return false;
 	return current.origin == ACCOUNT_CHOSEN || (current.origin == ACCOUNT_NOBODY_CHOSE && !serves_request());
 }
 
 static void
 refuse_without_account(void)
 {
+	if (key_scope_is_closed())
+		key_scope_refuse_closed();
 	if (http_request_is_there())
 		http_refuse_unauthenticated();
 	ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("session has no account"),
@@ -255,6 +260,13 @@ void
 account_set(const pg_uuid_t *account_id)
 {
 	change_setting(account_id, GUC_ACTION_LOCAL);
+}
+
+/* Leaves the transaction without an account. */
+void
+account_set_none(void)
+{
+	account_set(&no_account_id);
 }
 
 /*

@@ -15,6 +15,7 @@ extern pg_uuid_t *account_argument(FunctionCallInfo fcinfo, int number);
 extern void account_require(const pg_uuid_t *account_id);
 extern void account_verified(const pg_uuid_t *account_id);
 extern void account_set(const pg_uuid_t *account_id);
+extern void account_set_none(void);
 
 extern int account_enter(const pg_uuid_t *account_id);
 extern void account_leave(int nest_level);

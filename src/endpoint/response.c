@@ -43,6 +43,9 @@ static const char *refusal_header = NULL;
 /* Whether it is that of a usage limit. */
 static bool is_over_limit = false;
 
+/* Whether the refusal being raised is ours, for what the key is not good for: a trigger's own 403 is no answer of the API's. */
+static bool refuses_access = false;
+
 static void
 leave_out_answer(ErrorData *error)
 {
@@ -124,13 +127,22 @@ http_retry_never(void)
 	is_over_limit = true;
 }
 
+/* The key is good, and not for this. The message is a constant: PostgREST makes it the reason phrase of what is read from a view. */
+void
+http_refuse_access(const char *message, const char *detail)
+{
+	refuses_access = true;
+	ereport(ERROR, (errcode(ERRCODE_HTTP_FORBIDDEN), errmsg_internal("%s", message), errdetail_internal("%s", detail),
+					errhint("GET / describes which keys a path is for.")));
+}
+
 /* The status in a SQLSTATE that PostgREST would read as one (PT404), or 0; of those that the API has. */
 static int
 status_in_sqlstate(const char *sqlstate)
 {
 	if (strncmp(sqlstate, "PT", 2) != 0)
 		return 0;
-	if (strcmp(sqlstate, "PT401") == 0 || strcmp(sqlstate, "PT404") == 0 || refusal_header != NULL)
+	if (strcmp(sqlstate, "PT401") == 0 || strcmp(sqlstate, "PT404") == 0 || refusal_header != NULL || refuses_access)
 		return atoi(sqlstate + 2);
 	return sqlstate[2] == '4' ? 400 : 500;
 }
@@ -259,6 +271,7 @@ http_respond(PGFunction function, FunctionCallInfo fcinfo)
 	memory_budget_begin();
 	refusal_header = NULL;
 	is_over_limit = false;
+	refuses_access = false;
 	answering = false;
 	PG_TRY();
 	{

@@ -13,6 +13,7 @@
 
 /* PostgREST's own SQLSTATEs: the status is in their name. */
 #define ERRCODE_HTTP_UNAUTHORIZED MAKE_SQLSTATE('P', 'T', '4', '0', '1')
+#define ERRCODE_HTTP_FORBIDDEN MAKE_SQLSTATE('P', 'T', '4', '0', '3')
 #define ERRCODE_HTTP_NOT_FOUND MAKE_SQLSTATE('P', 'T', '4', '0', '4')
 #define ERRCODE_HTTP_METHOD_NOT_ALLOWED MAKE_SQLSTATE('P', 'T', '4', '0', '5')
 #define ERRCODE_HTTP_UNSUPPORTED_MEDIA_TYPE MAKE_SQLSTATE('P', 'T', '4', '1', '5')
@@ -27,6 +28,7 @@ extern void http_refuse_method(const char *methods);
 extern void http_refuse_encoding(void);
 extern void http_retry_after(int64 seconds);
 extern void http_retry_never(void);
+extern void http_refuse_access(const char *message, const char *detail);
 
 extern Datum http_respond(PGFunction function, FunctionCallInfo fcinfo);
 extern Datum http_answer_or_null(FunctionCallInfo fcinfo, Jsonb *json);

@@ -7,6 +7,7 @@
 #include "event/history.h"
 
 #include "account/account.h"
+#include "account/key_scope.h"
 #include "catalog/pg_type.h"
 #include "endpoint/response.h"
 #include "event/json.h"
@@ -87,6 +88,9 @@ event_history_read(const pg_uuid_t *account_id, const pg_uuid_t *id)
 	History history = {.account_id = account_id};
 	JsonObject answer = {0};
 
+	/* Versions may have been other customers'. */
+	if (key_scope_customer() != NULL)
+		return NULL;
 	json_array_begin(&history.versions);
 	SPI_connect();
 	statement_each_row(&read_versions, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id)}, add_version, &history);

@@ -20,11 +20,13 @@
 #include "event/list.h"
 
 #include "account/account.h"
+#include "account/key_scope.h"
 #include "base/argument.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "customer/alias.h"
+#include "customer/scope.h"
 #include "endpoint/response.h"
 #include "event/json.h"
 #include "event/store.h"
@@ -59,6 +61,8 @@ filters_hash(const EventList *list)
 	appendStringInfo(&filters, "%d %d %d %d " INT64_FORMAT " " INT64_FORMAT, list->event_type != NULL,
 					 list->event_id != NULL, list->has_timestamp_before, list->has_timestamp_after,
 					 list->timestamp_before, list->timestamp_after);
+	if (key_scope_customer() != NULL)
+		appendBinaryStringInfo(&filters, key_scope_customer()->data, key_scope_customer()->length);
 	return hash_bytes((unsigned char *) filters.data, filters.len);
 }
 
@@ -424,6 +428,28 @@ read_item(uint64 row, const pg_uuid_t *account_id, ListKey *key)
 	return event_json_write(&event);
 }
 
+/* The highest id: a list up to it is of the moment at which each of its pages is read. */
+static const pg_uuid_t highest_id = {{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}};
+
+/*
+ * For a key of one customer the list is of that customer's aliases.  What a list
+ * says and takes otherwise, beside its events, is of all of the account: its newest
+ * id, and what was corrected since.  So each page is of the moment at which it is
+ * read.  An event's id may be the sender's, and be tried out: to look it up tells of
+ * others' by the time that it takes.
+ */
+static void
+keep_to_customer(const pg_uuid_t *account_id, EventList *list)
+{
+	if (list->event_id != NULL)
+		key_scope_refuse_parameter("eventId");
+	if (list->unmapped_aliases_only)
+		key_scope_refuse_parameter("unmappedAliasesOnly");
+	list->customer_aliases = customer_scope_aliases(account_id, list->customer_aliases, list->has_customer_aliases);
+	list->has_customer_aliases = true;
+	list->page.newest = highest_id;
+}
+
 /* Reads the page that is asked for, or refuses to: with the faults that were found before, and its own. */
 Jsonb *
 event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults)
@@ -435,14 +461,17 @@ event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults)
 	page->filters = filters_hash(list);
 	list_page_faults_report(list_page_check(faults, page));
 
+	if (key_scope_customer() != NULL)
+		keep_to_customer(account_id, list);
 	SPI_connect();
-	if (page->has_key)
+	if (page->has_key && key_scope_customer() == NULL)
 		require_few_corrections(account_id, list);
 	if (list->unmapped_aliases_only)
 		resolve_unmapped(account_id, list, context);
 	if (!page->has_key)
 	{
-		read_newest(account_id, list);
+		if (key_scope_customer() == NULL)
+			read_newest(account_id, list);
 		page->total = count_listed(account_id, list);
 	}
 	decide_gathering(account_id, list);

@@ -35,10 +35,12 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "account/account.h"
+#include "account/key_scope.h"
 #include "base/compat.h"
 #include "base/memory_budget.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
+#include "customer/scope.h"
 #include "event/check.h"
 #include "event/mark.h"
 #include "miscadmin.h"
@@ -810,6 +812,13 @@ event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count)
 	SPI_finish();
 }
 
+/* Whether the request's key may know of the event. */
+static bool
+is_in_scope(const UsageEvent *event)
+{
+	return key_scope_customer() == NULL || customer_scope_has(&event->account_id, event->customer_alias);
+}
+
 /* Reads the account's event of that id; false if there is none. */
 bool
 event_store_get(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *event)
@@ -823,5 +832,5 @@ event_store_get(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *ev
 	if (found)
 		event_store_read_row(0, account_id, event, context);
 	SPI_finish();
-	return found;
+	return found && is_in_scope(event);
 }

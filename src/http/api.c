@@ -13,6 +13,8 @@
 
 #include "access/xact.h"
 #include "account/account.h"
+#include "account/key_scope.h"
+#include "account/portal_token.h"
 #include "alert/definition.h"
 #include "alert/event.h"
 #include "alert/list.h"
@@ -60,6 +62,7 @@ typedef struct HttpRoute
 	const char *path;
 	int status;
 	HttpHandler handler; /* NULL: the description of the API itself */
+	int keys;            /* RouteKeys: which it is for, beside full ones */
 } HttpRoute;
 
 /* Bodies ------------------------------------------------------------------ */
@@ -588,6 +591,30 @@ get_usage_alert_events(HttpCall *call)
 }
 
 static Jsonb *
+get_portal_tokens(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	ListPage page = LIST_PAGE_DEFAULTS;
+	const char *customer = http_parameter(request, "customer");
+
+	read_page(request, &page);
+	http_parameters_end(request);
+	return portal_token_list(account_current(), &page, customer, request->faults);
+}
+
+static Jsonb *
+post_portal_token(HttpCall *call)
+{
+	return portal_token_create(account_current(), body_json(call));
+}
+
+static Jsonb *
+delete_portal_token_of_id(HttpCall *call)
+{
+	return portal_token_end(account_current(), &call->id);
+}
+
+static Jsonb *
 get_usage_limits(HttpCall *call)
 {
 	HttpRequest *request = &call->request;
@@ -645,34 +672,38 @@ get_usage_limit_check(HttpCall *call)
 /* Routes ------------------------------------------------------------------ */
 
 static const HttpRoute routes[] = {
-	{"GET", "/", 200, NULL},
-	{"POST", "/usage-events", 201, post_usage_event},
-	{"POST", "/usage-events/batch", 200, post_usage_event_batch},
-	{"GET", "/usage-events", 200, get_usage_events},
-	{"GET", "/usage-events/{id}", 200, get_usage_event},
-	{"GET", "/usage-events/{id}/history", 200, get_usage_event_versions},
-	{"GET", "/customer-aliases", 200, get_customer_aliases},
-	{"POST", "/customer-aliases", 201, post_customer_alias},
-	{"PUT", "/customer-aliases/{id}", 200, put_customer_alias},
-	{"DELETE", "/customer-aliases/{id}", 200, delete_customer_alias_of_id},
-	{"GET", "/usage-metrics", 200, get_usage_metrics},
-	{"POST", "/usage-metrics", 201, post_usage_metric},
-	{"GET", "/usage-metrics/{id}", 200, get_usage_metric_of_id},
-	{"PUT", "/usage-metrics/{id}", 200, put_usage_metric},
-	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id},
-	{"GET", "/usage-metrics/{id}/calculate", 200, get_usage_metric_value},
-	{"GET", "/usage-alerts", 200, get_usage_alerts},
-	{"POST", "/usage-alerts", 201, post_usage_alert},
-	{"GET", "/usage-alerts/{id}", 200, get_usage_alert_of_id},
-	{"PUT", "/usage-alerts/{id}", 200, put_usage_alert},
-	{"DELETE", "/usage-alerts/{id}", 200, delete_usage_alert_of_id},
-	{"GET", "/usage-alert-events", 200, get_usage_alert_events},
-	{"GET", "/usage-limits", 200, get_usage_limits},
-	{"POST", "/usage-limits", 201, post_usage_limit},
-	{"GET", "/usage-limits/check", 200, get_usage_limit_check},
-	{"GET", "/usage-limits/{id}", 200, get_usage_limit_of_id},
-	{"PUT", "/usage-limits/{id}", 200, put_usage_limit},
-	{"DELETE", "/usage-limits/{id}", 200, delete_usage_limit_of_id},
+	{"GET", "/", 200, NULL, KEYS_ALL},
+	{"POST", "/usage-events", 201, post_usage_event, KEYS_INGEST},
+	{"POST", "/usage-events/batch", 200, post_usage_event_batch, KEYS_INGEST},
+	{"GET", "/usage-events", 200, get_usage_events, KEYS_READ | KEYS_OF_CUSTOMER},
+	{"GET", "/usage-events/{id}", 200, get_usage_event, KEYS_READ | KEYS_OF_CUSTOMER},
+	{"GET", "/usage-events/{id}/history", 200, get_usage_event_versions, KEYS_READ},
+	{"GET", "/customer-aliases", 200, get_customer_aliases, KEYS_READ},
+	{"POST", "/customer-aliases", 201, post_customer_alias, KEYS_FULL_ALONE},
+	{"PUT", "/customer-aliases/{id}", 200, put_customer_alias, KEYS_FULL_ALONE},
+	{"DELETE", "/customer-aliases/{id}", 200, delete_customer_alias_of_id, KEYS_FULL_ALONE},
+	{"GET", "/usage-metrics", 200, get_usage_metrics, KEYS_READ | KEYS_OF_METRICS},
+	{"POST", "/usage-metrics", 201, post_usage_metric, KEYS_FULL_ALONE},
+	{"GET", "/usage-metrics/{id}", 200, get_usage_metric_of_id, KEYS_READ | KEYS_OF_METRICS},
+	{"PUT", "/usage-metrics/{id}", 200, put_usage_metric, KEYS_FULL_ALONE},
+	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id, KEYS_FULL_ALONE},
+	{"GET", "/usage-metrics/{id}/calculate", 200, get_usage_metric_value,
+	 KEYS_READ | KEYS_OF_CUSTOMER | KEYS_OF_METRICS},
+	{"GET", "/usage-alerts", 200, get_usage_alerts, KEYS_READ},
+	{"POST", "/usage-alerts", 201, post_usage_alert, KEYS_FULL_ALONE},
+	{"GET", "/usage-alerts/{id}", 200, get_usage_alert_of_id, KEYS_READ},
+	{"PUT", "/usage-alerts/{id}", 200, put_usage_alert, KEYS_FULL_ALONE},
+	{"DELETE", "/usage-alerts/{id}", 200, delete_usage_alert_of_id, KEYS_FULL_ALONE},
+	{"GET", "/usage-alert-events", 200, get_usage_alert_events, KEYS_READ},
+	{"GET", "/portal-tokens", 200, get_portal_tokens, KEYS_FULL_ALONE},
+	{"POST", "/portal-tokens", 201, post_portal_token, KEYS_FULL_ALONE},
+	{"DELETE", "/portal-tokens/{id}", 200, delete_portal_token_of_id, KEYS_FULL_ALONE},
+	{"GET", "/usage-limits", 200, get_usage_limits, KEYS_READ},
+	{"POST", "/usage-limits", 201, post_usage_limit, KEYS_FULL_ALONE},
+	{"GET", "/usage-limits/check", 200, get_usage_limit_check, KEYS_READ},
+	{"GET", "/usage-limits/{id}", 200, get_usage_limit_of_id, KEYS_READ},
+	{"PUT", "/usage-limits/{id}", 200, put_usage_limit, KEYS_FULL_ALONE},
+	{"DELETE", "/usage-limits/{id}", 200, delete_usage_limit_of_id, KEYS_FULL_ALONE},
 };
 
 /* Whether the path is the route's; `id` is the segment at its place of {id}. */
@@ -754,6 +785,7 @@ find_route(HttpCall *call)
 	}
 	if (route == NULL)
 		http_refuse_method(allowed_methods(path));
+	key_scope_require(route->keys);
 	if (id != NULL && !uuid_v7_from_text(slice_from_cstring(id), &call->id))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid id"),
 						errdetail("The id in the path must be a UUID, not %s.", fault_quote(slice_from_cstring(id)))));
@@ -782,13 +814,29 @@ require_plain_body(void)
 		http_refuse_encoding();
 }
 
+/* A route and its call; the answer comes to stand beside them. */
+typedef struct Service
+{
+	const HttpRoute *route;
+	HttpCall *call;
+	Jsonb *answer;
+} Service;
+
+static void
+handle(void *argument)
+{
+	Service *service = argument;
+
+	service->answer = service->route->handler(service->call);
+}
+
 /* Serves the request; the body is NULL for GET. */
 static Datum
 serve(FunctionCallInfo fcinfo, bytea *body)
 {
 	HttpCall call = {.body = body};
 	const HttpRoute *route;
-	Jsonb *answer;
+	Service service;
 
 	http_require_authenticated();
 	http_request_read(&call.request);
@@ -803,12 +851,13 @@ serve(FunctionCallInfo fcinfo, bytea *body)
 	if (route->handler == NULL)
 		PG_RETURN_TEXT_P(cstring_to_text(openapi_text()));
 
-	answer = route->handler(&call);
-	if (answer == NULL)
+	service = (Service){route, &call, NULL};
+	key_scope_do(handle, &service);
+	if (service.answer == NULL)
 		PG_RETURN_NULL();
-	require_moderate_size(answer);
+	require_moderate_size(service.answer);
 	http_set_status(route->status);
-	PG_RETURN_TEXT_P(cstring_to_text(JsonbToCString(NULL, &answer->root, VARSIZE(answer))));
+	PG_RETURN_TEXT_P(cstring_to_text(JsonbToCString(NULL, &service.answer->root, VARSIZE(service.answer))));
 }
 
 static Datum

@@ -10,6 +10,7 @@
 #include "metric/list.h"
 
 #include "account/account.h"
+#include "account/key_scope.h"
 #include "base/argument.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
@@ -37,6 +38,17 @@ add_filter(StringInfo filters, const TextFilter *filter)
 		add_text(filters, lfirst(cell));
 }
 
+/* A cursor carries the total: that of a key that sees more is of another list. */
+static void
+add_scope(StringInfo filters)
+{
+	const KeyScope *scope = key_scope_current();
+
+	if (scope != NULL && scope->metric_ids != NULL)
+		appendBinaryStringInfo(filters, (const char *) scope->metric_ids,
+							   (int) sizeof(pg_uuid_t) * scope->metric_count);
+}
+
 /* Tells lists of different filters apart. */
 static uint32
 filters_hash(const MetricList *list)
@@ -49,6 +61,7 @@ filters_hash(const MetricList *list)
 	add_filter(&filters, &list->event_types);
 	add_filter(&filters, &list->event_properties);
 	add_filter(&filters, &list->aggregation_types);
+	add_scope(&filters);
 	return hash_bytes((unsigned char *) filters.data, filters.len);
 }
 
@@ -84,6 +97,22 @@ append_filter(SqlQuery *query, StringInfo sql, const char *column, const TextFil
 						 sql_query_argument(query, TEXTARRAYOID, statement_text_array(filter->texts)));
 }
 
+/* Those that the request's key may know of. */
+static void
+append_scope(SqlQuery *query, StringInfo sql)
+{
+	const KeyScope *scope = key_scope_current();
+	Datum *ids;
+
+	if (scope == NULL || scope->metric_ids == NULL)
+		return;
+	ids = palloc(sizeof(Datum) * Max(scope->metric_count, 1));
+	for (int i = 0; i < scope->metric_count; i++)
+		ids[i] = UUIDPGetDatum(&scope->metric_ids[i]);
+	appendStringInfo(sql, " AND id " EQ " ANY (%s)",
+					 sql_query_argument(query, UUIDARRAYOID, statement_uuid_array(ids, scope->metric_count)));
+}
+
 /* What the list holds, whatever the page. */
 static const char *
 conditions(SqlQuery *query, const pg_uuid_t *account_id, const MetricList *list)
@@ -98,6 +127,7 @@ conditions(SqlQuery *query, const pg_uuid_t *account_id, const MetricList *list)
 	append_filter(query, &sql, "event_type", &list->event_types);
 	append_filter(query, &sql, "aggregation_property", &list->event_properties);
 	append_filter(query, &sql, "aggregation_type", &list->aggregation_types);
+	append_scope(query, &sql);
 	return sql.data;
 }
 

@@ -7,6 +7,7 @@
 
 #include "metric/metric.h"
 
+#include "account/key_scope.h"
 #include "catalog/pg_type.h"
 #include "sql/row.h"
 #include "sql/statement.h"
@@ -122,13 +123,15 @@ get(Statement *statement, Datum *arguments, Metric *metric)
 bool
 metric_get(const pg_uuid_t *account_id, const pg_uuid_t *id, Metric *metric)
 {
-	return get(&get_metric, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id)}, metric);
+	return key_scope_has_metric(id) &&
+		   get(&get_metric, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id)}, metric);
 }
 
 /* The version whose id is the last below `as_of`; false if there was none yet. */
 bool
 metric_get_as_of(const pg_uuid_t *account_id, const pg_uuid_t *id, const pg_uuid_t *as_of, Metric *metric)
 {
-	return get(&get_metric_as_of, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id), UUIDPGetDatum(as_of)},
+	return key_scope_has_metric(id) &&
+		   get(&get_metric_as_of, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id), UUIDPGetDatum(as_of)},
 			   metric);
 }

@@ -200,6 +200,13 @@ static Statement delete_aliases = {
 	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTOID},
 };
 
+/* They are not counted: each ends by itself, and its row is another's soon. */
+static Statement delete_portal_tokens = {
+	.sql = "DELETE FROM usage_events.portal_token WHERE account_id " EQ " $1 AND customer " EQ " ANY ($2)",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTARRAYOID},
+};
+
 static Statement insert_record = {
 	.sql = "INSERT INTO usage_events.erasure (account_id, id, erased_at, erased_by, event_count, version_count,"
 		   " rejected_count, rollup_count, alias_count, limit_count) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -418,6 +425,7 @@ erase_aliases(Erasure *erasure)
 {
 	statement_execute(&delete_aliases, (Datum[]){erasure->account, erasure->names, erasure->alias_text}, NULL);
 	erasure->aliases += (int64) SPI_processed;
+	statement_execute(&delete_portal_tokens, (Datum[]){erasure->account, erasure->names}, NULL);
 }
 
 /* The whole ----------------------------------------------------------------- */

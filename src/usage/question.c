@@ -9,12 +9,14 @@
 
 #include "usage/question.h"
 
+#include "account/key_scope.h"
 #include "base/argument.h"
 #include "base/calendar.h"
 #include "base/memory_budget.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
 #include "customer/alias.h"
+#include "customer/scope.h"
 #include "endpoint/request.h"
 #include "fmgr.h"
 #include "sql/query.h"
@@ -37,6 +39,8 @@ usage_question_ask(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, cons
 	if (as_of == NULL)
 		return metric_get(account_id, metric_id, &question->metric) && !question->metric.is_deleted;
 
+	/* An alias may have been another customer's then, or be his now. */
+	key_scope_refuse_parameter("asOf");
 	question->has_as_of = true;
 	question->as_of_timestamp = *as_of;
 	uuid_v7_after(&question->as_of, *as_of);
@@ -103,6 +107,20 @@ take_text(uint64 row, void *argument)
 	list->items[list->count++] = usage_copied_text(row, 1, list->context);
 }
 
+/* The same for a key of one customer: what it asks of others finds nothing, as if they were nobody's. */
+static int
+find_own_aliases(const UsageQuestion *question, const List *customers, Slice **aliases)
+{
+	List *own = customer_scope_aliases(&question->metric.account_id, customers, true);
+	int count = 0;
+	ListCell *cell;
+
+	*aliases = palloc(sizeof(Slice) * Max(list_length(own), 1));
+	foreach(cell, own)
+		(*aliases)[count++] = slice_from_cstring(lfirst(cell));
+	return count;
+}
+
 /* Finds the aliases that these customers' events came with: each once, in the order of "C". */
 int
 usage_find_aliases(const UsageQuestion *question, const List *customers, Slice **aliases)
@@ -114,6 +132,8 @@ usage_find_aliases(const UsageQuestion *question, const List *customers, Slice *
 	const char *mapped_in_force;
 	const char *other_in_force;
 
+	if (key_scope_customer() != NULL)
+		return find_own_aliases(question, customers, aliases);
 	sql_query_init(&query);
 	account = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&question->metric.account_id));
 	asked = sql_query_argument(&query, TEXTARRAYOID, statement_text_array(customers));

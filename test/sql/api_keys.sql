@@ -44,6 +44,24 @@ SELECT usage_events.revoke_api_key(:'third_id');
 TABLE key;
 DROP VIEW key;
 
+-- scopes: what a key is good for; what a rotated one is good for stays, and expires by nothing but a call
+SELECT client_id AS ingest_id FROM usage_events.create_api_key(:'acme', 'application', 'ingest') \gset
+SELECT client_id AS portal_id, client_secret AS portal_secret FROM usage_events.create_api_key(:'acme', 'portal', 'read', 'customer',
+    '{0184421e-a9cc-711b-af93-bf0511d4d833}', expires_at => now() + interval '1 hour') \gset
+SELECT count(*) FROM usage_events.rotate_api_key(:'portal_id', '1 day');
+SELECT label, access, customer, metric_ids, expires_at - now() < '1 hour 1 minute' AS expires FROM usage_events.list_api_keys(:'acme') OFFSET 5;
+SELECT * FROM usage_events.create_api_key(:'acme', 'label', NULL);
+\echo :LAST_ERROR_SQLSTATE
+SELECT * FROM usage_events.create_api_key(:'acme', 'label', 'write');
+\echo :LAST_ERROR_SQLSTATE
+SELECT * FROM usage_events.create_api_key(:'acme', 'label', customer => 'customer');
+SELECT * FROM usage_events.create_api_key(:'acme', 'label', 'ingest', 'customer', '{0184421e-a9cc-711b-af93-bf0511d4d833}');
+SELECT * FROM usage_events.create_api_key(:'acme', 'label', 'read', ' ', '{}', '2020-01-01Z');
+SELECT * FROM usage_events.create_api_key(:'acme', 'label', 'read', metric_ids => '{0184421e-a9cc-711b-af93-bf0511d4d833, NULL}');
+SELECT * FROM usage_events.create_api_key(:'acme', 'label', 'read', metric_ids => array_fill('0184421e-a9cc-711b-af93-bf0511d4d833'::uuid, '{101}'));
+SELECT * FROM usage_events.create_api_key(:'acme', 'label', expires_at => now());
+SELECT usage_events.revoke_api_key(client_id) FROM usage_events.list_api_keys(:'acme') WHERE access <> 'full';
+
 -- refusals
 SELECT * FROM usage_events.create_api_key(NULL, 'label');
 \echo :LAST_ERROR_SQLSTATE
@@ -164,6 +182,22 @@ SELECT request(:'acme_header');
 BEGIN;
 DELETE FROM usage_events.account WHERE account_id = :'acme';
 SELECT request(:'acme_header');
+ROLLBACK;
+
+-- a scope: the account is of the API's routes alone
+SELECT client_id AS read_id, client_secret AS read_secret FROM usage_events.create_api_key(:'globex', 'reads', 'read') \gset
+BEGIN;
+SELECT set_config('request.headers', json_build_object('authorization', basic(:'read_id' || ':' || :'read_secret'))::text, true) IS NOT NULL;
+SELECT usage_events.authenticate_request();
+SHOW usage_events.account_id;
+SAVEPOINT s;
+SELECT usage_events.current_account_id();
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK TO s;
+SELECT list_usage_events();
+ROLLBACK TO s;
+RESET ALL;
+SELECT count(*) FROM usage_events.account WHERE account_id = usage_events.current_account_id();
 ROLLBACK;
 
 -- the version; whoever is nobody learns nothing of it

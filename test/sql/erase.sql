@@ -55,6 +55,10 @@ SELECT sent('from bob to her to bob', 'bob', 3002), sent('void, then bob', 'bob'
 SELECT sent('taken back by bob', 'VOID', 6000);
 CALL remember();
 CALL pg_temp.refresh();
+-- tokens of a page for her, and for others
+INSERT INTO usage_events.portal_token (account_id, id, secret_hash, created_at, expires_at, customer)
+SELECT usage_events.current_account_id(), uuid_v7(), '', now(), now() + ends, customer
+FROM unnest('{alice,alice-phone,bob}'::text[]) AS customer, unnest('{-1 hour,1 hour}'::interval[]) AS ends;
 -- refused: by field, by a string elsewhere, with escapes, without quotes, as no JSON at all; and those of others
 SELECT ingest_usage_events('[{"customerAlias": "alice"}, {"customerAlias": "bob"}, {"customerAlias": "malice"},
     {"eventType": "call", "eventProperties": {"user": "alice"}}, "alice", {"customerAlias": 5}]') ->> 'refused' AS refused;
@@ -132,6 +136,7 @@ SELECT customer_event_id, customer_alias, event_properties ->> 'n' AS n, 'curren
 UNION ALL SELECT customer_event_id, customer_alias, event_properties ->> 'n', 'history' FROM usage_event_history ORDER BY 1, 4, 3;
 SELECT count(*) AS rejected FROM rejected_usage_events;
 SELECT customer_id, value FROM usage_events.customer_alias ORDER BY 1, 2;
+SELECT customer, count(*) AS tokens FROM usage_events.portal_token GROUP BY 1;
 
 -- what is kept of it: who, when, and how much
 SELECT min(erased_by) = session_user AND max(erased_by) = session_user AS by_whom,

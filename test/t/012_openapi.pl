@@ -111,6 +111,8 @@ make_http_api($node, 'postgres');
 my $account = $node->safe_psql('postgres', q{SELECT usage_events.create_account('acme')});
 my $credentials = $node->safe_psql('postgres', qq{
 	SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$account', 'test')});
+my %limited = map { my $access = $_; $access => $node->safe_psql('postgres', qq{
+	SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$account', 'test', '$access')}) } qw(ingest read);
 my @authorization = (Authorization => 'Basic ' . encode_base64($credentials, ''));
 
 my $api = PostgREST->new(host => $node->host, port => $node->port, database => 'postgres', user => 'authenticator',
@@ -203,6 +205,11 @@ sub new_metric
 		propertyFilters => { x => [ 'y', 5, JSON::PP::true, undef ] } };
 }
 
+sub new_token
+{
+	return { customer => 'acme', usageMetricIds => [$unknown_id], expiresIn => 60 };
+}
+
 # The metric of a purpose, a sum, of which any number may be used.
 my %metrics;
 
@@ -257,7 +264,10 @@ my %good = (
 	getUsageLimitsCheck => sub { (query => [ customer => 'acme', usageMetricId => metric_for('checks') ]) },
 	getUsageLimitsById => sub { (id => succeed('postUsageLimits', body => new_limit())->{id}) },
 	putUsageLimitsById => sub { (id => succeed('postUsageLimits', body => new_limit())->{id}, body => new_limit()) },
-	deleteUsageLimitsById => sub { (id => succeed('postUsageLimits', body => new_limit())->{id}) });
+	deleteUsageLimitsById => sub { (id => succeed('postUsageLimits', body => new_limit())->{id}) },
+	getPortalTokens => sub { () },
+	postPortalTokens => sub { (body => new_token()) },
+	deletePortalTokensById => sub { (id => succeed('postPortalTokens', body => new_token())->{id}) });
 is_deeply([ sort keys %good ], [ sort keys %operations ], 'the operations of the document are those of this test');
 
 # Every operation -----------------------------------------------------------
@@ -286,6 +296,9 @@ foreach my $id (sort keys %operations)
 		"$id with an unknown parameter");
 	is(outcome($operation, $good{$id}->(), id => $unknown_id), 404, "$id with an unknown id") if $operation->{path} =~ /\{id\}/;
 	is(outcome($operation, $good{$id}->(), headers => []), 401, "$id without credentials");
+	my $other = $limited{ $operation->{method} eq 'GET' ? 'ingest' : 'read' };
+	is(outcome($operation, $good{$id}->(), headers => [ Authorization => 'Basic ' . encode_base64($other, '') ]), $id eq 'getOpenApi' ? 200 : 403,
+		"$id with a key that it is not for");
 	is(outcome($operation, $good{$id}->(), headers => [ @authorization, 'Content-Encoding' => 'gzip' ]), $operation->{body} ? 415 : $success,
 		"$id said to be compressed") if $operation->{method} =~ /^(GET|POST|PUT)$/;
 }
@@ -325,6 +338,8 @@ foreach my $id (sort keys %operations)
 	is(outcome($operations{putUsageMetricsById}, id => $grouped->{id}, body => new_metric()), 404, 'but not replaced');
 	is(outcome($operations{deleteUsageMetricsById}, id => $grouped->{id}), 404, 'nor deleted again');
 
+	is(succeed('postPortalTokens', body => { customer => 'acme' })->{usageMetricIds}, undef, 'and a token of all metrics');
+
 	my $limit = succeed('postUsageLimits', body => { %{ new_limit('a check') }, customer => 'acme', timezone => 'Asia/Tokyo', anchor => '2024-07-31T00:00:00+09:00' });
 	is($limit->{anchor}, '2024-07-30T15:00:00Z', 'and a limit with all that it can have');
 	my @of_limit = (query => [ customer => 'acme', usageMetricId => $limit->{usageMetricId} ]);
@@ -334,13 +349,13 @@ foreach my $id (sort keys %operations)
 	isnt(succeed('deleteUsageLimitsById', id => $limit->{id})->{deletedAt}, undef, 'and one that is deleted');
 	is_deeply(succeed('getUsageLimitsCheck', @of_limit)->{limits}, [], 'and no limit');
 
-	foreach my $id (qw(getUsageEvents getCustomerAliases getUsageMetrics getUsageLimits))
+	foreach my $id (qw(getUsageEvents getCustomerAliases getUsageMetrics getUsageLimits getPortalTokens))
 	{
 		my $page = succeed($id, query => [ limit => 2 ]);
 		my $next = succeed($id, query => [ limit => 2, after => $page->{pagination}{after} ]);
 		my $back = succeed($id, query => [ limit => 2, before => $next->{pagination}{before} ]);
 		is_deeply($back->{items}, $page->{items}, "and pages of $id, forward and back");
-		my %nothing = (getUsageEvents => 'eventType', getCustomerAliases => 'value', getUsageMetrics => 'name', getUsageLimits => 'name');
+		my %nothing = (getUsageEvents => 'eventType', getCustomerAliases => 'value', getUsageMetrics => 'name', getUsageLimits => 'name', getPortalTokens => 'customer');
 		is_deeply(succeed($id, query => [ $nothing{$id}, 'nothing' ])->{items}, [], 'and an empty one');
 	}
 }

@@ -49,7 +49,7 @@ my @tables = split /\n/, $publisher->safe_psql('postgres', q{SELECT format('%I.%
 is(scalar @tables, 13, 'thirteen tables are published');
 is($publisher->safe_psql('postgres', q{
 	SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r'
-		AND oid NOT IN (SELECT prrelid FROM pg_publication_rel)}), 'dirty_bucket metric_progress metric_rollup', 'those that are not are of rollups');
+		AND oid NOT IN (SELECT prrelid FROM pg_publication_rel)}), 'dirty_bucket metric_progress metric_rollup portal_token', 'those that are not are of rollups, and tokens that end within a day');
 
 sub is_same
 {

@@ -175,6 +175,7 @@ my $other_account = q{
 	INSERT INTO usage_events.rejected_event (account_id, id, body, faults, taken_at) SELECT :'other', uuid_v7(), '{}', '[]', CASE WHEN n % 2 = 0 THEN now() END FROM generate_series(1, 20000) AS n;
 	INSERT INTO usage_events.rejected_overflow (account_id, id, event_count, last_at) SELECT :'other', uuid_v7(), 1, now() FROM generate_series(1, 20000) AS n;
 	INSERT INTO usage_events.api_key (account_id, client_id, secret_hash, label, created_at) SELECT :'other', :'other' || '.' || n, '', 'key', now() FROM generate_series(1, 20000) AS n;
+	INSERT INTO usage_events.portal_token (account_id, id, secret_hash, created_at, expires_at, customer) SELECT :'other', uuid_v7(), '', now(), now() + (n - 10000) * interval '1 second', 'acme' FROM generate_series(1, 20000) AS n;
 };
 
 # Statistics of a user's own: of all columns, and of some together.
@@ -238,6 +239,22 @@ my $refresh = join ';', ('SELECT usage_events.refresh_rollups(usage_events.curre
 my $late = q{SELECT create_usage_events('[{"customerAlias": "acme", "customerEventId": "late", "eventType": "call", "eventTimestamp": "2026-10-01T01:00:00Z", "eventProperties": {"n": 1}},
 	{"customerAlias": "some-1", "customerEventId": "late too", "eventType": "call", "eventTimestamp": "2026-10-01T01:00:00Z"},
 	{"customerAlias": "VOID", "customerEventId": "lone", "eventType": "call", "eventTimestamp": "2026-10-01T01:00:00Z"}]') IS NOT NULL};
+
+# Requests over HTTP, as far as the database is concerned.
+sub request_function
+{
+	return q{
+		CREATE FUNCTION pg_temp.request(credentials text, request text, body text DEFAULT NULL) RETURNS jsonb LANGUAGE plpgsql AS $$
+		BEGIN
+			PERFORM set_config('request.headers', jsonb_build_object('usage-request', request, 'authorization',
+				'Basic ' || translate(encode(convert_to(credentials, 'UTF8'), 'base64'), E'\n', ''))::text, true), set_config('request.path', '/rpc/', true);
+			PERFORM usage_events.authenticate_request();
+			RETURN CASE WHEN body IS NULL THEN usage_api_read() ELSE usage_api_write(convert_to(body, 'UTF8')) END;
+		EXCEPTION WHEN OTHERS THEN
+			IF SQLERRM !~ 'not found' THEN RAISE; END IF;
+			RETURN NULL;
+		END $$;};
+}
 
 # What is run, in this order; each key says as whom.
 my @steps = (
@@ -317,6 +334,22 @@ my @steps = (
 		SELECT set_config('request.headers', jsonb_build_object('authorization', 'Basic ' || translate(encode(convert_to(:'other_key' || ':' || :'secret', 'UTF8'), 'base64'), E'\n', ''))::text, true), set_config('request.path', '/rpc/usage_api_read', true);
 		SELECT usage_events.authenticate_request();
 		COMMIT},
+	'keys with a scope' => request_function() . q{
+		SELECT client_id || ':' || client_secret AS full FROM usage_events.create_api_key(usage_events.current_account_id(), 'full') \gset
+		SELECT client_id || ':' || client_secret AS of_one FROM usage_events.create_api_key(usage_events.current_account_id(), 'one', 'read', 'customer-7') \gset
+		SELECT client_id || ':' || client_secret AS of_acme FROM usage_events.create_api_key(usage_events.current_account_id(), 'acme', 'read', 'acme',
+			(SELECT array_agg(id) FROM (SELECT id FROM usage_metrics LIMIT 2) AS m)) \gset
+		SELECT id AS metric FROM usage_metrics ORDER BY id DESC LIMIT 1 \gset
+		SELECT id AS event FROM usage_events WHERE customer_alias = 'acme' LIMIT 1 \gset
+		SELECT client_id || ':' || client_secret AS sees_acme FROM usage_events.create_api_key(usage_events.current_account_id(), 'acme', 'read', 'acme') \gset
+		SELECT pg_temp.request(:'of_one', 'GET /usage-events?limit=20'), pg_temp.request(:'of_one', 'GET /usage-events?sortBy=eventTimestamp&customerAlias=alias-7&customerAlias=nobody');
+		SELECT pg_temp.request(:'sees_acme', 'GET /usage-events/' || :'event'), pg_temp.request(:'of_one', 'GET /usage-events/' || :'event');
+		SELECT pg_temp.request(:'of_acme', 'GET /usage-metrics/' || :'metric' || '/calculate?customerAliases=acme,alias-7&periodStart=2026-10-01&periodEnd=2026-10-31');
+		SELECT pg_temp.request(:'full', 'POST /portal-tokens', '{"customer": "acme"}') ->> 'id' AS ended \gset
+		SELECT pg_temp.request(:'full', 'POST /portal-tokens', '{"customer": "acme", "usageMetricIds": null}') AS token \gset
+		SELECT pg_temp.request(:'full', 'GET /portal-tokens?customer=acme'), pg_temp.request(:'full', 'DELETE /portal-tokens/' || :'ended', ''),
+			pg_temp.request(:'full', 'POST /portal-tokens', '{"customer": "acme"}') IS NOT NULL;
+		SELECT pg_temp.request(:'token'::jsonb ->> 'clientId' || ':' || (:'token'::jsonb ->> 'clientSecret'), 'GET /usage-events?limit=5')},
 	'a customer is erased' => q{SELECT usage_events.erase_customer('acme', max_rows => 1500); SELECT usage_events.erase_customer('acme'); SELECT usage_events.erase_customer('customer-7')},
 	'a purge' => q{SELECT usage_events.purge('2026-10-01 02:00Z', max_rows => 1500); SELECT usage_events.purge('2026-10-01 02:00Z'); SELECT usage_events.purge('2026-10-01 02:00Z')},
 	'a purge of all' => q{SELECT usage_events.purge(now()); SELECT usage_events.purge(now())},
@@ -463,9 +496,7 @@ $node->safe_psql('postgres', 'CREATE ROLE app LOGIN; CREATE ROLE reader LOGIN; C
 $node->safe_psql('postgres', 'ALTER ROLE app SET usage_events.max_rejected_events = 2000');
 $node->safe_psql('alone', q{
 	CREATE EXTENSION usage_events;
-	SELECT usage_events.grant_access('app', 'admin'), usage_events.grant_access('reader', 'read');
-	GRANT EXECUTE ON FUNCTION usage_events.authenticate_request() TO app;
-	GRANT SELECT (secret_hash) ON usage_events.api_key TO app;
+	SELECT usage_events.grant_access('app', 'admin'), usage_events.grant_access('app', 'http'), usage_events.grant_access('reader', 'read');
 	GRANT CREATE, USAGE ON SCHEMA public TO app;
 	CREATE TABLE moment (moment timestamptz);
 	GRANT SELECT, INSERT ON moment TO app});

@@ -31,6 +31,13 @@ $node->safe_psql('postgres', qq{
 	SELECT create_usage_event('{"customerAlias": "erased", "eventType": "call"}'), usage_events.erase_customer('erased');
 	SELECT usage_events.create_api_key(usage_events.current_account_id(), 'key');
 	SELECT usage_events.purge('2020-01-01Z')});
+$node->safe_psql('postgres', q{
+	SELECT client_id || ':' || client_secret AS key FROM usage_events.create_api_key(usage_events.current_account_id(), 'key') \gset
+	BEGIN;
+	SELECT set_config('request.path', '/rpc/usage_api_write', true), set_config('request.headers', jsonb_build_object('usage-request', 'POST /portal-tokens',
+		'authorization', 'Basic ' || translate(encode(convert_to(:'key', 'UTF8'), 'base64'), E'\n', ''))::text, true);
+	SELECT usage_events.authenticate_request(), usage_api_write('{"customer": "a"}');
+	COMMIT});
 $node->poll_query_until('postgres', 'SELECT usage_events.refresh_rollups() = 0 AND bool_and(is_built) FROM usage_events.metric_progress');
 $node->safe_psql('postgres', q{SELECT create_usage_event('{"customerAlias": "bob", "eventType": "call", "customerEventId": "2"}')});
 my @tables = split /\n/, $node->safe_psql('postgres', q{
