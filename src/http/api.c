@@ -14,10 +14,8 @@
 #include "account/account.h"
 #include "base/json_elements.h"
 #include "base/json_read.h"
-#include "base/timestamp.h"
 #include "base/uuid_v7.h"
 #include "customer/alias.h"
-#include "endpoint/request.h"
 #include "endpoint/response.h"
 #include "event/batch.h"
 #include "event/check.h"
@@ -27,24 +25,13 @@
 #include "event/list.h"
 #include "fmgr.h"
 #include "http/authenticate.h"
+#include "http/call.h"
 #include "http/openapi.h"
+#include "http/usage.h"
 #include "mb/pg_wchar.h"
 #include "metric/definition.h"
 #include "metric/list.h"
-#include "usage/calculate.h"
 #include "utils/builtins.h"
-
-/* A call of the API: the request, what its path and body hold, and the answer. */
-typedef struct HttpCall
-{
-	HttpRequest request;
-	bytea *body;         /* NULL for GET */
-	pg_uuid_t id;        /* the {id} of the path */
-	const char *allowed; /* the path's methods, where they are asked for */
-} HttpCall;
-
-/* Answers with JSON, or NULL where there is nothing of that id. */
-typedef Jsonb *(*HttpHandler)(HttpCall *call);
 
 typedef struct HttpRoute
 {
@@ -54,223 +41,6 @@ typedef struct HttpRoute
 	HttpHandler handler; /* NULL: the description of the API itself */
 } HttpRoute;
 
-/* Bodies ------------------------------------------------------------------ */
-
-/* So much of the parser's words, in bytes: they repeat what it could not read. */
-#define MAX_PARSER_BYTES 200
-
-static const char *
-clipped(const char *text)
-{
-	int length = (int) strlen(text);
-	int clipped_length = pg_mbcliplen(text, length, MAX_PARSER_BYTES);
-
-	return clipped_length == length ? text : psprintf("%.*s...", clipped_length, text);
-}
-
-/* What is wrong with text that the server's parser could not read. */
-static const char *
-parser_fault(const ErrorData *error)
-{
-	if (error->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
-		return "is nested too deeply";
-	return psprintf("is not JSON: %s%s%s", clipped(error->message), error->detail != NULL ? ": " : "",
-					error->detail != NULL ? clipped(error->detail) : "");
-}
-
-/* Calls the server's parser.  Returns the JSON, or NULL and what is wrong with the text, whose bytes may be any but zero. */
-static Jsonb *
-parse_json(const char *text, int encoding, const char **fault)
-{
-	MemoryContext context = CurrentMemoryContext;
-	volatile Datum json = (Datum) 0;
-	const char *volatile said = NULL;
-
-	PG_TRY();
-	{
-		json = DirectFunctionCall1(jsonb_in, CStringGetDatum(pg_any_to_server(text, (int) strlen(text), encoding)));
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED &&
-			error->sqlerrcode != ERRCODE_FEATURE_NOT_SUPPORTED) /* escapes, in a database without an encoding */
-			PG_RE_THROW();
-		FlushErrorState();
-		said = parser_fault(error);
-	}
-	PG_END_TRY();
-	*fault = said;
-	return said == NULL ? DatumGetJsonbP(json) : NULL;
-}
-
-/* The body's bytes as JSON; NULL, and what is wrong with them, where they are none. */
-static Jsonb *
-parse_body(HttpCall *call, const char **fault)
-{
-	const char *bytes = VARDATA_ANY(call->body);
-	int length = VARSIZE_ANY_EXHDR(call->body);
-
-	/* The mark that some editors put before UTF-8: JSON is not to have it, and who reads may take it (RFC 8259, 8.1). */
-	if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
-	{
-		bytes += 3;
-		length -= 3;
-	}
-	if (length == 0)
-		*fault = "is empty.";
-	else if (!pg_verify_mbstr(PG_UTF8, bytes, length, true))
-		*fault = "is not text in UTF-8.";
-	else
-		return parse_json(pnstrdup(bytes, length), PG_UTF8, fault);
-	return NULL;
-}
-
-static void
-refuse_body(const char *fault)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"), errdetail("The body %s", fault)));
-}
-
-/* The body as JSON; refused where it is none. */
-static Jsonb *
-body_json(HttpCall *call)
-{
-	const char *fault;
-	Jsonb *json = parse_body(call, &fault);
-
-	if (json == NULL)
-		refuse_body(fault);
-	return json;
-}
-
-/* Parameters -------------------------------------------------------------- */
-
-/* An integer from 0 on; the fault of others is said by who knows the range. */
-static void
-read_integer(HttpRequest *request, const char *name, int *value)
-{
-	const char *text = http_parameter(request, name);
-
-	if (text == NULL)
-		return;
-	if (*text == '\0' || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text))
-		*value = -1;
-	else
-		*value = atoi(text);
-}
-
-static void
-read_boolean(HttpRequest *request, const char *name, bool *value)
-{
-	const char *text = http_parameter(request, name);
-
-	if (text == NULL)
-		return;
-	*value = strcmp(text, "true") == 0;
-	if (!*value && strcmp(text, "false") != 0)
-		request->faults = fault_add(request->faults, name, "must be \"true\" or \"false\"");
-}
-
-/* An offset's "+" that was sent as it is, which in a query means a space. */
-static const char *
-with_plus(const char *text)
-{
-	char *copy = pstrdup(text);
-	char *space = strrchr(copy, ' ');
-
-	/* The first one, behind the date, may be the one before the time. */
-	if (space != NULL && space - copy > (int) strlen("2022-10-01T"))
-		*space = '+';
-	return copy;
-}
-
-static void
-read_timestamp(HttpRequest *request, const char *name, bool *given, TimestampTz *value)
-{
-	const char *text = http_parameter(request, name);
-	const char *fault;
-
-	*given = text != NULL;
-	if (text == NULL)
-		return;
-	fault = timestamp_from_text(slice_from_cstring(with_plus(text)), value);
-	if (fault != NULL)
-		request->faults =
-			fault_add(request->faults, name, psprintf("%s: %s", fault, fault_quote(slice_from_cstring(text))));
-}
-
-/* A moment, or a date; false where there is none, which is a fault already. */
-static bool
-read_required_moment(HttpRequest *request, const char *name, TimestampTz *value, bool *is_date)
-{
-	const char *text = http_parameter(request, name);
-	const char *fault;
-
-	if (text == NULL)
-	{
-		request->faults = fault_add(request->faults, name, "is missing");
-		return false;
-	}
-	fault = timestamp_or_date_from_text(slice_from_cstring(with_plus(text)), value, is_date);
-	if (fault == NULL)
-		return true;
-	request->faults =
-		fault_add(request->faults, name, psprintf("%s: %s", fault, fault_quote(slice_from_cstring(text))));
-	return false;
-}
-
-/*
- * The period between the two parameters.  The end is inclusive for the client: of
- * a date the whole day, and of a moment the least step of time, is still inside.
- */
-static void
-read_period(HttpRequest *request, TimestampTz *start, TimestampTz *end)
-{
-	bool is_date;
-	bool has_start = read_required_moment(request, "periodStart", start, &is_date);
-	bool has_end = read_required_moment(request, "periodEnd", end, &is_date);
-
-	if (!has_start || !has_end)
-		return;
-	*end += is_date ? USECS_PER_DAY : 1;
-	if (*end <= *start)
-		request->faults = fault_add(request->faults, "periodEnd", "must not be before \"periodStart\"");
-}
-
-/* A JSON object; NULL where it is not given. */
-static Jsonb *
-read_object(HttpRequest *request, const char *name)
-{
-	const char *text = http_parameter(request, name);
-	const char *fault;
-	Jsonb *json;
-
-	if (text == NULL)
-		return NULL;
-	json = parse_json(text, GetDatabaseEncoding(), &fault);
-	if (json != NULL && !json_is_object(json))
-		fault = psprintf("must be a JSON object, not %s", json_document_kind(json));
-	if (fault != NULL && fault[strlen(fault) - 1] == '.')
-		fault = pnstrdup(fault, strlen(fault) - 1); /* faults are told with one of their own */
-	if (fault != NULL)
-		request->faults = fault_add(request->faults, name, fault);
-	return json;
-}
-
-static void
-read_page(HttpRequest *request, ListPage *page)
-{
-	read_integer(request, "limit", &page->limit);
-	page->after = http_parameter(request, "after");
-	page->before = http_parameter(request, "before");
-}
-
 /* So many events at once: what a refused one takes of memory is some kB, whatever its length. */
 #define MAX_BATCH 20000
 
@@ -279,7 +49,7 @@ read_page(HttpRequest *request, ListPage *page)
 static Jsonb *
 post_usage_event(HttpCall *call)
 {
-	return event_create(account_current(), body_json(call));
+	return event_create(account_current(), http_body_json(call));
 }
 
 static void
@@ -297,7 +67,7 @@ read_batch(HttpCall *call, EventBatch *batch)
 {
 	Slice bytes = {VARDATA_ANY(call->body), VARSIZE_ANY_EXHDR(call->body)};
 	const char *fault;
-	Jsonb *body = parse_body(call, &fault);
+	Jsonb *body = http_body_parse(call, &fault);
 	Slice *elements;
 	int count;
 
@@ -308,7 +78,7 @@ read_batch(HttpCall *call, EventBatch *batch)
 		return;
 	}
 	if (!json_elements(bytes, &elements, &count))
-		refuse_body(fault);
+		http_body_refuse(fault);
 	require_batch_of(count);
 	event_batch_from_elements(account_current(), elements, count, PG_UTF8, batch);
 }
@@ -331,19 +101,19 @@ get_usage_events(HttpCall *call)
 	const char *sort_by = http_parameter(request, "sortBy");
 	const char *sort_order = http_parameter(request, "sortOrder");
 
-	read_page(request, &list.page);
-	read_integer(request, "offset", &list.page.offset);
+	http_read_page(request, &list.page);
+	http_read_integer(request, "offset", &list.page.offset);
 	if (sort_by != NULL)
 		request->faults = list_page_set_order(request->faults, &list.page, sort_by);
 	if (sort_order != NULL)
 		request->faults = list_page_set_direction(request->faults, &list.page, sort_order);
 	list.customer_aliases = http_parameter_all(request, "customerAlias");
 	list.has_customer_aliases = list.customer_aliases != NIL;
-	read_boolean(request, "unmappedAliasesOnly", &list.unmapped_aliases_only);
+	http_read_boolean(request, "unmappedAliasesOnly", &list.unmapped_aliases_only);
 	list.event_type = http_parameter(request, "eventType");
 	list.event_id = http_parameter(request, "eventId");
-	read_timestamp(request, "eventTimestampBefore", &list.has_timestamp_before, &list.timestamp_before);
-	read_timestamp(request, "eventTimestampAfter", &list.has_timestamp_after, &list.timestamp_after);
+	http_read_timestamp(request, "eventTimestampBefore", &list.has_timestamp_before, &list.timestamp_before);
+	http_read_timestamp(request, "eventTimestampAfter", &list.has_timestamp_after, &list.timestamp_after);
 	http_parameters_end(request);
 
 	return event_list_read(account_current(), &list, request->faults);
@@ -379,7 +149,7 @@ get_customer_aliases(HttpCall *call)
 	ListPage page = LIST_PAGE_DEFAULTS;
 	const char *value = http_parameter(request, "value");
 
-	read_page(request, &page);
+	http_read_page(request, &page);
 	http_parameters_end(request);
 	return customer_alias_list(account_current(), &page, value, request->faults);
 }
@@ -387,13 +157,13 @@ get_customer_aliases(HttpCall *call)
 static Jsonb *
 post_customer_alias(HttpCall *call)
 {
-	return customer_alias_create(account_current(), body_json(call));
+	return customer_alias_create(account_current(), http_body_json(call));
 }
 
 static Jsonb *
 put_customer_alias(HttpCall *call)
 {
-	return customer_alias_update(account_current(), &call->id, body_json(call));
+	return customer_alias_update(account_current(), &call->id, http_body_json(call));
 }
 
 static Jsonb *
@@ -414,7 +184,7 @@ get_usage_metrics(HttpCall *call)
 	HttpRequest *request = &call->request;
 	MetricList list = {.page = LIST_PAGE_DEFAULTS};
 
-	read_page(request, &list.page);
+	http_read_page(request, &list.page);
 	list.name = http_parameter(request, "name");
 	list.id = http_parameter(request, "id");
 	read_filter(request, "eventType", &list.event_types);
@@ -427,7 +197,7 @@ get_usage_metrics(HttpCall *call)
 static Jsonb *
 post_usage_metric(HttpCall *call)
 {
-	return metric_definition_create(account_current(), body_json(call));
+	return metric_definition_create(account_current(), http_body_json(call));
 }
 
 static Jsonb *
@@ -439,36 +209,13 @@ get_usage_metric_of_id(HttpCall *call)
 static Jsonb *
 put_usage_metric(HttpCall *call)
 {
-	return metric_definition_update(account_current(), &call->id, body_json(call));
+	return metric_definition_update(account_current(), &call->id, http_body_json(call));
 }
 
 static Jsonb *
 delete_usage_metric_of_id(HttpCall *call)
 {
 	return metric_definition_delete(account_current(), &call->id);
-}
-
-static Jsonb *
-get_usage_metric_value(HttpCall *call)
-{
-	HttpRequest *request = &call->request;
-	bool has_aliases;
-	List *aliases = http_parameter_list(request, "customerAliases", &has_aliases);
-	TimestampTz start = 0;
-	TimestampTz end = 0;
-	bool has_as_of;
-	TimestampTz as_of;
-	Jsonb *parameters;
-
-	if (!has_aliases)
-		request->faults = fault_add(request->faults, "customerAliases", "is missing");
-	read_period(request, &start, &end);
-	read_timestamp(request, "asOf", &has_as_of, &as_of);
-	parameters = read_object(request, "customParameters");
-	http_parameters_end(request);
-	faults_report_request(request->faults, "invalid parameters of a calculation");
-
-	return usage_calculate(account_current(), &call->id, aliases, start, end, has_as_of ? &as_of : NULL, parameters);
 }
 
 /* Routes ------------------------------------------------------------------ */
@@ -480,6 +227,7 @@ static const HttpRoute routes[] = {
 	{"GET", "/usage-events", 200, get_usage_events},
 	{"GET", "/usage-events/{id}", 200, get_usage_event},
 	{"GET", "/usage-events/{id}/history", 200, get_usage_event_versions},
+	{"GET", "/usage-events/{id}/explain", 200, http_usage_explain},
 	{"GET", "/customer-aliases", 200, get_customer_aliases},
 	{"POST", "/customer-aliases", 201, post_customer_alias},
 	{"PUT", "/customer-aliases/{id}", 200, put_customer_alias},
@@ -489,7 +237,10 @@ static const HttpRoute routes[] = {
 	{"GET", "/usage-metrics/{id}", 200, get_usage_metric_of_id},
 	{"PUT", "/usage-metrics/{id}", 200, put_usage_metric},
 	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id},
-	{"GET", "/usage-metrics/{id}/calculate", 200, get_usage_metric_value},
+	{"GET", "/usage-metrics/{id}/calculate", 200, http_usage_calculate},
+	{"GET", "/usage-metrics/{id}/series", 200, http_usage_series},
+	{"GET", "/usage-metrics/{id}/by-customer", 200, http_usage_by_customer},
+	{"GET", "/usage-metrics/{id}/changes", 200, http_usage_changes},
 };
 
 /* Whether the path is the route's; `id` is the segment at its place of {id}. */

@@ -1,0 +1,23 @@
+/*
+ * usage/by_customer.h
+ *		What a metric says of each customer.
+ */
+#ifndef USAGE_EVENTS_USAGE_BY_CUSTOMER_H
+#define USAGE_EVENTS_USAGE_BY_CUSTOMER_H
+
+#include "datatype/timestamp.h"
+#include "sql/place_page.h"
+#include "utils/uuid.h"
+
+/* A page of the customers, and what they are sorted by: their names, if not by value. */
+typedef struct UsageCustomerPage
+{
+	PlacePage page;
+	bool by_value;
+	bool descending;
+} UsageCustomerPage;
+
+extern Jsonb *usage_by_customer(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, TimestampTz start,
+								TimestampTz end, const TimestampTz *as_of, UsageCustomerPage *page, List *faults);
+
+#endif /* USAGE_EVENTS_USAGE_BY_CUSTOMER_H */
