@@ -421,7 +421,8 @@ sub cases_routes
 		"/customer-aliases/$id" => 'PUT, DELETE, OPTIONS',
 		'/usage-metrics' => 'GET, HEAD, POST, OPTIONS',
 		"/usage-metrics/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS',
-		"/usage-metrics/$id/calculate" => 'GET, HEAD, OPTIONS');
+		"/usage-events/$id/explain" => 'GET, HEAD, OPTIONS',
+		map({ ("/usage-metrics/$id/$_" => 'GET, HEAD, OPTIONS') } qw(calculate series by-customer changes)));
 	foreach my $path (sort keys %methods)
 	{
 		my $options = check("OPTIONS $path", 200, json => { methods => $methods{$path} });
@@ -1388,6 +1389,221 @@ sub cases_calculate
 
 # Settings and faults of the server -------------------------------------------
 
+# What metrics say -----------------------------------------------------------
+
+# A metric of the account asker, and the events of cases_usage() that it asks for.
+my $asked;
+my $in_july = 'periodStart=2024-07-01&periodEnd=2024-07-31';
+
+sub make_asked
+{
+	my @as = (as => 'asker');
+	send_events('asker', map { { customerAlias => $_->[0], eventType => 'sent', eventTimestamp => $_->[1], customerEventId => "asked $_->[1]",
+	  eventProperties => { length => $_->[2], channel => $_->[3] } } }
+		[ 'acme', '2024-07-01T00:30:00Z', 10, 'text' ], [ 'acme', '2024-07-01T23:30:00Z', 0.25, 'email' ],
+		[ 'globex', '2024-07-08T12:00:00Z', 7, 'text' ], [ '=1+1', '2024-07-09T12:00:00Z', 7, 'text' ],
+		[ 'VOID', '2024-07-09T13:00:00Z', 1000, 'text' ], [ 'initech', '2024-07-31T23:59:59.999999Z', 'none', 'text' ]);
+	check('POST /customer-aliases', 201, @as, body => { customerId => 'customer, 1', value => 'globex' });
+	$asked = check('POST /usage-metrics', 201, @as, body => new_metric(name => 'Length', eventType => 'sent', aggregationType => 'SUM',
+	  aggregationProperty => 'length', unit => 'bytes'))->{json};
+}
+
+# What the metric is, in each answer of it.
+sub of_metric
+{
+	my ($metric, %expected) = @_;
+	return { map({ $_ => $metric->{$_} } qw(name metricType eventType aggregationType unit)), %expected };
+}
+
+sub step
+{
+	my ($start, $end, $count, $value, %more) = @_;
+	return { periodStart => $start, periodEnd => $end, eventCount => $count, value => $value, skippedEventCount => 0, %more };
+}
+
+sub cases_series
+{
+	my @as = (as => 'asker');
+	my $path = "GET /usage-metrics/$asked->{id}/series";
+	my $series = sub {
+		my ($query, @steps) = @_;
+		check("$path?$query", 200, @as, json => of_metric($asked, items => \@steps));
+	};
+	$series->('customerAliases=acme&periodStart=2024-07-01&periodEnd=2024-07-02&step=day',
+		step('2024-07-01T00:00:00Z', '2024-07-02T00:00:00Z', 2, 10.25), step('2024-07-02T00:00:00Z', '2024-07-03T00:00:00Z', 0, 0));
+	$series->('customerAliases=acme&periodStart=2024-07-01&periodEnd=2024-07-01&step=day&timezone=Europe/Berlin',
+		step('2024-07-01T00:00:00Z', '2024-07-01T22:00:00Z', 1, 10), step('2024-07-01T22:00:00Z', '2024-07-02T00:00:00Z', 1, 0.25));
+	$series->('customerAliases=acme&periodStart=2024-07-01T00:29:30Z&periodEnd=2024-07-01T00:30:59.999999Z&step=minute',
+		step('2024-07-01T00:29:30Z', '2024-07-01T00:30:00Z', 0, 0), step('2024-07-01T00:30:00Z', '2024-07-01T00:31:00Z', 1, 10));
+	$series->('customerAliases=acme&periodStart=2024-07-01T23:00:00Z&periodEnd=2024-07-01T23:59:59.999999Z&step=hour',
+		step('2024-07-01T23:00:00Z', '2024-07-02T00:00:00Z', 1, 0.25));
+	$series->('customerAliases=acme,customer%2C%201&periodStart=2024-06-30&periodEnd=2024-07-10&step=week',
+		step('2024-06-30T00:00:00Z', '2024-07-01T00:00:00Z', 0, 0), step('2024-07-01T00:00:00Z', '2024-07-08T00:00:00Z', 2, 10.25),
+		step('2024-07-08T00:00:00Z', '2024-07-11T00:00:00Z', 1, 7));
+	$series->("customerAliases=acme,initech&$in_july&step=month",
+		step('2024-07-01T00:00:00Z', '2024-08-01T00:00:00Z', 2, 10.25, skippedEventCount => 1));
+	$series->("customerAliases=$_&$in_july&step=month", step('2024-07-01T00:00:00Z', '2024-08-01T00:00:00Z', 0, 0))
+	  foreach 'nobody', 'VOID', percent_encoded($split);
+	my $grouped = check('POST /usage-metrics', 201, @as, body => new_metric(name => 'By channel', metricType => 'GROUPED',
+	  groupingProperty => 'channel', eventType => 'sent'))->{json};
+	check("GET /usage-metrics/$grouped->{id}/series?customerAliases=acme&$in_july&step=month", 200, @as, json => of_metric($grouped,
+	  items => [ step('2024-07-01T00:00:00Z', '2024-08-01T00:00:00Z', 2, 2, groupedValues => [
+		{ grouping => 'email', value => 1, eventCount => 1 }, { grouping => 'text', value => 1, eventCount => 1 } ]) ]));
+
+	# As of a moment.
+	my $before = moment_between();
+	send_events('asker', { customerAlias => 'acme', eventType => 'sent', eventTimestamp => '2024-07-01T23:30:00Z',
+	  customerEventId => 'asked 2024-07-01T23:30:00Z', eventProperties => { length => 20, channel => 'email' } });
+	$series->("customerAliases=acme&$in_july&step=month", step('2024-07-01T00:00:00Z', '2024-08-01T00:00:00Z', 2, 30));
+	$series->("customerAliases=acme&$in_july&step=month&asOf=$before", step('2024-07-01T00:00:00Z', '2024-08-01T00:00:00Z', 2, 10.25));
+	check("$path?customerAliases=acme&$in_july&step=month&asOf=2020-01-01T00:00:00Z", 404, @as);
+
+	# Refusals.
+	check("$path?customerAliases=acme&$in_july&$_->[0]", 400, @as, names => $_->[1]) foreach [ '', qr/"step" is missing/ ],
+	  [ 'step=', 'step' ], [ 'step=year', qr/"step" must be "minute", "hour", "day", "week" or "month"/ ], [ 'step=Day', 'step' ],
+	  [ 'step=day&step=hour', 'step' ], map({ [ "step=day&timezone=$_", 'timezone' ] } '', 'Mars', 'UTC%2B3', '..%2F..%2Fetc%2Fpasswd',
+		percent_encoded($split)),
+	  [ 'step=day&limit=1', 'limit' ], [ 'step=day&asOf=x', 'asOf' ], [ 'step=day&customParameters=%7B%7D', 'customParameters' ];
+	check($path, 400, @as, names => qr/"customerAliases" is missing.*"periodStart" is missing.*"periodEnd" is missing.*"step" is missing/s,
+	  error => { code => '22023', message => 'invalid parameters of a calculation' });
+	check("$path?customerAliases=acme&periodStart=2024-01-01&periodEnd=2024-12-31&step=minute", 400, @as, names => 'At most 100000',
+	  error => { code => '54000', message => 'series has too many steps', hint => 'Ask for a shorter period, or longer steps.' });
+	check("$path?customerAliases=" . join(',', 1 .. 500) . '&periodStart=2024-01-01&periodEnd=2025-12-31&step=hour', 400, @as,
+	  error => { code => '54000', message => 'series is too long for so many customers' });
+	my $good = "customerAliases=acme&$in_july&step=day";
+	check("GET /usage-metrics/$no_uuid/series?$good", 404, @as);
+	check("GET /usage-metrics/x/series?$good", 400, @as);
+	check("$path?$good", 404, as => 'globex', what => 'of another account');
+	check("$path?$good", 401, as => undef);
+	check("HEAD /usage-metrics/$asked->{id}/series?$good", 200, @as);
+}
+
+# All items of a list, page by page, in one direction and back.
+sub pages_of
+{
+	my ($request, $limit, @as) = @_;
+	my @all;
+	my $page = check("$request&limit=$limit", 200, @as)->{json};
+	for (my $count = 0; $count < 100; $count++)
+	{
+		push @all, @{ $page->{items} };
+		last if !defined $page->{pagination}{after};
+		my $next = check("$request&limit=$limit&after=$page->{pagination}{after}", 200, @as, what => 'the next page')->{json};
+		check("$request&limit=$limit&before=$next->{pagination}{before}", 200, @as, what => 'and back',
+		  json => has(items => $page->{items}, pagination => has(after => qr/./)));
+		$page = $next;
+	}
+	return @all;
+}
+
+sub cases_by_customer
+{
+	my @as = (as => 'asker');
+	my $path = "GET /usage-metrics/$asked->{id}/by-customer?$in_july";
+	my $of = sub {
+		my ($customer, $count, $value, $skipped) = @_;
+		return { customer => $customer, eventCount => $count, value => $value, skippedEventCount => $skipped // 0 };
+	};
+	my @by_name = ($of->('=1+1', 1, 7), $of->('acme', 2, 30), $of->('customer, 1', 1, 7), $of->('initech', 0, 0, 1));
+	my @by_value = @by_name[ 1, 2, 0, 3 ];
+	my %sorted = (
+		'' => \@by_value, 'sortBy=value' => \@by_value, 'sortBy=value&sortOrder=desc' => \@by_value, 'sortOrder=ASC' => [ reverse @by_value ],
+		'sortBy=customer' => \@by_name, 'sortBy=customer&sortOrder=DESC' => [ reverse @by_name ]);
+	foreach my $query (sort keys %sorted)
+	{
+		my $none = { after => undef, before => undef, totalResultSize => 4 };
+		check("$path&$query", 200, @as, json => of_metric($asked, items => $sorted{$query}, pagination => $none));
+		report("the pages of $query", difference([ pages_of("$path&$query", $_, @as) ], $sorted{$query})) foreach 1, 2, 3;
+	}
+	my $largest = check('POST /usage-metrics', 201, @as, body => new_metric(name => 'Largest', eventType => 'sent', aggregationType => 'MAX',
+	  aggregationProperty => 'length'))->{json};
+	report("customers without a value come last: $_", difference([ map { $_->{customer} } pages_of(
+	  "GET /usage-metrics/$largest->{id}/by-customer?$in_july&sortOrder=$_->[0]", 1, @as) ], $_->[1]))
+	  foreach [ ASC => [ '=1+1', 'customer, 1', 'acme', 'initech' ] ], [ DESC => [ 'acme', 'customer, 1', '=1+1', 'initech' ] ];
+
+	# A value of more digits than a cursor holds.
+	send_events('asker', map { { customerAlias => "long $_", eventType => 'long', customerEventId => "long $_", eventTimestamp => '2024-07-01T00:00:00Z',
+	  eventProperties => { length => '1' . '0' x 300 . $_ } } } 1 .. 3);
+	my $long = check('POST /usage-metrics', 201, @as, body => new_metric(name => 'Long', eventType => 'long', aggregationType => 'SUM',
+	  aggregationProperty => 'length'))->{json};
+	report('pages of long values', difference([ map { $_->{customer} } pages_of("GET /usage-metrics/$long->{id}/by-customer?$in_july", 1, @as) ],
+	  [ 'long 3', 'long 2', 'long 1' ]));
+
+	# Refusals.
+	check("$path&$_->[0]", 400, @as, names => $_->[1], error => { message => 'invalid parameters of a list' }) foreach [ 'sortBy=name', qr/"sortBy" must be "value" or "customer"/ ],
+	  [ 'sortBy=', 'sortBy' ], [ 'sortOrder=up', 'sortOrder' ], [ 'limit=0', 'limit' ], [ 'limit=101', 'limit' ], [ 'after=abc', 'after' ],
+	  [ 'before=abc', 'before' ], [ 'offset=1', 'offset' ], [ 'customerAliases=acme', 'customerAliases' ], [ 'asOf=x', 'asOf' ], [ 'foo=1', 'foo' ];
+	my $cursor = check("$path&limit=1", 200, @as)->{json}{pagination}{after};
+	check("$path&after=$cursor&before=$cursor", 400, @as, names => 'before');
+	check("$path&after=$cursor&$_", 400, @as, names => 'after', what => 'of another list') foreach 'sortBy=customer', 'sortOrder=ASC',
+	  'asOf=2024-07-30T00:00:00Z';
+	check("GET /usage-metrics/$largest->{id}/by-customer?$in_july&after=$cursor", 400, @as, names => 'after', what => 'of another metric');
+	check("GET /usage-metrics/$asked->{id}/by-customer", 400, @as, names => qr/"periodStart" is missing.*"periodEnd" is missing/s);
+	check("GET /usage-metrics/$no_uuid/by-customer?$in_july", 404, @as);
+	check($path, 404, as => 'globex', what => 'of another account');
+	check($path, 401, as => undef);
+}
+
+sub cases_changes
+{
+	my @as = (as => 'asker');
+	my $before = moment_between();
+	my $path = "GET /usage-metrics/$asked->{id}/changes?customerAliases=acme&$in_july&since=$before";
+	check($path, 200, @as, json => { items => [], pagination => { after => undef, before => undef, totalResultSize => 0 } });
+	my $event = sub { { customerAlias => 'acme', eventType => 'sent', eventTimestamp => "2024-07-0$_[0]T00:30:00Z", customerEventId => "asked 2024-07-0$_[0]T00:30:00Z",
+	  eventProperties => { length => $_[1] }, @_[ 2 .. $#_ ] } };
+	my ($old) = map { $_->{id} } grep { $_->{customerEventId} eq 'asked 2024-07-01T00:30:00Z' } @{ check('GET /usage-events?limit=100', 200, @as)->{json}{items} };
+	my ($corrected) = send_events('asker', $event->(1, 12.5));
+	my ($added) = send_events('asker', $event->(2, 3));
+	my @changes = (
+		{ customerEventId => 'asked 2024-07-01T00:30:00Z', oldEventId => $old, newEventId => $corrected, oldValue => 10, newValue => 12.5,
+			changedAt => $instant, change => 'corrected' },
+		{ customerEventId => 'asked 2024-07-02T00:30:00Z', oldEventId => undef, newEventId => $added, oldValue => undef, newValue => 3,
+			changedAt => $instant, change => 'added' });
+	check($path, 200, @as, json => { items => \@changes, pagination => { after => undef, before => undef, totalResultSize => 2 } });
+	report('the pages of changes', difference([ pages_of($path, 1, @as) ], \@changes));
+	send_events('asker', $event->(1, 12.5, customerAlias => 'VOID'));
+	check($path, 200, @as, json => has(items => [ $changes[1], has(change => 'removed', oldValue => 10, newValue => undef) ]));
+
+	check($path =~ s/since=.*/$_->[0]/r, 400, @as, names => $_->[1]) foreach [ '', qr/"since" is missing/ ], [ 'since=', 'since' ],
+	  [ 'since=2024-07-01', 'since' ], [ 'since=now', 'since' ];
+	check("$path&$_->[0]", 400, @as, names => $_->[1]) foreach [ 'limit=0', 'limit' ], [ 'after=abc', 'after' ], [ 'asOf=2024-07-30T00:00:00Z', 'asOf' ];
+	my $cursor = check("$path&limit=1", 200, @as)->{json}{pagination}{after};
+	check($path =~ s/=acme/=globex/r . "&after=$cursor", 400, @as, names => 'after', what => 'of another list');
+	check($path =~ s/$asked->{id}/$no_uuid/r, 404, @as);
+	check($path, 404, as => 'globex', what => 'of another account');
+	check($path, 401, as => undef);
+}
+
+sub cases_explain
+{
+	my @as = (as => 'asker');
+	my ($first, $second, $void, $other) = map { send_events('asker', { customerEventId => 'explained', eventType => 'sent', eventTimestamp => '2024-07-01T00:00:00Z', %$_ }) }
+	  { customerAlias => 'acme', eventProperties => { length => 5 } }, { customerAlias => 'acme', eventProperties => { length => 'x' } },
+	  { customerAlias => 'VOID' }, { customerAlias => 'acme', customerEventId => 'explained too', eventType => 'call' };
+	my $metric = "usageMetricId=$asked->{id}";
+	my $explains = sub {
+		my ($id, $counts, $skipped, $value, @reasons) = @_;
+		check("GET /usage-events/$id/explain?$metric", 200, @as, json => { counts => $counts, skipped => $skipped, value => $value,
+		  reasons => \@reasons, event => has(id => $id) });
+	};
+	my ($yes, $no) = (JSON::PP::true, JSON::PP::false);
+	$explains->($first, $no, $no, 5, "was superseded by event $second");
+	$explains->($second, $no, $no, undef, "was superseded by event $void", qr/has no number/);
+	$explains->($void, $no, $no, undef, qr/was taken back/, qr/has no property/);
+	$explains->($other, $no, $no, undef, qr/is of type "call", not "sent"/);
+	my ($counted) = send_events('asker', { customerAlias => 'acme', customerEventId => 'explained', eventType => 'sent', eventProperties => { length => 1.5 } });
+	$explains->($counted, $yes, $no, 1.5);
+
+	check("GET /usage-events/$counted/explain$_->[0]", 400, @as, names => $_->[1]) foreach [ '', qr/"usageMetricId" is missing/ ],
+	  [ '?usageMetricId=', 'usageMetricId' ], [ '?usageMetricId=x', qr/must be a UUID, not "x"/ ], [ "?$metric&$metric", 'usageMetricId' ], [ "?$metric&x=1", 'x' ];
+	check("GET /usage-events/$counted/explain?usageMetricId=$no_uuid", 404, @as);
+	check("GET /usage-events/$no_uuid/explain?$metric", 404, @as);
+	check("GET /usage-events/x/explain?$metric", 400, @as);
+	check("GET /usage-events/$counted/explain?$metric", 404, as => 'globex', what => 'of another account');
+	check("GET /usage-events/$counted/explain?$metric", 401, as => undef);
+}
+
 # A setting of the server for the time of some requests.
 sub with_setting
 {
@@ -1879,7 +2095,7 @@ sub run_cases
 	($schema) = $transport->sql(q{SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'usage_events'});
 	($web_role) = $transport->sql(
 		"SELECT rolname FROM pg_roles WHERE has_function_privilege(oid, '$schema.usage_api_read()', 'EXECUTE') AND NOT rolcanlogin AND NOT rolsuper");
-	make_account($_) foreach qw(acme globex lister mapper meter);
+	make_account($_) foreach qw(acme globex lister mapper meter asker);
 
 	cases_credentials();
 	cases_version();
@@ -1894,6 +2110,11 @@ sub run_cases
 	cases_aliases();
 	cases_metrics();
 	cases_calculate();
+	make_asked();
+	cases_series();
+	cases_by_customer();
+	cases_changes();
+	cases_explain();
 	cases_settings();
 	cases_raised();
 	cases_direct();

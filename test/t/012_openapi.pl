@@ -137,7 +137,7 @@ sub ask
 {
 	my ($operation, %request) = @_;
 	my @query = @{ $request{query} // [] };
-	my $target = ($request{before} // '') . $operation->{path} =~ s/\{id\}/$request{id}/r . ($request{behind} // '');
+	my $target = ($request{before} // '') . $operation->{path} =~ s/\{id\}/$request{id}/r =~ s/\{eventType\}/call/r . ($request{behind} // '');
 	my $separator = '?';
 	while (my ($name, $value) = splice @query, 0, 2)
 	{
@@ -221,6 +221,12 @@ my %good = (
 	getUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
 	putUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, body => new_metric()) },
 	deleteUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
+	getUsageMetricsByIdSeries => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [ @calculation, step => 'week' ]) },
+	getUsageMetricsByIdByCustomer => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [ @calculation[ 2 .. 5 ] ]) },
+	getUsageMetricsByIdChanges => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [ @calculation, since => '2024-07-30T12:00:00Z' ]) },
+	getUsageEventsByIdExplain => sub {
+		(id => succeed('postUsageEvents', body => new_event())->{id}, query => [ usageMetricId => succeed('postUsageMetrics', body => new_metric())->{id} ])
+	},
 	getUsageMetricsByIdCalculate => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [@calculation]) });
 is_deeply([ sort keys %good ], [ sort keys %operations ], 'the operations of the document are those of this test');
 
@@ -304,7 +310,7 @@ foreach my $id (sort keys %operations)
 
 # Those with rules that a schema cannot tell: only what their type forbids is tried.
 my %has_more_rules = map { $_ => 1 } qw(after before eventTimestampBefore eventTimestampAfter eventTimestamp
-	periodStart periodEnd asOf customParameters groupingProperty);
+	periodStart periodEnd asOf since timezone customParameters groupingProperty);
 
 # Texts for a parameter, good and bad.
 sub texts_for
@@ -359,8 +365,9 @@ foreach my $id (sort keys %operations)
 			$request{headers} = [ @authorization, $name => $text ] if $in eq 'header';
 
 			# A header without a value is as good as none; an id that may be, is not known.
+			my $is_id = $in eq 'path' || ($schema->{format} // '') eq 'uuid';
 			my $agrees = !$document->disagrees($schema, value_of_text($text, $schema)) || $in eq 'header' && $text =~ /^ *$/;
-			my $expected = !$agrees ? 400 : $in eq 'path' ? 404 : (grep { /^2/ } keys %{ $operation->{responses} })[0];
+			my $expected = !$agrees ? 400 : $is_id ? 404 : (grep { /^2/ } keys %{ $operation->{responses} })[0];
 			my $found = outcome($operation, %request);
 			push @wrong, "$name '$text' is $found, not $expected" if $found ne $expected;
 			$tried++;
@@ -382,7 +389,7 @@ foreach my $id (sort keys %operations)
 		if (exists $schema->{default})
 		{
 			my $default_text = $schema->{type} eq 'boolean' ? ($schema->{default} ? 'true' : 'false') : $schema->{default};
-			my ($default, $without) = map { succeed($id, query => $_) } [ $name => $default_text ], [];
+			my ($default, $without) = map { my %asked = $good{$id}->(); succeed($id, %asked, query => with_parameter($name, $_, %asked)) } [$default_text], [];
 			push @wrong, "$name has another default" if !OpenApi::same($default->{items}, $without->{items});
 		}
 	}
