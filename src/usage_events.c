@@ -14,6 +14,7 @@
 #include "event/import.h"
 #include "event/mark.h"
 #include "event/rejected.h"
+#include "event/sample.h"
 #include "event/store.h"
 #include "fmgr.h"
 #include "metric/check.h"
@@ -48,6 +49,7 @@ _PG_init(void)
 	distribution_init();
 	horizon_init();
 	rejected_event_init();
+	event_sample_init();
 	metric_check_init();
 	metric_definition_init();
 	event_import_init();

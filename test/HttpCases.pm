@@ -134,7 +134,8 @@ sub faults_of_answer
 	push @faults, "status $status" if $status !~ /^(200|201|400|401|404|405|413|415|429|500)$/ && !$options{postgrest};
 	push @faults, "header $_" foreach grep { /inject/i || $headers->{$_} =~ /inject|[\r\n]/i } sort keys %$headers;
 	push @faults, 'Content-Type ' . ($headers->{'content-type'} // 'missing')
-	  if ($headers->{'content-type'} // '') ne ($options{postgrest} ? 'application/json; charset=utf-8' : 'application/json');
+	  if ($headers->{'content-type'} // '') ne ($options{csv} ? 'text/csv; charset=utf-8' : $options{postgrest}
+	  ? 'application/json; charset=utf-8' : 'application/json');
 	push @faults, 'Sequence-Version ' . ($headers->{'sequence-version'} // 'missing') if !$options{own}
 	  && ($headers->{'sequence-version'} // '') ne '2024-07-30';
 	push @faults, 'Allow ' . ($headers->{allow} // 'missing')
@@ -145,6 +146,7 @@ sub faults_of_answer
 		return @faults;
 	}
 
+	return @faults if $options{csv};
 	if (!eval { $answer->{json} = $json->decode($answer->{body}); 1 })
 	{
 		push @faults, 'no JSON: ' . substr $answer->{body}, 0, 500;
@@ -176,6 +178,7 @@ sub faults_of_answer
 #	error		members of an error
 #	names		what an error's details or message must name
 #	own			the answer is nginx's or PostgREST's own, and says nothing of a version
+#	csv			the lines of the answer, which is CSV
 #	via			"postgrest" to leave nginx out
 #
 # Returns the answer, with its JSON.
@@ -195,6 +198,7 @@ sub check
 	push @faults, "status $answer->{status}, not @{[ ref $status ? @$status : $status ]}: " . substr $answer->{body}, 0,
 	  500 if !grep { $_ == $answer->{status} } ref $status ? @$status : $status;
 	push @faults, difference($answer->{json}, $options{json}) if exists $options{json} && exists $answer->{json};
+	push @faults, difference($answer->{body}, encode_utf8("\x{feff}" . join '', map { "$_\r\n" } @{ $options{csv} })) if ref $options{csv};
 	push @faults, difference($answer->{json}, has(%{ $options{error} })) if $options{error} && exists $answer->{json};
 	push @faults, "does not name $options{names}: " . substr $answer->{body}, 0,
 	  500 if $options{names} && ref $answer->{json} eq 'HASH'
@@ -417,6 +421,10 @@ sub cases_routes
 		"/usage-events/$id" => 'GET, HEAD, OPTIONS',
 		'/usage-events/x' => 'GET, HEAD, OPTIONS',
 		"/usage-events/$id/history" => 'GET, HEAD, OPTIONS',
+		'/rejected-usage-events' => 'GET, HEAD, OPTIONS',
+		'/rejected-usage-events/retry' => 'POST, OPTIONS',
+		"/rejected-usage-events/$id" => 'DELETE, OPTIONS',
+		map({ ($_ => 'GET, HEAD, OPTIONS') } '/usage-event-types', '/usage-event-types/call/properties', '/customers', '/status'),
 		'/customer-aliases' => 'GET, HEAD, POST, OPTIONS',
 		"/customer-aliases/$id" => 'PUT, DELETE, OPTIONS',
 		'/usage-metrics' => 'GET, HEAD, POST, OPTIONS',
@@ -1604,6 +1612,159 @@ sub cases_explain
 	check("GET /usage-events/$counted/explain?$metric", 401, as => undef);
 }
 
+# What is refused -------------------------------------------------------------
+
+sub cases_rejected
+{
+	my @as = (as => 'refuser');
+	my $list = 'GET /rejected-usage-events';
+	my $none = { items => [], pagination => { after => undef, before => undef, totalResultSize => 0 } };
+	check($list, 200, @as, json => $none);
+	my $refuse = sub { check('POST /usage-events/batch', 200, @as, body => \@_, json => has(refused => scalar @_), what => 'of refused events') };
+	$refuse->({ customerAlias => 'acme', customerEventId => 'first' }, 5, { eventType => "=cmd|' /C calc'!A0" });
+	$refuse->({ customerAlias => ' ', eventType => 't' });
+	my @waiting = (
+		{ id => $uuid, rejectedAt => $instant, body => '{"eventType": "t", "customerAlias": " "}', faults => [ { field => 'customerAlias', fault => 'must not be blank' } ] },
+		{ id => $uuid, rejectedAt => $instant, body => qr/=cmd/, faults => [ { field => 'customerAlias', fault => 'is missing' } ] },
+		{ id => $uuid, rejectedAt => $instant, body => '5', faults => [ { fault => qr/./ } ] },
+		{ id => $uuid, rejectedAt => $instant, body => qr/"first"/, faults => [ { field => 'eventType', fault => 'is missing' } ] });
+	my @items = @{ check($list, 200, @as, json => has(items => \@waiting, pagination => has(totalResultSize => 4)))->{json}{items} };
+	report('the pages of rejected events', difference([ pages_of("$list?", $_, @as) ], \@items)) foreach 1, 3;
+	check("$list?$_->[0]", 400, @as, names => $_->[1], error => { message => 'invalid parameters of a list' }) foreach [ 'limit=0', 'limit' ],
+	  [ 'after=abc', 'after' ], [ 'offset=1', 'offset' ], [ 'foo=1', 'foo' ];
+	check($list, 200, as => 'globex', json => $none, what => 'of another account');
+	check($list, 401, as => undef);
+
+	# Sending them again.
+	my $retry = 'POST /rejected-usage-events/retry';
+	my $retried = sub { my ($ids, @outcomes) = @_; check($retry, 200, @as, body => { ids => $ids }, json => has(outcomes => \@outcomes), what => 'ids') };
+	my $refused = { index => 0, outcome => 'refused', faults => $waiting[3]{faults} };
+	$retried->([ $items[3]{id} ], $refused);
+	$retried->([]);
+	$retried->([ $no_uuid, $items[3]{id} ]);
+	check($retry, 200, as => 'globex', body => { ids => [ $items[2]{id} ] }, json => has(outcomes => []), what => 'of another account');
+	check($retry, 200, @as, body => { ids => undef }, json => has(refused => 4, outcomes => sub { @{ $_[0] } == 4 ? '' : 'not 4' }), what => 'all');
+	check($retry, 200, @as, body => {}, json => has(refused => 4), what => 'all');
+	check($retry, 400, @as, body => $_->[0], names => $_->[1], what => 'no ids: ' . $json->encode($_->[0])) foreach [ { ids => 5 }, qr/"ids" must be an array, not/ ],
+	  [ { ids => [5] }, qr/"ids" must be UUIDs: the one of index 0 is none/ ], [ { ids => [ $no_uuid, 'x' ] }, 'index 1' ], [ [], 'must be a JSON object' ];
+	check($retry, 400, @as, body => $_, what => 'no body: ' . $_) foreach '', 'x', '5';
+	check($retry, 400, @as, body => { ids => [ ($no_uuid) x 20_001 ] }, names => 'at most 20000', what => 'too many');
+	check($retry, 401, as => undef, body => {});
+
+	# Giving them up: those that were sent again have another id.
+	my ($id) = map { $_->{id} } @{ check($list, 200, @as)->{json}{items} };
+	check("DELETE /rejected-usage-events/$id", 404, as => 'globex', what => 'of another account');
+	check("DELETE /rejected-usage-events/$id", 401, as => undef);
+	check("DELETE /rejected-usage-events/$id", 200, @as, json => has(id => $id, body => qr/"first"/));
+	check("DELETE /rejected-usage-events/$_", 404, @as) foreach $id, $items[0]{id}, $no_uuid;
+	check('DELETE /rejected-usage-events/x', 400, @as);
+	check($list, 200, @as, json => has(pagination => has(totalResultSize => 3)));
+	check('GET /status', 200, @as, json => has(rejectedWaiting => 3, rejectedLastMinute => qr/^\d+$/));
+}
+
+# What there is ----------------------------------------------------------------
+
+sub cases_customers
+{
+	my @as = (as => 'asker');
+	my $at = sub { has(customerAlias => $_[0], customerId => $_[1], lastEventTimestamp => $_[2] // $instant) };
+	my @customers = (
+		$at->('=1+1', undef, '2024-07-09T12:00:00Z'), $at->('acme', undef), $at->('globex', 'customer, 1', '2024-07-08T12:00:00Z'),
+		$at->('initech', undef, '2024-07-31T23:59:59.999999Z'), map { $at->("long $_", undef) } 1 .. 3);
+	my $page = { after => undef, before => undef, totalResultSize => undef };
+	check('GET /customers', 200, @as, json => { items => \@customers, pagination => $page });
+	report("the pages of customers: $_", difference([ pages_of('GET /customers?', $_, @as) ], \@customers)) foreach 1, 2, 5;
+	check("GET /customers?$_->[0]", 400, @as, names => $_->[1]) foreach [ 'limit=101', 'limit' ], [ 'after=abc', 'after' ], [ 'sortBy=x', 'sortBy' ];
+	my $cursor = check("GET /usage-metrics/$asked->{id}/by-customer?$in_july&limit=1", 200, @as)->{json}{pagination}{after};
+	check("GET /customers?after=$cursor", 400, @as, names => 'after', what => 'a cursor of another list');
+	check('GET /customers', 200, as => 'refuser', json => { items => [], pagination => $page });
+	check('GET /customers', 401, as => undef);
+}
+
+sub cases_types
+{
+	my @as = (as => 'typist');
+	my $none = { items => [], sample => { eventCount => 0, isComplete => JSON::PP::true } };
+	check($_, 200, @as, json => $none) foreach 'GET /usage-event-types', 'GET /usage-event-types/call/properties';
+	send_events('typist', map { { customerAlias => 'acme', eventType => $_->[0], eventTimestamp => "2024-07-0$_->[1]T00:00:00Z", eventProperties => $_->[2] } }
+		[ 'call/in', 1, { length => 1.5, to => 'a', long => 'x' x 101, on => JSON::PP::true } ],
+		[ 'call/in', 3, { length => '2', to => 'b', to2 => undef, nested => { a => [] }, list => [1] } ],
+		map({ [ 'call/in', 2, { to => $_ } ] } 'b', '=c', 'd'), [ "\x{e9}", 1, {} ]);
+	check('GET /usage-event-types', 200, @as, json => { sample => { eventCount => 6, isComplete => JSON::PP::true }, items => [
+		{ eventType => 'call/in', eventCount => 5, lastEventTimestamp => '2024-07-03T00:00:00Z' },
+		{ eventType => "\x{e9}", eventCount => 1, lastEventTimestamp => '2024-07-01T00:00:00Z' } ] });
+	my $property = sub { my ($name, $types, $count, @examples) = @_; { name => $name, types => $types, eventCount => $count, examples => \@examples } };
+	check('GET /usage-event-types/call%2Fin/properties', 200, @as, json => { sample => { eventCount => 5, isComplete => JSON::PP::true }, items => [
+		$property->('length', [qw(string number)], 2, '2', 1.5), $property->('list', ['array'], 1), $property->('long', ['string'], 1),
+		$property->('nested', ['object'], 1), $property->('on', ['boolean'], 1, JSON::PP::true), $property->('to', ['string'], 5, 'd', '=c', 'b'),
+		$property->('to2', ['null'], 1) ] });
+	check('GET /usage-event-types/call%2Fin/properties', 200, as => 'globex', json => $none = { %$none, sample => { eventCount => 0, isComplete => sub { '' } } },
+	  what => 'of another account');
+	check("GET /usage-event-types/$_/properties", 200, @as, json => { items => [], sample => { eventCount => 0, isComplete => JSON::PP::true } })
+	  foreach 'call', 'CALL%2Fin', percent_encoded($split);
+	check($_, 400, @as, names => 'foo') foreach 'GET /usage-event-types?foo=1', 'GET /usage-event-types/call/properties?foo=1';
+	check($_, 401, as => undef) foreach 'GET /usage-event-types', 'GET /usage-event-types/call/properties';
+	check('GET /usage-event-types/call', 404, @as);
+}
+
+sub cases_status
+{
+	my $numbers = sub { defined $_[0] && $_[0] =~ /^\d+(\.\d+)?$/ ? '' : "$_[1] is no number" };
+	check('GET /status', 200, as => 'typist', json => { storedLastMinute => $numbers, supersededLastMinute => $numbers, rejectedLastMinute => $numbers,
+	  rejectedWaiting => 0, rejectedBytes => 0, rejectedNotKept => 0, rejectedNotKeptAt => undef, newestEventAgeSeconds => $numbers,
+	  marksWaiting => $numbers, refreshLagSeconds => sub { '' }, purgedBefore => undef });
+	check('GET /status', 401, as => undef);
+}
+
+# Lists as CSV -----------------------------------------------------------------
+
+sub cases_csv
+{
+	my @as = (as => 'asker');
+	my $by_customer = "/usage-metrics/$asked->{id}/by-customer?$in_july&sortBy=customer";
+	my @lines = ('customer,eventCount,value,skippedEventCount', "'=1+1,1,7,0", 'acme,3,23,0', '"customer, 1",1,7,0', 'initech,0,0,1');
+	my $values = check("GET $by_customer", 200, @as)->{json}{items};
+	$lines[2] = join ',', 'acme', map { $values->[1]{$_} } qw(eventCount value skippedEventCount);
+	check("GET $by_customer&format=csv", 200, @as, csv => \@lines);
+	check("GET $by_customer", 200, @as, csv => \@lines, headers => [ Accept => $_ ], what => "accepting $_") foreach 'text/csv', 'TEXT/CSV; charset=utf-8',
+	  'text/csv, application/json', 'application/json;q=0.5,text/csv', 'text/csv;q=0.1', 'text/html, text/csv;q=0.9, */*;q=0.1';
+	check("GET $by_customer", 200, @as, headers => [ Accept => $_ ], what => "accepting $_") foreach '', '*/*', 'application/json', 'application/xml',
+	  'application/json, text/csv', 'text/csv;q=0', 'text/csv;q=0.5, */*', 'text/*', 'text/csvx', "text/html,application/xhtml+xml,*/*;q=0.8", 'x' x 2000, "\xff";
+	check("GET $by_customer&format=json", 200, @as, headers => [ Accept => 'text/csv' ], what => 'the parameter decides');
+	check("HEAD $by_customer&format=csv", 200, @as, csv => 1);
+	check("GET $by_customer&format=$_", 400, @as, names => qr/"format" must be "json" or "csv"/) foreach '', 'xml', 'CSV', 'csv,json', percent_encoded($split);
+	check("GET $by_customer&format=csv&format=csv", 400, @as, names => 'format');
+	check("GET $by_customer&format=csv&limit=0", 400, @as, names => 'limit', headers => [ Accept => 'text/csv' ], what => 'a refusal is JSON');
+	check("GET $_", 400, @as, names => 'format') foreach "/usage-metrics/$asked->{id}/calculate?customerAliases=acme&$in_july&format=csv",
+	  "/usage-events/$no_uuid/explain?usageMetricId=$no_uuid&format=csv";
+
+	# Pages: their cursors come in headers.
+	my $page = check("GET $by_customer&format=csv&limit=2", 200, @as, csv => [ @lines[ 0 .. 2 ] ]);
+	my $next = check("GET $by_customer&format=csv&limit=2&after=$page->{headers}{'usage-after'}", 200, @as, csv => [ @lines[ 0, 3, 4 ] ], what => 'the next page');
+	report('no cursor where there is no page', grep { defined } $page->{headers}{'usage-before'}, $next->{headers}{'usage-after'});
+	check("GET $by_customer&format=csv&limit=2&before=$next->{headers}{'usage-before'}", 200, @as, csv => [ @lines[ 0 .. 2 ] ], what => 'and back');
+
+	# Every digit, a line for each group, and what a spreadsheet would run.
+	check("GET /usage-metrics/$asked->{id}/series?customerAliases=customer%2C%201&periodStart=2024-07-08&periodEnd=2024-07-09&step=day&format=csv", 200, @as,
+	  csv => [ 'periodStart,periodEnd,eventCount,value,skippedEventCount', '2024-07-08T00:00:00Z,2024-07-09T00:00:00Z,1,7,0', '2024-07-09T00:00:00Z,2024-07-10T00:00:00Z,0,0,0' ]);
+	my @texts = ('+1', '-1', '@x', "a\"b", "a;b", "=HYPERLINK(\"x\")", "'1", 'plain');
+	send_events('csv', map { { customerAlias => $texts[$_], eventType => 'csv', customerEventId => "csv $_", eventTimestamp => '2024-07-01T00:00:00Z',
+	  eventProperties => { n => -12345678901234567890.5, group => $texts[$_] } } } 0 .. $#texts);
+	my $body = '{"customerAlias": "long", "eventType": "csv", "eventTimestamp": "2024-07-01T00:00:00Z", "customerEventId": "l", "eventProperties": {"n": -123456789012345678901234567890.123456789012345678901234567890}}';
+	check('POST /usage-events', 201, as => 'csv', body => $body, what => 'a long number');
+	my $metric = check('POST /usage-metrics', 201, as => 'csv', body => new_metric(name => 'CSV', eventType => 'csv', aggregationType => 'MIN', aggregationProperty => 'n'))->{json};
+	check("GET /usage-metrics/$metric->{id}/by-customer?$in_july&sortOrder=ASC&format=csv&limit=1", 200, as => 'csv',
+	  csv => [ $lines[0], 'long,1,-123456789012345678901234567890.123456789012345678901234567890,0' ]);
+	my $grouped = check('POST /usage-metrics', 201, as => 'csv', body => new_metric(name => 'Groups', eventType => 'csv', metricType => 'GROUPED',
+	  groupingProperty => 'group'))->{json};
+	check("GET /usage-metrics/$grouped->{id}/by-customer?$in_july&sortBy=customer&format=csv", 200, as => 'csv', csv => [ 'customer,grouping,eventCount,value',
+		"'1,'1,1,1", "'+1,'+1,1,1", "'-1,'-1,1,1", qq{"'=HYPERLINK(""x"")","'=HYPERLINK(""x"")",1,1}, "'\@x,'\@x,1,1", '"a""b","a""b",1,1', '"a;b","a;b",1,1', 'long,,1,1',
+		'plain,plain,1,1' ]);
+	check('GET /customers?format=csv&limit=1', 200, as => 'csv', csv => [ 'customerAlias,customerId,lastEventTimestamp', "'1,,2024-07-01T00:00:00Z" ]);
+	check('GET /usage-events?format=csv&limit=1', 200, as => 'csv', csv => 1);
+	check('GET /rejected-usage-events?format=csv', 200, as => 'csv', csv => ['id,rejectedAt,body,faults']);
+}
+
 # A setting of the server for the time of some requests.
 sub with_setting
 {
@@ -2095,7 +2256,7 @@ sub run_cases
 	($schema) = $transport->sql(q{SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'usage_events'});
 	($web_role) = $transport->sql(
 		"SELECT rolname FROM pg_roles WHERE has_function_privilege(oid, '$schema.usage_api_read()', 'EXECUTE') AND NOT rolcanlogin AND NOT rolsuper");
-	make_account($_) foreach qw(acme globex lister mapper meter asker);
+	make_account($_) foreach qw(acme globex lister mapper meter asker refuser typist csv);
 
 	cases_credentials();
 	cases_version();
@@ -2115,6 +2276,11 @@ sub run_cases
 	cases_by_customer();
 	cases_changes();
 	cases_explain();
+	cases_rejected();
+	cases_customers();
+	cases_types();
+	cases_status();
+	cases_csv();
 	cases_settings();
 	cases_raised();
 	cases_direct();

@@ -19,18 +19,23 @@
 #include "endpoint/response.h"
 #include "event/batch.h"
 #include "event/check.h"
+#include "event/customers.h"
 #include "event/functions.h"
 #include "event/history.h"
 #include "event/json.h"
 #include "event/list.h"
+#include "event/rejected_list.h"
+#include "event/sample.h"
 #include "fmgr.h"
 #include "http/authenticate.h"
 #include "http/call.h"
+#include "http/csv.h"
 #include "http/openapi.h"
 #include "http/usage.h"
 #include "mb/pg_wchar.h"
 #include "metric/definition.h"
 #include "metric/list.h"
+#include "usage/status.h"
 #include "utils/builtins.h"
 
 typedef struct HttpRoute
@@ -39,12 +44,21 @@ typedef struct HttpRoute
 	const char *path;
 	int status;
 	HttpHandler handler; /* NULL: the description of the API itself */
+	const char *columns; /* of a list as CSV; NULL: it has no such form */
 } HttpRoute;
 
 /* So many events at once: what a refused one takes of memory is some kB, whatever its length. */
 #define MAX_BATCH 20000
 
 /* Handlers ---------------------------------------------------------------- */
+
+/* No parameter but that of the answer's format. */
+static void
+end_list_parameters(HttpCall *call)
+{
+	http_parameters_end(&call->request);
+	list_page_faults_report(call->request.faults);
+}
 
 static Jsonb *
 post_usage_event(HttpCall *call)
@@ -139,6 +153,7 @@ get_usage_event(HttpCall *call)
 static Jsonb *
 get_usage_event_versions(HttpCall *call)
 {
+	end_list_parameters(call);
 	return event_history_read(account_current(), &call->id);
 }
 
@@ -218,39 +233,113 @@ delete_usage_metric_of_id(HttpCall *call)
 	return metric_definition_delete(account_current(), &call->id);
 }
 
+static Jsonb *
+get_rejected_usage_events(HttpCall *call)
+{
+	ListPage page = LIST_PAGE_DEFAULTS;
+
+	http_read_page(&call->request, &page);
+	http_parameters_end(&call->request);
+	return rejected_event_list(account_current(), &page, call->request.faults);
+}
+
+static Jsonb *
+post_rejected_usage_events_retry(HttpCall *call)
+{
+	return rejected_event_retry(account_current(), http_body_ids(call));
+}
+
+static Jsonb *
+delete_rejected_usage_event_of_id(HttpCall *call)
+{
+	return rejected_event_delete(account_current(), &call->id);
+}
+
+static Jsonb *
+get_customers(HttpCall *call)
+{
+	PlacePage page = {0};
+
+	http_read_place_page(&call->request, &page);
+	http_parameters_end(&call->request);
+	return event_customers_list(account_current(), &page, call->request.faults);
+}
+
+static Jsonb *
+get_usage_event_types(HttpCall *call)
+{
+	end_list_parameters(call);
+	return event_sample_types(account_current());
+}
+
+static Jsonb *
+get_usage_event_properties(HttpCall *call)
+{
+	end_list_parameters(call);
+	return event_sample_properties(account_current(), slice_from_cstring(call->event_type));
+}
+
+static Jsonb *
+get_status(HttpCall *call pg_attribute_unused())
+{
+	return usage_status(account_current());
+}
+
 /* Routes ------------------------------------------------------------------ */
 
+#define EVENT_CSV "id,customerEventId,customerAlias,eventType,eventTimestamp,eventProperties,sequenceAccountId"
+#define METRIC_CSV \
+	"id,name,description,metricType,eventType,aggregationType,aggregationProperty,percentile,groupingProperty,unit," \
+	"propertyFilters,propertiesToNegate,caseSensitive,createdAt,sequenceAccountId"
+#define VALUE_CSV "eventCount,value,skippedEventCount"
+
 static const HttpRoute routes[] = {
-	{"GET", "/", 200, NULL},
-	{"POST", "/usage-events", 201, post_usage_event},
-	{"POST", "/usage-events/batch", 200, post_usage_event_batch},
-	{"GET", "/usage-events", 200, get_usage_events},
-	{"GET", "/usage-events/{id}", 200, get_usage_event},
-	{"GET", "/usage-events/{id}/history", 200, get_usage_event_versions},
-	{"GET", "/usage-events/{id}/explain", 200, http_usage_explain},
-	{"GET", "/customer-aliases", 200, get_customer_aliases},
-	{"POST", "/customer-aliases", 201, post_customer_alias},
-	{"PUT", "/customer-aliases/{id}", 200, put_customer_alias},
-	{"DELETE", "/customer-aliases/{id}", 200, delete_customer_alias_of_id},
-	{"GET", "/usage-metrics", 200, get_usage_metrics},
-	{"POST", "/usage-metrics", 201, post_usage_metric},
-	{"GET", "/usage-metrics/{id}", 200, get_usage_metric_of_id},
-	{"PUT", "/usage-metrics/{id}", 200, put_usage_metric},
-	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id},
-	{"GET", "/usage-metrics/{id}/calculate", 200, http_usage_calculate},
-	{"GET", "/usage-metrics/{id}/series", 200, http_usage_series},
-	{"GET", "/usage-metrics/{id}/by-customer", 200, http_usage_by_customer},
-	{"GET", "/usage-metrics/{id}/changes", 200, http_usage_changes},
+	{"GET", "/", 200, NULL, NULL},
+	{"POST", "/usage-events", 201, post_usage_event, NULL},
+	{"POST", "/usage-events/batch", 200, post_usage_event_batch, NULL},
+	{"GET", "/usage-events", 200, get_usage_events, EVENT_CSV},
+	{"GET", "/usage-events/{id}", 200, get_usage_event, NULL},
+	{"GET", "/usage-events/{id}/history", 200, get_usage_event_versions, EVENT_CSV ",supersededAt,supersededBy"},
+	{"GET", "/usage-events/{id}/explain", 200, http_usage_explain, NULL},
+	{"GET", "/rejected-usage-events", 200, get_rejected_usage_events, "id,rejectedAt,body,faults"},
+	{"POST", "/rejected-usage-events/retry", 200, post_rejected_usage_events_retry, NULL},
+	{"DELETE", "/rejected-usage-events/{id}", 200, delete_rejected_usage_event_of_id, NULL},
+	{"GET", "/usage-event-types", 200, get_usage_event_types, "eventType,eventCount,lastEventTimestamp"},
+	{"GET", "/usage-event-types/{eventType}/properties", 200, get_usage_event_properties,
+	 "name,types,eventCount,examples"},
+	{"GET", "/customers", 200, get_customers, "customerAlias,customerId,lastEventTimestamp"},
+	{"GET", "/status", 200, get_status, NULL},
+	{"GET", "/customer-aliases", 200, get_customer_aliases, "id,customerId,value,label,createdAt,sequenceAccountId"},
+	{"POST", "/customer-aliases", 201, post_customer_alias, NULL},
+	{"PUT", "/customer-aliases/{id}", 200, put_customer_alias, NULL},
+	{"DELETE", "/customer-aliases/{id}", 200, delete_customer_alias_of_id, NULL},
+	{"GET", "/usage-metrics", 200, get_usage_metrics, METRIC_CSV},
+	{"POST", "/usage-metrics", 201, post_usage_metric, NULL},
+	{"GET", "/usage-metrics/{id}", 200, get_usage_metric_of_id, NULL},
+	{"PUT", "/usage-metrics/{id}", 200, put_usage_metric, NULL},
+	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id, NULL},
+	{"GET", "/usage-metrics/{id}/calculate", 200, http_usage_calculate, NULL},
+	{"GET", "/usage-metrics/{id}/series", 200, http_usage_series, "periodStart,periodEnd," VALUE_CSV},
+	{"GET", "/usage-metrics/{id}/by-customer", 200, http_usage_by_customer, "customer," VALUE_CSV},
+	{"GET", "/usage-metrics/{id}/changes", 200, http_usage_changes,
+	 "customerEventId,oldEventId,newEventId,oldValue,newValue,changedAt,change"},
 };
 
-/* Whether the path is the route's; `id` is the segment at its place of {id}. */
+/* What stands in a path at its places of {id} and {eventType}; NULL where it has none. */
+typedef struct PathNames
+{
+	const char *id;
+	const char *event_type;
+} PathNames;
+
+/* Whether the path is the route's, and the names in it. */
 static bool
-path_matches(const HttpRoute *route, const List *segments, const char **id)
+path_matches(const HttpRoute *route, const List *segments, PathNames *names)
 {
 	const char *at = route->path;
 	ListCell *cell;
 
-	*id = NULL;
+	*names = (PathNames){NULL, NULL};
 	foreach(cell, segments)
 	{
 		const char *segment = lfirst(cell);
@@ -260,7 +349,9 @@ path_matches(const HttpRoute *route, const List *segments, const char **id)
 			return false;
 		length = (int) strcspn(at, "/");
 		if (strncmp(at, "{id}", length) == 0)
-			*id = segment;
+			names->id = segment;
+		else if (strncmp(at, "{eventType}", length) == 0)
+			names->event_type = segment;
 		else if (strncmp(at, segment, length) != 0 || segment[length] != '\0')
 			return false;
 		at += length;
@@ -270,10 +361,10 @@ path_matches(const HttpRoute *route, const List *segments, const char **id)
 
 /* A route of the request's path, whatever its method; the error 404 if there is none. */
 static const HttpRoute *
-find_path(const List *segments, const char **id)
+find_path(const List *segments, PathNames *names)
 {
 	for (size_t i = 0; i < lengthof(routes); i++)
-		if (path_matches(&routes[i], segments, id))
+		if (path_matches(&routes[i], segments, names))
 			return &routes[i];
 	ereport(ERROR,
 			(errcode(ERRCODE_HTTP_NOT_FOUND), errmsg("there is no such path"), errhint("GET / describes the API.")));
@@ -311,8 +402,8 @@ static const HttpRoute *
 find_route(HttpCall *call)
 {
 	const char *method = call->request.method;
-	const char *id;
-	const char *path = find_path(call->request.segments, &id)->path;
+	PathNames names;
+	const char *path = find_path(call->request.segments, &names)->path;
 	const HttpRoute *route = find_method(path, method, call->body != NULL);
 
 	if (route == NULL && call->body != NULL && strcmp(method, "OPTIONS") == 0)
@@ -322,9 +413,11 @@ find_route(HttpCall *call)
 	}
 	if (route == NULL)
 		http_refuse_method(allowed_methods(path));
-	if (id != NULL && !uuid_v7_from_text(slice_from_cstring(id), &call->id))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid id"),
-						errdetail("The id in the path must be a UUID, not %s.", fault_quote(slice_from_cstring(id)))));
+	if (names.id != NULL && !uuid_v7_from_text(slice_from_cstring(names.id), &call->id))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid id"),
+				 errdetail("The id in the path must be a UUID, not %s.", fault_quote(slice_from_cstring(names.id)))));
+	call->event_type = names.event_type;
 	return route;
 }
 
@@ -350,6 +443,34 @@ require_plain_body(void)
 		http_refuse_encoding();
 }
 
+/* The cursor of a page before or after this one; NULL where there is none, or no pages. */
+static const char *
+page_cursor(Jsonb *answer, const char *name)
+{
+	JsonbValue pagination;
+	JsonbValue cursor;
+	Slice text;
+
+	if (!json_member(answer, "pagination", &pagination) ||
+		getKeyJsonValueFromContainer(pagination.val.binary.data, name, (int) strlen(name), &cursor) == NULL ||
+		cursor.type != jbvString)
+		return NULL;
+	text = json_string(&cursor);
+	return pnstrdup(text.data, text.length);
+}
+
+/* The answer's text; what CSV has no place for comes in its headers. */
+static text *
+write_answer(Jsonb *answer, const HttpRoute *route, bool as_csv)
+{
+	require_moderate_size(answer);
+	http_set_status(route->status);
+	if (!as_csv)
+		return cstring_to_text(JsonbToCString(NULL, &answer->root, VARSIZE(answer)));
+	http_set_csv(page_cursor(answer, "after"), page_cursor(answer, "before"));
+	return http_csv_write(answer, route->columns);
+}
+
 /* Serves the request; the body is NULL for GET. */
 static Datum
 serve(FunctionCallInfo fcinfo, bytea *body)
@@ -357,8 +478,10 @@ serve(FunctionCallInfo fcinfo, bytea *body)
 	HttpCall call = {.body = body};
 	const HttpRoute *route;
 	Jsonb *answer;
+	bool as_csv;
 
 	http_require_authenticated();
+	http_set_json();
 	http_request_read(&call.request);
 	route = find_route(&call);
 	if (route == NULL)
@@ -371,12 +494,11 @@ serve(FunctionCallInfo fcinfo, bytea *body)
 	if (route->handler == NULL)
 		PG_RETURN_TEXT_P(cstring_to_text(openapi_text()));
 
+	as_csv = route->columns != NULL && http_csv_is_asked_for(&call.request);
 	answer = route->handler(&call);
 	if (answer == NULL)
 		PG_RETURN_NULL();
-	require_moderate_size(answer);
-	http_set_status(route->status);
-	PG_RETURN_TEXT_P(cstring_to_text(JsonbToCString(NULL, &answer->root, VARSIZE(answer))));
+	PG_RETURN_TEXT_P(write_answer(answer, route, as_csv));
 }
 
 static Datum

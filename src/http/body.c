@@ -6,7 +6,10 @@
 
 #include "http/call.h"
 
+#include "base/json_read.h"
+#include "base/uuid_v7.h"
 #include "mb/pg_wchar.h"
+#include "sql/statement.h"
 #include "utils/builtins.h"
 
 /* So much of the parser's words, in bytes: they repeat what it could not read. */
@@ -100,4 +103,44 @@ http_body_json(HttpCall *call)
 	if (json == NULL)
 		http_body_refuse(fault);
 	return json;
+}
+
+/* More are a mistake, as in a batch. */
+#define MAX_IDS 20000
+
+static void
+refuse_ids(const char *fault)
+{
+	faults_report_request(fault_add(NIL, "ids", fault), "invalid ids");
+}
+
+/* The UUIDs of the body {"ids": [...]}; NULL where they are left out, or null. */
+ArrayType *
+http_body_ids(HttpCall *call)
+{
+	Jsonb *body = http_body_json(call);
+	JsonbValue member;
+	Datum *ids;
+	int count;
+
+	if (!json_is_object(body))
+		http_body_refuse(psprintf("must be a JSON object, not %s.", json_document_kind(body)));
+	if (!json_member(body, "ids", &member) || member.type == jbvNull)
+		return NULL;
+	if (member.type != jbvBinary || !JsonContainerIsArray(member.val.binary.data))
+		refuse_ids(psprintf("must be an array, not %s", json_kind(&member)));
+	count = (int) JsonContainerSize(member.val.binary.data);
+	if (count > MAX_IDS)
+		refuse_ids(psprintf("must be at most %d, not %d", MAX_IDS, count));
+	ids = palloc(sizeof(Datum) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(member.val.binary.data, i);
+		pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+
+		if (element->type != jbvString || !uuid_v7_from_text(json_string(element), id))
+			refuse_ids(psprintf("must be UUIDs: the one of index %d is none", i));
+		ids[i] = UUIDPGetDatum(id);
+	}
+	return DatumGetArrayTypeP(statement_uuid_array(ids, count));
 }

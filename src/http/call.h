@@ -10,6 +10,7 @@
 #include "endpoint/request.h"
 #include "sql/list_page.h"
 #include "sql/place_page.h"
+#include "utils/array.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
@@ -17,9 +18,10 @@
 typedef struct HttpCall
 {
 	HttpRequest request;
-	bytea *body;         /* NULL for GET */
-	pg_uuid_t id;        /* the {id} of the path */
-	const char *allowed; /* the path's methods, where they are asked for */
+	bytea *body;            /* NULL for GET */
+	pg_uuid_t id;           /* the {id} of the path */
+	const char *event_type; /* its {eventType} */
+	const char *allowed;    /* the path's methods, where they are asked for */
 } HttpCall;
 
 /* Answers with JSON, or NULL where there is nothing of that id. */
@@ -32,6 +34,7 @@ extern Jsonb *http_parse_json(const char *text, int encoding, const char **fault
 extern Jsonb *http_body_parse(HttpCall *call, const char **fault);
 extern void http_body_refuse(const char *fault);
 extern Jsonb *http_body_json(HttpCall *call);
+extern ArrayType *http_body_ids(HttpCall *call);
 
 extern void http_read_integer(HttpRequest *request, const char *name, int *value);
 extern void http_read_boolean(HttpRequest *request, const char *name, bool *value);

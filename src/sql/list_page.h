@@ -18,7 +18,8 @@ typedef enum ListOrder
 	LIST_EVENTS_BY_ID,
 	LIST_EVENTS_BY_TIMESTAMP, /* and id */
 	LIST_ALIASES_BY_ID,
-	LIST_METRICS_BY_ID
+	LIST_METRICS_BY_ID,
+	LIST_REJECTED_BY_ID
 } ListOrder;
 
 /* A place in a list. */
