@@ -45,9 +45,8 @@ void
 event_sample_init(void)
 {
 	DefineCustomIntVariable("usage_events.sample_limit",
-							"How many of an account's newest events are looked at to tell which types and properties "
-							"events have.",
-							NULL, &sample_limit, 10000, 1, INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
+							"How many of an account's newest events tell which types and properties there are.", NULL,
+							&sample_limit, 10000, 1, INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 /* By the index of ids, which says which are the newest. */
