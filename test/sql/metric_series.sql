@@ -15,7 +15,8 @@ CREATE FUNCTION id_of(wanted text) RETURNS uuid LANGUAGE sql AS $$ SELECT id FRO
 -- the steps: begin by the zone's clock, length unless it is the usual one, value
 CREATE FUNCTION series(name text, period text, step text, zone text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN (SELECT string_agg(concat_ws(' ', to_char(period_start AT TIME ZONE zone, CASE WHEN step IN ('minute', 'hour') THEN 'DD HH24:MI' ELSE 'YYYY-MM-DD HH24:MI' END),
+    RETURN (SELECT string_agg(concat_ws(' ', to_char(period_start AT TIME ZONE zone,
+                                            CASE WHEN step IN ('minute', 'hour') THEN 'DD HH24:MI' ELSE 'YYYY-MM-DD HH24:MI' END),
                                         '(' || nullif(nullif(nullif(justify_hours(period_end - period_start)::text, '01:00:00'), '1 day'), '7 days') || ')',
                                         coalesce(value::text, 'null')), ', ' ORDER BY period_start)
             FROM usage_metric_series(id_of(name), '{acme}', period::tstzrange, step, zone));

@@ -85,7 +85,8 @@ SELECT count(*) FROM jsonb_object_keys(get_usage_status());
 -- refusals
 SELECT n, faults(call) FROM (VALUES (1, 'SELECT list_usage_customers(0)'), (2, 'SELECT list_usage_customers(101, after => ''x'', before => ''y'')'),
     (3, 'SELECT list_usage_customers(after => ''x'')'), (4, 'SELECT list_usage_customers(before => list_rejected_usage_events(1) #>> ''{pagination,after}'')'),
-    (5, 'SELECT list_rejected_usage_events(0, after => ''x'')'), (6, 'SELECT list_rejected_usage_events(after => list_usage_customers(1) #>> ''{pagination,after}'')')
+    (5, 'SELECT list_rejected_usage_events(0, after => ''x'')'),
+    (6, 'SELECT list_rejected_usage_events(after => list_usage_customers(1) #>> ''{pagination,after}'')')
 ) AS v(n, call) ORDER BY n;
 
 \pset format aligned
