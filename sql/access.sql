@@ -122,6 +122,10 @@ VALUES
     ('read', 'EXECUTE', '@extschema@.get_usage_event'),
     ('read', 'EXECUTE', '@extschema@.get_usage_event_history'),
     ('read', 'EXECUTE', '@extschema@.list_usage_events'),
+    ('read', 'EXECUTE', '@extschema@.list_rejected_usage_events'),
+    ('read', 'EXECUTE', '@extschema@.list_usage_customers'),
+    ('read', 'EXECUTE', '@extschema@.list_usage_event_types'),
+    ('read', 'EXECUTE', '@extschema@.list_usage_event_properties'),
     ('read', 'SELECT', '@extschema@.usage_events'),
     ('read', 'SELECT', '@extschema@.usage_event_history'),
     ('read', 'SELECT', '@extschema@.rejected_usage_events'),
@@ -161,6 +165,7 @@ VALUES
     ('read', 'EXECUTE', 'usage_events.limit_status'),
     ('read', 'SELECT', '@extschema@.usage_limit_status'),
     ('read', 'SELECT', 'usage_events.account_status'),
+    ('read', 'EXECUTE', '@extschema@.get_usage_status'),
 
     -- Nothing here lets a role lock a table against others: that takes DELETE, or UPDATE of all columns.
     ('ingest', 'INSERT', 'usage_events.event'),
@@ -178,6 +183,7 @@ VALUES
     ('ingest', 'EXECUTE', '@extschema@.ingest_usage_events'),
     ('ingest', 'EXECUTE', '@extschema@.ingest_usage_events_text'),
     ('ingest', 'EXECUTE', '@extschema@.retry_rejected_usage_events'),
+    ('ingest', 'EXECUTE', '@extschema@.delete_rejected_usage_event'),
     -- Whoever may send events may try to insert into the views: their triggers tell what to call.
     ('ingest', 'INSERT', '@extschema@.usage_events'),
     ('ingest', 'INSERT', '@extschema@.usage_event_import'),

@@ -177,6 +177,54 @@ COMMENT ON FUNCTION @extschema@.retry_rejected_usage_events(uuid[]) IS
 'Send rejected usage events again
 Takes ids of rejected_usage_events, or NULL for all of the session''s account, sends these events again in the order in which they were rejected, and returns what ingest_usage_events() would. Those that are refused again are kept again, under a new id';
 
+CREATE FUNCTION @extschema@.delete_rejected_usage_event(id uuid) RETURNS jsonb
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'delete_rejected_usage_event';
+
+COMMENT ON FUNCTION @extschema@.delete_rejected_usage_event(uuid) IS
+'Give up a rejected usage event
+Takes the id of one of rejected_usage_events, deletes it, and returns it: {"id", "rejectedAt", "body", "faults"}. NULL where the session''s account has none that waits';
+
+CREATE FUNCTION @extschema@.list_rejected_usage_events(
+    page_limit integer DEFAULT 20,
+    after text DEFAULT NULL,
+    before text DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'list_rejected_usage_events';
+
+COMMENT ON FUNCTION @extschema@.list_rejected_usage_events(integer, text, text) IS
+'List rejected usage events
+A page of rejected_usage_events of the session''s account, the newest first, {"items": [{"id", "rejectedAt", "body", "faults"}], "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), from a cursor of an earlier page on (after or before). body is the event as it came, as text. Errors: 22023 naming each faulty argument by its name in the HTTP API; 54000 for an answer of more text than a quarter of usage_events.max_memory';
+
+CREATE FUNCTION @extschema@.list_usage_customers(
+    page_limit integer DEFAULT 20,
+    after text DEFAULT NULL,
+    before text DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'list_usage_customers';
+
+COMMENT ON FUNCTION @extschema@.list_usage_customers(integer, text, text) IS
+'List customers that have usage events
+A page of the aliases that events of the session''s account came with, in the order of their bytes, {"items": [{"customerAlias", "customerId", "lastEventTimestamp"}], "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), from a cursor of an earlier page on (after or before). customerId is null where the alias is mapped to nobody. VOID is none of them, and totalResultSize is null: they are not counted. Errors: 22023 naming each faulty argument by its name in the HTTP API';
+
+CREATE FUNCTION @extschema@.list_usage_event_types() RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'list_usage_event_types';
+
+COMMENT ON FUNCTION @extschema@.list_usage_event_types() IS
+'List types of usage events
+The types of the newest events of the session''s account, as many as usage_events.sample_limit says: {"items": [{"eventType", "eventCount", "lastEventTimestamp"}], "sample": {"eventCount", "isComplete"}}. isComplete: these were all the events that there are';
+
+CREATE FUNCTION @extschema@.list_usage_event_properties(event_type text) RETURNS jsonb
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'list_usage_event_properties';
+
+COMMENT ON FUNCTION @extschema@.list_usage_event_properties(text) IS
+'List properties of usage events
+What events of a type have as eventProperties, by those of the type among the newest events of the session''s account, as many as usage_events.sample_limit says, in at most 16 MB: {"items": [{"name", "types", "eventCount", "examples"}], "sample": {"eventCount", "isComplete"}}. types: string, number, boolean, null, object, array. examples: up to three different short values. At most 1,000 properties are told, of names of at most 255 bytes. isComplete: all of all events of the type is told';
+
 CREATE FUNCTION @extschema@.list_usage_events(
     page_limit integer DEFAULT 20,
     after text DEFAULT NULL,

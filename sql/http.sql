@@ -14,7 +14,12 @@ AS 'MODULE_PATHNAME', 'openapi';
 COMMENT ON FUNCTION usage_events.openapi() IS
 'The HTTP API described in OpenAPI 3.0, as GET / answers it';
 
-CREATE FUNCTION @extschema@.usage_api_read() RETURNS json
+-- The name is PostgREST's for a text that is the body as it stands, of a type that its headers tell.
+CREATE DOMAIN usage_events."*/*" AS text;
+
+COMMENT ON DOMAIN usage_events."*/*" IS 'The body of an answer over HTTP: JSON, or CSV';
+
+CREATE FUNCTION @extschema@.usage_api_read() RETURNS usage_events."*/*"
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'usage_api_read';
 

@@ -95,3 +95,11 @@ COMMENT ON COLUMN usage_events.storage_status.rows_updated IS 'Counter: of event
 COMMENT ON COLUMN usage_events.storage_status.rows_deleted IS 'Counter: of event, those that were purged';
 COMMENT ON COLUMN usage_events.storage_status.vacuumed_at IS 'When the table was last vacuumed, by whomever';
 COMMENT ON COLUMN usage_events.storage_status.analyzed_at IS 'When it was last analyzed, by whomever';
+
+CREATE FUNCTION @extschema@.get_usage_status() RETURNS jsonb
+LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'get_usage_status';
+
+COMMENT ON FUNCTION @extschema@.get_usage_status() IS
+'Get the status of the account
+What usage_events.account_status says of the session''s account: {"storedLastMinute", "supersededLastMinute", "rejectedLastMinute", "rejectedWaiting", "rejectedBytes", "rejectedNotKept", "rejectedNotKeptAt", "newestEventAgeSeconds", "marksWaiting", "refreshLagSeconds", "purgedBefore"}';

@@ -40,8 +40,8 @@ LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 31
 AS 'MODULE_PATHNAME', 'usage_metric_series';
 
 COMMENT ON FUNCTION @extschema@.usage_metric_series(uuid, text[], tstzrange, text, text, timestamptz) IS
-'Calculate a usage metric hour by hour, day by day or month by month
-As calculate_usage_metric(), a row for each step (hour, day, month) of the clock of a time zone, by its name in the IANA database; the first and the last are cut off by the period. Errors as there, 22023 for another step or an unknown time zone, 54000 for more than 100,000 steps, or more than 5 million of them times the customers'' aliases';
+'Calculate a usage metric step by step
+As calculate_usage_metric(), a row for each step (minute, hour, day, week from Monday on, month) of the clock of a time zone, by its name in the IANA database; the first and the last are cut off by the period. Errors as there, 22023 for another step or an unknown time zone, 54000 for more than 100,000 steps, or more than 5 million of them times the customers'' aliases';
 
 CREATE FUNCTION @extschema@.usage_metric_by_customer(
     metric_id uuid,

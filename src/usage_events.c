@@ -19,6 +19,7 @@
 #include "event/import.h"
 #include "event/mark.h"
 #include "event/rejected.h"
+#include "event/sample.h"
 #include "event/store.h"
 #include "fmgr.h"
 #include "limit/definition.h"
@@ -57,6 +58,7 @@ _PG_init(void)
 	distribution_init();
 	horizon_init();
 	rejected_event_init();
+	event_sample_init();
 	metric_check_init();
 	metric_definition_init();
 	event_import_init();

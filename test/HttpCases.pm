@@ -151,7 +151,8 @@ sub faults_of_answer
 	push @faults, "status $status" if $status !~ /^(200|201|400|401|403|404|405|413|415|429|500)$/ && !$options{postgrest};
 	push @faults, "header $_" foreach grep { /inject/i || $headers->{$_} =~ /inject|[\r\n]/i } sort keys %$headers;
 	push @faults, 'Content-Type ' . ($headers->{'content-type'} // 'missing')
-	  if ($headers->{'content-type'} // '') ne ($options{postgrest} ? 'application/json; charset=utf-8' : 'application/json');
+	  if ($headers->{'content-type'} // '') ne ($options{csv} ? 'text/csv; charset=utf-8' : $options{postgrest}
+	  ? 'application/json; charset=utf-8' : 'application/json');
 	push @faults, 'Sequence-Version ' . ($headers->{'sequence-version'} // 'missing') if !$options{own}
 	  && ($headers->{'sequence-version'} // '') ne '2024-07-30';
 	push @faults, 'Allow ' . ($headers->{allow} // 'missing')
@@ -162,6 +163,7 @@ sub faults_of_answer
 		return @faults;
 	}
 
+	return @faults if $options{csv};
 	if (!eval { $answer->{json} = $json->decode($answer->{body}); 1 })
 	{
 		push @faults, 'no JSON: ' . substr $answer->{body}, 0, 500;
@@ -193,6 +195,7 @@ sub faults_of_answer
 #	error		members of an error
 #	names		what an error's details or message must name
 #	own			the answer is nginx's or PostgREST's own, and says nothing of a version
+#	csv			the lines of the answer, which is CSV
 #	via			"postgrest" to leave nginx out
 #
 # Returns the answer, with its JSON.
@@ -212,6 +215,7 @@ sub check
 	push @faults, "status $answer->{status}, not @{[ ref $status ? @$status : $status ]}: " . substr $answer->{body}, 0,
 	  500 if !grep { $_ == $answer->{status} } ref $status ? @$status : $status;
 	push @faults, difference($answer->{json}, $options{json}) if exists $options{json} && exists $answer->{json};
+	push @faults, difference($answer->{body}, encode_utf8("\x{feff}" . join '', map { "$_\r\n" } @{ $options{csv} })) if ref $options{csv};
 	push @faults, difference($answer->{json}, has(%{ $options{error} })) if $options{error} && exists $answer->{json};
 	push @faults, "does not name $options{names}: " . substr $answer->{body}, 0,
 	  500 if $options{names} && ref $answer->{json} eq 'HASH'
@@ -435,17 +439,24 @@ sub cases_routes
 		"/usage-events/$id" => 'GET, HEAD, OPTIONS',
 		'/usage-events/x' => 'GET, HEAD, OPTIONS',
 		"/usage-events/$id/history" => 'GET, HEAD, OPTIONS',
+		'/rejected-usage-events' => 'GET, HEAD, OPTIONS',
+		'/rejected-usage-events/retry' => 'POST, OPTIONS',
+		"/rejected-usage-events/$id" => 'DELETE, OPTIONS',
+		map({ ($_ => 'GET, HEAD, OPTIONS') } '/usage-event-types', '/usage-event-types/call/properties', '/customers', '/status'),
 		'/customer-aliases' => 'GET, HEAD, POST, OPTIONS',
 		"/customer-aliases/$id" => 'PUT, DELETE, OPTIONS',
 		'/usage-metrics' => 'GET, HEAD, POST, OPTIONS',
 		"/usage-metrics/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS',
-		"/usage-metrics/$id/calculate" => 'GET, HEAD, OPTIONS',
 		'/usage-alerts' => 'GET, HEAD, POST, OPTIONS',
 		"/usage-alerts/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS',
 		'/usage-alert-events' => 'GET, HEAD, OPTIONS',
 		'/usage-limits' => 'GET, HEAD, POST, OPTIONS',
 		'/usage-limits/check' => 'GET, HEAD, OPTIONS',
-		"/usage-limits/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS');
+		"/usage-limits/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS',
+		'/portal-tokens' => 'GET, HEAD, POST, OPTIONS',
+		"/portal-tokens/$id" => 'DELETE, OPTIONS',
+		"/usage-events/$id/explain" => 'GET, HEAD, OPTIONS',
+		map({ ("/usage-metrics/$id/$_" => 'GET, HEAD, OPTIONS') } qw(calculate series by-customer changes)));
 	foreach my $path (sort keys %methods)
 	{
 		my $options = check("OPTIONS $path", 200, json => { methods => $methods{$path} });
@@ -1629,6 +1640,377 @@ sub cases_limits
 
 # Settings and faults of the server -------------------------------------------
 
+# What metrics say -----------------------------------------------------------
+
+# A metric of the account asker, and the events of cases_usage() that it asks for.
+my $asked;
+my $in_july = 'periodStart=2024-07-01&periodEnd=2024-07-31';
+
+sub make_asked
+{
+	my @as = (as => 'asker');
+	send_events('asker', map { { customerAlias => $_->[0], eventType => 'sent', eventTimestamp => $_->[1], customerEventId => "asked $_->[1]",
+	  eventProperties => { length => $_->[2], channel => $_->[3] } } }
+		[ 'acme', '2024-07-01T00:30:00Z', 10, 'text' ], [ 'acme', '2024-07-01T23:30:00Z', 0.25, 'email' ],
+		[ 'globex', '2024-07-08T12:00:00Z', 7, 'text' ], [ '=1+1', '2024-07-09T12:00:00Z', 7, 'text' ],
+		[ 'VOID', '2024-07-09T13:00:00Z', 1000, 'text' ], [ 'initech', '2024-07-31T23:59:59.999999Z', 'none', 'text' ]);
+	check('POST /customer-aliases', 201, @as, body => { customerId => 'customer, 1', value => 'globex' });
+	$asked = check('POST /usage-metrics', 201, @as, body => new_metric(name => 'Length', eventType => 'sent', aggregationType => 'SUM',
+	  aggregationProperty => 'length', unit => 'bytes'))->{json};
+}
+
+# What the metric is, in each answer of it.
+sub of_metric
+{
+	my ($metric, %expected) = @_;
+	return { map({ $_ => $metric->{$_} } qw(name metricType eventType aggregationType unit)), %expected };
+}
+
+sub step
+{
+	my ($start, $end, $count, $value, %more) = @_;
+	return { periodStart => $start, periodEnd => $end, eventCount => $count, value => $value, skippedEventCount => 0, %more };
+}
+
+sub cases_series
+{
+	my @as = (as => 'asker');
+	my $path = "GET /usage-metrics/$asked->{id}/series";
+	my $series = sub {
+		my ($query, @steps) = @_;
+		check("$path?$query", 200, @as, json => of_metric($asked, items => \@steps));
+	};
+	$series->('customerAliases=acme&periodStart=2024-07-01&periodEnd=2024-07-02&step=day',
+		step('2024-07-01T00:00:00Z', '2024-07-02T00:00:00Z', 2, 10.25), step('2024-07-02T00:00:00Z', '2024-07-03T00:00:00Z', 0, 0));
+	$series->('customerAliases=acme&periodStart=2024-07-01&periodEnd=2024-07-01&step=day&timezone=Europe/Berlin',
+		step('2024-07-01T00:00:00Z', '2024-07-01T22:00:00Z', 1, 10), step('2024-07-01T22:00:00Z', '2024-07-02T00:00:00Z', 1, 0.25));
+	$series->('customerAliases=acme&periodStart=2024-07-01T00:29:30Z&periodEnd=2024-07-01T00:30:59.999999Z&step=minute',
+		step('2024-07-01T00:29:30Z', '2024-07-01T00:30:00Z', 0, 0), step('2024-07-01T00:30:00Z', '2024-07-01T00:31:00Z', 1, 10));
+	$series->('customerAliases=acme&periodStart=2024-07-01T23:00:00Z&periodEnd=2024-07-01T23:59:59.999999Z&step=hour',
+		step('2024-07-01T23:00:00Z', '2024-07-02T00:00:00Z', 1, 0.25));
+	$series->('customerAliases=acme,customer%2C%201&periodStart=2024-06-30&periodEnd=2024-07-10&step=week',
+		step('2024-06-30T00:00:00Z', '2024-07-01T00:00:00Z', 0, 0), step('2024-07-01T00:00:00Z', '2024-07-08T00:00:00Z', 2, 10.25),
+		step('2024-07-08T00:00:00Z', '2024-07-11T00:00:00Z', 1, 7));
+	$series->("customerAliases=acme,initech&$in_july&step=month",
+		step('2024-07-01T00:00:00Z', '2024-08-01T00:00:00Z', 2, 10.25, skippedEventCount => 1));
+	$series->("customerAliases=$_&$in_july&step=month", step('2024-07-01T00:00:00Z', '2024-08-01T00:00:00Z', 0, 0))
+	  foreach 'nobody', 'VOID', percent_encoded($split);
+	my $grouped = check('POST /usage-metrics', 201, @as, body => new_metric(name => 'By channel', metricType => 'GROUPED',
+	  groupingProperty => 'channel', eventType => 'sent'))->{json};
+	check("GET /usage-metrics/$grouped->{id}/series?customerAliases=acme&$in_july&step=month", 200, @as, json => of_metric($grouped,
+	  items => [ step('2024-07-01T00:00:00Z', '2024-08-01T00:00:00Z', 2, 2, groupedValues => [
+		{ grouping => 'email', value => 1, eventCount => 1 }, { grouping => 'text', value => 1, eventCount => 1 } ]) ]));
+
+	# As of a moment.
+	my $before = moment_between();
+	send_events('asker', { customerAlias => 'acme', eventType => 'sent', eventTimestamp => '2024-07-01T23:30:00Z',
+	  customerEventId => 'asked 2024-07-01T23:30:00Z', eventProperties => { length => 20, channel => 'email' } });
+	$series->("customerAliases=acme&$in_july&step=month", step('2024-07-01T00:00:00Z', '2024-08-01T00:00:00Z', 2, 30));
+	$series->("customerAliases=acme&$in_july&step=month&asOf=$before", step('2024-07-01T00:00:00Z', '2024-08-01T00:00:00Z', 2, 10.25));
+	check("$path?customerAliases=acme&$in_july&step=month&asOf=2020-01-01T00:00:00Z", 404, @as);
+
+	# Refusals.
+	check("$path?customerAliases=acme&$in_july&$_->[0]", 400, @as, names => $_->[1]) foreach [ '', qr/"step" is missing/ ],
+	  [ 'step=', 'step' ], [ 'step=year', qr/"step" must be "minute", "hour", "day", "week" or "month"/ ], [ 'step=Day', 'step' ],
+	  [ 'step=day&step=hour', 'step' ], map({ [ "step=day&timezone=$_", 'timezone' ] } '', 'Mars', 'UTC%2B3', '..%2F..%2Fetc%2Fpasswd',
+		percent_encoded($split)),
+	  [ 'step=day&limit=1', 'limit' ], [ 'step=day&asOf=x', 'asOf' ], [ 'step=day&customParameters=%7B%7D', 'customParameters' ];
+	check($path, 400, @as, names => qr/"customerAliases" is missing.*"periodStart" is missing.*"periodEnd" is missing.*"step" is missing/s,
+	  error => { code => '22023', message => 'invalid parameters of a calculation' });
+	check("$path?customerAliases=acme&periodStart=2024-01-01&periodEnd=2024-12-31&step=minute", 400, @as, names => 'At most 100000',
+	  error => { code => '54000', message => 'series has too many steps', hint => 'Ask for a shorter period, or longer steps.' });
+	check("$path?customerAliases=" . join(',', 1 .. 500) . '&periodStart=2024-01-01&periodEnd=2025-12-31&step=hour', 400, @as,
+	  error => { code => '54000', message => 'series is too long for so many customers' });
+	my $good = "customerAliases=acme&$in_july&step=day";
+	check("GET /usage-metrics/$no_uuid/series?$good", 404, @as);
+	check("GET /usage-metrics/x/series?$good", 400, @as);
+	check("$path?$good", 404, as => 'globex', what => 'of another account');
+	check("$path?$good", 401, as => undef);
+	check("HEAD /usage-metrics/$asked->{id}/series?$good", 200, @as);
+}
+
+# All items of a list, page by page, in one direction and back.
+sub pages_of
+{
+	my ($request, $limit, @as) = @_;
+	my @all;
+	my $page = check("$request&limit=$limit", 200, @as)->{json};
+	for (my $count = 0; $count < 100; $count++)
+	{
+		push @all, @{ $page->{items} };
+		last if !defined $page->{pagination}{after};
+		my $next = check("$request&limit=$limit&after=$page->{pagination}{after}", 200, @as, what => 'the next page')->{json};
+		check("$request&limit=$limit&before=$next->{pagination}{before}", 200, @as, what => 'and back',
+		  json => has(items => $page->{items}, pagination => has(after => qr/./)));
+		$page = $next;
+	}
+	return @all;
+}
+
+sub cases_by_customer
+{
+	my @as = (as => 'asker');
+	my $path = "GET /usage-metrics/$asked->{id}/by-customer?$in_july";
+	my $of = sub {
+		my ($customer, $count, $value, $skipped) = @_;
+		return { customer => $customer, eventCount => $count, value => $value, skippedEventCount => $skipped // 0 };
+	};
+	my @by_name = ($of->('=1+1', 1, 7), $of->('acme', 2, 30), $of->('customer, 1', 1, 7), $of->('initech', 0, 0, 1));
+	my @by_value = @by_name[ 1, 2, 0, 3 ];
+	my %sorted = (
+		'' => \@by_value, 'sortBy=value' => \@by_value, 'sortBy=value&sortOrder=desc' => \@by_value, 'sortOrder=ASC' => [ reverse @by_value ],
+		'sortBy=customer' => \@by_name, 'sortBy=customer&sortOrder=DESC' => [ reverse @by_name ]);
+	foreach my $query (sort keys %sorted)
+	{
+		my $none = { after => undef, before => undef, totalResultSize => 4 };
+		check("$path&$query", 200, @as, json => of_metric($asked, items => $sorted{$query}, pagination => $none));
+		report("the pages of $query", difference([ pages_of("$path&$query", $_, @as) ], $sorted{$query})) foreach 1, 2, 3;
+	}
+	my $largest = check('POST /usage-metrics', 201, @as, body => new_metric(name => 'Largest', eventType => 'sent', aggregationType => 'MAX',
+	  aggregationProperty => 'length'))->{json};
+	report("customers without a value come last: $_", difference([ map { $_->{customer} } pages_of(
+	  "GET /usage-metrics/$largest->{id}/by-customer?$in_july&sortOrder=$_->[0]", 1, @as) ], $_->[1]))
+	  foreach [ ASC => [ '=1+1', 'customer, 1', 'acme', 'initech' ] ], [ DESC => [ 'acme', 'customer, 1', '=1+1', 'initech' ] ];
+
+	# A value of more digits than a cursor holds.
+	send_events('asker', map { { customerAlias => "long $_", eventType => 'long', customerEventId => "long $_", eventTimestamp => '2024-07-01T00:00:00Z',
+	  eventProperties => { length => '1' . '0' x 300 . $_ } } } 1 .. 3);
+	my $long = check('POST /usage-metrics', 201, @as, body => new_metric(name => 'Long', eventType => 'long', aggregationType => 'SUM',
+	  aggregationProperty => 'length'))->{json};
+	report('pages of long values', difference([ map { $_->{customer} } pages_of("GET /usage-metrics/$long->{id}/by-customer?$in_july", 1, @as) ],
+	  [ 'long 3', 'long 2', 'long 1' ]));
+
+	# Refusals.
+	check("$path&$_->[0]", 400, @as, names => $_->[1], error => { message => 'invalid parameters of a list' }) foreach [ 'sortBy=name', qr/"sortBy" must be "value" or "customer"/ ],
+	  [ 'sortBy=', 'sortBy' ], [ 'sortOrder=up', 'sortOrder' ], [ 'limit=0', 'limit' ], [ 'limit=101', 'limit' ], [ 'after=abc', 'after' ],
+	  [ 'before=abc', 'before' ], [ 'offset=1', 'offset' ], [ 'customerAliases=acme', 'customerAliases' ], [ 'asOf=x', 'asOf' ], [ 'foo=1', 'foo' ];
+	my $cursor = check("$path&limit=1", 200, @as)->{json}{pagination}{after};
+	check("$path&after=$cursor&before=$cursor", 400, @as, names => 'before');
+	check("$path&after=$cursor&$_", 400, @as, names => 'after', what => 'of another list') foreach 'sortBy=customer', 'sortOrder=ASC',
+	  'asOf=2024-07-30T00:00:00Z';
+	check("GET /usage-metrics/$largest->{id}/by-customer?$in_july&after=$cursor", 400, @as, names => 'after', what => 'of another metric');
+	check("GET /usage-metrics/$asked->{id}/by-customer", 400, @as, names => qr/"periodStart" is missing.*"periodEnd" is missing/s);
+	check("GET /usage-metrics/$no_uuid/by-customer?$in_july", 404, @as);
+	check($path, 404, as => 'globex', what => 'of another account');
+	check($path, 401, as => undef);
+}
+
+sub cases_changes
+{
+	my @as = (as => 'asker');
+	my $before = moment_between();
+	my $path = "GET /usage-metrics/$asked->{id}/changes?customerAliases=acme&$in_july&since=$before";
+	check($path, 200, @as, json => { items => [], pagination => { after => undef, before => undef, totalResultSize => 0 } });
+	my $event = sub { { customerAlias => 'acme', eventType => 'sent', eventTimestamp => "2024-07-0$_[0]T00:30:00Z", customerEventId => "asked 2024-07-0$_[0]T00:30:00Z",
+	  eventProperties => { length => $_[1] }, @_[ 2 .. $#_ ] } };
+	my ($old) = map { $_->{id} } grep { $_->{customerEventId} eq 'asked 2024-07-01T00:30:00Z' } @{ check('GET /usage-events?limit=100', 200, @as)->{json}{items} };
+	my ($corrected) = send_events('asker', $event->(1, 12.5));
+	my ($added) = send_events('asker', $event->(2, 3));
+	my @changes = (
+		{ customerEventId => 'asked 2024-07-01T00:30:00Z', oldEventId => $old, newEventId => $corrected, oldValue => 10, newValue => 12.5,
+			changedAt => $instant, change => 'corrected' },
+		{ customerEventId => 'asked 2024-07-02T00:30:00Z', oldEventId => undef, newEventId => $added, oldValue => undef, newValue => 3,
+			changedAt => $instant, change => 'added' });
+	check($path, 200, @as, json => { items => \@changes, pagination => { after => undef, before => undef, totalResultSize => 2 } });
+	report('the pages of changes', difference([ pages_of($path, 1, @as) ], \@changes));
+	send_events('asker', $event->(1, 12.5, customerAlias => 'VOID'));
+	check($path, 200, @as, json => has(items => [ $changes[1], has(change => 'removed', oldValue => 10, newValue => undef) ]));
+
+	check($path =~ s/since=.*/$_->[0]/r, 400, @as, names => $_->[1]) foreach [ '', qr/"since" is missing/ ], [ 'since=', 'since' ],
+	  [ 'since=2024-07-01', 'since' ], [ 'since=now', 'since' ];
+	check("$path&$_->[0]", 400, @as, names => $_->[1]) foreach [ 'limit=0', 'limit' ], [ 'after=abc', 'after' ], [ 'asOf=2024-07-30T00:00:00Z', 'asOf' ];
+	my $cursor = check("$path&limit=1", 200, @as)->{json}{pagination}{after};
+	check($path =~ s/=acme/=globex/r . "&after=$cursor", 400, @as, names => 'after', what => 'of another list');
+	check($path =~ s/$asked->{id}/$no_uuid/r, 404, @as);
+	check($path, 404, as => 'globex', what => 'of another account');
+	check($path, 401, as => undef);
+}
+
+sub cases_explain
+{
+	my @as = (as => 'asker');
+	my ($first, $second, $void, $other) = map { send_events('asker', { customerEventId => 'explained', eventType => 'sent', eventTimestamp => '2024-07-01T00:00:00Z', %$_ }) }
+	  { customerAlias => 'acme', eventProperties => { length => 5 } }, { customerAlias => 'acme', eventProperties => { length => 'x' } },
+	  { customerAlias => 'VOID' }, { customerAlias => 'acme', customerEventId => 'explained too', eventType => 'call' };
+	my $metric = "usageMetricId=$asked->{id}";
+	my $explains = sub {
+		my ($id, $counts, $skipped, $value, @reasons) = @_;
+		check("GET /usage-events/$id/explain?$metric", 200, @as, json => { counts => $counts, skipped => $skipped, value => $value,
+		  reasons => \@reasons, event => has(id => $id) });
+	};
+	my ($yes, $no) = (JSON::PP::true, JSON::PP::false);
+	$explains->($first, $no, $no, 5, "was superseded by event $second");
+	$explains->($second, $no, $no, undef, "was superseded by event $void", qr/has no number/);
+	$explains->($void, $no, $no, undef, qr/was taken back/, qr/has no property/);
+	$explains->($other, $no, $no, undef, qr/is of type "call", not "sent"/);
+	my ($counted) = send_events('asker', { customerAlias => 'acme', customerEventId => 'explained', eventType => 'sent', eventProperties => { length => 1.5 } });
+	$explains->($counted, $yes, $no, 1.5);
+
+	check("GET /usage-events/$counted/explain$_->[0]", 400, @as, names => $_->[1]) foreach [ '', qr/"usageMetricId" is missing/ ],
+	  [ '?usageMetricId=', 'usageMetricId' ], [ '?usageMetricId=x', qr/must be a UUID, not "x"/ ], [ "?$metric&$metric", 'usageMetricId' ], [ "?$metric&x=1", 'x' ];
+	check("GET /usage-events/$counted/explain?usageMetricId=$no_uuid", 404, @as);
+	check("GET /usage-events/$no_uuid/explain?$metric", 404, @as);
+	check("GET /usage-events/x/explain?$metric", 400, @as);
+	check("GET /usage-events/$counted/explain?$metric", 404, as => 'globex', what => 'of another account');
+	check("GET /usage-events/$counted/explain?$metric", 401, as => undef);
+}
+
+# What is refused -------------------------------------------------------------
+
+sub cases_rejected
+{
+	my @as = (as => 'refuser');
+	my $list = 'GET /rejected-usage-events';
+	my $none = { items => [], pagination => { after => undef, before => undef, totalResultSize => 0 } };
+	check($list, 200, @as, json => $none);
+	my $refuse = sub { check('POST /usage-events/batch', 200, @as, body => \@_, json => has(refused => scalar @_), what => 'of refused events') };
+	$refuse->({ customerAlias => 'acme', customerEventId => 'first' }, 5, { eventType => "=cmd|' /C calc'!A0" });
+	$refuse->({ customerAlias => ' ', eventType => 't' });
+	my @waiting = (
+		{ id => $uuid, rejectedAt => $instant, body => '{"eventType": "t", "customerAlias": " "}', faults => [ { field => 'customerAlias', fault => 'must not be blank' } ] },
+		{ id => $uuid, rejectedAt => $instant, body => qr/=cmd/, faults => [ { field => 'customerAlias', fault => 'is missing' } ] },
+		{ id => $uuid, rejectedAt => $instant, body => '5', faults => [ { fault => qr/./ } ] },
+		{ id => $uuid, rejectedAt => $instant, body => qr/"first"/, faults => [ { field => 'eventType', fault => 'is missing' } ] });
+	my @items = @{ check($list, 200, @as, json => has(items => \@waiting, pagination => has(totalResultSize => 4)))->{json}{items} };
+	report('the pages of rejected events', difference([ pages_of("$list?", $_, @as) ], \@items)) foreach 1, 3;
+	check("$list?$_->[0]", 400, @as, names => $_->[1], error => { message => 'invalid parameters of a list' }) foreach [ 'limit=0', 'limit' ],
+	  [ 'after=abc', 'after' ], [ 'offset=1', 'offset' ], [ 'foo=1', 'foo' ];
+	check($list, 200, as => 'globex', json => $none, what => 'of another account');
+	check($list, 401, as => undef);
+	my $metric = check('POST /usage-metrics', 201, @as, body => new_metric())->{json};
+	check("GET /usage-events/$items[3]{id}/explain?usageMetricId=$metric->{id}", 200, @as, json => { counts => JSON::PP::false, skipped => JSON::PP::false,
+	  value => undef, reasons => ['was refused: "eventType" is missing'], body => qr/"first"/ });
+
+	# Sending them again.
+	my $retry = 'POST /rejected-usage-events/retry';
+	my $retried = sub { my ($ids, @outcomes) = @_; check($retry, 200, @as, body => { ids => $ids }, json => has(outcomes => \@outcomes), what => 'ids') };
+	my $refused = { index => 0, outcome => 'refused', faults => $waiting[3]{faults} };
+	$retried->([ $items[3]{id} ], $refused);
+	$retried->([]);
+	$retried->([ $no_uuid, $items[3]{id} ]);
+	check($retry, 200, as => 'globex', body => { ids => [ $items[2]{id} ] }, json => has(outcomes => []), what => 'of another account');
+	check($retry, 200, @as, body => { ids => undef }, json => has(refused => 4, outcomes => sub { @{ $_[0] } == 4 ? '' : 'not 4' }), what => 'all');
+	check($retry, 200, @as, body => {}, json => has(refused => 4), what => 'all');
+	check($retry, 400, @as, body => $_->[0], names => $_->[1], what => 'no ids: ' . $json->encode($_->[0])) foreach [ { ids => 5 }, qr/"ids" must be an array, not/ ],
+	  [ { ids => [5] }, qr/"ids" must be UUIDs: the one of index 0 is none/ ], [ { ids => [ $no_uuid, 'x' ] }, 'index 1' ], [ [], 'must be a JSON object' ];
+	check($retry, 400, @as, body => $_, what => 'no body: ' . $_) foreach '', 'x', '5';
+	check($retry, 400, @as, body => { ids => [ ($no_uuid) x 20_001 ] }, names => 'at most 20000', what => 'too many');
+	check($retry, 401, as => undef, body => {});
+
+	# Giving them up: those that were sent again have another id.
+	my ($id) = map { $_->{id} } @{ check($list, 200, @as)->{json}{items} };
+	check("DELETE /rejected-usage-events/$id", 404, as => 'globex', what => 'of another account');
+	check("DELETE /rejected-usage-events/$id", 401, as => undef);
+	check("DELETE /rejected-usage-events/$id", 200, @as, json => has(id => $id, body => qr/"first"/));
+	check("DELETE /rejected-usage-events/$_", 404, @as) foreach $id, $items[0]{id}, $no_uuid;
+	check('DELETE /rejected-usage-events/x', 400, @as);
+	check($list, 200, @as, json => has(pagination => has(totalResultSize => 3)));
+	check('GET /status', 200, @as, json => has(rejectedWaiting => 3, rejectedLastMinute => qr/^\d+$/));
+}
+
+# What there is ----------------------------------------------------------------
+
+sub cases_customers
+{
+	my @as = (as => 'asker');
+	my $at = sub { has(customerAlias => $_[0], customerId => $_[1], lastEventTimestamp => $_[2] // $instant) };
+	my @customers = (
+		$at->('=1+1', undef, '2024-07-09T12:00:00Z'), $at->('acme', undef), $at->('globex', 'customer, 1', '2024-07-08T12:00:00Z'),
+		$at->('initech', undef, '2024-07-31T23:59:59.999999Z'), map { $at->("long $_", undef) } 1 .. 3);
+	my $page = { after => undef, before => undef, totalResultSize => undef };
+	check('GET /customers', 200, @as, json => { items => \@customers, pagination => $page });
+	report("the pages of customers: $_", difference([ pages_of('GET /customers?', $_, @as) ], \@customers)) foreach 1, 2, 5;
+	check("GET /customers?$_->[0]", 400, @as, names => $_->[1]) foreach [ 'limit=101', 'limit' ], [ 'after=abc', 'after' ], [ 'sortBy=x', 'sortBy' ];
+	my $cursor = check("GET /usage-metrics/$asked->{id}/by-customer?$in_july&limit=1", 200, @as)->{json}{pagination}{after};
+	check("GET /customers?after=$cursor", 400, @as, names => 'after', what => 'a cursor of another list');
+	check('GET /customers', 200, as => 'refuser', json => { items => [], pagination => $page });
+	check('GET /customers', 401, as => undef);
+}
+
+sub cases_types
+{
+	my @as = (as => 'typist');
+	my $none = { items => [], sample => { eventCount => 0, isComplete => JSON::PP::true } };
+	check($_, 200, @as, json => $none) foreach 'GET /usage-event-types', 'GET /usage-event-types/call/properties';
+	send_events('typist', map { { customerAlias => 'acme', eventType => $_->[0], eventTimestamp => "2024-07-0$_->[1]T00:00:00Z", eventProperties => $_->[2] } }
+		[ 'call/in', 1, { length => 1.5, to => 'a', long => 'x' x 101, on => JSON::PP::true } ],
+		[ 'call/in', 3, { length => '2', to => 'b', to2 => undef, nested => { a => [] }, list => [1] } ],
+		map({ [ 'call/in', 2, { to => $_ } ] } 'b', '=c', 'd'), [ "\x{e9}", 1, {} ]);
+	check('GET /usage-event-types', 200, @as, json => { sample => { eventCount => 6, isComplete => JSON::PP::true }, items => [
+		{ eventType => 'call/in', eventCount => 5, lastEventTimestamp => '2024-07-03T00:00:00Z' },
+		{ eventType => "\x{e9}", eventCount => 1, lastEventTimestamp => '2024-07-01T00:00:00Z' } ] });
+	my $property = sub { my ($name, $types, $count, @examples) = @_; { name => $name, types => $types, eventCount => $count, examples => \@examples } };
+	check('GET /usage-event-types/call%2Fin/properties', 200, @as, json => { sample => { eventCount => 5, isComplete => JSON::PP::true }, items => [
+		$property->('length', [qw(string number)], 2, '2', 1.5), $property->('list', ['array'], 1), $property->('long', ['string'], 1),
+		$property->('nested', ['object'], 1), $property->('on', ['boolean'], 1, JSON::PP::true), $property->('to', ['string'], 5, 'd', '=c', 'b'),
+		$property->('to2', ['null'], 1) ] });
+	check('GET /usage-event-types/call%2Fin/properties', 200, as => 'globex', json => $none = { %$none, sample => { eventCount => 0, isComplete => sub { '' } } },
+	  what => 'of another account');
+	check("GET /usage-event-types/$_/properties", 200, @as, json => { items => [], sample => { eventCount => 0, isComplete => JSON::PP::true } })
+	  foreach 'call', 'CALL%2Fin', percent_encoded($split);
+	check($_, 400, @as, names => 'foo') foreach 'GET /usage-event-types?foo=1', 'GET /usage-event-types/call/properties?foo=1';
+	check($_, 401, as => undef) foreach 'GET /usage-event-types', 'GET /usage-event-types/call/properties';
+	check('GET /usage-event-types/call', 404, @as);
+}
+
+sub cases_status
+{
+	my $numbers = sub { defined $_[0] && $_[0] =~ /^\d+(\.\d+)?$/ ? '' : "$_[1] is no number" };
+	check('GET /status', 200, as => 'typist', json => { storedLastMinute => $numbers, supersededLastMinute => $numbers, rejectedLastMinute => $numbers,
+	  overLimitLastMinute => 0, rejectedWaiting => 0, rejectedBytes => 0, rejectedNotKept => 0, rejectedNotKeptAt => undef, newestEventAgeSeconds => $numbers,
+	  marksWaiting => $numbers, refreshLagSeconds => sub { '' }, purgedBefore => undef });
+	check('GET /status', 401, as => undef);
+}
+
+# Lists as CSV -----------------------------------------------------------------
+
+sub cases_csv
+{
+	my @as = (as => 'asker');
+	my $by_customer = "/usage-metrics/$asked->{id}/by-customer?$in_july&sortBy=customer";
+	my @lines = ('customer,eventCount,value,skippedEventCount', "'=1+1,1,7,0", 'acme,3,23,0', '"customer, 1",1,7,0', 'initech,0,0,1');
+	my $values = check("GET $by_customer", 200, @as)->{json}{items};
+	$lines[2] = join ',', 'acme', map { $values->[1]{$_} } qw(eventCount value skippedEventCount);
+	check("GET $by_customer&format=csv", 200, @as, csv => \@lines);
+	check("GET $by_customer", 200, @as, csv => \@lines, headers => [ Accept => $_ ], what => "accepting $_") foreach 'text/csv', 'TEXT/CSV; charset=utf-8',
+	  'text/csv, application/json', 'application/json;q=0.5,text/csv', 'text/csv;q=0.1', 'text/html, text/csv;q=0.9, */*;q=0.1';
+	check("GET $by_customer", 200, @as, headers => [ Accept => $_ ], what => "accepting $_") foreach '', '*/*', 'application/json', 'application/xml',
+	  'application/json, text/csv', 'text/csv;q=0', 'text/csv;q=0.5, */*', 'text/*', 'text/csvx', "text/html,application/xhtml+xml,*/*;q=0.8", 'x' x 2000, "\xff";
+	check("GET $by_customer&format=json", 200, @as, headers => [ Accept => 'text/csv' ], what => 'the parameter decides');
+	check("HEAD $by_customer&format=csv", 200, @as, csv => 1);
+	check("GET $by_customer&format=$_", 400, @as, names => qr/"format" must be "json" or "csv"/) foreach '', 'xml', 'CSV', 'csv,json', percent_encoded($split);
+	check("GET $by_customer&format=csv&format=csv", 400, @as, names => 'format');
+	check("GET $by_customer&format=csv&limit=0", 400, @as, names => 'limit', headers => [ Accept => 'text/csv' ], what => 'a refusal is JSON');
+	check("GET $_", 400, @as, names => 'format') foreach "/usage-metrics/$asked->{id}/calculate?customerAliases=acme&$in_july&format=csv",
+	  "/usage-events/$no_uuid/explain?usageMetricId=$no_uuid&format=csv";
+
+	# Pages: their cursors come in headers.
+	my $page = check("GET $by_customer&format=csv&limit=2", 200, @as, csv => [ @lines[ 0 .. 2 ] ]);
+	my $next = check("GET $by_customer&format=csv&limit=2&after=$page->{headers}{'usage-after'}", 200, @as, csv => [ @lines[ 0, 3, 4 ] ], what => 'the next page');
+	report('no cursor where there is no page', grep { defined } $page->{headers}{'usage-before'}, $next->{headers}{'usage-after'});
+	check("GET $by_customer&format=csv&limit=2&before=$next->{headers}{'usage-before'}", 200, @as, csv => [ @lines[ 0 .. 2 ] ], what => 'and back');
+
+	# Every digit, a line for each group, and what a spreadsheet would run.
+	check("GET /usage-metrics/$asked->{id}/series?customerAliases=customer%2C%201&periodStart=2024-07-08&periodEnd=2024-07-09&step=day&format=csv", 200, @as,
+	  csv => [ 'periodStart,periodEnd,eventCount,value,skippedEventCount', '2024-07-08T00:00:00Z,2024-07-09T00:00:00Z,1,7,0', '2024-07-09T00:00:00Z,2024-07-10T00:00:00Z,0,0,0' ]);
+	my @texts = ('+1', '-1', '@x', "a\"b", "a;b", "=HYPERLINK(\"x\")", "'1", 'plain');
+	send_events('csv', map { { customerAlias => $texts[$_], eventType => 'csv', customerEventId => "csv $_", eventTimestamp => '2024-07-01T00:00:00Z',
+	  eventProperties => { n => -12345678901234567890.5, group => $texts[$_] } } } 0 .. $#texts);
+	my $body = '{"customerAlias": "long", "eventType": "csv", "eventTimestamp": "2024-07-01T00:00:00Z", "customerEventId": "l", "eventProperties": {"n": -123456789012345678901234567890.123456789012345678901234567890}}';
+	check('POST /usage-events', 201, as => 'csv', body => $body, what => 'a long number');
+	my $metric = check('POST /usage-metrics', 201, as => 'csv', body => new_metric(name => 'CSV', eventType => 'csv', aggregationType => 'MIN', aggregationProperty => 'n'))->{json};
+	check("GET /usage-metrics/$metric->{id}/by-customer?$in_july&sortOrder=ASC&format=csv&limit=1", 200, as => 'csv',
+	  csv => [ $lines[0], 'long,1,-123456789012345678901234567890.123456789012345678901234567890,0' ]);
+	my $grouped = check('POST /usage-metrics', 201, as => 'csv', body => new_metric(name => 'Groups', eventType => 'csv', metricType => 'GROUPED',
+	  groupingProperty => 'group'))->{json};
+	check("GET /usage-metrics/$grouped->{id}/by-customer?$in_july&sortBy=customer&format=csv", 200, as => 'csv', csv => [ 'customer,grouping,eventCount,value',
+		"'1,'1,1,1", "'+1,'+1,1,1", "'-1,'-1,1,1", qq{"'=HYPERLINK(""x"")","'=HYPERLINK(""x"")",1,1}, "'\@x,'\@x,1,1", '"a""b","a""b",1,1', '"a;b","a;b",1,1', 'long,,1,1',
+		'plain,plain,1,1' ]);
+	check('GET /customers?format=csv&limit=1', 200, as => 'csv', csv => [ 'customerAlias,customerId,lastEventTimestamp', "'1,,2024-07-01T00:00:00Z" ]);
+	check('GET /usage-events?format=csv&limit=1', 200, as => 'csv', csv => 1);
+	check('GET /rejected-usage-events?format=csv', 200, as => 'csv', csv => ['id,rejectedAt,body,faults']);
+}
+
 # A setting of the server for the time of some requests.
 sub with_setting
 {
@@ -1992,6 +2374,8 @@ sub cases_scopes
 	  what => 'with the token of another customer') foreach $others->{id}, $no_uuid;
 	check('GET /usage-events', 200, headers => [ Authorization => "Basic $token->{token}" ], json => has(items => [$stored]),
 	  what => 'with the token as it was answered');
+	check('GET /usage-events?format=csv', 200, as => 'visitor', what => 'with the token of the customer',
+	  csv => [ 'id,customerEventId,customerAlias,eventType,eventTimestamp,eventProperties,sequenceAccountId', qq($stored->{id},scoped,scoped,call,$stored->{eventTimestamp},{},$stored->{sequenceAccountId}) ]);
 	check('GET /usage-events', 401, headers => [ Authorization => "Bearer $token->{token}" ], what => 'with the token as a Bearer');
 	check('GET /usage_events', 403, via => 'postgrest', own => 1, as => $_, error => { code => 'PT403' }, what => "with the key of a $_")
 	  foreach qw(sender reader visitor);
@@ -2190,7 +2574,7 @@ sub run_cases
 	($schema) = $transport->sql(q{SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'usage_events'});
 	($web_role) = $transport->sql(
 		"SELECT rolname FROM pg_roles WHERE has_function_privilege(oid, '$schema.usage_api_read()', 'EXECUTE') AND NOT rolcanlogin AND NOT rolsuper");
-	make_account($_) foreach qw(acme globex lister mapper meter limiter blocked);
+	make_account($_) foreach qw(acme globex lister mapper meter limiter blocked asker refuser typist csv);
 
 	cases_credentials();
 	cases_version();
@@ -2209,6 +2593,16 @@ sub run_cases
 	cases_scopes();
 	cases_limits();
 	cases_over_limit();
+	make_asked();
+	cases_series();
+	cases_by_customer();
+	cases_changes();
+	cases_explain();
+	cases_rejected();
+	cases_customers();
+	cases_types();
+	cases_status();
+	cases_csv();
 	cases_settings();
 	cases_raised();
 	cases_direct();

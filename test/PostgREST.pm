@@ -214,7 +214,7 @@ sub reload
 {
 	my ($self) = @_;
 	my $rows = ($self->{administrator_session} // $self->{session})->query(qq{
-		SELECT json_build_object('name', proname, 'volatile', provolatile, 'parameters', (
+		SELECT json_build_object('name', proname, 'volatile', provolatile, 'is_raw', prorettype IN (SELECT oid FROM pg_type WHERE typname = '*/*'), 'parameters', (
 			SELECT coalesce(json_agg(json_build_object('name', coalesce(proargnames[number], ''), 'type', format_type(type, NULL),
 				'required', number <= pronargs - pronargdefaults) ORDER BY number), '[]')
 			FROM unnest(proargtypes) WITH ORDINALITY AS arguments (type, number)))
@@ -286,6 +286,8 @@ sub request
 	  if $version ne '';
 	my $encoding = $first{'content-encoding'} // '';
 	push @passed, 'content-encoding' => $encoding =~ /^[\x21-\x7e]{1,100}$/ ? $encoding : 'other' if $encoding ne '';
+	my $accept = $first{accept} // '';
+	push @passed, 'usage-accept' => $accept if $accept =~ /^[\x20-\x7e]{1,1000}$/;
 	push @passed, accept => 'application/json', 'content-type' => 'application/octet-stream', host => 'localhost',
 	  connection => 'close';
 
@@ -298,7 +300,7 @@ sub request
 		my $fault = eval { $json->decode($answer->{body})->{code} };
 		$answer = { %{ own_error(500, 'outcome is unknown', $fault) }, faults => $answer->{faults} };
 	}
-	$answer->{headers}{'content-type'} = 'application/json';
+	$answer->{headers}{'content-type'} = ($answer->{headers}{'content-type'} // '') =~ m{^text/csv} ? 'text/csv; charset=utf-8' : 'application/json';
 	$answer->{body} = '' if $method eq 'HEAD';
 	return $answer;
 }
@@ -432,8 +434,10 @@ sub function_statement
 		$arguments = join ', ', map { qq("$_->{name}" := pgrst_body."$_->{name}") } @parameters;
 	}
 
+	# What a function returns of the type "*/*" is the body as it stands.
+	my $returned = $function->{is_raw} ? q{"usage_events"."*/*"(_postgrest_t.pgrst_scalar)} : q{coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null')};
 	return (
-		qq{WITH pgrst_source AS (SELECT pgrst_call.pgrst_scalar FROM $from(SELECT "$self->{schema}"."$name"($arguments) pgrst_scalar) pgrst_call) SELECT null::bigint AS total_result_set, 1 AS page_total, coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null') AS body, nullif(current_setting('response.headers', true), '') AS response_headers, nullif(current_setting('response.status', true), '') AS response_status, '' AS response_inserted FROM (SELECT "$name".* FROM "pgrst_source" AS "$name"   ) _postgrest_t},
+		qq{WITH pgrst_source AS (SELECT pgrst_call.pgrst_scalar FROM $from(SELECT "$self->{schema}"."$name"($arguments) pgrst_scalar) pgrst_call) SELECT null::bigint AS total_result_set, 1 AS page_total, $returned AS body, nullif(current_setting('response.headers', true), '') AS response_headers, nullif(current_setting('response.status', true), '') AS response_status, '' AS response_inserted FROM (SELECT "$name".* FROM "pgrst_source" AS "$name"   ) _postgrest_t},
 		\@types, \@values);
 }
 

@@ -3,9 +3,9 @@
  *		Intervals of time: the buckets of rollups, and the steps of a series.
  *
  * Buckets are in UTC, whoever asks: a day in another zone is made of its hours, or
- * minutes.  Steps of a series are hours, days or months of a zone's clock.  They
- * cover the period without gap or overlap, whatever the clock does: a day that
- * the clock leaves out has no step, one with 25 hours has 25.
+ * minutes.  Steps of a series are minutes, hours, days, weeks or months of a zone's
+ * clock.  They cover the period without gap or overlap, whatever the clock does: a
+ * day that the clock leaves out has no step, one with 25 hours has 25.
  */
 #include "postgres.h"
 
@@ -14,8 +14,10 @@
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
-/* More than any chart can show: hours of eleven years. */
+/* More than any chart can show: hours of eleven years, minutes of 69 days. */
 #define MAX_SERIES_STEPS 100000
+
+#define DAYS_PER_WEEK 7
 
 static const int64 bucket_length[BUCKET_LEVEL_COUNT] = {
 	[BUCKET_DAY] = USECS_PER_DAY,
@@ -90,15 +92,20 @@ bucket_end(TimestampTz start, BucketLevel level)
 const char *
 series_step_from_text(const char *text, SeriesStep *step)
 {
-	if (strcmp(text, "hour") == 0)
-		*step = SERIES_HOUR;
-	else if (strcmp(text, "day") == 0)
-		*step = SERIES_DAY;
-	else if (strcmp(text, "month") == 0)
-		*step = SERIES_MONTH;
-	else
-		return "must be \"hour\", \"day\" or \"month\"";
-	return NULL;
+	static const char *const names[] = {
+		[SERIES_MINUTE] = "minute", [SERIES_HOUR] = "hour",   [SERIES_DAY] = "day",
+		[SERIES_WEEK] = "week",     [SERIES_MONTH] = "month",
+	};
+
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		if (strcmp(text, names[i]) == 0)
+		{
+			*step = (SeriesStep) i;
+			return NULL;
+		}
+	}
+	return "must be \"minute\", \"hour\", \"day\", \"week\" or \"month\"";
 }
 
 /*
@@ -168,37 +175,39 @@ day_start(int julian_day, pg_tz *zone)
 	return earlier < start && local_day(earlier, zone) == julian_day ? earlier : start;
 }
 
-/* How far into its hour the clock is. */
+/* How far into its hour, or minute, the clock is, and which one of the day that is. */
 static int64
-past_hour(TimestampTz timestamp, pg_tz *zone, int *hour)
+past_part(TimestampTz timestamp, pg_tz *zone, int64 length, int64 *number)
 {
 	struct pg_tm tm;
 	fsec_t fraction;
+	int64 time;
 
 	(void) read_clock(timestamp, zone, &tm, &fraction);
-	*hour = tm.tm_hour;
-	return tm.tm_min * USECS_PER_MINUTE + tm.tm_sec * USECS_PER_SEC + fraction;
+	time = ((tm.tm_hour * MINS_PER_HOUR + tm.tm_min) * (int64) SECS_PER_MINUTE + tm.tm_sec) * USECS_PER_SEC + fraction;
+	*number = time / length;
+	return time % length;
 }
 
 /*
- * The next moment at which an hour of the clock begins: it shows a full hour or,
- * where it goes forward by less, another hour than before.
+ * The next moment at which an hour of the clock begins, or a minute: it shows a full one
+ * or, where it goes forward by less, another one than before.
  */
 static TimestampTz
-next_hour(TimestampTz timestamp, pg_tz *zone)
+next_part(TimestampTz timestamp, pg_tz *zone, int64 length)
 {
-	int hour;
-	int hour_then;
-	TimestampTz next = timestamp + USECS_PER_HOUR - past_hour(timestamp, zone, &hour);
-	int64 past = past_hour(next, zone, &hour_then);
+	int64 number;
+	int64 number_then;
+	TimestampTz next = timestamp + length - past_part(timestamp, zone, length, &number);
+	int64 past = past_part(next, zone, length, &number_then);
 
-	/* It went back by less than an hour, and shows the same hour still. */
-	if (past > 0 && hour_then == hour)
-		next += USECS_PER_HOUR - past;
+	/* It went back by less than that, and shows the same one still. */
+	if (past > 0 && number_then == number)
+		next += length - past;
 	return next;
 }
 
-/* The first day after `day` at which a step of days or months begins. */
+/* The first day after `day` at which a step of days, weeks or months begins. */
 static int
 next_step_day(SeriesStep step, int day)
 {
@@ -206,8 +215,11 @@ next_step_day(SeriesStep step, int day)
 	int month;
 	int month_day;
 
-	if (step != SERIES_MONTH)
+	if (step == SERIES_DAY)
 		return day + 1;
+	/* Sunday is 0, and weeks begin on Monday (ISO 8601). */
+	if (step == SERIES_WEEK)
+		return day + DAYS_PER_WEEK - (j2day(day) + DAYS_PER_WEEK - 1) % DAYS_PER_WEEK;
 	j2date(day, &year, &month, &month_day);
 	return month == MONTHS_PER_YEAR ? date2j(year + 1, 1, 1) : date2j(year, month + 1, 1);
 }
@@ -248,9 +260,11 @@ series_bounds(SeriesStep step, pg_tz *zone, TimestampTz start, TimestampTz end, 
 	Bounds all = {.values = palloc(sizeof(TimestampTz) * 64), .count = 1, .capacity = 64, .end = end};
 
 	all.values[0] = start;
-	if (step == SERIES_HOUR)
+	if (step == SERIES_MINUTE || step == SERIES_HOUR)
 	{
-		for (TimestampTz at = next_hour(start, zone); at < end; at = next_hour(at, zone))
+		int64 length = step == SERIES_HOUR ? USECS_PER_HOUR : USECS_PER_MINUTE;
+
+		for (TimestampTz at = next_part(start, zone, length); at < end; at = next_part(at, zone, length))
 			add_bound(&all, at);
 	}
 	else

@@ -30,8 +30,10 @@ extern TimestampTz bucket_end(TimestampTz start, BucketLevel level);
 /* What one step of a series is. */
 typedef enum SeriesStep
 {
+	SERIES_MINUTE,
 	SERIES_HOUR,
 	SERIES_DAY,
+	SERIES_WEEK,
 	SERIES_MONTH
 } SeriesStep;
 

@@ -81,11 +81,39 @@ http_set_status(int status)
 		set_for_transaction("response.status", psprintf("%d", status));
 }
 
-/* The headers of every answer that is no error. */
+/*
+ * The headers of every answer that is no error.  The type is said because PostgREST
+ * does not know what the function for GET returns.
+ */
+#define ANSWER_HEADERS(type) \
+	"{\"Sequence-Version\":\"" HTTP_API_VERSION "\"},{\"Content-Type\":\"" type "; charset=utf-8\"}"
+
 void
 http_set_headers(void)
 {
 	set_for_transaction("response.headers", "[{\"Sequence-Version\":\"" HTTP_API_VERSION "\"}]");
+}
+
+void
+http_set_json(void)
+{
+	set_for_transaction("response.headers", "[" ANSWER_HEADERS("application/json") "]");
+}
+
+/* The headers of an answer in CSV, with the cursors of its pages, which have letters, digits, "-" and "_". */
+void
+http_set_csv(const char *after, const char *before)
+{
+	StringInfoData headers;
+
+	initStringInfo(&headers);
+	appendStringInfoString(&headers, "[" ANSWER_HEADERS("text/csv"));
+	if (after != NULL)
+		appendStringInfo(&headers, ",{\"Usage-After\":\"%s\"}", after);
+	if (before != NULL)
+		appendStringInfo(&headers, ",{\"Usage-Before\":\"%s\"}", before);
+	appendStringInfoChar(&headers, ']');
+	set_for_transaction("response.headers", headers.data);
 }
 
 /* The headers of an answer that says which methods there are. */
@@ -93,7 +121,7 @@ void
 http_set_allowed(const char *methods)
 {
 	set_for_transaction("response.headers",
-						psprintf("[{\"Sequence-Version\":\"" HTTP_API_VERSION "\"},{\"Allow\":\"%s\"}]", methods));
+						psprintf("[" ANSWER_HEADERS("application/json") ",{\"Allow\":\"%s\"}]", methods));
 }
 
 void

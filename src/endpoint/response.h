@@ -23,6 +23,8 @@ extern void http_response_init(void);
 extern void http_refuse_unauthenticated(void);
 extern void http_set_status(int status);
 extern void http_set_headers(void);
+extern void http_set_json(void);
+extern void http_set_csv(const char *after, const char *before);
 extern void http_set_allowed(const char *methods);
 extern void http_refuse_method(const char *methods);
 extern void http_refuse_encoding(void);

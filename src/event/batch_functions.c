@@ -11,9 +11,7 @@
 #include "endpoint/response.h"
 #include "event/batch.h"
 #include "event/json.h"
-#include "event/rejected.h"
 #include "fmgr.h"
-#include "utils/array.h"
 
 static void
 require_argument(FunctionCallInfo fcinfo, int number)
@@ -132,29 +130,4 @@ Datum
 ingest_usage_events_text(PG_FUNCTION_ARGS)
 {
 	return http_endpoint(ingest_text, fcinfo, "ingest_usage_events_text", 200);
-}
-
-static Datum
-retry(PG_FUNCTION_ARGS)
-{
-	ArrayType *ids = PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0);
-	text **bodies;
-	pg_uuid_t *row_ids;
-	int count;
-	EventBatch batch;
-
-	count = rejected_event_take(account_current(), ids, &bodies, &row_ids);
-	event_batch_from_texts(account_current(), bodies, NULL, count, &batch);
-	for (int i = 0; i < count; i++)
-		batch.elements[i].rejected_id = &row_ids[i];
-	event_batch_store(&batch);
-	PG_RETURN_JSONB_P(event_batch_outcomes(&batch));
-}
-
-/* retry_rejected_usage_events(ids uuid[]) */
-PG_FUNCTION_INFO_V1(retry_rejected_usage_events);
-Datum
-retry_rejected_usage_events(PG_FUNCTION_ARGS)
-{
-	return http_endpoint(retry, fcinfo, "retry_rejected_usage_events", 200);
 }

@@ -20,41 +20,32 @@
 #include "alert/list.h"
 #include "base/json_elements.h"
 #include "base/json_read.h"
-#include "base/timestamp.h"
 #include "base/uuid_v7.h"
 #include "customer/alias.h"
-#include "endpoint/request.h"
 #include "endpoint/response.h"
 #include "event/batch.h"
 #include "event/check.h"
+#include "event/customers.h"
 #include "event/functions.h"
 #include "event/history.h"
 #include "event/json.h"
 #include "event/list.h"
+#include "event/rejected_list.h"
+#include "event/sample.h"
 #include "fmgr.h"
 #include "http/authenticate.h"
+#include "http/call.h"
+#include "http/csv.h"
 #include "http/openapi.h"
+#include "http/usage.h"
 #include "limit/allowance.h"
 #include "limit/definition.h"
 #include "limit/list.h"
 #include "mb/pg_wchar.h"
 #include "metric/definition.h"
 #include "metric/list.h"
-#include "metric/value.h"
-#include "usage/calculate.h"
+#include "usage/status.h"
 #include "utils/builtins.h"
-
-/* A call of the API: the request, what its path and body hold, and the answer. */
-typedef struct HttpCall
-{
-	HttpRequest request;
-	bytea *body;         /* NULL for GET */
-	pg_uuid_t id;        /* the {id} of the path */
-	const char *allowed; /* the path's methods, where they are asked for */
-} HttpCall;
-
-/* Answers with JSON, or NULL where there is nothing of that id. */
-typedef Jsonb *(*HttpHandler)(HttpCall *call);
 
 typedef struct HttpRoute
 {
@@ -63,291 +54,26 @@ typedef struct HttpRoute
 	int status;
 	HttpHandler handler; /* NULL: the description of the API itself */
 	int keys;            /* RouteKeys: which it is for, beside full ones */
+	const char *columns; /* of a list as CSV; NULL: it has no such form */
 } HttpRoute;
-
-/* Bodies ------------------------------------------------------------------ */
-
-/* So much of the parser's words, in bytes: they repeat what it could not read. */
-#define MAX_PARSER_BYTES 200
-
-static const char *
-clipped(const char *text)
-{
-	int length = (int) strlen(text);
-	int clipped_length = pg_mbcliplen(text, length, MAX_PARSER_BYTES);
-
-	return clipped_length == length ? text : psprintf("%.*s...", clipped_length, text);
-}
-
-/* What is wrong with text that the server's parser could not read. */
-static const char *
-parser_fault(const ErrorData *error)
-{
-	if (error->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
-		return "is nested too deeply";
-	return psprintf("is not JSON: %s%s%s", clipped(error->message), error->detail != NULL ? ": " : "",
-					error->detail != NULL ? clipped(error->detail) : "");
-}
-
-/* Calls the server's parser.  Returns the JSON, or NULL and what is wrong with the text, whose bytes may be any but zero. */
-static Jsonb *
-parse_json(const char *text, int encoding, const char **fault)
-{
-	MemoryContext context = CurrentMemoryContext;
-	volatile Datum json = (Datum) 0;
-	const char *volatile said = NULL;
-
-	PG_TRY();
-	{
-		json = DirectFunctionCall1(jsonb_in, CStringGetDatum(pg_any_to_server(text, (int) strlen(text), encoding)));
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED &&
-			error->sqlerrcode != ERRCODE_FEATURE_NOT_SUPPORTED) /* escapes, in a database without an encoding */
-			PG_RE_THROW();
-		FlushErrorState();
-		said = parser_fault(error);
-	}
-	PG_END_TRY();
-	*fault = said;
-	return said == NULL ? DatumGetJsonbP(json) : NULL;
-}
-
-/* The body's bytes as JSON; NULL, and what is wrong with them, where they are none. */
-static Jsonb *
-parse_body(HttpCall *call, const char **fault)
-{
-	const char *bytes = VARDATA_ANY(call->body);
-	int length = VARSIZE_ANY_EXHDR(call->body);
-
-	/* The mark that some editors put before UTF-8: JSON is not to have it, and who reads may take it (RFC 8259, 8.1). */
-	if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
-	{
-		bytes += 3;
-		length -= 3;
-	}
-	if (length == 0)
-		*fault = "is empty.";
-	else if (!pg_verify_mbstr(PG_UTF8, bytes, length, true))
-		*fault = "is not text in UTF-8.";
-	else
-		return parse_json(pnstrdup(bytes, length), PG_UTF8, fault);
-	return NULL;
-}
-
-static void
-refuse_body(const char *fault)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid body"), errdetail("The body %s", fault)));
-}
-
-/* The body as JSON; refused where it is none. */
-static Jsonb *
-body_json(HttpCall *call)
-{
-	const char *fault;
-	Jsonb *json = parse_body(call, &fault);
-
-	if (json == NULL)
-		refuse_body(fault);
-	return json;
-}
-
-/* Parameters -------------------------------------------------------------- */
-
-/* An integer from 0 on; the fault of others is said by who knows the range. */
-static void
-read_integer(HttpRequest *request, const char *name, int *value)
-{
-	const char *text = http_parameter(request, name);
-
-	if (text == NULL)
-		return;
-	if (*text == '\0' || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text))
-		*value = -1;
-	else
-		*value = atoi(text);
-}
-
-static void
-read_boolean(HttpRequest *request, const char *name, bool *value)
-{
-	const char *text = http_parameter(request, name);
-
-	if (text == NULL)
-		return;
-	*value = strcmp(text, "true") == 0;
-	if (!*value && strcmp(text, "false") != 0)
-		request->faults = fault_add(request->faults, name, "must be \"true\" or \"false\"");
-}
-
-/* An offset's "+" that was sent as it is, which in a query means a space. */
-static const char *
-with_plus(const char *text)
-{
-	char *copy = pstrdup(text);
-	char *space = strrchr(copy, ' ');
-
-	/* The first one, behind the date, may be the one before the time. */
-	if (space != NULL && space - copy > (int) strlen("2022-10-01T"))
-		*space = '+';
-	return copy;
-}
-
-static void
-read_timestamp(HttpRequest *request, const char *name, bool *given, TimestampTz *value)
-{
-	const char *text = http_parameter(request, name);
-	const char *fault;
-
-	*given = text != NULL;
-	if (text == NULL)
-		return;
-	fault = timestamp_from_text(slice_from_cstring(with_plus(text)), value);
-	if (fault != NULL)
-		request->faults =
-			fault_add(request->faults, name, psprintf("%s: %s", fault, fault_quote(slice_from_cstring(text))));
-}
-
-/* A moment, or a date; false where there is none, which is a fault already. */
-static bool
-read_required_moment(HttpRequest *request, const char *name, TimestampTz *value, bool *is_date)
-{
-	const char *text = http_parameter(request, name);
-	const char *fault;
-
-	if (text == NULL)
-	{
-		request->faults = fault_add(request->faults, name, "is missing");
-		return false;
-	}
-	fault = timestamp_or_date_from_text(slice_from_cstring(with_plus(text)), value, is_date);
-	if (fault == NULL)
-		return true;
-	request->faults =
-		fault_add(request->faults, name, psprintf("%s: %s", fault, fault_quote(slice_from_cstring(text))));
-	return false;
-}
-
-/*
- * The period between the two parameters.  The end is inclusive for the client: of
- * a date the whole day, and of a moment the least step of time, is still inside.
- */
-static void
-read_period(HttpRequest *request, TimestampTz *start, TimestampTz *end)
-{
-	bool is_date;
-	bool has_start = read_required_moment(request, "periodStart", start, &is_date);
-	bool has_end = read_required_moment(request, "periodEnd", end, &is_date);
-
-	if (!has_start || !has_end)
-		return;
-	*end += is_date ? USECS_PER_DAY : 1;
-	if (*end <= *start)
-		request->faults = fault_add(request->faults, "periodEnd", "must not be before \"periodStart\"");
-}
-
-/* An id; NULL where it is not given. */
-static const pg_uuid_t *
-read_id(HttpRequest *request, const char *name)
-{
-	const char *text = http_parameter(request, name);
-	pg_uuid_t *id = palloc0(sizeof(pg_uuid_t));
-
-	if (text == NULL)
-		return NULL;
-	if (!uuid_v7_from_text(slice_from_cstring(text), id))
-		request->faults =
-			fault_add(request->faults, name, psprintf("must be a UUID, not %s", fault_quote(slice_from_cstring(text))));
-	return id;
-}
-
-/* A JSON object; NULL where it is not given. */
-static Jsonb *
-read_object(HttpRequest *request, const char *name)
-{
-	const char *text = http_parameter(request, name);
-	const char *fault;
-	Jsonb *json;
-
-	if (text == NULL)
-		return NULL;
-	json = parse_json(text, GetDatabaseEncoding(), &fault);
-	if (json != NULL && !json_is_object(json))
-		fault = psprintf("must be a JSON object, not %s", json_document_kind(json));
-	if (fault != NULL && fault[strlen(fault) - 1] == '.')
-		fault = pnstrdup(fault, strlen(fault) - 1); /* faults are told with one of their own */
-	if (fault != NULL)
-		request->faults = fault_add(request->faults, name, fault);
-	return json;
-}
-
-/* A text; data is NULL where there is none, which is a fault. */
-static Slice
-read_required_text(HttpRequest *request, const char *name)
-{
-	const char *text = http_parameter(request, name);
-
-	if (text != NULL)
-		return slice_from_cstring(text);
-	request->faults = fault_add(request->faults, name, "is missing");
-	return (Slice){NULL, 0};
-}
-
-/* An id; false where there is none, which is a fault. */
-static bool
-read_required_id(HttpRequest *request, const char *name, pg_uuid_t *id)
-{
-	Slice text = read_required_text(request, name);
-
-	if (text.data == NULL)
-		return false;
-	if (uuid_v7_from_text(text, id))
-		return true;
-	request->faults = fault_add(request->faults, name, psprintf("must be a UUID, not %s", fault_quote(text)));
-	return false;
-}
-
-/* A number; NULL where it is none, which is a fault. */
-static Numeric
-read_number(HttpRequest *request, const char *name, int64 otherwise)
-{
-	const char *text = http_parameter(request, name);
-	Numeric number;
-
-	if (text == NULL)
-		return int64_to_numeric(otherwise);
-	number = metric_number_from_text(slice_from_cstring(text));
-	if (number == NULL)
-		request->faults = fault_add(request->faults, name,
-									psprintf("must be a number, not %s", fault_quote(slice_from_cstring(text))));
-	return number;
-}
-
-static void
-read_page(HttpRequest *request, ListPage *page)
-{
-	read_integer(request, "limit", &page->limit);
-	page->after = http_parameter(request, "after");
-	page->before = http_parameter(request, "before");
-}
 
 /* So many events at once: what a refused one takes of memory is some kB, whatever its length. */
 #define MAX_BATCH 20000
 
 /* Handlers ---------------------------------------------------------------- */
 
+/* No parameter but that of the answer's format. */
+static void
+end_list_parameters(HttpCall *call)
+{
+	http_parameters_end(&call->request);
+	list_page_faults_report(call->request.faults);
+}
+
 static Jsonb *
 post_usage_event(HttpCall *call)
 {
-	return event_create(account_current(), body_json(call));
+	return event_create(account_current(), http_body_json(call));
 }
 
 static void
@@ -365,7 +91,7 @@ read_batch(HttpCall *call, EventBatch *batch)
 {
 	Slice bytes = {VARDATA_ANY(call->body), VARSIZE_ANY_EXHDR(call->body)};
 	const char *fault;
-	Jsonb *body = parse_body(call, &fault);
+	Jsonb *body = http_body_parse(call, &fault);
 	Slice *elements;
 	int count;
 
@@ -376,7 +102,7 @@ read_batch(HttpCall *call, EventBatch *batch)
 		return;
 	}
 	if (!json_elements(bytes, &elements, &count))
-		refuse_body(fault);
+		http_body_refuse(fault);
 	require_batch_of(count);
 	event_batch_from_elements(account_current(), elements, count, PG_UTF8, batch);
 }
@@ -399,19 +125,19 @@ get_usage_events(HttpCall *call)
 	const char *sort_by = http_parameter(request, "sortBy");
 	const char *sort_order = http_parameter(request, "sortOrder");
 
-	read_page(request, &list.page);
-	read_integer(request, "offset", &list.page.offset);
+	http_read_page(request, &list.page);
+	http_read_integer(request, "offset", &list.page.offset);
 	if (sort_by != NULL)
 		request->faults = list_page_set_order(request->faults, &list.page, sort_by);
 	if (sort_order != NULL)
 		request->faults = list_page_set_direction(request->faults, &list.page, sort_order);
 	list.customer_aliases = http_parameter_all(request, "customerAlias");
 	list.has_customer_aliases = list.customer_aliases != NIL;
-	read_boolean(request, "unmappedAliasesOnly", &list.unmapped_aliases_only);
+	http_read_boolean(request, "unmappedAliasesOnly", &list.unmapped_aliases_only);
 	list.event_type = http_parameter(request, "eventType");
 	list.event_id = http_parameter(request, "eventId");
-	read_timestamp(request, "eventTimestampBefore", &list.has_timestamp_before, &list.timestamp_before);
-	read_timestamp(request, "eventTimestampAfter", &list.has_timestamp_after, &list.timestamp_after);
+	http_read_timestamp(request, "eventTimestampBefore", &list.has_timestamp_before, &list.timestamp_before);
+	http_read_timestamp(request, "eventTimestampAfter", &list.has_timestamp_after, &list.timestamp_after);
 	http_parameters_end(request);
 
 	return event_list_read(account_current(), &list, request->faults);
@@ -437,6 +163,7 @@ get_usage_event(HttpCall *call)
 static Jsonb *
 get_usage_event_versions(HttpCall *call)
 {
+	end_list_parameters(call);
 	return event_history_read(account_current(), &call->id);
 }
 
@@ -447,7 +174,7 @@ get_customer_aliases(HttpCall *call)
 	ListPage page = LIST_PAGE_DEFAULTS;
 	const char *value = http_parameter(request, "value");
 
-	read_page(request, &page);
+	http_read_page(request, &page);
 	http_parameters_end(request);
 	return customer_alias_list(account_current(), &page, value, request->faults);
 }
@@ -455,13 +182,13 @@ get_customer_aliases(HttpCall *call)
 static Jsonb *
 post_customer_alias(HttpCall *call)
 {
-	return customer_alias_create(account_current(), body_json(call));
+	return customer_alias_create(account_current(), http_body_json(call));
 }
 
 static Jsonb *
 put_customer_alias(HttpCall *call)
 {
-	return customer_alias_update(account_current(), &call->id, body_json(call));
+	return customer_alias_update(account_current(), &call->id, http_body_json(call));
 }
 
 static Jsonb *
@@ -482,7 +209,7 @@ get_usage_metrics(HttpCall *call)
 	HttpRequest *request = &call->request;
 	MetricList list = {.page = LIST_PAGE_DEFAULTS};
 
-	read_page(request, &list.page);
+	http_read_page(request, &list.page);
 	list.name = http_parameter(request, "name");
 	list.id = http_parameter(request, "id");
 	read_filter(request, "eventType", &list.event_types);
@@ -495,7 +222,7 @@ get_usage_metrics(HttpCall *call)
 static Jsonb *
 post_usage_metric(HttpCall *call)
 {
-	return metric_definition_create(account_current(), body_json(call));
+	return metric_definition_create(account_current(), http_body_json(call));
 }
 
 static Jsonb *
@@ -507,7 +234,7 @@ get_usage_metric_of_id(HttpCall *call)
 static Jsonb *
 put_usage_metric(HttpCall *call)
 {
-	return metric_definition_update(account_current(), &call->id, body_json(call));
+	return metric_definition_update(account_current(), &call->id, http_body_json(call));
 }
 
 static Jsonb *
@@ -517,26 +244,55 @@ delete_usage_metric_of_id(HttpCall *call)
 }
 
 static Jsonb *
-get_usage_metric_value(HttpCall *call)
+get_rejected_usage_events(HttpCall *call)
 {
-	HttpRequest *request = &call->request;
-	bool has_aliases;
-	List *aliases = http_parameter_list(request, "customerAliases", &has_aliases);
-	TimestampTz start = 0;
-	TimestampTz end = 0;
-	bool has_as_of;
-	TimestampTz as_of;
-	Jsonb *parameters;
+	ListPage page = LIST_PAGE_DEFAULTS;
 
-	if (!has_aliases)
-		request->faults = fault_add(request->faults, "customerAliases", "is missing");
-	read_period(request, &start, &end);
-	read_timestamp(request, "asOf", &has_as_of, &as_of);
-	parameters = read_object(request, "customParameters");
-	http_parameters_end(request);
-	faults_report_request(request->faults, "invalid parameters of a calculation");
+	http_read_page(&call->request, &page);
+	http_parameters_end(&call->request);
+	return rejected_event_list(account_current(), &page, call->request.faults);
+}
 
-	return usage_calculate(account_current(), &call->id, aliases, start, end, has_as_of ? &as_of : NULL, parameters);
+static Jsonb *
+post_rejected_usage_events_retry(HttpCall *call)
+{
+	return rejected_event_retry(account_current(), http_body_ids(call));
+}
+
+static Jsonb *
+delete_rejected_usage_event_of_id(HttpCall *call)
+{
+	return rejected_event_delete(account_current(), &call->id);
+}
+
+static Jsonb *
+get_customers(HttpCall *call)
+{
+	PlacePage page = {0};
+
+	http_read_place_page(&call->request, &page);
+	http_parameters_end(&call->request);
+	return event_customers_list(account_current(), &page, call->request.faults);
+}
+
+static Jsonb *
+get_usage_event_types(HttpCall *call)
+{
+	end_list_parameters(call);
+	return event_sample_types(account_current());
+}
+
+static Jsonb *
+get_usage_event_properties(HttpCall *call)
+{
+	end_list_parameters(call);
+	return event_sample_properties(account_current(), slice_from_cstring(call->event_type));
+}
+
+static Jsonb *
+get_status(HttpCall *call pg_attribute_unused())
+{
+	return usage_status(account_current());
 }
 
 static Jsonb *
@@ -545,8 +301,8 @@ get_usage_alerts(HttpCall *call)
 	HttpRequest *request = &call->request;
 	AlertList list = {.page = LIST_PAGE_DEFAULTS};
 
-	read_page(request, &list.page);
-	list.metric_id = read_id(request, "usageMetricId");
+	http_read_page(request, &list.page);
+	list.metric_id = http_read_uuid(request, "usageMetricId");
 	list.customer = http_parameter(request, "customer");
 	http_parameters_end(request);
 	return alert_list_read(account_current(), &list, request->faults);
@@ -555,7 +311,7 @@ get_usage_alerts(HttpCall *call)
 static Jsonb *
 post_usage_alert(HttpCall *call)
 {
-	return alert_definition_create(account_current(), body_json(call));
+	return alert_definition_create(account_current(), http_body_json(call));
 }
 
 static Jsonb *
@@ -567,7 +323,7 @@ get_usage_alert_of_id(HttpCall *call)
 static Jsonb *
 put_usage_alert(HttpCall *call)
 {
-	return alert_definition_update(account_current(), &call->id, body_json(call));
+	return alert_definition_update(account_current(), &call->id, http_body_json(call));
 }
 
 static Jsonb *
@@ -582,8 +338,8 @@ get_usage_alert_events(HttpCall *call)
 	HttpRequest *request = &call->request;
 	AlertEventList list = {.page = LIST_PAGE_DEFAULTS};
 
-	read_page(request, &list.page);
-	list.alert_id = read_id(request, "usageAlertId");
+	http_read_page(request, &list.page);
+	list.alert_id = http_read_uuid(request, "usageAlertId");
 	list.customer = http_parameter(request, "customer");
 	list.state = http_parameter(request, "state");
 	http_parameters_end(request);
@@ -597,7 +353,7 @@ get_portal_tokens(HttpCall *call)
 	ListPage page = LIST_PAGE_DEFAULTS;
 	const char *customer = http_parameter(request, "customer");
 
-	read_page(request, &page);
+	http_read_page(request, &page);
 	http_parameters_end(request);
 	return portal_token_list(account_current(), &page, customer, request->faults);
 }
@@ -605,7 +361,7 @@ get_portal_tokens(HttpCall *call)
 static Jsonb *
 post_portal_token(HttpCall *call)
 {
-	return portal_token_create(account_current(), body_json(call));
+	return portal_token_create(account_current(), http_body_json(call));
 }
 
 static Jsonb *
@@ -620,7 +376,7 @@ get_usage_limits(HttpCall *call)
 	HttpRequest *request = &call->request;
 	LimitList list = {.page = LIST_PAGE_DEFAULTS};
 
-	read_page(request, &list.page);
+	http_read_page(request, &list.page);
 	list.name = http_parameter(request, "name");
 	list.usage_metric_id = http_parameter(request, "usageMetricId");
 	list.customer = http_parameter(request, "customer");
@@ -633,7 +389,7 @@ get_usage_limits(HttpCall *call)
 static Jsonb *
 post_usage_limit(HttpCall *call)
 {
-	return limit_definition_create(account_current(), body_json(call));
+	return limit_definition_create(account_current(), http_body_json(call));
 }
 
 static Jsonb *
@@ -645,7 +401,7 @@ get_usage_limit_of_id(HttpCall *call)
 static Jsonb *
 put_usage_limit(HttpCall *call)
 {
-	return limit_definition_update(account_current(), &call->id, body_json(call));
+	return limit_definition_update(account_current(), &call->id, http_body_json(call));
 }
 
 static Jsonb *
@@ -661,59 +417,95 @@ get_usage_limit_check(HttpCall *call)
 	LimitQuestion question = {.at = GetCurrentTransactionStartTimestamp()};
 	bool has_moment;
 
-	question.customer = read_required_text(request, "customer");
-	question.has_metric_id = read_required_id(request, "usageMetricId", &question.metric_id);
-	question.amount = read_number(request, "amount", 1);
-	read_timestamp(request, "at", &has_moment, &question.at);
+	question.customer = http_read_required_text(request, "customer");
+	question.has_metric_id = http_read_required_uuid(request, "usageMetricId", &question.metric_id);
+	question.amount = http_read_number(request, "amount", 1);
+	http_read_timestamp(request, "at", &has_moment, &question.at);
 	http_parameters_end(request);
 	return limit_allowance(account_current(), &question, request->faults);
 }
 
 /* Routes ------------------------------------------------------------------ */
 
+#define EVENT_CSV "id,customerEventId,customerAlias,eventType,eventTimestamp,eventProperties,sequenceAccountId"
+#define METRIC_CSV \
+	"id,name,description,metricType,eventType,aggregationType,aggregationProperty,percentile,groupingProperty,unit," \
+	"propertyFilters,propertiesToNegate,caseSensitive,createdAt,sequenceAccountId"
+#define LIMIT_CSV \
+	"id,name,usageMetricId,customer,period,timezone,anchor,limit,mode,createdAt,updatedAt,sequenceAccountId"
+#define ALERT_CSV \
+	"id,name,usageMetricId,customer,period,timezone,anchor,thresholds,direction,createdAt,sequenceAccountId"
+#define ALERT_EVENT_CSV "id,usageAlertId,customer,periodStart,threshold,value,state,occurredAt"
+#define TOKEN_CSV "id,customer,usageMetricIds,createdAt,expiresAt,sequenceAccountId"
+#define VALUE_CSV "eventCount,value,skippedEventCount"
+
 static const HttpRoute routes[] = {
-	{"GET", "/", 200, NULL, KEYS_ALL},
-	{"POST", "/usage-events", 201, post_usage_event, KEYS_INGEST},
-	{"POST", "/usage-events/batch", 200, post_usage_event_batch, KEYS_INGEST},
-	{"GET", "/usage-events", 200, get_usage_events, KEYS_READ | KEYS_OF_CUSTOMER},
-	{"GET", "/usage-events/{id}", 200, get_usage_event, KEYS_READ | KEYS_OF_CUSTOMER},
-	{"GET", "/usage-events/{id}/history", 200, get_usage_event_versions, KEYS_READ},
-	{"GET", "/customer-aliases", 200, get_customer_aliases, KEYS_READ},
-	{"POST", "/customer-aliases", 201, post_customer_alias, KEYS_FULL_ALONE},
-	{"PUT", "/customer-aliases/{id}", 200, put_customer_alias, KEYS_FULL_ALONE},
-	{"DELETE", "/customer-aliases/{id}", 200, delete_customer_alias_of_id, KEYS_FULL_ALONE},
-	{"GET", "/usage-metrics", 200, get_usage_metrics, KEYS_READ | KEYS_OF_METRICS},
-	{"POST", "/usage-metrics", 201, post_usage_metric, KEYS_FULL_ALONE},
-	{"GET", "/usage-metrics/{id}", 200, get_usage_metric_of_id, KEYS_READ | KEYS_OF_METRICS},
-	{"PUT", "/usage-metrics/{id}", 200, put_usage_metric, KEYS_FULL_ALONE},
-	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id, KEYS_FULL_ALONE},
-	{"GET", "/usage-metrics/{id}/calculate", 200, get_usage_metric_value,
-	 KEYS_READ | KEYS_OF_CUSTOMER | KEYS_OF_METRICS},
-	{"GET", "/usage-alerts", 200, get_usage_alerts, KEYS_READ},
-	{"POST", "/usage-alerts", 201, post_usage_alert, KEYS_FULL_ALONE},
-	{"GET", "/usage-alerts/{id}", 200, get_usage_alert_of_id, KEYS_READ},
-	{"PUT", "/usage-alerts/{id}", 200, put_usage_alert, KEYS_FULL_ALONE},
-	{"DELETE", "/usage-alerts/{id}", 200, delete_usage_alert_of_id, KEYS_FULL_ALONE},
-	{"GET", "/usage-alert-events", 200, get_usage_alert_events, KEYS_READ},
-	{"GET", "/portal-tokens", 200, get_portal_tokens, KEYS_FULL_ALONE},
-	{"POST", "/portal-tokens", 201, post_portal_token, KEYS_FULL_ALONE},
-	{"DELETE", "/portal-tokens/{id}", 200, delete_portal_token_of_id, KEYS_FULL_ALONE},
-	{"GET", "/usage-limits", 200, get_usage_limits, KEYS_READ},
-	{"POST", "/usage-limits", 201, post_usage_limit, KEYS_FULL_ALONE},
-	{"GET", "/usage-limits/check", 200, get_usage_limit_check, KEYS_READ},
-	{"GET", "/usage-limits/{id}", 200, get_usage_limit_of_id, KEYS_READ},
-	{"PUT", "/usage-limits/{id}", 200, put_usage_limit, KEYS_FULL_ALONE},
-	{"DELETE", "/usage-limits/{id}", 200, delete_usage_limit_of_id, KEYS_FULL_ALONE},
+	{"GET", "/", 200, NULL, KEYS_ALL, NULL},
+	{"POST", "/usage-events", 201, post_usage_event, KEYS_INGEST, NULL},
+	{"POST", "/usage-events/batch", 200, post_usage_event_batch, KEYS_INGEST, NULL},
+	{"GET", "/usage-events", 200, get_usage_events, KEYS_READ | KEYS_OF_CUSTOMER, EVENT_CSV},
+	{"GET", "/usage-events/{id}", 200, get_usage_event, KEYS_READ | KEYS_OF_CUSTOMER, NULL},
+	{"GET", "/usage-events/{id}/history", 200, get_usage_event_versions, KEYS_READ,
+	 EVENT_CSV ",supersededAt,supersededBy"},
+	{"GET", "/usage-events/{id}/explain", 200, http_usage_explain, KEYS_READ, NULL},
+	{"GET", "/rejected-usage-events", 200, get_rejected_usage_events, KEYS_READ, "id,rejectedAt,body,faults"},
+	{"POST", "/rejected-usage-events/retry", 200, post_rejected_usage_events_retry, KEYS_FULL_ALONE, NULL},
+	{"DELETE", "/rejected-usage-events/{id}", 200, delete_rejected_usage_event_of_id, KEYS_FULL_ALONE, NULL},
+	{"GET", "/usage-event-types", 200, get_usage_event_types, KEYS_READ, "eventType,eventCount,lastEventTimestamp"},
+	{"GET", "/usage-event-types/{eventType}/properties", 200, get_usage_event_properties, KEYS_READ,
+	 "name,types,eventCount,examples"},
+	{"GET", "/customers", 200, get_customers, KEYS_READ, "customerAlias,customerId,lastEventTimestamp"},
+	{"GET", "/status", 200, get_status, KEYS_READ, NULL},
+	{"GET", "/customer-aliases", 200, get_customer_aliases, KEYS_READ,
+	 "id,customerId,value,label,createdAt,sequenceAccountId"},
+	{"POST", "/customer-aliases", 201, post_customer_alias, KEYS_FULL_ALONE, NULL},
+	{"PUT", "/customer-aliases/{id}", 200, put_customer_alias, KEYS_FULL_ALONE, NULL},
+	{"DELETE", "/customer-aliases/{id}", 200, delete_customer_alias_of_id, KEYS_FULL_ALONE, NULL},
+	{"GET", "/usage-metrics", 200, get_usage_metrics, KEYS_READ | KEYS_OF_METRICS, METRIC_CSV},
+	{"POST", "/usage-metrics", 201, post_usage_metric, KEYS_FULL_ALONE, NULL},
+	{"GET", "/usage-metrics/{id}", 200, get_usage_metric_of_id, KEYS_READ | KEYS_OF_METRICS, NULL},
+	{"PUT", "/usage-metrics/{id}", 200, put_usage_metric, KEYS_FULL_ALONE, NULL},
+	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id, KEYS_FULL_ALONE, NULL},
+	{"GET", "/usage-metrics/{id}/calculate", 200, http_usage_calculate, KEYS_READ | KEYS_OF_CUSTOMER | KEYS_OF_METRICS,
+	 NULL},
+	{"GET", "/usage-metrics/{id}/series", 200, http_usage_series, KEYS_READ | KEYS_OF_CUSTOMER | KEYS_OF_METRICS,
+	 "periodStart,periodEnd," VALUE_CSV},
+	{"GET", "/usage-metrics/{id}/by-customer", 200, http_usage_by_customer, KEYS_READ | KEYS_OF_METRICS,
+	 "customer," VALUE_CSV},
+	{"GET", "/usage-metrics/{id}/changes", 200, http_usage_changes, KEYS_READ | KEYS_OF_METRICS,
+	 "customerEventId,oldEventId,newEventId,oldValue,newValue,changedAt,change"},
+	{"GET", "/usage-limits", 200, get_usage_limits, KEYS_READ, LIMIT_CSV},
+	{"POST", "/usage-limits", 201, post_usage_limit, KEYS_FULL_ALONE, NULL},
+	{"GET", "/usage-limits/check", 200, get_usage_limit_check, KEYS_READ, NULL},
+	{"GET", "/usage-limits/{id}", 200, get_usage_limit_of_id, KEYS_READ, NULL},
+	{"PUT", "/usage-limits/{id}", 200, put_usage_limit, KEYS_FULL_ALONE, NULL},
+	{"DELETE", "/usage-limits/{id}", 200, delete_usage_limit_of_id, KEYS_FULL_ALONE, NULL},
+	{"GET", "/usage-alerts", 200, get_usage_alerts, KEYS_READ, ALERT_CSV},
+	{"POST", "/usage-alerts", 201, post_usage_alert, KEYS_FULL_ALONE, NULL},
+	{"GET", "/usage-alerts/{id}", 200, get_usage_alert_of_id, KEYS_READ, NULL},
+	{"PUT", "/usage-alerts/{id}", 200, put_usage_alert, KEYS_FULL_ALONE, NULL},
+	{"DELETE", "/usage-alerts/{id}", 200, delete_usage_alert_of_id, KEYS_FULL_ALONE, NULL},
+	{"GET", "/usage-alert-events", 200, get_usage_alert_events, KEYS_READ, ALERT_EVENT_CSV},
+	{"GET", "/portal-tokens", 200, get_portal_tokens, KEYS_FULL_ALONE, TOKEN_CSV},
+	{"POST", "/portal-tokens", 201, post_portal_token, KEYS_FULL_ALONE, NULL},
+	{"DELETE", "/portal-tokens/{id}", 200, delete_portal_token_of_id, KEYS_FULL_ALONE, NULL},
 };
 
-/* Whether the path is the route's; `id` is the segment at its place of {id}. */
+/* What stands in a path at its places of {id} and {eventType}; NULL where it has none. */
+typedef struct PathNames
+{
+	const char *id;
+	const char *event_type;
+} PathNames;
+
+/* Whether the path is the route's, and the names in it. */
 static bool
-path_matches(const HttpRoute *route, const List *segments, const char **id)
+path_matches(const HttpRoute *route, const List *segments, PathNames *names)
 {
 	const char *at = route->path;
 	ListCell *cell;
 
-	*id = NULL;
+	*names = (PathNames){NULL, NULL};
 	foreach(cell, segments)
 	{
 		const char *segment = lfirst(cell);
@@ -723,7 +515,9 @@ path_matches(const HttpRoute *route, const List *segments, const char **id)
 			return false;
 		length = (int) strcspn(at, "/");
 		if (strncmp(at, "{id}", length) == 0)
-			*id = segment;
+			names->id = segment;
+		else if (strncmp(at, "{eventType}", length) == 0)
+			names->event_type = segment;
 		else if (strncmp(at, segment, length) != 0 || segment[length] != '\0')
 			return false;
 		at += length;
@@ -733,10 +527,10 @@ path_matches(const HttpRoute *route, const List *segments, const char **id)
 
 /* A route of the request's path, whatever its method; the error 404 if there is none. */
 static const HttpRoute *
-find_path(const List *segments, const char **id)
+find_path(const List *segments, PathNames *names)
 {
 	for (size_t i = 0; i < lengthof(routes); i++)
-		if (path_matches(&routes[i], segments, id))
+		if (path_matches(&routes[i], segments, names))
 			return &routes[i];
 	ereport(ERROR,
 			(errcode(ERRCODE_HTTP_NOT_FOUND), errmsg("there is no such path"), errhint("GET / describes the API.")));
@@ -774,8 +568,8 @@ static const HttpRoute *
 find_route(HttpCall *call)
 {
 	const char *method = call->request.method;
-	const char *id;
-	const char *path = find_path(call->request.segments, &id)->path;
+	PathNames names;
+	const char *path = find_path(call->request.segments, &names)->path;
 	const HttpRoute *route = find_method(path, method, call->body != NULL);
 
 	if (route == NULL && call->body != NULL && strcmp(method, "OPTIONS") == 0)
@@ -786,9 +580,11 @@ find_route(HttpCall *call)
 	if (route == NULL)
 		http_refuse_method(allowed_methods(path));
 	key_scope_require(route->keys);
-	if (id != NULL && !uuid_v7_from_text(slice_from_cstring(id), &call->id))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid id"),
-						errdetail("The id in the path must be a UUID, not %s.", fault_quote(slice_from_cstring(id)))));
+	if (names.id != NULL && !uuid_v7_from_text(slice_from_cstring(names.id), &call->id))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid id"),
+				 errdetail("The id in the path must be a UUID, not %s.", fault_quote(slice_from_cstring(names.id)))));
+	call->event_type = names.event_type;
 	return route;
 }
 
@@ -814,6 +610,34 @@ require_plain_body(void)
 		http_refuse_encoding();
 }
 
+/* The cursor of a page before or after this one; NULL where there is none, or no pages. */
+static const char *
+page_cursor(Jsonb *answer, const char *name)
+{
+	JsonbValue pagination;
+	JsonbValue cursor;
+	Slice text;
+
+	if (!json_member(answer, "pagination", &pagination) ||
+		getKeyJsonValueFromContainer(pagination.val.binary.data, name, (int) strlen(name), &cursor) == NULL ||
+		cursor.type != jbvString)
+		return NULL;
+	text = json_string(&cursor);
+	return pnstrdup(text.data, text.length);
+}
+
+/* The answer's text; what CSV has no place for comes in its headers. */
+static text *
+write_answer(Jsonb *answer, const HttpRoute *route, bool as_csv)
+{
+	require_moderate_size(answer);
+	http_set_status(route->status);
+	if (!as_csv)
+		return cstring_to_text(JsonbToCString(NULL, &answer->root, VARSIZE(answer)));
+	http_set_csv(page_cursor(answer, "after"), page_cursor(answer, "before"));
+	return http_csv_write(answer, route->columns);
+}
+
 /* A route and its call; the answer comes to stand beside them. */
 typedef struct Service
 {
@@ -837,8 +661,10 @@ serve(FunctionCallInfo fcinfo, bytea *body)
 	HttpCall call = {.body = body};
 	const HttpRoute *route;
 	Service service;
+	bool as_csv;
 
 	http_require_authenticated();
+	http_set_json();
 	http_request_read(&call.request);
 	route = find_route(&call);
 	if (route == NULL)
@@ -851,13 +677,12 @@ serve(FunctionCallInfo fcinfo, bytea *body)
 	if (route->handler == NULL)
 		PG_RETURN_TEXT_P(cstring_to_text(openapi_text()));
 
+	as_csv = route->columns != NULL && http_csv_is_asked_for(&call.request);
 	service = (Service){route, &call, NULL};
 	key_scope_do(handle, &service);
 	if (service.answer == NULL)
 		PG_RETURN_NULL();
-	require_moderate_size(service.answer);
-	http_set_status(route->status);
-	PG_RETURN_TEXT_P(cstring_to_text(JsonbToCString(NULL, &service.answer->root, VARSIZE(service.answer))));
+	PG_RETURN_TEXT_P(write_answer(service.answer, route, as_csv));
 }
 
 static Datum

@@ -141,18 +141,34 @@ groups_to_json(const MetricResult *result)
 	return json_array_end(&groups);
 }
 
+/* What the metric is, which is the same in all of an answer. */
+void
+usage_add_metric(JsonObject *object, const Metric *metric)
+{
+	json_add_text(object, SLICE("name"), metric->name);
+	json_add_text(object, SLICE("metricType"), metric->is_grouped ? SLICE("GROUPED") : SLICE("SIMPLE"));
+	json_add_text(object, SLICE("eventType"), metric->event_type);
+	json_add_text(object, SLICE("aggregationType"), metric->kind->name);
+	json_add_text_or_null(object, SLICE("unit"), metric->unit);
+}
+
+/* What it says: of all, of a step, of a customer. */
+void
+usage_add_result(JsonObject *object, const Metric *metric, const MetricResult *result)
+{
+	json_add_integer(object, SLICE("eventCount"), result->event_count);
+	add_number_or_null(object, SLICE("value"), result->value);
+	json_add_integer(object, SLICE("skippedEventCount"), result->skipped_count);
+	if (metric->is_grouped)
+		json_add_json(object, SLICE("groupedValues"), groups_to_json(result));
+}
+
 Jsonb *
 usage_result_to_json(const Metric *metric, const MetricResult *result)
 {
 	JsonObject object = {0};
 
-	json_add_text(&object, SLICE("name"), metric->name);
-	json_add_text(&object, SLICE("metricType"), metric->is_grouped ? SLICE("GROUPED") : SLICE("SIMPLE"));
-	json_add_text(&object, SLICE("eventType"), metric->event_type);
-	json_add_text(&object, SLICE("aggregationType"), metric->kind->name);
-	json_add_integer(&object, SLICE("eventCount"), result->event_count);
-	add_number_or_null(&object, SLICE("value"), result->value);
-	json_add_text_or_null(&object, SLICE("unit"), metric->unit);
+	usage_add_metric(&object, metric);
 	if (result->event_count > 0)
 	{
 		json_add_uuid(&object, SLICE("minEventId"), &result->min_id);
@@ -163,9 +179,7 @@ usage_result_to_json(const Metric *metric, const MetricResult *result)
 		json_add_null(&object, SLICE("minEventId"));
 		json_add_null(&object, SLICE("maxEventId"));
 	}
-	json_add_integer(&object, SLICE("skippedEventCount"), result->skipped_count);
-	if (metric->is_grouped)
-		json_add_json(&object, SLICE("groupedValues"), groups_to_json(result));
+	usage_add_result(&object, metric, result);
 	return json_make_object(&object);
 }
 

@@ -8,8 +8,11 @@
 
 #include "account/account.h"
 #include "account/horizon.h"
+#include "base/calendar.h"
+#include "base/fault.h"
 #include "base/memory_budget.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "customer/alias.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -106,6 +109,15 @@ share_totals(const Metric *metric, MappedAlias *mapped, int count, MetricTotal *
 	return customer_count;
 }
 
+static void
+require_totals_of_all(const Metric *metric)
+{
+	if (metric->kind->is_expression)
+		ereport(ERROR,
+				(usage_custom_errcode(), errmsg("a CUSTOM metric cannot be calculated for all customers at once"),
+				 errhint("Call calculate_usage_metric() for each.")));
+}
+
 /* Asks for the events of all aliases but VOID, each for its customer's total. */
 static void
 set_intervals(RollupScan *scan, const MappedAlias *mapped, TimestampTz start, TimestampTz end)
@@ -138,6 +150,210 @@ usage_by_customer(const UsageQuestion *question, TimestampTz start, TimestampTz 
 	set_intervals(&scan, mapped, start, end);
 	rollup_scan(&scan);
 }
+
+/* Pages -------------------------------------------------------------------- */
+
+/* A customer in the order of a list, and the value by which it is sorted there. */
+typedef struct Ranked
+{
+	Slice customer;
+	const MetricTotal *total;
+	bool by_value;
+	bool descending;
+	Numeric value; /* NULL: there is none; the last ones, whatever the direction */
+} Ranked;
+
+/* By value, and where these are equal, by name. */
+static int
+compare_ranked(const void *first, const void *second)
+{
+	const Ranked *a = first;
+	const Ranked *b = second;
+	int result = 0;
+
+	if (a->by_value && (a->value == NULL || b->value == NULL))
+	{
+		if ((a->value == NULL) != (b->value == NULL))
+			return a->value == NULL ? 1 : -1;
+	}
+	else if (a->by_value)
+		result = metric_number_compare(a->value, b->value);
+	if (result == 0)
+		result = slice_compare(a->customer, b->customer);
+	return a->descending ? -result : result;
+}
+
+/* Values of so many characters stand in a cursor; of longer ones, it is looked up what the customer has now. */
+#define MAX_VALUE_LENGTH 200
+
+/* A place is the value's text and the customer's name; the text is "null" where there is none, "long" where it is too long. */
+static Slice
+ranked_place(const Ranked *ranked)
+{
+	Slice text = {"", 0};
+	StringInfoData place;
+
+	if (ranked->by_value)
+		text = ranked->value == NULL ? SLICE("null") : metric_number_text(ranked->value);
+	if (text.length > MAX_VALUE_LENGTH)
+		text = SLICE("long");
+	initStringInfo(&place);
+	appendBinaryStringInfo(&place, text.data, text.length);
+	appendStringInfoChar(&place, '\0');
+	appendBinaryStringInfo(&place, ranked->customer.data, ranked->customer.length);
+	return (Slice){place.data, place.len};
+}
+
+/* The place of the page's cursor.  One that was made up is refused, or leads to some place. */
+static Ranked
+cursor_place(const UsageCustomerPage *page, const Ranked *ranked, int count)
+{
+	Slice place = page->page.place;
+	const char *end = memchr(place.data, '\0', place.length);
+	Ranked found = {.by_value = page->by_value, .descending = page->descending};
+	Slice text;
+
+	if (end != NULL)
+	{
+		text = (Slice){place.data, (int) (end - place.data)};
+		found.customer = (Slice){end + 1, place.length - text.length - 1};
+		if (!page->by_value || slice_equal(text, SLICE("null")))
+			return found;
+		if (!slice_equal(text, SLICE("long")))
+		{
+			found.value = metric_number_from_text(text);
+			if (found.value != NULL)
+				return found;
+		}
+		for (int i = 0; i < count; i++)
+		{
+			if (slice_equal(ranked[i].customer, found.customer))
+				return ranked[i];
+		}
+	}
+	faults_report_request(fault_add(NIL, page->page.backward ? "before" : "after", "is not a cursor of this list"),
+						  "invalid parameters of a list");
+	pg_unreachable();
+}
+
+/* The customers who have events, sorted. */
+static Ranked *
+rank(const CustomerTotals *all, const UsageCustomerPage *page, int *count)
+{
+	Ranked *ranked;
+	MetricResult result;
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext result_context = AllocSetContextCreate(context, "usage metric result", ALLOCSET_DEFAULT_SIZES);
+
+	memory_budget_require(sizeof(Ranked) * all->count);
+	ranked = palloc_extended(sizeof(Ranked) * Max(all->count, 1), MCXT_ALLOC_HUGE);
+	*count = 0;
+	for (int i = 0; i < all->count; i++)
+	{
+		Ranked *next = &ranked[*count];
+
+		if (all->totals[i].event_count == 0)
+			continue;
+		*next = (Ranked){all->customers[i], &all->totals[i], page->by_value, page->descending, NULL};
+		(*count)++;
+		if (!page->by_value)
+			continue;
+		MemoryContextReset(result_context);
+		MemoryContextSwitchTo(result_context);
+		metric_total_result(&all->totals[i], &result);
+		MemoryContextSwitchTo(context);
+		if (result.value != NULL)
+		{
+			memory_budget_grow(VARSIZE(result.value));
+			next->value = DatumGetNumericCopy(NumericGetDatum(result.value));
+		}
+	}
+	MemoryContextDelete(result_context);
+	qsort(ranked, *count, sizeof(Ranked), compare_ranked);
+	return ranked;
+}
+
+static Jsonb *
+customer_to_json(const Metric *metric, const Ranked *ranked)
+{
+	JsonObject object = {0};
+	MetricResult result;
+
+	metric_total_result(ranked->total, &result);
+	json_add_text(&object, SLICE("customer"), ranked->customer);
+	usage_add_result(&object, metric, &result);
+	return json_make_object(&object);
+}
+
+/* Adds those of the page: one more than it holds, so that it is known whether there are. */
+static void
+add_page(UsageCustomerPage *page, const Metric *metric, const Ranked *ranked, int count)
+{
+	int first = 0;
+	int end = count;
+
+	if (page->page.has_place)
+	{
+		Ranked place = cursor_place(page, ranked, count);
+
+		while (first < count && compare_ranked(&ranked[first], &place) < (page->page.backward ? 0 : 1))
+			first++;
+		if (page->page.backward)
+		{
+			end = first;
+			first = Max(0, end - page->page.limit - 1);
+		}
+	}
+	place_page_begin(&page->page);
+	for (int i = first; i < end && !place_page_is_full(&page->page); i++)
+		place_page_add(&page->page, ranked_place(&ranked[i]), customer_to_json(metric, &ranked[i]));
+}
+
+/* Tells lists of other questions and orders apart. */
+static uint32
+list_hash(const pg_uuid_t *metric_id, TimestampTz start, TimestampTz end, const TimestampTz *as_of,
+		  const UsageCustomerPage *page)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	appendStringInfo(&list, "by customer %d %d " INT64_FORMAT " " INT64_FORMAT " %d " INT64_FORMAT " ", page->by_value,
+					 page->descending, start, end, as_of != NULL, as_of != NULL ? *as_of : 0);
+	appendBinaryStringInfo(&list, (const char *) metric_id->data, UUID_LEN);
+	return hash_bytes((unsigned char *) list.data, list.len);
+}
+
+/*
+ * {"name", ..., "items": [a customer each], "pagination"}; NULL if there is no such
+ * metric.  Refuses with the faults that were found before, and its own.
+ */
+Jsonb *
+usage_by_customer_page(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, TimestampTz start, TimestampTz end,
+					   const TimestampTz *as_of, UsageCustomerPage *page, List *faults)
+{
+	UsageQuestion question;
+	CustomerTotals all;
+	Ranked *ranked;
+	int count;
+	JsonObject answer = {0};
+
+	page->page.list = list_hash(metric_id, start, end, as_of, page);
+	faults = place_page_check(faults, &page->page);
+	faults_report_request(faults, "invalid parameters of a list");
+	if (!usage_question_ask(account_id, metric_id, as_of, &question))
+		return NULL;
+	require_totals_of_all(&question.metric);
+	start = Max(start, CALENDAR_START);
+	horizon_check_period(account_id, start);
+	usage_by_customer(&question, start, Min(end, CALENDAR_END), &all);
+	ranked = rank(&all, page, &count);
+	add_page(page, &question.metric, ranked, count);
+	usage_add_metric(&answer, &question.metric);
+	place_page_end(&page->page, &answer, count);
+	return json_make_object(&answer);
+}
+
+/* The door for SQL --------------------------------------------------------- */
 
 static void
 put_customers(FunctionCallInfo fcinfo, const UsageQuestion *question, const CustomerTotals *totals)
@@ -177,10 +393,7 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 	memory_budget_begin();
 	(void) usage_ask(fcinfo, account_current(), 0, 2, &question);
 	usage_period_argument(fcinfo, 1, &start, &end);
-	if (question.metric.kind->is_expression)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("a CUSTOM metric cannot be calculated for all customers at once"),
-						errhint("Call calculate_usage_metric() for each.")));
+	require_totals_of_all(&question.metric);
 	horizon_check_period(account_current(), start);
 	usage_by_customer(&question, start, end, &totals);
 	put_customers(fcinfo, &question, &totals);

@@ -4,12 +4,16 @@
  */
 #include "postgres.h"
 
+#include "usage/changes.h"
+
 #include "account/account.h"
 #include "account/horizon.h"
 #include "base/calendar.h"
+#include "base/fault.h"
 #include "base/memory_budget.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -126,7 +130,8 @@ enum
 	CHANGE_OLD_PROPERTIES,
 	CHANGE_CURRENT_ID,
 	CHANGE_NEW_TIMESTAMP,
-	CHANGE_NEW_PROPERTIES
+	CHANGE_NEW_PROPERTIES,
+	CHANGE_ORDER_ID /* and CHANGE_CURRENT_ID: the order of changes */
 };
 
 /*
@@ -159,17 +164,18 @@ find_changes(SqlQuery *query, const Side *then, const Side *now, TimestampTz sta
 	if (then->exists && !is_same)
 		old_events = psprintf("%s UNION ALL %s", old_events,
 							  events_of_side(query, then, "event", start, end, psprintf("id " LT " %s", known)));
-	sql_query_append(query,
-					 "SELECT COALESCE(old.customer_event_id, new.customer_event_id), old.id,"
-					 " old.event_timestamp, old.event_properties, current.id, new.event_timestamp, new.event_properties"
-					 " FROM (%s) AS old FULL JOIN (%s) AS new"
-					 " ON old.customer_event_id " EQ " new.customer_event_id"
-					 " JOIN usage_events.event AS current ON current.account_id " EQ " %s"
-					 " AND current.customer_event_id " EQ " COALESCE(old.customer_event_id, new.customer_event_id)"
-					 " ORDER BY CASE WHEN current.id " LT " %s THEN %s ELSE current.id END, current.id",
-					 old_events, new_events,
-					 sql_query_argument(query, UUIDOID, UUIDPGetDatum(&now->question.metric.account_id)), known,
-					 changed);
+	sql_query_append(
+		query,
+		"SELECT COALESCE(old.customer_event_id, new.customer_event_id), old.id,"
+		" old.event_timestamp, old.event_properties, current.id, new.event_timestamp, new.event_properties,"
+		" CASE WHEN current.id " LT " %s THEN %s ELSE current.id END AS order_id"
+		" FROM (%s) AS old FULL JOIN (%s) AS new"
+		" ON old.customer_event_id " EQ " new.customer_event_id"
+		" JOIN usage_events.event AS current ON current.account_id " EQ " %s"
+		" AND current.customer_event_id " EQ " COALESCE(old.customer_event_id, new.customer_event_id)"
+		" ORDER BY order_id, current.id",
+		known, changed, old_events, new_events,
+		sql_query_argument(query, UUIDOID, UUIDPGetDatum(&now->question.metric.account_id)));
 }
 
 /* What a version of an event is to the metric. */
@@ -238,59 +244,237 @@ is_same_contribution(const Compared *compared, const Contribution *a, const Cont
 		   (!compared->timestamp || a->timestamp == b->timestamp);
 }
 
-typedef struct ChangesWork
+/* An event that makes a difference. */
+typedef struct Change
 {
-	ReturnSetInfo *result_set;
+	uint64 row;
+	Numeric old_value; /* NULL: did not count */
+	Numeric new_value;
+	TimestampTz changed_at;
+} Change;
+
+/* All that is asked, then and now. */
+typedef struct Changes
+{
+	Side then;
+	Side now;
+	TimestampTz start;
+	TimestampTz end;
 	Compared compared;
 	const MetricMatcher *old_matcher;
 	const MetricMatcher *new_matcher;
 	pg_uuid_t since;
 	TimestampTz question_changed_at;
+	void (*take)(const Change *change, void *argument);
+	void *argument;
 	MemoryContext row_context;
-} ChangesWork;
+} Changes;
 
 /* When the version that is current now came, or, if that was before, when the question changed. */
 static TimestampTz
-changed_at(const ChangesWork *work, const pg_uuid_t *current_id)
+changed_at(const Changes *changes, const pg_uuid_t *current_id)
 {
 	TimestampTz came_at;
 
-	if (uuid_v7_compare(current_id, &work->since) < 0 || !uuid_v7_time(current_id, &came_at))
-		return work->question_changed_at;
+	if (uuid_v7_compare(current_id, &changes->since) < 0 || !uuid_v7_time(current_id, &came_at))
+		return changes->question_changed_at;
 	return came_at;
 }
 
-static void
-put_change(const ChangesWork *work, uint64 row, Numeric old_value, Numeric new_value)
+static const char *
+change_name(const Change *change)
 {
-	Datum values[7] = {0};
-	bool nulls[7] = {0};
-	const char *change = old_value == NULL ? "added" : new_value == NULL ? "removed" : "corrected";
-
-	values[0] = row_value(row, CHANGE_CUSTOMER_EVENT_ID, &nulls[0]);
-	values[1] = row_value(row, CHANGE_OLD_ID, &nulls[1]);
-	values[2] = row_value(row, CHANGE_CURRENT_ID, &nulls[2]);
-	values[3] = NumericGetDatum(old_value);
-	nulls[3] = old_value == NULL;
-	values[4] = NumericGetDatum(new_value);
-	nulls[4] = new_value == NULL;
-	values[5] = TimestampTzGetDatum(changed_at(work, DatumGetUUIDP(values[2])));
-	values[6] = CStringGetTextDatum(change);
-	tuplestore_putvalues(work->result_set->setResult, work->result_set->setDesc, values, nulls);
+	return change->old_value == NULL ? "added" : change->new_value == NULL ? "removed" : "corrected";
 }
 
 static void
-take_change(uint64 row, void *argument)
+take_row(uint64 row, void *argument)
 {
-	ChangesWork *work = argument;
-	MemoryContext context = MemoryContextSwitchTo(work->row_context);
-	Contribution old = read_contribution(work->old_matcher, row, CHANGE_OLD_TIMESTAMP);
-	Contribution new = read_contribution(work->new_matcher, row, CHANGE_NEW_TIMESTAMP);
+	Changes *changes = argument;
+	MemoryContext context = MemoryContextSwitchTo(changes->row_context);
+	Contribution old = read_contribution(changes->old_matcher, row, CHANGE_OLD_TIMESTAMP);
+	Contribution new = read_contribution(changes->new_matcher, row, CHANGE_NEW_TIMESTAMP);
+	Change change = {.row = row};
 
-	if (!is_same_contribution(&work->compared, &old, &new))
-		put_change(work, row, contributed_number(&old), contributed_number(&new));
+	if (!is_same_contribution(&changes->compared, &old, &new))
+	{
+		change.old_value = contributed_number(&old);
+		change.new_value = contributed_number(&new);
+		change.changed_at = changed_at(changes, DatumGetUUIDP(row_value_there(row, CHANGE_CURRENT_ID)));
+		changes->take(&change, changes->argument);
+	}
 	MemoryContextSwitchTo(context);
-	MemoryContextReset(work->row_context);
+	MemoryContextReset(changes->row_context);
+}
+
+/* Asks for the changes since a moment; NULL: since none, as there is none so late.  Returns false if there is no such metric. */
+static bool
+ask_changes(Changes *changes, const pg_uuid_t *account_id, const pg_uuid_t *metric_id, const List *customers,
+			const TimestampTz *since)
+{
+	TimestampTz since_timestamp = since != NULL ? *since : CALENDAR_END;
+
+	changes->now = ask_side(account_id, metric_id, NULL, customers);
+	if (!changes->now.exists)
+		return false;
+	usage_refuse_custom(&changes->now.question.metric);
+	changes->then = ask_side(account_id, metric_id, since, customers);
+	horizon_check_period(account_id, changes->start);
+	uuid_v7_after(&changes->since, since_timestamp);
+	changes->question_changed_at = question_changed_at(&changes->then, &changes->now, customers, since_timestamp);
+	return true;
+}
+
+/* Finds them in the order in which they changed. */
+static void
+find_all(Changes *changes)
+{
+	const Metric *then = changes->then.exists ? &changes->then.question.metric : NULL;
+	pg_uuid_t question_changed;
+	SqlQuery query;
+
+	changes->compared = then != NULL ? compared_by(then, &changes->now.question.metric) : (Compared){.unique = false};
+	changes->old_matcher = then != NULL ? metric_matcher_make(then) : NULL;
+	changes->new_matcher = metric_matcher_make(&changes->now.question.metric);
+	uuid_v7_after(&question_changed, changes->question_changed_at);
+	SPI_connect();
+	changes->row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
+	find_changes(&query, &changes->then, &changes->now, changes->start, changes->end, &changes->since,
+				 &question_changed);
+	sql_query_each_row(&query, take_row, changes);
+	SPI_finish();
+}
+
+/* Pages -------------------------------------------------------------------- */
+
+/* A page that is being gathered, and all that there are. */
+typedef struct ChangesPage
+{
+	PlacePage *page;
+	int64 total;
+} ChangesPage;
+
+static void
+add_number(JsonObject *object, Slice key, Numeric number)
+{
+	if (number != NULL)
+		json_add_numeric(object, key, number);
+	else
+		json_add_null(object, key);
+}
+
+static void
+add_uuid(JsonObject *object, Slice key, uint64 row, int column)
+{
+	bool isnull;
+	Datum id = row_value(row, column, &isnull);
+
+	if (isnull)
+		json_add_null(object, key);
+	else
+		json_add_uuid(object, key, DatumGetUUIDP(id));
+}
+
+static Jsonb *
+change_to_json(const Change *change)
+{
+	JsonObject object = {0};
+
+	json_add_text(&object, SLICE("customerEventId"), row_text(change->row, CHANGE_CUSTOMER_EVENT_ID));
+	add_uuid(&object, SLICE("oldEventId"), change->row, CHANGE_OLD_ID);
+	add_uuid(&object, SLICE("newEventId"), change->row, CHANGE_CURRENT_ID);
+	add_number(&object, SLICE("oldValue"), change->old_value);
+	add_number(&object, SLICE("newValue"), change->new_value);
+	json_add_timestamp(&object, SLICE("changedAt"), change->changed_at);
+	json_add_text(&object, SLICE("change"), slice_from_cstring(change_name(change)));
+	return json_make_object(&object);
+}
+
+/* Both ids: their bytes are in the order of changes. */
+static void
+read_place(uint64 row, char place[2 * UUID_LEN])
+{
+	memcpy(place, DatumGetUUIDP(row_value_there(row, CHANGE_ORDER_ID)), UUID_LEN);
+	memcpy(place + UUID_LEN, DatumGetUUIDP(row_value_there(row, CHANGE_CURRENT_ID)), UUID_LEN);
+}
+
+static void
+add_to_page(const Change *change, void *argument)
+{
+	ChangesPage *changes = argument;
+	PlacePage *page = changes->page;
+	char bytes[2 * UUID_LEN];
+	Slice place = {bytes, sizeof(bytes)};
+
+	changes->total++;
+	if (place_page_is_full(page))
+		return;
+	read_place(change->row, bytes);
+	if (page->has_place &&
+		(page->backward ? slice_compare(place, page->place) >= 0 : slice_compare(place, page->place) <= 0))
+		return;
+	place_page_add(page, place, change_to_json(change));
+}
+
+/* Tells lists of other questions apart. */
+static uint32
+list_hash(const pg_uuid_t *metric_id, const List *customers, TimestampTz start, TimestampTz end, TimestampTz since)
+{
+	StringInfoData list;
+	ListCell *cell;
+
+	initStringInfo(&list);
+	appendStringInfo(&list, "changes " INT64_FORMAT " " INT64_FORMAT " " INT64_FORMAT " ", start, end, since);
+	appendBinaryStringInfo(&list, (const char *) metric_id->data, UUID_LEN);
+	foreach(cell, customers)
+		appendBinaryStringInfo(&list, lfirst(cell), (int) strlen(lfirst(cell)) + 1);
+	return hash_bytes((unsigned char *) list.data, list.len);
+}
+
+/* {"items": [a change each], "pagination"}; NULL if there is no such metric.  Refuses with the faults that were found before, and its own. */
+Jsonb *
+usage_changes(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, const List *customers, TimestampTz start,
+			  TimestampTz end, TimestampTz since, PlacePage *page, List *faults)
+{
+	ChangesPage gathered = {.page = page};
+	Changes changes = {
+		.start = Max(start, CALENDAR_START),
+		.end = Min(end, CALENDAR_END),
+		.take = add_to_page,
+		.argument = &gathered,
+	};
+	JsonObject answer = {0};
+
+	page->list = list_hash(metric_id, customers, start, end, since);
+	faults = place_page_check(faults, page);
+	faults_report_request(faults, "invalid parameters of a list");
+	if (!ask_changes(&changes, account_id, metric_id, customers, &since))
+		return NULL;
+	place_page_begin(page);
+	find_all(&changes);
+	place_page_end(page, &answer, gathered.total);
+	return json_make_object(&answer);
+}
+
+/* The door for SQL --------------------------------------------------------- */
+
+static void
+put_row(const Change *change, void *argument)
+{
+	ReturnSetInfo *result_set = argument;
+	Datum values[7] = {0};
+	bool nulls[7] = {0};
+
+	values[0] = row_value(change->row, CHANGE_CUSTOMER_EVENT_ID, &nulls[0]);
+	values[1] = row_value(change->row, CHANGE_OLD_ID, &nulls[1]);
+	values[2] = row_value(change->row, CHANGE_CURRENT_ID, &nulls[2]);
+	values[3] = NumericGetDatum(change->old_value);
+	nulls[3] = change->old_value == NULL;
+	values[4] = NumericGetDatum(change->new_value);
+	nulls[4] = change->new_value == NULL;
+	values[5] = TimestampTzGetDatum(change->changed_at);
+	values[6] = CStringGetTextDatum(change_name(change));
+	tuplestore_putvalues(result_set->setResult, result_set->setDesc, values, nulls);
 }
 
 /* usage_metric_changes(metric_id uuid, customer_aliases text[], period tstzrange, since timestamptz) */
@@ -298,45 +482,20 @@ PG_FUNCTION_INFO_V1(usage_metric_changes);
 Datum
 usage_metric_changes(PG_FUNCTION_ARGS)
 {
-	const pg_uuid_t *account_id = account_current();
 	const pg_uuid_t *metric_id = usage_metric_argument(fcinfo, 0);
 	List *customers = usage_customers_argument(fcinfo, 1);
-	TimestampTz start;
-	TimestampTz end;
+	Changes changes = {.take = put_row, .argument = fcinfo->resultinfo};
 	TimestampTz since_timestamp;
 	const TimestampTz *since;
-	pg_uuid_t question_changed;
-	Side then;
-	Side now;
-	ChangesWork work;
-	SqlQuery query;
 
 	memory_budget_begin();
-	usage_period_argument(fcinfo, 2, &start, &end);
+	usage_period_argument(fcinfo, 2, &changes.start, &changes.end);
 	since = usage_as_of_argument(fcinfo, 3, &since_timestamp);
 	if (PG_ARGISNULL(3))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("since must not be null")));
-	now = ask_side(account_id, metric_id, NULL, customers);
-	if (!now.exists)
-		usage_question_refuse(metric_id, &now.question);
-	usage_refuse_custom(&now.question.metric);
-	then = ask_side(account_id, metric_id, since, customers);
-	horizon_check_period(account_id, start);
-	since_timestamp = since != NULL ? *since : CALENDAR_END;
-	uuid_v7_after(&work.since, since_timestamp);
-	work.question_changed_at = question_changed_at(&then, &now, customers, since_timestamp);
-	uuid_v7_after(&question_changed, work.question_changed_at);
-
+	if (!ask_changes(&changes, account_current(), metric_id, customers, since))
+		usage_question_refuse(metric_id, &changes.now.question);
 	InitMaterializedSRF(fcinfo, 0);
-	work.result_set = (ReturnSetInfo *) fcinfo->resultinfo;
-	work.compared =
-		then.exists ? compared_by(&then.question.metric, &now.question.metric) : (Compared){.unique = false};
-	work.old_matcher = then.exists ? metric_matcher_make(&then.question.metric) : NULL;
-	work.new_matcher = metric_matcher_make(&now.question.metric);
-	SPI_connect();
-	work.row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
-	find_changes(&query, &then, &now, start, end, &work.since, &question_changed);
-	sql_query_each_row(&query, take_change, &work);
-	SPI_finish();
+	find_all(&changes);
 	return (Datum) 0;
 }

@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include "usage/explain.h"
+
 #include "account/account.h"
 #include "base/fault.h"
 #include "base/json_build.h"
@@ -186,28 +188,44 @@ explain_rejected(const pg_uuid_t *account_id, const pg_uuid_t *id)
 	return json_make_object(&object);
 }
 
-static Datum
-explain_event(PG_FUNCTION_ARGS)
+/* NULL if no event, and none that was refused, has the id. */
+static Jsonb *
+explain_version(const UsageQuestion *question, const pg_uuid_t *event_id)
 {
-	const pg_uuid_t *account_id = account_current();
-	const pg_uuid_t *metric_id = usage_metric_argument(fcinfo, 0);
-	UsageQuestion question;
 	UsageEvent event;
 	bool is_superseded;
 	pg_uuid_t superseded_by;
 
-	if (!usage_question_ask(account_id, metric_id, NULL, &question))
+	usage_refuse_custom(&question->metric);
+	if (!read_version(&question->metric.account_id, event_id, &event, &is_superseded, &superseded_by))
+		return explain_rejected(&question->metric.account_id, event_id);
+	return explain(&question->metric, &event, is_superseded ? &superseded_by : NULL);
+}
+
+/* The same; NULL as well if there is no such metric. */
+Jsonb *
+usage_explain(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, const pg_uuid_t *event_id)
+{
+	UsageQuestion question;
+
+	return usage_question_ask(account_id, metric_id, NULL, &question) ? explain_version(&question, event_id) : NULL;
+}
+
+static Datum
+explain_event(PG_FUNCTION_ARGS)
+{
+	const pg_uuid_t *metric_id = usage_metric_argument(fcinfo, 0);
+	UsageQuestion question;
+	Jsonb *explanation;
+
+	if (!usage_question_ask(account_current(), metric_id, NULL, &question))
 	{
 		if (http_request_is_for("explain_usage_event"))
 			PG_RETURN_NULL();
 		usage_question_refuse(metric_id, &question);
 	}
-	usage_refuse_custom(&question.metric);
-	if (PG_ARGISNULL(1))
-		PG_RETURN_NULL();
-	if (!read_version(account_id, PG_GETARG_UUID_P(1), &event, &is_superseded, &superseded_by))
-		return http_answer_or_null(fcinfo, explain_rejected(account_id, PG_GETARG_UUID_P(1)));
-	PG_RETURN_JSONB_P(explain(&question.metric, &event, is_superseded ? &superseded_by : NULL));
+	explanation = PG_ARGISNULL(1) ? NULL : explain_version(&question, PG_GETARG_UUID_P(1));
+	return http_answer_or_null(fcinfo, explanation);
 }
 
 /* explain_usage_event(metric_id uuid, event_id uuid) */

@@ -241,11 +241,17 @@ usage_ask(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, int metric_id_nu
 	return true;
 }
 
+/* To a client who asks for it the metric is another than it should be; the server's caller asks for what it does not have. */
+int
+usage_custom_errcode(void)
+{
+	return errcode(http_request_is_there() ? ERRCODE_INVALID_PARAMETER_VALUE : ERRCODE_FEATURE_NOT_SUPPORTED);
+}
+
 /* What an expression makes of one event, only the expression knows. */
 void
 usage_refuse_custom(const Metric *metric)
 {
 	if (metric->kind->is_expression)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a CUSTOM metric cannot be explained event by event")));
+		ereport(ERROR, (usage_custom_errcode(), errmsg("a CUSTOM metric cannot be explained event by event")));
 }

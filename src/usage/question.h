@@ -31,6 +31,7 @@ extern void usage_period_argument(FunctionCallInfo fcinfo, int number, Timestamp
 extern const TimestampTz *usage_as_of_argument(FunctionCallInfo fcinfo, int number, TimestampTz *as_of);
 extern bool usage_ask(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, int metric_id_number, int as_of_number,
 					  UsageQuestion *question);
+extern int usage_custom_errcode(void);
 extern void usage_refuse_custom(const Metric *metric);
 
 #endif /* USAGE_EVENTS_USAGE_QUESTION_H */

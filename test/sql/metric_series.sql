@@ -1,4 +1,4 @@
--- Usage metrics hour by hour, day by day, month by month, by the clocks of the world.
+-- Usage metrics minute by minute, hour by hour, and by days, weeks and months, by the clocks of the world.
 \pset format unaligned
 \pset tuples_only on
 \i test/helpers/empty.sql
@@ -15,8 +15,9 @@ CREATE FUNCTION id_of(wanted text) RETURNS uuid LANGUAGE sql AS $$ SELECT id FRO
 -- the steps: begin by the zone's clock, length unless it is the usual one, value
 CREATE FUNCTION series(name text, period text, step text, zone text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN (SELECT string_agg(concat_ws(' ', to_char(period_start AT TIME ZONE zone, CASE step WHEN 'hour' THEN 'DD HH24:MI' ELSE 'YYYY-MM-DD HH24:MI' END),
-                                        '(' || nullif(nullif(justify_hours(period_end - period_start)::text, '01:00:00'), '1 day') || ')',
+    RETURN (SELECT string_agg(concat_ws(' ', to_char(period_start AT TIME ZONE zone,
+                                            CASE WHEN step IN ('minute', 'hour') THEN 'DD HH24:MI' ELSE 'YYYY-MM-DD HH24:MI' END),
+                                        '(' || nullif(nullif(nullif(justify_hours(period_end - period_start)::text, '01:00:00'), '1 day'), '7 days') || ')',
                                         coalesce(value::text, 'null')), ', ' ORDER BY period_start)
             FROM usage_metric_series(id_of(name), '{acme}', period::tstzrange, step, zone));
 END $$;
@@ -72,12 +73,18 @@ SELECT zone, step, series(zone, period, step, zone) FROM (VALUES
     -- days that begin at one o'clock
     ('America/Sao_Paulo', 'day', '[2018-11-03 00:00-03, 2018-11-06 00:00-02)'), ('America/Sao_Paulo', 'hour', '[2018-11-03 22:00-03, 2018-11-04 04:00-02)'),
     ('Africa/Cairo', 'day', '[2010-04-29 00:00+02, 2010-05-02 00:00+03)'), ('Africa/Cairo', 'hour', '[2010-04-29 22:00+02, 2010-04-30 04:00+03)'),
-    ('Africa/Cairo', 'month', '[2010-04-01 00:00+02, 2010-06-01 00:00+03)')
+    ('Africa/Cairo', 'month', '[2010-04-01 00:00+02, 2010-06-01 00:00+03)'),
+    -- weeks begin on Monday, whatever the clock does
+    ('Asia/Kolkata', 'week', '[2026-09-27 00:00+05:30, 2026-10-13 00:00+05:30)'), ('America/New_York', 'week', '[2026-10-26 00:00-04, 2026-11-09 00:00-05)'),
+    ('Pacific/Apia', 'week', '[2011-12-25 00:00-10, 2012-01-09 00:00+14)'), ('America/Sao_Paulo', 'week', '[2018-11-04 00:00-03, 2018-11-06 00:00-02)'),
+    -- minutes
+    ('Asia/Kolkata', 'minute', '[2026-10-01 11:59:30Z, 2026-10-01 12:02:00.5Z)'),
+    ('Australia/Lord_Howe', 'minute', '[2026-04-05 01:58:00+11, 2026-04-05 01:32:00+10:30)')
 ) AS v(zone, step, period);
 
 -- cut at both ends, and names of zones in any case
 SELECT step, zone, series('plain', '[2026-10-02 10:20:30.5Z, 2026-10-02 12:00:00.000001Z)', step, zone)
-    FROM unnest('{hour,day,month}'::text[]) WITH ORDINALITY AS s(step, n),
+    FROM unnest('{hour,day,week,month}'::text[]) WITH ORDINALITY AS s(step, n),
     unnest('{UTC,utc,Etc/GMT+3,Asia/Kathmandu,EST5EDT,europe/BERLIN}'::text[]) WITH ORDINALITY AS z(zone, m) ORDER BY n, m;
 
 -- the steps cover the period, each moment once, and add up to the whole; with rollups as without
@@ -98,7 +105,7 @@ BEGIN
                  '{UTC,Europe/Berlin,Europe/Dublin,Africa/Casablanca,Asia/Kolkata,Asia/Kathmandu,Asia/Tehran,Asia/Amman,Australia/Lord_Howe,Pacific/Chatham,'
                  'Pacific/Apia,Pacific/Kiritimati,America/New_York,America/St_Johns,America/Sao_Paulo,America/Asuncion,Africa/Cairo,Antarctica/Troll}'::text[])
                  AS z(zone),
-             unnest('{day,month,hour}'::text[]) AS s(step),
+             unnest('{day,week,month,hour}'::text[]) AS s(step),
              LATERAL (SELECT calculate_usage_metric(m.id, '{acme}', p.period::tstzrange)) AS w(answer),
              LATERAL (SELECT count(*), sum(r.value), sum(r.event_count), min(r.period_start), max(r.period_end),
                  bool_and(r.before IS NULL OR r.before = r.period_start), bool_and(r.period_start < r.period_end)
@@ -145,7 +152,7 @@ SELECT to_char(period_start, 'HH24:MI'), now.event_count, past.event_count
 -- refusals
 SELECT step, zone, faults(format('SELECT count(*) FROM usage_metric_series(%L, ''{acme}'', ''[2026-10-01 00:00Z, 2026-10-02 00:00Z)'', %L, %L)', id_of('plain'),
     step, zone)) FROM (VALUES
-    (1, 'week', 'UTC'), (2, 'Day', 'UTC'), (3, 'days', 'UTC'), (4, '', 'UTC'), (5, NULL, 'UTC'), (6, 'day', NULL), (7, 'day', 'Mars/Phobos'),
+    (1, 'weeks', 'UTC'), (2, 'Day', 'UTC'), (3, 'days', 'UTC'), (4, '', 'UTC'), (5, NULL, 'UTC'), (6, 'day', NULL), (7, 'day', 'Mars/Phobos'),
     (8, 'day', 'UTC+3'), (9, 'day', 'XYZ5'), (10, 'day', '<+03>-3'), (11, 'day', '+03'), (12, 'day', '-3'), (13, 'day', 'EST5EDT,M3.2.0,M11.1.0'),
     (14, 'day', ''), (15, 'day', 'Europe'), (16, 'day', '../etc/passwd'), (17, 'day', 'Europe/Berlin '), (18, 'day', repeat('x', 300)),
     (19, 'year', 'Mars/Phobos')
@@ -159,7 +166,9 @@ SELECT n, faults(format('SELECT count(*) FROM usage_metric_series(%s)', replace(
     (9, 'PLAIN, ''{acme}'', ''[2000-01-01 00:00Z, 2011-05-29 17:00Z]'', ''hour'''),
     (10, 'PLAIN, ''{acme}'', ''[0001-01-01 00:00Z, 9999-12-31 00:00Z]'', ''month'''),
     (11, 'PLAIN, ''{acme}'', ''[0001-01-01 00:00Z, 9999-12-31 00:00Z]'', ''day'''),
-    (12, 'PLAIN, (SELECT array_agg(''a-'' || n) FROM generate_series(1, 10000) AS n), ''[2026-01-01 00:00Z, 2027-05-17 00:00Z)'', ''day''')
+    (12, 'PLAIN, ''{acme}'', ''[2026-01-01 00:00Z, 2026-03-11 10:40Z)'', ''minute'''),
+    (13, 'PLAIN, ''{acme}'', ''[2026-01-01 00:00Z, 2026-03-11 10:41Z)'', ''minute'''),
+    (14, 'PLAIN, (SELECT array_agg(''a-'' || n) FROM generate_series(1, 10000) AS n), ''[2026-01-01 00:00Z, 2027-05-17 00:00Z)'', ''day''')
 ) AS v(n, arguments) ORDER BY n;
 
 RESET timezone;

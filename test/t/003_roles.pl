@@ -430,7 +430,7 @@ check(@$_) foreach (
 	[ 'web', as_client($other, "ROLLBACK; $current_account"), $default ],
 	[ 'web', as_client($other, create('carol 2', 1) . q{'sequenceAccountId'}), $other ],
 	[ 'web', as_client($other, "SELECT get_usage_event('$id') IS NULL"), 't' ],
-	[ 'web', as_client($other, q{SELECT usage_api_read() #>> '{items,0,customerAlias}'}), 'carol 2' ],
+	[ 'web', as_client($other, q{SELECT usage_api_read()::jsonb #>> '{items,0,customerAlias}'}), 'carol 2' ],
 	[ 'web', as_client($other, 'COMMIT; SELECT usage_api_read()'), qr/^ERROR: \{"code":"401"/ ],
 	[ 'web', as_client($other, q{COMMIT; SELECT usage_api_write('')}), qr/^ERROR: \{"code":"401"/ ],
 	[ 'web', as_client($other, "SET LOCAL usage_events.account_id = '$default'"), $denied_setting ],

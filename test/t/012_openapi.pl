@@ -10,6 +10,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$FindBin::RealBin/..";
 
+use Encode ();
 use JSON::PP ();
 use MIME::Base64 qw(encode_base64);
 use OpenApi;
@@ -140,7 +141,7 @@ sub ask
 {
 	my ($operation, %request) = @_;
 	my @query = @{ $request{query} // [] };
-	my $target = ($request{before} // '') . $operation->{path} =~ s/\{id\}/$request{id}/r . ($request{behind} // '');
+	my $target = ($request{before} // '') . $operation->{path} =~ s/\{(\w+)\}/$request{$1}/r . ($request{behind} // '');
 	my $separator = '?';
 	while (my ($name, $value) = splice @query, 0, 2)
 	{
@@ -158,16 +159,20 @@ sub ask
 
 	my @faults = @{ $answer->{faults} };
 	my %headers = %{ $answer->{headers} };
-	push @faults, 'the answer is no JSON' if (delete $headers{'content-type'}) !~ m{^application/json(;|$)};
+	my $is_csv = $response->{csv} && $headers{'content-type'} =~ m{^text/csv;};
+	push @faults, 'the answer is no JSON' if !$is_csv && $headers{'content-type'} !~ m{^application/json(;|$)};
+	delete $headers{'content-type'};
 	foreach my $name (sort keys %{ $response->{headers} })
 	{
 		my $value = delete $headers{ lc $name };
+		next if !defined $value && $name =~ /^Usage-(After|Before)$/;    # of pages in CSV that have another
 		push @faults, defined $value ? map { "$name: $_" } $document->disagrees($response->{headers}{$name}{schema}, $value)
 			: "there is no $name";
 	}
 	push @faults, map { "header $_ is not described" } sort keys %headers;
 
 	return ($status, undef, @faults) if $method eq 'HEAD';
+	return ($status, Encode::decode_utf8($answer->{body}), @faults) if $is_csv;
 	my $value = eval { OpenApi::decode($answer->{body}) };
 	return ($status, undef, @faults, "the body is no JSON: $@") if $@;
 	return ($status, $value, @faults, $document->disagrees($response->{schema}, $value, closed => 1));
@@ -190,6 +195,14 @@ sub new_event
 	$count++;
 	return { customerEventId => "event $count", customerAlias => 'acme', eventType => 'call',
 		eventTimestamp => '2024-07-30T12:00:00Z', eventProperties => { number => $count } };
+}
+
+# The id of one that was refused, and waits.
+sub new_rejected
+{
+	$count++;
+	succeed('postUsageEventsBatch', body => [ { customerEventId => "rejected $count" } ]);
+	return succeed('getRejectedUsageEvents', query => [ limit => 1 ])->{items}[0]{id};
 }
 
 sub new_alias
@@ -267,7 +280,20 @@ my %good = (
 	deleteUsageLimitsById => sub { (id => succeed('postUsageLimits', body => new_limit())->{id}) },
 	getPortalTokens => sub { () },
 	postPortalTokens => sub { (body => new_token()) },
-	deletePortalTokensById => sub { (id => succeed('postPortalTokens', body => new_token())->{id}) });
+	deletePortalTokensById => sub { (id => succeed('postPortalTokens', body => new_token())->{id}) },
+	getRejectedUsageEvents => sub { () },
+	postRejectedUsageEventsRetry => sub { (body => { ids => [ new_rejected() ] }) },
+	deleteRejectedUsageEventsById => sub { (id => new_rejected()) },
+	getUsageEventTypes => sub { () },
+	getUsageEventTypesByEventTypeProperties => sub { (eventType => 'call') },
+	getCustomers => sub { () },
+	getStatus => sub { () },
+	getUsageMetricsByIdSeries => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [ @calculation, step => 'week' ]) },
+	getUsageMetricsByIdByCustomer => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [ @calculation[ 2 .. 5 ] ]) },
+	getUsageMetricsByIdChanges => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [ @calculation, since => '2024-07-30T12:00:00Z' ]) },
+	getUsageEventsByIdExplain => sub {
+		(id => succeed('postUsageEvents', body => new_event())->{id}, query => [ usageMetricId => succeed('postUsageMetrics', body => new_metric())->{id} ])
+	});
 is_deeply([ sort keys %good ], [ sort keys %operations ], 'the operations of the document are those of this test');
 
 # Every operation -----------------------------------------------------------
@@ -349,22 +375,37 @@ foreach my $id (sort keys %operations)
 	isnt(succeed('deleteUsageLimitsById', id => $limit->{id})->{deletedAt}, undef, 'and one that is deleted');
 	is_deeply(succeed('getUsageLimitsCheck', @of_limit)->{limits}, [], 'and no limit');
 
-	foreach my $id (qw(getUsageEvents getCustomerAliases getUsageMetrics getUsageLimits getPortalTokens))
+	foreach my $id (qw(getUsageEvents getCustomerAliases getUsageMetrics getUsageLimits getPortalTokens getRejectedUsageEvents))
 	{
+		new_rejected() if $id =~ /Rejected/;
 		my $page = succeed($id, query => [ limit => 2 ]);
 		my $next = succeed($id, query => [ limit => 2, after => $page->{pagination}{after} ]);
 		my $back = succeed($id, query => [ limit => 2, before => $next->{pagination}{before} ]);
 		is_deeply($back->{items}, $page->{items}, "and pages of $id, forward and back");
 		my %nothing = (getUsageEvents => 'eventType', getCustomerAliases => 'value', getUsageMetrics => 'name', getUsageLimits => 'name', getPortalTokens => 'customer');
-		is_deeply(succeed($id, query => [ $nothing{$id}, 'nothing' ])->{items}, [], 'and an empty one');
+		is_deeply(succeed($id, query => [ $nothing{$id}, 'nothing' ])->{items}, [], 'and an empty one') if $nothing{$id};
 	}
+}
+
+# Lists as CSV --------------------------------------------------------------
+
+# What the JSON of a list has of it stands in its CSV as well, in the columns that the document shows.
+foreach my $id (sort grep { my $answer = $operations{$_}{responses}{200}; $answer && $answer->{csv} } keys %operations)
+{
+	my %request = $good{$id}->();
+	my ($example) = map { $_->[2] } grep { $_->[0] eq "/paths/$operations{$id}{path}/get/responses/200/content/text/csv/example" } $document->samples;
+	my ($json, $csv) = map { succeed($id, %request, query => [ @{ $request{query} // [] }, format => $_ ]) } qw(json csv);
+	my @lines = $csv =~ /\G((?:"(?:[^"]|"")*"|[^"\r\n]+)*)\r\n/g;
+	is($lines[0], ($example =~ /^(.*)\r\n/)[0], "$id has columns as CSV: " . @lines);
+	is(scalar @lines, 1 + @{ $json->{items} }, 'and a line for each item');
+	is(outcome($operations{$id}, %request, query => [ @{ $request{query} // [] }, format => 'xml' ]), 400, 'and no other form');
 }
 
 # Values of parameters and bodies -------------------------------------------
 
 # Those with rules that a schema cannot tell: only what their type forbids is tried.
 my %has_more_rules = map { $_ => 1 } qw(after before eventTimestampBefore eventTimestampAfter eventTimestamp
-	periodStart periodEnd asOf customParameters groupingProperty usageMetricId timezone anchor at customer);
+	periodStart periodEnd asOf since customParameters groupingProperty usageMetricId timezone anchor at customer);
 
 # Texts for a parameter, good and bad.
 sub texts_for
@@ -415,13 +456,14 @@ foreach my $id (sort keys %operations)
 		foreach my $text (@texts)
 		{
 			my %request = $good{$id}->();
-			$request{id} = escape($text) if $in eq 'path';
+			$request{$name} = escape($text) if $in eq 'path';
 			$request{query} = with_parameter($name, [$text], %request) if $in eq 'query';
 			$request{headers} = [ @authorization, $name => $text ] if $in eq 'header';
 
 			# A header without a value is as good as none; an id that may be, is not known.
+			my $is_id = ($schema->{format} // '') eq 'uuid';
 			my $agrees = !$document->disagrees($schema, value_of_text($text, $schema)) || $in eq 'header' && $text =~ /^ *$/;
-			my $expected = !$agrees ? 400 : $in eq 'path' ? 404 : (grep { /^2/ } keys %{ $operation->{responses} })[0];
+			my $expected = !$agrees ? 400 : $is_id ? 404 : (grep { /^2/ } keys %{ $operation->{responses} })[0];
 			my $found = outcome($operation, %request);
 			push @wrong, "$name '$text' is $found, not $expected" if $found ne $expected;
 			$tried++;
@@ -443,7 +485,7 @@ foreach my $id (sort keys %operations)
 		if (exists $schema->{default})
 		{
 			my $default_text = $schema->{type} eq 'boolean' ? ($schema->{default} ? 'true' : 'false') : $schema->{default};
-			my ($default, $without) = map { succeed($id, query => $_) } [ $name => $default_text ], [];
+			my ($default, $without) = map { my %asked = $good{$id}->(); succeed($id, %asked, query => with_parameter($name, $_, %asked)) } [$default_text], [];
 			push @wrong, "$name has another default" if !OpenApi::same($default->{items}, $without->{items});
 		}
 	}
@@ -525,16 +567,16 @@ foreach my $id (sort grep { $operations{$_}{body} } keys %operations)
 # The parameters that clients know, and what their descriptions say beyond their schemas.
 my $list = $operations{getUsageEvents};
 is(join(' ', sort map { $_->{name} } grep { $_->{in} eq 'query' } @{ $list->{parameters} }),
-	'after before customerAlias eventId eventTimestampAfter eventTimestampBefore eventType limit offset sortBy sortOrder unmappedAliasesOnly',
+	'after before customerAlias eventId eventTimestampAfter eventTimestampBefore eventType format limit offset sortBy sortOrder unmappedAliasesOnly',
 	'getUsageEvents has the parameters that clients know');
 is(join(' ', sort map { $_->{name} } grep { $_->{in} eq 'query' } @{ $operations{getCustomerAliases}{parameters} }),
-	'after before limit value', 'getCustomerAliases has those that clients know');
+	'after before format limit value', 'getCustomerAliases has those that clients know');
 is(join(' ', sort map { $_->{name} } grep { $_->{in} eq 'query' } @{ $operations{getUsageMetrics}{parameters} }),
-	'after aggregationType before eventProperty eventType id limit name', 'getUsageMetrics has those that clients know');
+	'after aggregationType before eventProperty eventType format id limit name', 'getUsageMetrics has those that clients know');
 is(join(' ', sort map { ($_->{name}) x !!$_->{required} } grep { $_->{in} eq 'query' } @{ $operations{getUsageMetricsByIdCalculate}{parameters} }),
 	'customerAliases periodEnd periodStart', 'getUsageMetricsByIdCalculate requires what clients send');
 is(join(' ', sort map { $_->{name} } grep { $_->{in} eq 'query' } @{ $operations{getUsageLimits}{parameters} }),
-	'after before customer limit mode name period usageMetricId', 'getUsageLimits has those that clients know');
+	'after before customer format limit mode name period usageMetricId', 'getUsageLimits has those that clients know');
 is(join(' ', sort map { ($_->{name}) x !!$_->{required} } grep { $_->{in} eq 'query' } @{ $operations{getUsageLimitsCheck}{parameters} }),
 	'customer usageMetricId', 'getUsageLimitsCheck requires what clients send');
 is(outcome($list, query => [ sortOrder => 'asc' ]), 200, 'sortOrder is taken in letters of any case');
@@ -552,7 +594,7 @@ is(outcome($list, query => [ eventTimestampBefore => '2024-07-30' ]), 400, 'and 
 		$methods{ $operation->{path} }{HEAD} = 1 if $operation->{method} eq 'GET';
 	}
 	my @others = map { ("$_/x", s/-/_/r, s{^/(.)}{/\u$1}r, "/v1$_") } grep { $_ ne '/' } keys %methods;
-	push @others, qw(/x /usage /usage-metric /custom-usage-metrics /usage-event-history /rejected-usage-events /customers /accounts /api-keys /openapi.json
+	push @others, qw(/x /usage /usage-metric /custom-usage-metrics /usage-event-history /accounts /api-keys /openapi.json
 		/rpc /rpc/usage_api_read /rpc/create_usage_event);
 
 	my @found;
@@ -563,9 +605,9 @@ is(outcome($list, query => [ eventTimestampBefore => '2024-07-30' ]), 400, 'and 
 			next if $methods{$path} && $methods{$path}{$method};
 
 			# A word in the place of an id is an id that is none.
-			my ($like) = $methods{$path} ? $path : grep { $path =~ ('^' . s/\{id\}/[^\/]+/r . '$') } keys %methods;
+			my ($like) = $methods{$path} ? $path : grep { $path =~ ('^' . s/\{\w+\}/[^\/]+/r . '$') } keys %methods;
 			my $expected = !$like ? 404 : $method eq 'OPTIONS' ? 200 : $methods{$like}{$method} ? 400 : 405;
-			my $answer = $api->request($method, $path =~ s/\{id\}/$unknown_id/r, \@authorization, '{}');
+			my $answer = $api->request($method, $path =~ s/\{\w+\}/$unknown_id/r, \@authorization, '{}');
 			push @found, "$method $path: $answer->{status}, not $expected" if $answer->{status} ne $expected;
 		}
 	}

@@ -137,7 +137,7 @@ sub answer_as_told
 	my @own = $target =~ /own/ ? 'Sequence-Version: 2024-07-30' : ();
 	my @as_postgrest = ('Proxy-Status: PostgREST; error=42501', 'Content-Range: 0-0/*', 'Vary: Accept');
 	push @as_postgrest, 'WWW-Authenticate: Bearer', 'Allow: GET, PATCH', 'Location: /x' if !@own;
-	my $type = @own ? 'application/json; charset=utf-8' : 'text/html';
+	my $type = $target =~ /csv/ ? 'text/csv; charset=utf-8' : @own ? 'application/json; charset=utf-8' : 'text/html';
 	my $bytes = '';
 	if ($status)
 	{
@@ -365,6 +365,12 @@ foreach my $status (200, 201, 400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 
 	like($passed->{head}, qr/^Sequence-Version: 2024-07-30\r?$/m, 'with its version');
 	is(join(' ', $passed->{head} =~ /^(Content-Type:[^\r\n]*)/mg), 'Content-Type: application/json', 'and the type of JSON');
 }
+foreach ([ 'csv&own', 'text/csv; charset=utf-8' ], [ 'csv', 'application/json' ])
+{
+	my ($query, $type) = @$_;
+	my $passed = asked($key{listed}, "/answer/200?$query", method => 'POST', body => "a,b\r\n");
+	is(join(' ', $passed->{head} =~ /^(Content-Type:[^\r\n]*)/mg), "Content-Type: $type", "CSV is CSV if the API says so: $query");
+}
 
 # Whatever else comes back is a 500 that says nothing of what PostgREST said: it does not know what became of the request.
 # The first are those that PostgREST 16.2 was seen to answer when its connection ended in COMMIT, on a standby, without
@@ -403,8 +409,8 @@ is(cors_of(asked($key{listed}, '/answer/201?own', method => 'POST', headers => [
 reconfigure(origin => 1);
 is(cors_of(asked(undef, '/usage-events', @preflight)), '204 Access-Control-Allow-Headers: Authorization, Content-Type, Sequence-Version '
 	. 'Access-Control-Allow-Methods: GET, HEAD, POST, PUT, DELETE Access-Control-Allow-Origin: https://app.example.com '
-	. 'Access-Control-Expose-Headers: Sequence-Version, Allow Access-Control-Max-Age: 600 Vary: Origin', 'with it a browser may ask first');
-my $told = 'Access-Control-Allow-Origin: https://app.example.com Access-Control-Expose-Headers: Sequence-Version, Allow Vary: Origin';
+	. 'Access-Control-Expose-Headers: Sequence-Version, Allow, Usage-After, Usage-Before Access-Control-Max-Age: 600 Vary: Origin', 'with it a browser may ask first');
+my $told = 'Access-Control-Allow-Origin: https://app.example.com Access-Control-Expose-Headers: Sequence-Version, Allow, Usage-After, Usage-Before Vary: Origin';
 foreach ([ '/answer/201?own', 201 ], [ '/answer/400?own', 400 ], [ '/answer/400', 500 ], [ "/x\x80", 400 ])
 {
 	my ($target, $status) = @$_;

@@ -100,7 +100,13 @@ my $made_alias = ask_full('POST', '/customer-aliases', { customerId => 'made', v
 my $made_metric = ask_full('POST', '/usage-metrics', $definition)->{id};
 
 my $made_limit = ask_full('POST', '/usage-limits', { name => 'made', usageMetricId => $metric, period => 'MONTH', limit => 1000, mode => 'REPORT' })->{id};
+my $made_alert = ask_full('POST', '/usage-alerts', alert())->{id};
+my $rejected = ask_full('GET', '/rejected-usage-events')->{items}[0]{id};
 my $made_token = ask_full('POST', '/portal-tokens', { customer => 'made' })->{id};
+
+sub alert { return { name => 'a', usageMetricId => $metric, period => 'MONTH', thresholds => [1000], direction => 'ABOVE' } }
+
+sub series { my ($aliases, @more) = @_; return "/usage-metrics/$metric/series?" . query(customerAliases => $aliases, @month, step => 'month', @more) }
 
 # Each operation: what is asked, its body, and the answers to the keys full, ingest, read, customer, metric, portal.
 my @kinds = qw(full ingest read customer metric portal);
@@ -126,17 +132,35 @@ my %operations = (
 	'GET /usage-limits/{id}' => [ "/usage-limits/$made_limit", undef, 200, 403, 200, 403, 403, 403 ],
 	'PUT /usage-limits/{id}' => [ "/usage-limits/$made_limit", { name => 'm', usageMetricId => $metric, period => 'MONTH', limit => 1000, mode => 'REPORT' }, 200, 403, 403, 403, 403, 403 ],
 	'DELETE /usage-limits/{id}' => [ "/usage-limits/$made_limit", undef, 200, 403, 403, 403, 403, 403 ],
+	'GET /usage-events/{id}/explain' => [ "/usage-events/$is_acmes/explain?usageMetricId=$metric", undef, 200, 403, 200, 403, 403, 403 ],
+	'GET /rejected-usage-events' => [ '/rejected-usage-events', undef, 200, 403, 200, 403, 403, 403 ],
+	'POST /rejected-usage-events/retry' => [ '/rejected-usage-events/retry', { ids => [] }, 200, 403, 403, 403, 403, 403 ],
+	'DELETE /rejected-usage-events/{id}' => [ "/rejected-usage-events/$rejected", undef, 200, 403, 403, 403, 403, 403 ],
+	'GET /usage-event-types' => [ '/usage-event-types', undef, 200, 403, 200, 403, 403, 403 ],
+	'GET /usage-event-types/{eventType}/properties' => [ '/usage-event-types/call/properties', undef, 200, 403, 200, 403, 403, 403 ],
+	'GET /customers' => [ '/customers', undef, 200, 403, 200, 403, 403, 403 ],
+	'GET /status' => [ '/status', undef, 200, 403, 200, 403, 403, 403 ],
+	'GET /usage-alerts' => [ '/usage-alerts', undef, 200, 403, 200, 403, 403, 403 ],
+	'POST /usage-alerts' => [ '/usage-alerts', alert(), 201, 403, 403, 403, 403, 403 ],
+	'GET /usage-alerts/{id}' => [ "/usage-alerts/$made_alert", undef, 200, 403, 200, 403, 403, 403 ],
+	'PUT /usage-alerts/{id}' => [ "/usage-alerts/$made_alert", alert(), 200, 403, 403, 403, 403, 403 ],
+	'DELETE /usage-alerts/{id}' => [ "/usage-alerts/$made_alert", undef, 200, 403, 403, 403, 403, 403 ],
+	'GET /usage-alert-events' => [ '/usage-alert-events', undef, 200, 403, 200, 403, 403, 403 ],
 	'GET /portal-tokens' => [ '/portal-tokens', undef, 200, 403, 403, 403, 403, 403 ],
 	'POST /portal-tokens' => [ '/portal-tokens', { customer => 'acme' }, 201, 403, 403, 403, 403, 403 ],
 	'DELETE /portal-tokens/{id}' => [ "/portal-tokens/$made_token", undef, 200, 403, 403, 403, 403, 403 ],
-	'GET /usage-metrics/{id}/calculate' => [ "/usage-metrics/$metric/calculate?" . query(customerAliases => 'acme', @month), undef, 200, 403, 200, 200, 200, 200 ]);
+	'GET /usage-metrics/{id}/calculate' => [ "/usage-metrics/$metric/calculate?" . query(customerAliases => 'acme', @month), undef, 200, 403, 200, 200, 200, 200 ],
+	'GET /usage-metrics/{id}/series' => [ series('acme'), undef, 200, 403, 200, 200, 200, 200 ],
+	'GET /usage-metrics/{id}/by-customer' => [ "/usage-metrics/$metric/by-customer?" . query(@month), undef, 200, 403, 200, 403, 200, 403 ],
+	'GET /usage-metrics/{id}/changes' => [ "/usage-metrics/$metric/changes?" . query(customerAliases => 'acme', @month, since => '2026-10-01T00:00:00Z'), undef,
+		200, 403, 200, 403, 200, 403 ]);
 
 my @described = OpenApi->new(slurp_file("$FindBin::RealBin/../../docs/openapi.json"))->operations;
 my @in_order = sort { ($a =~ /^DELETE/) <=> ($b =~ /^DELETE/) || $a cmp $b } map { "$_->{method} $_->{path}" } @described;
 is_deeply([ sort keys %operations ], [ sort @in_order ], 'the table has the operations of the document, and no other');
 
 my $stored = join ' UNION ALL ', map { "SELECT md5(string_agg(t::text, ' ' ORDER BY t)) FROM usage_events.$_ AS t" }
-  qw(event superseded_event rejected_event customer_alias metric superseded_metric api_key portal_token);
+  qw(event superseded_event rejected_event customer_alias metric superseded_metric usage_limit usage_alert api_key portal_token);
 foreach my $operation (@in_order)
 {
 	my ($target, $body, %status);
@@ -163,7 +187,7 @@ is(ask('ingest', 'GET', '/usage-events/nothing-like-an-id')->{status}, 403, 'who
 # Whatever else PostgREST serves: all functions and views of the schema that it exposes.
 
 my %argument = (uuid => "'$event{'acme-1'}'", 'uuid[]' => 'NULL', jsonb => q('{}'), text => q('a'), 'text[]' => q('{acme}'), integer => 1, numeric => 1, boolean => 'false',
-	timestamptz => q('2026-10-01Z'), tstzrange => q{'[2026-10-01Z, 2026-11-01Z)'}, bytea => q(''));
+	timestamptz => q('2026-10-01Z'), interval => q('1 hour'), tstzrange => q{'[2026-10-01Z, 2026-11-01Z)'}, bytea => q(''));
 my @calls = split /\n/, $node->safe_psql('postgres', q{
 	SELECT proname || ' ' || coalesce(string_agg(replace(format_type(type, NULL), 'timestamp with time zone', 'timestamptz'), ' ' ORDER BY number), '')
 	FROM pg_proc LEFT JOIN unnest(proargtypes) WITH ORDINALITY AS arguments (type, number) ON true
@@ -225,7 +249,7 @@ sub ask_as
 {
 	my ($kind, $target, %told) = @_;
 	my $answer = ask($kind, 'GET', $target);
-	my @seen = grep { !$told{$_} && index($answer->{body}, $_) >= 0 } @others;
+	my @seen = grep { !$told{$_} && index("$answer->{body} " . $json->encode($answer->{headers}), $_) >= 0 } @others;
 	is("@seen", '', "nothing of others with the key $kind: $target");
 	return $answer;
 }
@@ -305,6 +329,28 @@ foreach my $kind (qw(customer portal))
 	is(value_of($kind, 'acme'), 31, "$kind: the value from rollups");
 }
 
+# By step, and as CSV.
+foreach my $kind (qw(customer portal))
+{
+	is(ask_as($kind, series($_->[0]))->{json}{items}[0]{value}, $_->[1], "$kind: the series of $_->[0]") foreach [ 'acme', 31 ], [ 'acme-1', 11 ],
+	  [ 'acme-2,globex-1,globex,stray', 10 ], [ 'globex', 0 ];
+	like(ask_as($kind, series('acme', format => 'csv'))->{body}, qr/,31,0\r\n$/, "$kind: a series as CSV");
+	foreach my $form (qw(json csv))
+	{
+		same_answers("$kind: the series of another customer is that of one whom nobody knows, as $form", $kind,
+			map { series($_, format => $form) } qw(globex globex-1 stray VOID nobody));
+		is(ask_as($kind, series('acme', asOf => '2026-11-01T00:00:00Z', format => $form))->{json}{code}, 403, "$kind: nor as of a moment, as $form");
+	}
+}
+$page = ask_as('customer', '/usage-events?limit=2&format=csv');
+@pages = ($page->{body} =~ /^[-0-9a-f]{36},([^,]*),/mg);
+while (defined(my $next = $page->{headers}{'usage-after'}))
+{
+	$page = ask_as('customer', "/usage-events?limit=2&format=csv&after=$next");
+	push @pages, $page->{body} =~ /^[-0-9a-f]{36},([^,]*),/mg;
+}
+is(join(' ', sort @pages), $own, 'pages of CSV have the customer\'s events, each once');
+
 # Aliases come and go: what counts is whose they are now.
 ask_full('POST', '/customer-aliases', { customerId => 'acme', value => 'stray' });
 @others = grep { $_ ne 'stray' && $_ ne $event{stray} } @others;
@@ -332,6 +378,13 @@ foreach my $kind (qw(metric portal))
 	is($answers[1], $answers[0], "$kind: as one that is not there");
 }
 is(ask('metric', 'GET', "/usage-metrics/$other_metric")->{status}, 404, 'nor is its definition');
+foreach my $question ('by-customer?' . query(@month), 'changes?' . query(customerAliases => 'acme', @month, since => '2026-10-01T00:00:00Z'),
+	'series?' . query(customerAliases => 'acme', @month, step => 'day'))
+{
+	my @answers = map { my $answer = ask('metric', 'GET', "/usage-metrics/$_/$question"); "$answer->{status} $answer->{body}" } $other_metric, $no_id;
+	like($answers[0], qr/^404/, "nor what it says: $question");
+	is($answers[1], $answers[0], 'as of one that is not there');
+}
 
 # Portal tokens --------------------------------------------------------------
 
