@@ -25,7 +25,7 @@ AS 'MODULE_PATHNAME', 'usage_api_read';
 
 COMMENT ON FUNCTION @extschema@.usage_api_read() IS
 'Serve a GET of the HTTP API
-What is asked for stands in the header Usage-Request, which the proxy sets. Errors: PGRST with status 400, 404, 405 or 500';
+What is asked for stands in the header Usage-Request, which the proxy sets. Errors: PGRST with status 400, 403, 404, 405 or 500';
 
 CREATE FUNCTION @extschema@.usage_api_write(bytea) RETURNS json
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -33,4 +33,4 @@ AS 'MODULE_PATHNAME', 'usage_api_write';
 
 COMMENT ON FUNCTION @extschema@.usage_api_write(bytea) IS
 'Serve a POST, PUT, DELETE or OPTIONS of the HTTP API
-Takes the body as it came; what is asked for stands in the header Usage-Request, which the proxy sets. Errors: PGRST with status 400, 404, 405, 415 or 500';
+Takes the body as it came; what is asked for stands in the header Usage-Request, which the proxy sets. Errors: PGRST with status 400, 403, 404, 405, 415, 429 or 500';

@@ -127,7 +127,9 @@ explain(const Metric *metric, const UsageEvent *event, const pg_uuid_t *supersed
 /* Refused events ------------------------------------------------------------ */
 
 static Statement find_rejected = {
-	.sql = "SELECT fault.value ->> 'field', fault.value ->> 'fault', fault.value ->> 'usageLimitId', r.body"
+	.sql = "SELECT pg_catalog.jsonb_object_field_text(fault.value, 'field'),"
+		   " pg_catalog.jsonb_object_field_text(fault.value, 'fault'),"
+		   " pg_catalog.jsonb_object_field_text(fault.value, 'usageLimitId'), r.body"
 		   " FROM usage_events.rejected_event AS r"
 		   " CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(r.faults) WITH ORDINALITY AS fault (value, place)"
 		   " WHERE r.account_id " EQ " $1 AND r.id " EQ " $2 ORDER BY fault.place",

@@ -147,7 +147,8 @@ SELECT line, serve('', 'usage_api_write(NULL)', line)
     FROM unnest(ARRAY['GET /usage-events', 'HEAD /', 'PATCH /usage-events', 'POST /usage-events', 'POST /usage-events/batch', 'POST /customer-aliases'])
     WITH ORDINALITY AS l(line, n) ORDER BY n;
 -- reading
-SELECT serve('', 'usage_api_read()::jsonb ->> ''openapi''', 'GET /'), serve('', 'usage_api_read()::jsonb ->> ''openapi''', 'GET '), usage_events.openapi() ->> 'openapi';
+SELECT serve('', 'usage_api_read()::jsonb ->> ''openapi''', 'GET /'), serve('', 'usage_api_read()::jsonb ->> ''openapi''', 'GET '),
+    usage_events.openapi() ->> 'openapi';
 SELECT serve('', 'usage_api_read()', 'GET /usage-events/' || :'id'),
     serve('', 'usage_api_read()', 'HEAD //usage-events/' || upper(:'id') || '/?') LIKE '{%' AS in_another_spelling;
 SELECT serve('', 'usage_api_read()', 'GET /usage-events/' || :'id' || '/history');

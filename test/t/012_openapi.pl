@@ -220,7 +220,7 @@ sub new_metric
 
 sub new_token
 {
-	return { customer => 'acme', usageMetricIds => [$unknown_id], expiresIn => 60 };
+	return { customer => 'acme', usageMetricIds => [$unknown_id], expiresIn => 86400 };
 }
 
 # The metric of a purpose, a sum, of which any number may be used.
@@ -461,7 +461,7 @@ foreach my $id (sort keys %operations)
 			$request{headers} = [ @authorization, $name => $text ] if $in eq 'header';
 
 			# A header without a value is as good as none; an id that may be, is not known.
-			my $is_id = ($schema->{format} // '') eq 'uuid';
+			my $is_id = $in eq 'path' && ($schema->{format} // '') eq 'uuid';
 			my $agrees = !$document->disagrees($schema, value_of_text($text, $schema)) || $in eq 'header' && $text =~ /^ *$/;
 			my $expected = !$agrees ? 400 : $is_id ? 404 : (grep { /^2/ } keys %{ $operation->{responses} })[0];
 			my $found = outcome($operation, %request);
