@@ -433,7 +433,7 @@ taken_away(const Look *look, MeasuredMetric *metric)
 	return sum;
 }
 
-/* Whether an event of the batch rests on an earlier one of it, or takes the place of another. */
+/* Whether an event of the batch rests on an earlier one of it, conflicts with one, or takes the place of another. */
 static bool
 has_repeats(const Look *look)
 {
@@ -444,7 +444,7 @@ has_repeats(const Look *look)
 
 		if (put->superseded != NULL)
 			return true;
-		if (put->outcome == EVENT_UNCHANGED && answer >= (const char *) look->puts &&
+		if (!is_written(put) && answer >= (const char *) look->puts &&
 			answer < (const char *) (look->puts + look->count))
 			return true;
 	}
