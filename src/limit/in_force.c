@@ -285,7 +285,8 @@ limit_in_force_may_hold(const pg_uuid_t *account_id, Slice event_type, Slice ali
 	const LimitedType *type;
 	uint64 number;
 
-	if (is_without(account_id))
+	/* What is taken back is nobody's, and waits for nobody. */
+	if (is_without(account_id) || slice_equal(alias, SLICE(VOID_ALIAS)))
 		return false;
 	if (!is_known(account_id))
 		learn(account_id);
