@@ -159,6 +159,7 @@ attempt(GuardedPuts *guarded)
 	MemoryContext context = AllocSetContextCreate(guarded->context, "usage events under limits", ALLOCSET_SMALL_SIZES);
 
 	restore_sent(guarded);
+	guard->begin(guarded->entered);
 	MemoryContextSwitchTo(context);
 	(void) stays(attempt_work, guarded);
 	MemoryContextSwitchTo(guarded->context);
@@ -245,6 +246,8 @@ event_guarded_put(const pg_uuid_t *account_id, EventPut *put)
 	GuardedPuts guarded;
 	bool is_guarded = enter(&guarded, account_id, put, 1);
 
+	if (is_guarded)
+		guard->begin(guarded.entered);
 	event_store_put(account_id, put);
 	if (!is_guarded)
 		return;

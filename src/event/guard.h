@@ -4,7 +4,7 @@
  *		this one knows.
  *
  * The guard is asked before events are written, and says what became of them once they are, in
- * the same transaction.  Its fault is that of an event, worded to follow it, and stays in put->refusal, in memory of its
+ * the same transaction; where some are written after others, it is told before each time.  Its fault is that of an event, worded to follow it, and stays in put->refusal, in memory of its
  * own: of an attempt that is taken back nothing else remains.
  */
 #ifndef USAGE_EVENTS_EVENT_GUARD_H
@@ -31,6 +31,8 @@ typedef struct EventGuard
 {
 	/* Takes what locks there are to be taken; NULL where nothing holds for these events, as for most. */
 	void *(*enter)(const pg_uuid_t *account_id, const EventPut *puts, int count);
+	/* Events are about to be written: what has come before them is what there is now. */
+	void (*begin)(void *entered);
 	EventVerdict (*check)(void *entered, EventPut *puts, int count, MemoryContext of_refusals);
 	void (*leave)(void *entered);
 } EventGuard;

@@ -4,7 +4,7 @@
  *
  *	look		which limits hold for the events' types and aliases; for most none
  *	lock		metric and customer, until the transaction ends
- *	remember	a snapshot: what was used until now
+ *	remember	a snapshot: what was used until now, each time that some are written
  *	...			the events are written, by event/store.c
  *	look again	if anything has changed of limits, or of whose alias it is
  *	ask			each metric, of customer and period, with the events
@@ -47,7 +47,8 @@ typedef struct Entered
 	int alias_count;
 	LimitLock *locks;
 	int lock_count;
-	Snapshot before; /* NULL: it would not show what other nodes of a cluster have */
+	ResourceOwner owner; /* of the snapshot, which outlasts subtransactions */
+	Snapshot before;     /* NULL: it would not show what other nodes of a cluster have */
 } Entered;
 
 /* An event that one of the measures measures. */
@@ -143,13 +144,13 @@ gather_locks(const LimitedAlias *aliases, int count, LimitLock **locks)
 
 /* What has been committed until now, and what this transaction has done itself. */
 static Snapshot
-take_snapshot(void)
+take_snapshot(ResourceOwner owner)
 {
 	Snapshot snapshot;
 
 	/* A copy: that of a transaction that keeps its own goes on with each command. */
 	PushCopiedSnapshot(GetTransactionSnapshot());
-	snapshot = RegisterSnapshot(GetActiveSnapshot());
+	snapshot = RegisterSnapshotOnOwner(GetActiveSnapshot(), owner);
 	PopActiveSnapshot();
 	return snapshot;
 }
@@ -168,17 +169,33 @@ enter(const pg_uuid_t *account_id, const EventPut *puts, int count)
 	*entered = (Entered){.account_id = account_id, .state = state, .aliases = aliases, .alias_count = alias_count};
 	entered->lock_count = gather_locks(aliases, alias_count, &entered->locks);
 	entered->lock_count = limit_lock_take(account_id, entered->locks, entered->lock_count);
-	entered->before = distribution_is_here(account_id) ? take_snapshot() : NULL;
+	entered->owner = CurrentResourceOwner;
 	return entered;
+}
+
+static void
+forget_before(Entered *entered)
+{
+	if (entered->before != NULL)
+		UnregisterSnapshotFromOwner(entered->before, entered->owner);
+	entered->before = NULL;
+}
+
+/* Of a batch that is written in parts, what was written of it already is before what comes now. */
+static void
+begin(void *argument)
+{
+	Entered *entered = argument;
+
+	forget_before(entered);
+	if (distribution_is_here(entered->account_id))
+		entered->before = take_snapshot(entered->owner);
 }
 
 static void
 leave(void *argument)
 {
-	Entered *entered = argument;
-
-	if (entered->before != NULL)
-		UnregisterSnapshot(entered->before);
+	forget_before(argument);
 }
 
 /* Measuring --------------------------------------------------------------- */
@@ -309,7 +326,7 @@ gather_measures(Look *look)
 static void
 ask_measures(Look *look)
 {
-	Snapshot now = take_snapshot();
+	Snapshot now = take_snapshot(CurrentResourceOwner);
 
 	for (int i = 0; i < look->measure_count; i++)
 	{
@@ -433,7 +450,7 @@ taken_away(const Look *look, MeasuredMetric *metric)
 	return sum;
 }
 
-/* Whether an event of the batch rests on an earlier one of it, or takes the place of another. */
+/* Whether an event of the batch rests on an earlier one of it, conflicts with one, or takes the place of another. */
 static bool
 has_repeats(const Look *look)
 {
@@ -444,7 +461,7 @@ has_repeats(const Look *look)
 
 		if (put->superseded != NULL)
 			return true;
-		if (put->outcome == EVENT_UNCHANGED && answer >= (const char *) look->puts &&
+		if (!is_written(put) && answer >= (const char *) look->puts &&
 			answer < (const char *) (look->puts + look->count))
 			return true;
 	}
@@ -604,7 +621,7 @@ check(void *argument, EventPut *puts, int count, MemoryContext of_refusals)
 
 /* Init -------------------------------------------------------------------- */
 
-static const EventGuard guard = {enter, check, leave};
+static const EventGuard guard = {enter, begin, check, leave};
 
 void
 limit_guard_init(void)

@@ -7,8 +7,8 @@
  * come under them, as numbers that are made of type and alias.  An alias that is not among
  * them has no limit; one that is is looked up.
  *
- * Whoever changes limits, metrics, or aliases in an account that has limits, tells all
- * backends by the message that goes out when the definition of a table has changed.
+ * Whoever changes limits, metrics, or aliases, tells all backends by the message that goes out when
+ * the definition of a table has changed.
  */
 #include "postgres.h"
 
@@ -55,12 +55,6 @@ static Statement read_aliases = {
 	.sees_all = true,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, INT8OID},
-};
-
-static Statement has_limit = {
-	.sql = "SELECT FROM usage_events.usage_limit AS l WHERE " LIMIT_HOLDS " LIMIT 1",
-	.argument_count = 1,
-	.argument_types = {UUIDOID},
 };
 
 /* What may hold -------------------------------------------------------------- */
@@ -138,16 +132,18 @@ limit_in_force_changed(void)
 	told_tell(&told_limits);
 }
 
-/* Whose alias it is has changed: that is looked up for each event, but not again while it is stored. */
+/*
+ * Whose alias it is has changed.  That is told also where no limit can be seen: one may be made by a
+ * transaction that does not see the alias, and others learn of it before they can see the alias, too.
+ */
 static void
-alias_changed(const pg_uuid_t *account_id, Slice customer_id pg_attribute_unused(), Slice value pg_attribute_unused())
+alias_changed(const pg_uuid_t *account_id pg_attribute_unused(), Slice customer_id pg_attribute_unused(),
+			  Slice value pg_attribute_unused())
 {
-	statement_execute(&has_limit, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
-	if (SPI_processed > 0)
-		limit_in_force_changed();
+	limit_in_force_changed();
 }
 
-/* Is another number as soon as anything has changed of limits, metrics, or aliases of accounts that have limits. */
+/* Is another number as soon as anything has changed of limits, metrics, or aliases. */
 uint64
 limit_in_force_state(void)
 {
@@ -289,7 +285,8 @@ limit_in_force_may_hold(const pg_uuid_t *account_id, Slice event_type, Slice ali
 	const LimitedType *type;
 	uint64 number;
 
-	if (is_without(account_id))
+	/* What is taken back is nobody's, and waits for nobody. */
+	if (is_without(account_id) || slice_equal(alias, SLICE(VOID_ALIAS)))
 		return false;
 	if (!is_known(account_id))
 		learn(account_id);

@@ -207,5 +207,20 @@ SELECT * FROM pg_temp.outcomes(ingest_usage_events(jsonb_build_array(event('d1',
     event('d2', 'acme', 2.50, '2026-10-15', 'decimals'), event('d3', 'acme', 0.00, '2026-10-15', 'decimals'))));
 SELECT pg_temp.send(event('d4', 'globex', 5.00, '2026-10-15', 'decimals')), pg_temp.send(event('d5', 'globex', 0.10, '2026-10-15', 'decimals'));
 
+-- Where a key is taken by the first event of it: by one that does not fit it is not.
+SELECT metric('SUM', 'refusing') AS refusing \gset
+SELECT lim('Refusing', :'refusing', 100) AS most \gset
+SET usage_events.on_conflict = 'refuse';
+SELECT * FROM pg_temp.outcomes(ingest_usage_events(jsonb_build_array(event('r1', 'acme', 200, '2026-10-15', 'refusing'),
+    event('r1', 'acme', 1, '2026-10-15', 'refusing'), event('r2', 'acme', 100, '2026-10-15', 'refusing'), event('r3', 'acme', 10, '2026-10-15', 'refusing'))));
+RESET usage_events.on_conflict;
+
+-- Above the limit already: what a batch has taken away, later events of it may not fill up again.
+SELECT metric('SUM', 'lowered') AS lowered \gset
+SELECT pg_temp.send(event('l1', 'acme', 60, '2026-10-15', 'lowered')), pg_temp.send(event('l2', 'acme', 70, '2026-10-15', 'lowered'));
+SELECT lim('Lowered', :'lowered', 50) AS most \gset
+SELECT * FROM pg_temp.outcomes(ingest_usage_events(jsonb_build_array(event('l1', 'VOID', 60, '2026-10-15', 'lowered'),
+    event('l3', 'acme', 60, '2026-10-15', 'lowered'), event('l2', 'acme', 40, '2026-10-15', 'lowered'), event('l4', 'acme', 10, '2026-10-15', 'lowered'))));
+
 \i test/helpers/empty.sql
 DROP FUNCTION metric, lim, event;

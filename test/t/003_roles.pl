@@ -186,7 +186,7 @@ check(@$_) foreach (
 	[ 'stranger', q{SELECT usage_events.create_account('x')}, $denied_schema ],
 	[ 'stranger', 'SELECT usage_events.create_event(NULL, NULL)', $denied_schema ],
 	[ 'stranger', q{SELECT usage_events.grant_access('stranger', 'admin')}, $denied_schema ],
-	[ 'caller', create('mallory', 1) . q{'id'}, $denied_table ],
+	[ 'caller', create('mallory', 1) . q{'id'}, 'ERROR: permission denied for table usage_limit' ],
 	[ 'caller', "SELECT get_usage_event('$id')", $denied_table ]);
 
 # 'read' sees its account's rows: also by COPY, in a parallel worker, and through a function that tells.

@@ -32,24 +32,29 @@ $publisher->safe_psql('postgres', create('a', 'acme', 1));
 $publisher->safe_psql('postgres', create('a', 'acme', 2));
 $publisher->safe_psql('postgres', qq{SELECT usage_events.create_event('$account', '{"customerAlias": "acme", "eventType": "call"}')});
 my $metric = $publisher->safe_psql('postgres', q(SELECT create_usage_metric('{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'id'));
+$publisher->safe_psql('postgres', qq(SELECT create_usage_limit('{"name": "l", "usageMetricId": "$metric", "period": "MONTH", "limit": 100, "mode": "BLOCK"}'),
+	create_usage_alert('{"name": "a", "usageMetricId": "$metric", "period": "MONTH", "direction": "ABOVE", "thresholds": [1, 50]}')));
 my $refresh = q{DO $$BEGIN WHILE usage_events.refresh_rollups() > 0 LOOP COMMIT; END LOOP; END$$};
 $publisher->safe_psql('postgres', $refresh);
 
 # As the documentation says: all tables but those of rollups, and without the default account, which is there already.
 $publisher->safe_psql('postgres', q{
 	CREATE PUBLICATION usage FOR TABLE usage_events.event, usage_events.superseded_event, usage_events.rejected_event,
-		usage_events.rejected_overflow, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.usage_limit,
-		usage_events.superseded_usage_limit, usage_events.api_key, usage_events.purge_horizon, usage_events.erasure,
+		usage_events.rejected_overflow, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric,
+		usage_events.usage_limit, usage_events.superseded_usage_limit, usage_events.usage_alert, usage_events.superseded_usage_alert,
+		usage_events.usage_alert_state, usage_events.usage_alert_event, usage_events.usage_alert_consumer, usage_events.usage_alert_delivery,
+		usage_events.api_key, usage_events.purge_horizon, usage_events.erasure,
 		usage_events.account WHERE (account_id <> '00000000-0000-8000-8000-000000000001')});
 my $connection = $publisher->connstr . ' dbname=postgres';
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION usage CONNECTION '$connection' PUBLICATION usage");
 $subscriber->wait_for_subscription_sync($publisher, 'usage');
 
 my @tables = split /\n/, $publisher->safe_psql('postgres', q{SELECT format('%I.%I', schemaname, tablename) FROM pg_publication_tables ORDER BY 1});
-is(scalar @tables, 13, 'thirteen tables are published');
+is(scalar @tables, 19, 'nineteen tables are published');
 is($publisher->safe_psql('postgres', q{
 	SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r'
-		AND oid NOT IN (SELECT prrelid FROM pg_publication_rel)}), 'dirty_bucket metric_progress metric_rollup portal_token', 'those that are not are of rollups, and tokens that end within a day');
+		AND oid NOT IN (SELECT prrelid FROM pg_publication_rel)}), 'dirty_bucket metric_progress metric_rollup portal_token usage_alert_due usage_alert_progress usage_limit_lock',
+	'those that are not are of rollups, of work that goes on, and tokens that end within a day');
 
 sub is_same
 {

@@ -122,6 +122,18 @@ my $changed = $metric =~ s/"n"/"another"/r;
 calls('app', "SELECT public.update_usage_metric('$metric_id', '$changed')");
 calls('app', "SELECT public.get_usage_metric('$metric_id')");
 calls('app', q{SELECT public.list_usage_metrics(5, name => 'n', metric_id => '0', event_types => '{call}', event_properties => '{n}', aggregation_types => '{SUM}')});
+my $watched = qq("usageMetricId": "$metric_id", "period": "MONTH", "timezone": "Europe/Berlin");
+my ($limit) = calls('app', qq(SELECT public.create_usage_limit('{"name": "l", $watched, "limit": 100, "mode": "BLOCK"}'))) =~ /"id": "(.*?)"/;
+calls('app', qq(SELECT public.update_usage_limit('$limit', '{"name": "l", $watched, "customer": "customer", "limit": 200, "mode": "BLOCK"}')));
+calls('app', "SELECT public.get_usage_limit('$limit')");
+calls('app', q{SELECT public.list_usage_limits(5, name => 'l', customer => 'customer', period => 'MONTH', mode => 'BLOCK')});
+calls('app', "SELECT public.check_usage_limit('acme', '$metric_id', 1, '2026-10-01 00:00:00+00')");
+calls('app', 'SELECT count(*) FROM usage_events.limit_status()');
+my $thresholds = '"direction": "ABOVE", "thresholds": [0.5, 100]';
+my ($alert) = calls('app', qq(SELECT public.create_usage_alert('{"name": "a", $watched, $thresholds}'))) =~ /"id": "(.*?)"/;
+calls('app', qq(SELECT public.update_usage_alert('$alert', '{"name": "b", $watched, $thresholds}')));
+calls('app', "SELECT public.get_usage_alert('$alert')");
+calls('app', 'SELECT public.list_usage_alerts()');
 my $now = '2100-01-01 00:00:00+00';
 foreach my $rolled_up (0, 1)
 {
@@ -133,6 +145,11 @@ foreach my $rolled_up (0, 1)
 	calls('app', "SELECT public.explain_usage_event('$metric_id', '$id')");
 	calls('app', "SELECT public.create_usage_event('$_')", 'a correction that is marked') foreach $event, $other;
 }
+calls('app', 'SELECT public.list_usage_alert_events()');
+my ($told) = calls('app', q{SELECT public.take_usage_alert_events('mailer', 10, '1 minute')}) =~ /"id": "(.*?)"/;
+calls('app', "SELECT public.acknowledge_usage_alert_events('mailer', '{$told}')");
+calls('app', "SELECT public.delete_usage_alert('$alert')");
+calls('app', "SELECT public.delete_usage_limit('$limit')");
 my ($custom) = calls('administrator', q(SELECT usage_events.create_custom_metric('{"name": "c", "eventType": "call", "expression": "sum((event_properties ->> ''n'')::numeric) + 1"}'))) =~ /"id": "(.*?)"/;
 is(calls('app', "SELECT public.calculate_usage_metric('$custom', '{acme}', '$period')") =~ /"value": 3,/ ? 1 : 0, 1, 'an expression means what the server means by it');
 calls('administrator', "SELECT usage_events.calculate_metric('$account', '$metric_id', '{acme}', '$period')");
@@ -147,6 +164,11 @@ calls('administrator', "SELECT usage_events.create_events('$account', '[$other]'
 calls('administrator', "SELECT usage_events.ingest_events('$account', '[$event]')");
 calls('administrator', qq(SELECT usage_events.update_custom_metric('$custom', '{"name": "d", "eventType": "call", "expression": "pg_catalog.count(*)"}')));
 calls('app', q{SELECT public.uuid_v7(), public.uuid_v7_timestamp('01a216b8-537f-7263-86ab-d3640cac2d21'), public.uuid_v7_floor('2026-10-01 00:00:00+00'), usage_events.current_account_id(), usage_events.library_version()}, 'ids');
+my ($rejected) = calls('app', 'SELECT public.list_rejected_usage_events(5)') =~ /"id": "(.*?)"/;
+calls('app', "SELECT public.delete_rejected_usage_event('$rejected')");
+calls('app', 'SELECT public.list_usage_customers(5)');
+calls('app', q{SELECT public.list_usage_event_types(), public.list_usage_event_properties('call')}, 'types and properties');
+calls('app', 'SELECT public.get_usage_status()');
 calls('app', q{SELECT count(*) FROM usage_events.access_rights()}, 'rights');
 calls('web', 'SELECT usage_events.openapi()');
 calls('web', qq{BEGIN; SET LOCAL "request.headers" = '{"authorization": "Basic $basic", "usage-request": "POST /usage-events/batch"}'; SET LOCAL "request.path" = '/rpc/usage_api_write'; SELECT usage_events.authenticate_request(); SELECT public.usage_api_write('[$event, "\\\\u0000"]'); COMMIT}, 'a request that writes');
