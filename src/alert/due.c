@@ -127,7 +127,7 @@ is_watched(const UsageAlert *alert, TimestampTz start, TimestampTz end, Timestam
 	return end > oldest_end && !is_before_anchor;
 }
 
-/* The begins of the periods in which the seconds lie. */
+/* The begins of the periods in which the seconds lie: an anchor may cut one in two. */
 static Datum *
 periods_of(const UsageAlert *alert, const TimestampTz *seconds, int count, int *period_count)
 {
@@ -140,14 +140,15 @@ periods_of(const UsageAlert *alert, const TimestampTz *seconds, int count, int *
 	*period_count = 0;
 	for (int i = 0; i < count; i++)
 	{
-		if (i > 0 && seconds[i] < end)
-			continue;
-		CHECK_FOR_INTERRUPTS();
-		period_find(&alert->scope.period, seconds[i], &start, &end);
-		if (!is_watched(alert, start, end, oldest_end))
-			continue;
-		starts = memory_budget_room(starts, *period_count, &capacity, sizeof(Datum));
-		starts[(*period_count)++] = TimestampTzGetDatum(start);
+		while (end < seconds[i] + USECS_PER_SEC)
+		{
+			CHECK_FOR_INTERRUPTS();
+			period_find(&alert->scope.period, Max(end, seconds[i]), &start, &end);
+			if (!is_watched(alert, start, end, oldest_end))
+				continue;
+			starts = memory_budget_room(starts, *period_count, &capacity, sizeof(Datum));
+			starts[(*period_count)++] = TimestampTzGetDatum(start);
+		}
 	}
 	return starts;
 }

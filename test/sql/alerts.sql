@@ -176,6 +176,13 @@ CALL told();
 SELECT a.name, e.customer, e.period_start, e.threshold, e.value, e.state FROM usage_alert_events AS e JOIN usage_alerts AS a ON a.id = e.usage_alert_id
     WHERE a.name IN ('models DAY', 'by model ALL_TIME') ORDER BY 1;
 
+-- an anchor within a second, with events on both sides of it
+SELECT create_usage_alert(body('{"name": "within a second", "period": "DAY", "anchor": "2023-01-31T12:00:30.5Z", "customer": "cut"}')) ->> 'id' AS cut \gset
+CALL used('cut', 110, '2023-01-31T12:00:30.4Z');
+CALL used('cut', 120, '2023-01-31T12:00:30.6Z');
+CALL told();
+SELECT delete_usage_alert(:'cut') IS NOT NULL;
+
 -- BELOW tells of a value that falls: not before it was there, and of nothing used at all neither
 SELECT create_usage_alert(body('{"name": "credit", "thresholds": [10, 50], "direction": "BELOW"}')) ->> 'id' AS below \gset
 CALL used('dora', 20, key => 'g');
