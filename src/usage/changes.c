@@ -322,7 +322,8 @@ usage_metric_changes(PG_FUNCTION_ARGS)
 	usage_refuse_custom(&now.question.metric);
 	then = ask_side(account_id, metric_id, since, customers);
 	horizon_check_period(account_id, start);
-	since_timestamp = since != NULL ? *since : CALENDAR_END;
+	if (since == NULL)
+		since_timestamp = CALENDAR_END;
 	uuid_v7_after(&work.since, since_timestamp);
 	work.question_changed_at = question_changed_at(&then, &now, customers, since_timestamp);
 	uuid_v7_after(&question_changed, work.question_changed_at);
