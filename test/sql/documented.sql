@@ -51,6 +51,15 @@ SELECT old_value, new_value, change FROM usage_metric_changes(:'counted', '{acme
 SELECT sent('{"eventType": "moment"}') AS next \gset
 SELECT before, calculate_usage_metric(:'counted', '{acme}', october(), ingested_at - before) -> 'eventCount' AS counted
 FROM usage_events, unnest('{0,1 microsecond}'::interval[]) AS before WHERE id = :'next';
+-- and by SQL over both views: what had come, and was not superseded yet
+SELECT sent('{"eventType": "moment", "customerEventId": "both"}') AS first \gset
+SELECT sent('{"eventType": "moment", "customerEventId": "both", "eventProperties": {"n": 2}}') AS second \gset
+SELECT id = :'second' AS is_second, before, calculate_usage_metric(:'counted', '{acme}', october(), ingested_at - before) ->> 'maxEventId' =
+    (SELECT max(v.id::text) FROM (SELECT id, event_type, ingested_at, NULL AS superseded_at FROM usage_events
+        UNION ALL SELECT id, event_type, ingested_at, superseded_at FROM usage_event_history) AS v
+     WHERE v.event_type = 'moment' AND v.ingested_at <= e.ingested_at - before AND (v.superseded_at <= e.ingested_at - before) IS NOT TRUE) AS is_same
+FROM (SELECT id, ingested_at FROM usage_events UNION ALL SELECT id, ingested_at FROM usage_event_history) AS e,
+    unnest('{0,1 microsecond}'::interval[]) AS before WHERE id IN (:'first', :'second') ORDER BY 1, 2;
 
 -- usage_events.on_conflict = refuse: ingest answers it as a refusal, and keeps the event
 SET usage_events.on_conflict = refuse;
