@@ -270,7 +270,7 @@ gather_effects(Look *look)
 		LimitedAlias key = {.event_type = put->event.event_type, .alias = put->event.customer_alias};
 		const LimitedAlias *alias;
 
-		if (!is_written(put))
+		if (!is_written(put) || look->alias_count == 0)
 			continue;
 		alias = bsearch(&key, look->aliases, look->alias_count, sizeof(LimitedAlias), limit_in_force_compare);
 		if (alias != NULL)

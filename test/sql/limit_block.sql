@@ -119,7 +119,8 @@ SELECT pg_temp.send(event('c4', 'stark', 122));
 SELECT pg_temp.send(event('c4', 'stark', 120));
 
 -- A customer is limited once, whatever aliases there are; a limit may be named by any of them.
-SELECT create_customer_alias('{"customerId": "wayne", "value": "w1"}') ->> 'value' AS alias, create_customer_alias('{"customerId": "wayne", "value": "w2"}') ->> 'value' AS other;
+SELECT create_customer_alias('{"customerId": "wayne", "value": "w1"}') ->> 'value' AS alias,
+    create_customer_alias('{"customerId": "wayne", "value": "w2"}') ->> 'value' AS other;
 SELECT pg_temp.send(event('w1', 'w1', 60));
 SELECT pg_temp.send(event('w2', 'w2', 41));
 SELECT pg_temp.send(event('w3', 'wayne', 41));

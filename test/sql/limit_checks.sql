@@ -9,8 +9,8 @@ CREATE FUNCTION made_metric(aggregation text, fields jsonb DEFAULT '{}') RETURNS
     SELECT (create_usage_metric(jsonb_build_object('name', aggregation, 'metricType', 'SIMPLE', 'eventType', 'call', 'aggregationType', aggregation,
         'aggregationProperty', 'n') || fields) ->> 'id')::uuid $$;
 CREATE FUNCTION limited(metric uuid, limit_value numeric, fields jsonb DEFAULT '{}') RETURNS uuid LANGUAGE sql AS $$
-    SELECT (create_usage_limit(jsonb_build_object('name', 'limit', 'usageMetricId', metric, 'period', 'MONTH', 'limit', limit_value, 'mode', 'REPORT') || fields)
-        ->> 'id')::uuid $$;
+    SELECT (create_usage_limit(jsonb_build_object('name', 'limit', 'usageMetricId', metric, 'period', 'MONTH', 'limit', limit_value,
+        'mode', 'REPORT') || fields) ->> 'id')::uuid $$;
 CREATE FUNCTION used(alias text, number numeric, at text DEFAULT '2026-10-15T12:00:00Z', fields jsonb DEFAULT '{}') RETURNS uuid LANGUAGE sql AS $$
     SELECT (create_usage_event(jsonb_build_object('customerAlias', alias, 'eventType', 'call', 'eventTimestamp', at,
         'eventProperties', jsonb_build_object('n', number) || fields)) ->> 'id')::uuid $$;
@@ -34,7 +34,7 @@ SELECT checked('acme', :'calls', amount) FROM unnest('{0,1,1.5,2,1e30}'::numeric
 SELECT checked('acme', :'calls', 3, at::timestamptz)
     FROM unnest('{2026-09-30T23:59:59.999999Z,2026-10-01T00:00:00Z,2026-11-01T00:00:00Z}'::text[]) AS at;
 -- by default one more, now
-SELECT check_usage_limit('acme', :'calls') #>> '{limits,0,periodStart}' = 
+SELECT check_usage_limit('acme', :'calls') #>> '{limits,0,periodStart}' =
         to_char(date_trunc('month', now(), 'UTC') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS now,
     check_usage_limit('acme', :'calls') = check_usage_limit('acme', :'calls', 1, now()) AS by_default;
 -- all of time has no bounds
