@@ -79,4 +79,38 @@ DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_param
 #define MODULE_MAGIC(module_name, module_version) PG_MODULE_MAGIC
 #endif
 
+/* 19 tells the planner what EXPLAIN wants to know. */
+#if PG_VERSION_NUM >= 190000
+#define PLANNER_PARAMETER , struct ExplainState *explain
+#define PLANNER_ARGUMENT , explain
+#else
+#define PLANNER_PARAMETER
+#define PLANNER_ARGUMENT
+#endif
+
+/*
+ * What the planner knows of a table is seen and changed by a hook.  19 gave it another
+ * place and name, and calls it for what is no table too.
+ */
+#if PG_VERSION_NUM >= 190000
+#define TABLE_HOOK_PARAMETERS PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *entry
+#define TABLE_HOOK_ARGUMENTS root, rel, entry
+#define TABLE_HOOK_TABLE (entry->rtekind == RTE_RELATION ? entry->relid : InvalidOid)
+#else
+#define build_simple_rel_hook get_relation_info_hook
+#define build_simple_rel_hook_type get_relation_info_hook_type
+#define TABLE_HOOK_PARAMETERS PlannerInfo *root, Oid table, bool has_children, RelOptInfo *rel
+#define TABLE_HOOK_ARGUMENTS root, table, has_children, rel
+#define TABLE_HOOK_TABLE table
+#endif
+
+/* 19 has one format of a COPY in place of a flag for each. */
+#if PG_VERSION_NUM >= 190000
+#define copy_is_binary(options) ((options)->format == COPY_FORMAT_BINARY)
+#define copy_is_csv(options) ((options)->format == COPY_FORMAT_CSV)
+#else
+#define copy_is_binary(options) ((options)->binary)
+#define copy_is_csv(options) ((options)->csv_mode)
+#endif
+
 #endif /* USAGE_EVENTS_BASE_COMPAT_H */
