@@ -12,6 +12,7 @@
 #include "replication/message.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
+#include "utils/jsonb.h"
 
 #if PG_VERSION_NUM < 150000
 #error "usage_events needs PostgreSQL 15 or newer"
@@ -111,6 +112,22 @@ DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_param
 #else
 #define copy_is_binary(options) ((options)->binary)
 #define copy_is_csv(options) ((options)->csv_mode)
+#endif
+
+/* 19 keeps what a jsonb is pushed together in, and what comes of it, in one struct. */
+#if PG_VERSION_NUM < 190000
+typedef struct JsonbInState
+{
+	JsonbValue *result;
+	JsonbParseState *parseState;
+} JsonbInState;
+
+static inline void
+push_jsonb_value(JsonbInState *state, JsonbIteratorToken token, JsonbValue *value)
+{
+	state->result = pushJsonbValue(&state->parseState, token, value);
+}
+#define pushJsonbValue push_jsonb_value
 #endif
 
 #endif /* USAGE_EVENTS_BASE_COMPAT_H */
