@@ -15,6 +15,7 @@
 #include "alert/check.h"
 #include "alert/known.h"
 #include "base/argument.h"
+#include "base/compat.h"
 #include "base/json_build.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
@@ -129,7 +130,7 @@ require_room_for_version(const pg_uuid_t *account_id)
 static Jsonb *
 thresholds_to_json(const UsageAlert *alert)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 
 	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < alert->threshold_count; i++)
@@ -138,7 +139,8 @@ thresholds_to_json(const UsageAlert *alert)
 
 		pushJsonbValue(&state, WJB_ELEM, &value);
 	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	return JsonbValueToJsonb(state.result);
 }
 
 /* The alert as it is answered. */
