@@ -44,7 +44,7 @@ my %kinds = (
 		responses => '{response}', schemas => '{schema}' },
 	security => { type => 'text!', scheme => 'text', description => 'text' },
 	schema => { type => 'text', nullable => 'any', format => 'text', enum => '[any]', minimum => 'any',
-		maximum => 'any', minLength => 'any', maxLength => 'any', minItems => 'any', maxItems => 'any', items => 'schema',
+		maximum => 'any', minLength => 'any', maxLength => 'any', minItems => 'any', maxItems => 'any', uniqueItems => 'any', items => 'schema',
 		required => '[text]', properties => '{schema}', additionalProperties => 'any', oneOf => '[schema]',
 		description => 'text', default => 'any', example => 'any' });
 
@@ -272,7 +272,7 @@ my %keywords_of = (
 	integer => [qw(format minimum maximum)],
 	number => [qw(minimum maximum)],
 	boolean => [],
-	array => [qw(items minItems maxItems)],
+	array => [qw(items minItems maxItems uniqueItems)],
 	object => [qw(required properties additionalProperties)]);
 
 # Those of any type, and those that say nothing about values.
@@ -351,6 +351,12 @@ sub same
 	return $a eq $b;
 }
 
+sub is_unique
+{
+	my @values = @_;
+	return !any { my $n = $_; any { same($values[$n], $values[$_]) } 0 .. $n - 1 } 0 .. $#values;
+}
+
 # Where the value breaks the schema, and how; nothing where it does not.
 #
 #	closed	an object may only have the properties that its schema names, unless the
@@ -393,6 +399,7 @@ sub disagrees
 	push @faults, "$place has more than $schema->{maxItems} items" if defined $schema->{maxItems} && @$value > $schema->{maxItems};
 	push @faults, "$place has fewer than $schema->{minItems} items" if defined $schema->{minItems} && @$value < $schema->{minItems};
 
+	push @faults, "$place has an item twice" if $schema->{uniqueItems} && !is_unique(@$value);
 	if ($schema->{items})
 	{
 		push @faults, $self->disagrees($schema->{items}, $value->[$_], %options, at => "$at/$_") foreach 0 .. $#$value;
