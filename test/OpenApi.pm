@@ -2,6 +2,7 @@
 #
 #	my $document = OpenApi->new($text);		an answer of usage_events.openapi()
 #	$document->faults						what is wrong with the document itself
+#	$document->without_examples				bodies and required parameters that have no example
 #	$document->operations					each {id, path, method, parameters, body, responses}
 #	$document->disagrees($schema, $value)	where the value breaks the schema, and how
 #
@@ -76,6 +77,29 @@ sub operations { return @{ $_[0]{operations} } }
 
 # Examples and defaults, each [where, schema, value].
 sub samples { return @{ $_[0]{samples} } }
+
+# Where whoever tests the contract by the document alone would have to make something up.
+sub without_examples
+{
+	my ($self) = @_;
+	my @places;
+	foreach my $path (sort keys %{ $self->{root}{paths} })
+	{
+		foreach my $method (sort keys %{ $self->{root}{paths}{$path} })
+		{
+			my $object = $self->{root}{paths}{$path}{$method};
+			my %bodies = ('the request' => $object->{requestBody}, %{ $object->{responses} });
+			foreach my $name (sort keys %bodies)
+			{
+				my $content = ($self->follow($bodies{$name}) // {})->{content} // {};
+				push @places, map { "$method $path: $name as $_" } grep { !exists $content->{$_}{example} && !exists $content->{$_}{examples} } sort keys %$content;
+			}
+			push @places, map { "$method $path: $_->{name}" } grep { $_->{required} && !exists $_->{example} && !$_->{schema}{enum} }
+				map { $self->follow($_) } @{ $object->{parameters} // [] };
+		}
+	}
+	return @places;
+}
 
 sub fault
 {

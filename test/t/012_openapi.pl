@@ -125,6 +125,7 @@ my $api = PostgREST->new(host => $node->host, port => $node->port, database => '
 my $text = $node->safe_psql('postgres', 'SELECT usage_events.openapi()');
 my $document = OpenApi->new($text);
 is(join("\n", $document->faults), '', 'the document is sound, and its examples agree with their schemas');
+is(join("\n", $document->without_examples), '', 'each body that is sent or answered has an example, and each parameter that must be given');
 
 my %operations = map { $_->{id} => $_ } $document->operations;
 my $unknown_id = '01910382-f600-7b6c-9c53-2f0e6d1a8b47';
