@@ -90,6 +90,21 @@ take_root(uint64 row, void *argument)
 	work->rolled_up_count++;
 }
 
+static void
+find_roots_of_aliases(ScanWork *work)
+{
+	const RollupScan *scan = work->scan;
+
+	/* Rollups are of the metric as it is stored. */
+	if (scan->metric->breakdown != NULL)
+		return;
+	if (scan->common == NULL || !common_minutes_take_roots(work, scan->common))
+		statement_each_row(&find_roots,
+						   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
+									 scan_aliases(work), UUIDPGetDatum(&scan->metric->id)},
+						   take_root, work);
+}
+
 /* Which aliases are rolled up: the others are read from the events. */
 Intervals
 scan_find_rolled_up(ScanWork *work)
@@ -105,12 +120,7 @@ scan_find_rolled_up(ScanWork *work)
 		return open;
 	}
 
-	if (scan->common == NULL || !common_minutes_take_roots(work, scan->common))
-		statement_each_row(&find_roots,
-						   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
-									 scan_aliases(work), UUIDPGetDatum(&scan->metric->id)},
-						   take_root, work);
-
+	find_roots_of_aliases(work);
 	work->reads_all =
 		scan->is_all && scan->alias_count - work->rolled_up_count > Max(work->rolled_up_count, FEW_ALIASES);
 	for (int i = 0; i < scan->interval_count; i++)
