@@ -5,7 +5,8 @@
  * A single event is written, and checked; one that does not fit is an error, which takes it back.
  * Of many some may fit.  So they are written and checked in a subtransaction; where they do not
  * fit all, it is taken back, and those that do are written once more.  Where the guard cannot say which
- * do, it is asked for one half and then for the other: in the end for a single one.
+ * do, it says which events are in the way: these are stored each by itself, and those between them
+ * together.  Where it cannot even say that, it is asked for one half and then for the other.
  *
  * The guard's locks are taken before anything is written, and outlast what is taken back.
  */
@@ -70,6 +71,7 @@ report_refusals(const EventPut *puts, int count, int64 first_index)
 	int refused = 0;
 	int told = 0;
 	TimestampTz until = DT_NOBEGIN;
+	bool all_unknown = true;
 	StringInfoData detail;
 
 	initStringInfo(&detail);
@@ -79,6 +81,7 @@ report_refusals(const EventPut *puts, int count, int64 first_index)
 			continue;
 		refused++;
 		until = Max(until, refusal_of(&puts[i])->until);
+		all_unknown = all_unknown && refusal_of(&puts[i])->is_unknown;
 		if (!faults_are_told(&detail, told))
 			continue;
 		event_faults_describe(&detail, first_index < 0 ? -1 : first_index + i,
@@ -88,6 +91,10 @@ report_refusals(const EventPut *puts, int count, int64 first_index)
 	if (told < refused)
 		appendStringInfo(&detail, "\nAnd %d more event%s.", refused - told, refused - told == 1 ? "" : "s");
 	announce_end(until);
+	if (all_unknown)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("usage limit cannot be checked"),
+				 errdetail_internal("%s", detail.data), errhint("Update the limit with an \"anchor\" from there on.")));
 	ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("usage limit exceeded"),
 					errdetail_internal("%s", detail.data),
 					errhint("Send it again in another period, send less, or have the usage limit raised.")));
@@ -153,12 +160,20 @@ restore_sent(GuardedPuts *guarded)
 	}
 }
 
+static void
+forget_alone(GuardedPuts *guarded)
+{
+	for (int i = 0; i < guarded->count; i++)
+		guarded->puts[i].is_alone = false;
+}
+
 static EventVerdict
 attempt(GuardedPuts *guarded)
 {
 	MemoryContext context = AllocSetContextCreate(guarded->context, "usage events under limits", ALLOCSET_SMALL_SIZES);
 
 	restore_sent(guarded);
+	forget_alone(guarded);
 	guard->begin(guarded->entered);
 	MemoryContextSwitchTo(context);
 	(void) stays(attempt_work, guarded);
@@ -183,6 +198,32 @@ part(const GuardedPuts *whole, int first, int count)
 	return part;
 }
 
+static void put_each(GuardedPuts *guarded);
+
+/* How many from the first on are stored together: up to the next that is alone.  Where none is, it is half of them. */
+static int
+part_length(const GuardedPuts *guarded, int first)
+{
+	int last = first + 1;
+
+	while (last < guarded->count && !guarded->puts[first].is_alone && !guarded->puts[last].is_alone)
+		last++;
+	return first == 0 && last == guarded->count ? guarded->count / 2 : last - first;
+}
+
+static void
+put_parts(GuardedPuts *guarded)
+{
+	for (int first = 0, length; first < guarded->count; first += length)
+	{
+		GuardedPuts next;
+
+		length = part_length(guarded, first);
+		next = part(guarded, first, length);
+		put_each(&next);
+	}
+}
+
 /* Stores those that fit, in order, and gives the others their refusals. */
 static void
 put_each(GuardedPuts *guarded)
@@ -194,14 +235,7 @@ put_each(GuardedPuts *guarded)
 		verdict = attempt(guarded);
 	while (verdict == EVENTS_REFUSED);
 	if (verdict == EVENTS_UNSURE)
-	{
-		int half = guarded->count / 2;
-		GuardedPuts first = part(guarded, 0, half);
-		GuardedPuts second = part(guarded, half, guarded->count - half);
-
-		put_each(&first);
-		put_each(&second);
-	}
+		put_parts(guarded);
 }
 
 /* For who wants all or none: which are refused. */
