@@ -25,7 +25,7 @@ typedef struct EventRefusal
 {
 	Fault fault;
 	TimestampTz until; /* what does not fit may fit from then on; DT_NOEND: never by waiting alone */
-	bool is_unknown;   /* nobody can say whether it fits */
+	const char *advice; /* what helps where nobody can say whether it fits; NULL: it does not */
 } EventRefusal;
 
 typedef struct EventGuard

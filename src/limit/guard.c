@@ -51,6 +51,7 @@ typedef struct Entered
 	int alias_count;
 	LimitLock *locks;
 	int lock_count;
+	int rounds;          /* how often a batch, or parts of it, were counted */
 	ResourceOwner owner; /* of the snapshot, which outlasts subtransactions */
 	Snapshot before;     /* NULL: it would not show what other nodes of a cluster have */
 } Entered;
@@ -67,7 +68,7 @@ typedef struct Effect
 /* A look at events that are written. */
 typedef struct Look
 {
-	const Entered *entered;
+	Entered *entered;
 	uint64 state; /* of what is in force, before anything is read */
 	MemoryContext of_refusals;
 	EventPut *puts;
@@ -377,19 +378,23 @@ period_text(const Measure *measure)
 	return psprintf("until %s", end);
 }
 
-/* The fault is worded to follow the event. */
+/* The fault is worded to follow the event; measure: NULL where it is not of one limit. */
 static const Fault *
-make_refusal(const Look *look, const Measure *measure, const char *text, bool is_unknown)
+make_refusal(const Look *look, const Measure *measure, const char *text, const char *advice)
 {
 	MemoryContext context = MemoryContextSwitchTo(look->of_refusals);
 	EventRefusal *refusal = palloc0(sizeof(EventRefusal));
-	char *id = palloc(UUID_TEXT_LENGTH + 1);
 
-	uuid_v7_to_text(&measure->limit->id, id);
-	refusal->fault.limit_id = id;
+	if (measure != NULL)
+	{
+		char *id = palloc(UUID_TEXT_LENGTH + 1);
+
+		uuid_v7_to_text(&measure->limit->id, id);
+		refusal->fault.limit_id = id;
+	}
 	refusal->fault.text = pstrdup(text);
-	refusal->until = measure->end;
-	refusal->is_unknown = is_unknown;
+	refusal->until = measure != NULL ? measure->end : DT_NOEND;
+	refusal->advice = advice;
 	memory_budget_grow(sizeof(EventRefusal) + strlen(text));
 	MemoryContextSwitchTo(context);
 	return &refusal->fault;
@@ -403,7 +408,7 @@ refuse_above(const Look *look, const Measure *measure, Numeric used, Numeric amo
 						psprintf("adds %s to usage limit %s, of whose %s there are %s used %s", number_text(amount),
 								 fault_quote(measure->limit->scope.name), number_text(measure->limit->limit),
 								 number_text(used), period_text(measure)),
-						false);
+						NULL);
 }
 
 static const Fault *
@@ -416,7 +421,15 @@ refuse_unknown(const Look *look, const Measure *measure)
 		look, measure,
 		psprintf("adds to usage limit %s, whose period begins before %s, up to which events were purged",
 				 fault_quote(measure->limit->scope.name), horizon),
-		true);
+		"Update the limit with an \"anchor\" from there on.");
+}
+
+/* What becomes of it only an attempt without the earlier one could say, and there have been many. */
+static const Fault *
+refuse_follower(const Look *look)
+{
+	return make_refusal(look, NULL, "rests on an earlier event of its batch that does not fit, as many others of it do",
+						"Send it in a request of its own.");
 }
 
 /* Judging ----------------------------------------------------------------- */
@@ -524,11 +537,15 @@ is_in_batch(const Look *look, const UsageEvent *event)
 	return place >= (const char *) look->puts && place < (const char *) (look->puts + look->count);
 }
 
-/* Whether the event rests on an earlier one of the batch: conflicts with it, repeats it, or takes its place. */
-static bool
-rests_on_batch(const Look *look, const EventPut *put)
+/* The event of the batch that this one rests on: takes its place, repeats it, or conflicts with it.  NULL: there is none. */
+static const EventPut *
+rests_on(const Look *look, const EventPut *put)
 {
-	return is_in_batch(look, put->superseded) || (!is_written(put) && is_in_batch(look, put->answer));
+	const UsageEvent *earlier = is_written(put) ? put->superseded : put->answer;
+
+	if (!is_in_batch(look, earlier))
+		return NULL;
+	return (const EventPut *) ((const char *) earlier - offsetof(EventPut, event));
 }
 
 /* Whether an event of the batch rests on an earlier one of it, or takes the place of another. */
@@ -537,7 +554,7 @@ has_repeats(const Look *look)
 {
 	for (int i = 0; i < look->count; i++)
 	{
-		if (look->puts[i].superseded != NULL || rests_on_batch(look, &look->puts[i]))
+		if (look->puts[i].superseded != NULL || rests_on(look, &look->puts[i]) != NULL)
 			return true;
 	}
 	return false;
@@ -567,6 +584,28 @@ was_never_above_any(const Look *look, Measure *measure)
 		   !is_above(measure, measure_ask(measure, look->entered->before));
 }
 
+/* The same of a value that nothing lowers but what is taken away: it was never above what it would be if nothing were. */
+static bool
+was_never_above_rising(const Look *look, Measure *measure)
+{
+	bool is_sure = look->entered->before != NULL;
+
+	if (is_sure)
+		measure_run(measure, look->entered->before);
+	for (int i = 0; is_sure && i < look->effect_count; i++)
+	{
+		const Effect *effect = &look->effects[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (effect->measure != measure)
+			continue;
+		measure_add(measure, &effect->put->event, effect->amount);
+		is_sure = !is_above(measure, measure_value(measure));
+	}
+	measure->running = NULL;
+	return is_sure;
+}
+
 /* Whether the value was certainly never above the limit as the events came one by one, whichever of them stay. */
 static bool
 was_never_above(const Look *look, Measure *measure)
@@ -577,8 +616,10 @@ was_never_above(const Look *look, Measure *measure)
 		return false;
 	if (measure->metric->metric.kind->rise == METRIC_VARIES)
 		return was_never_above_any(look, measure);
-	return !is_above(measure,
-					 measure_sum(above_zero(measure_or_zero(measure->value)), taken_away(look, measure->metric)));
+	if (!is_above(measure, measure_sum(above_zero(measure_or_zero(measure->value)), taken_away(look, measure->metric))))
+		return true;
+	return measure->metric->metric.kind->rise == METRIC_RISES && has_repeats(look) &&
+		   was_never_above_rising(look, measure);
 }
 
 /* Measures that need no more attention are marked by a metric that is none. */
@@ -775,9 +816,7 @@ gather_leaving(Look *look)
 		CHECK_FOR_INTERRUPTS();
 		while (effect < effect_count && look->effects[effect].put < put)
 			effect++;
-		if (rests_on_batch(look, put))
-			put->is_alone = true;
-		else if (put->superseded != NULL)
+		if (put->superseded != NULL)
 		{
 			look_at_leaving(look, &names, put, effect, effect_count);
 			look_at_coming(look, put, effect, effect_count);
@@ -844,28 +883,53 @@ first_refusal(const Look *look, const Effect *effects, int count)
 	return NULL;
 }
 
-/* Counts each event in its order, and refuses those that do not fit. */
+/* So often a batch is counted anew because of events that rest on one that does not fit. */
+#define MAX_ROUNDS 10
+
+/* Counts an event whose effects are those, or refuses it. */
+static void
+count_event(Look *look, EventPut *put, const Effect *effects, int count)
+{
+	memory_budget_grow(256);
+	put->refusal = first_refusal(look, effects, count);
+	for (int i = 0; put->refusal == NULL && i < count; i++)
+	{
+		if (effects[i].measure->metric != NULL)
+			measure_add(effects[i].measure, &put->event, effects[i].amount);
+	}
+}
+
+/*
+ * Counts each event in its order, and refuses those that do not fit.  What rests on one of these is
+ * not what was written: up to there all is certain, and the rest is for the next attempt.
+ */
 static EventVerdict
 count_one_by_one(Look *look)
 {
 	EventVerdict verdict = EVENTS_FIT;
+	int first = 0;
+	int last;
 
-	for (int first = 0, last; first < look->effect_count; first = last)
+	look->entered->rounds++;
+	for (int i = 0; i < look->count; i++, first = last)
 	{
-		EventPut *put = look->effects[first].put;
+		EventPut *put = &look->puts[i];
+		const EventPut *earlier = rests_on(look, put);
 
 		CHECK_FOR_INTERRUPTS();
-		memory_budget_grow(256);
-		for (last = first + 1; last < look->effect_count && look->effects[last].put == put; last++)
+		for (last = first; last < look->effect_count && look->effects[last].put == put; last++)
 			;
-		put->refusal = first_refusal(look, look->effects + first, last - first);
+		/* By an attempt before this one: it was not written. */
+		if (put->refusal != NULL)
+			continue;
+		if (earlier == NULL || earlier->refusal == NULL)
+			count_event(look, put, look->effects + first, last - first);
+		else if (look->entered->rounds < MAX_ROUNDS)
+			return EVENTS_REFUSED;
+		else
+			put->refusal = refuse_follower(look);
 		if (put->refusal != NULL)
 			verdict = EVENTS_REFUSED;
-		for (int i = first; put->refusal == NULL && i < last; i++)
-		{
-			if (look->effects[i].measure->metric != NULL)
-				measure_add(look->effects[i].measure, &put->event, look->effects[i].amount);
-		}
 	}
 	return verdict;
 }

@@ -30,7 +30,7 @@ EXCEPTION
     WHEN configuration_limit_exceeded THEN RETURN false;
     WHEN division_by_zero THEN RETURN true;
 END $$;
-CREATE FUNCTION pg_temp.compare(aggregation text, most numeric, options jsonb DEFAULT '{}', rounds int DEFAULT 8, size int DEFAULT 25)
+CREATE FUNCTION pg_temp.compare(aggregation text, most numeric, options jsonb DEFAULT '{}', rounds int DEFAULT 8, size int DEFAULT 20)
 RETURNS TABLE (kind text, differences int, were_kept_out boolean, were_let_in boolean) LANGUAGE plpgsql AS $$
 DECLARE
     metric CONSTANT uuid := pg_temp.metric(aggregation, options);
@@ -79,7 +79,7 @@ SELECT usage_events.refresh_rollups() > 0 AS refreshed;
 SELECT usage_events.refresh_rollups() >= 0 AS refreshed;
 CREATE FUNCTION pg_temp.again(type text) RETURNS TABLE (differences bigint, kept_out boolean) LANGUAGE plpgsql AS $$
 DECLARE
-    events CONSTANT jsonb := pg_temp.stream(type, 40);
+    events CONSTANT jsonb := pg_temp.stream(type, 20);
     alone text[];
 BEGIN
     SELECT array_agg(pg_temp.outcomes(ingest_usage_events(jsonb_build_array(e))) ORDER BY n) INTO alone
@@ -88,5 +88,25 @@ BEGIN
     FROM unnest(ARRAY(SELECT unnest(alone)), pg_temp.outcomes(ingest_usage_events(pg_temp.of('batch', events)))) AS u(a, b);
 END $$;
 SELECT m.event_type, a.* FROM (SELECT DISTINCT event_type FROM usage_metrics ORDER BY 1) AS m, pg_temp.again(m.event_type) AS a ORDER BY 1;
+
+-- So that a request has a bound: of corrections that cannot be counted back some are looked at each by itself, and the others refused.
+\i test/helpers/empty.sql
+CREATE FUNCTION pg_temp.told(answer jsonb) RETURNS TABLE (outcome text, fault text, count bigint) LANGUAGE sql AS $$
+    SELECT o ->> 'outcome', o #>> '{faults,0,fault}', count(*) FROM jsonb_array_elements(answer -> 'outcomes') AS o
+    GROUP BY 1, 2 ORDER BY min((o ->> 'index')::int)
+$$;
+CREATE FUNCTION pg_temp.events(type text, keys int, first int, last int, most int) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_agg(jsonb_build_object('customerEventId', type || i % keys, 'customerAlias', 'c', 'eventType', type,
+        'eventTimestamp', '2026-10-15T00:00:00Z', 'eventProperties', jsonb_build_object('n', least(i, most)))) FROM generate_series(first, last) AS i
+$$;
+SELECT pg_temp.metric('MAX', '{"eventType": "level"}') AS level, pg_temp.metric('SUM', '{"eventType": "tokens"}') AS tokens \gset
+SELECT jsonb_array_length(create_usage_events(pg_temp.events('level', 100, 21, 50, 1))) AS stored;
+SELECT create_usage_limit(jsonb_build_object('name', 'most', 'usageMetricId', id, 'period', 'MONTH', 'limit', 10, 'mode', 'BLOCK')) IS NOT NULL AS made
+FROM unnest(ARRAY[:'level', :'tokens']::uuid[]) AS id;
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.events('level', 100, 21, 50, 11)));
+SELECT pg_temp.fit(pg_temp.events('level', 100, 21, 50, 11)), pg_temp.fit(pg_temp.events('level', 100, 21, 50, 10));
+-- so are events that rest on others of their batch which do not fit; alone they are looked at
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.events('tokens', 1, 11, 24, 20) || pg_temp.events('tokens', 1, 5, 5, 5)));
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.events('tokens', 1, 5, 5, 5)));
 
 \i test/helpers/empty.sql
