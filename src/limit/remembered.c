@@ -89,6 +89,7 @@ copy_limit(const UsageLimit *limit)
 	*copy = *limit;
 	copy->scope.name = copy_slice(limit->scope.name);
 	copy->scope.customer = copy_slice(limit->scope.customer);
+	copy->scope.zone_name = copy_slice(limit->scope.zone_name);
 	copy->limit = copy_numeric(limit->limit);
 	return copy;
 }
