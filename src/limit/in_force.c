@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "customer/alias.h"
+#include "limit/remembered.h"
 #include "miscadmin.h"
 #include "sql/distribution.h"
 #include "sql/row.h"
@@ -374,6 +375,19 @@ require_same_now(const pg_uuid_t *account_id, const LimitedAlias *alias)
 						errhint("The transaction might succeed if retried.")));
 }
 
+/* What is remembered of that state holds; what is found anew is remembered if it is of that state still. */
+static void
+find_or_remember(const pg_uuid_t *account_id, uint64 state, LimitedAlias *alias)
+{
+	if (limit_in_force_is_told() && remembered_alias(account_id, state, alias))
+		return;
+	find_for_alias(account_id, alias);
+	if (IsolationUsesXactSnapshot())
+		require_same_now(account_id, alias);
+	if (limit_in_force_is_told() && limit_in_force_state() == state)
+		remember_alias(account_id, state, alias);
+}
+
 /*
  * Finds what holds for each of the aliases, now.  Those for which nothing does are left out;
  * returns how many remain.
@@ -381,15 +395,15 @@ require_same_now(const pg_uuid_t *account_id, const LimitedAlias *alias)
 int
 limit_in_force_find(const pg_uuid_t *account_id, LimitedAlias *aliases, int count)
 {
+	/* Before the snapshot: what that does not show is told afterwards. */
+	uint64 state = limit_in_force_state();
 	int kept = 0;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		find_for_alias(account_id, &aliases[i]);
-		if (IsolationUsesXactSnapshot())
-			require_same_now(account_id, &aliases[i]);
+		find_or_remember(account_id, state, &aliases[i]);
 		if (aliases[i].limits != NIL)
 			aliases[kept++] = aliases[i];
 	}
