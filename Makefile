@@ -17,6 +17,8 @@
 #	make serve			as demo, and keep the server up
 #	make, make install	as for any PGXS extension; PG_CONFIG=... picks the server; DEBUG=1 builds for gdb
 #	make installcheck	regress and isolation tests against a running server
+#	make deb			the Debian package for the PostgreSQL of this Debian, in dist/
+#	make dist			the zip of this version for PGXN, in dist/
 #	make lint			formatting, static analysis, and rules of our own
 #	make bench			measure, and print tables of ratios
 #	make indent			format the C
@@ -35,7 +37,7 @@ RELEASED = $(shell sed 's,^[^ ]* *,sql/,' sql/released.sha256)
 DATA_built = $(SCRIPT)
 DATA = $(filter-out $(SCRIPT),$(sort $(RELEASED) $(wildcard sql/usage_events--*--*.sql)))
 DOCS = README.md
-EXTRA_CLEAN = .built_for src/http/openapi.inc $(OBJS:.o=.d)
+EXTRA_CLEAN = .built_for test/results test/regression.diffs test/regression.out src/http/openapi.inc $(OBJS:.o=.d)
 
 # The server's headers do not pass -Wextra themselves: as system headers they need not.
 PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) -DUSAGE_EVENTS_VERSION='"$(EXTVERSION)"'
@@ -52,11 +54,12 @@ endif
 SHLIB_LINK = -luuid -Wl,-Bsymbolic
 
 REGRESS = $(sort $(notdir $(basename $(wildcard test/sql/*.sql))))
-REGRESS_OPTS = --inputdir=test --load-extension=usage_events
+# A test is looked for where the output goes first: that shall not be here, where sql/ has files of the same names.
+REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=usage_events
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --load-extension=usage_events
 
-.PHONY: demo serve serve-http test test-http test-http-faults test-http-contract test-citus test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent FORCE
+.PHONY: demo serve serve-http test test-http test-http-faults test-http-contract test-citus test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent deb dist FORCE
 
 # Without a server's development files only the targets below that install them exist.
 PG_CONFIG ?= pg_config
@@ -156,6 +159,13 @@ bench:
 
 lint: src/http/openapi.inc $(SCRIPT)
 	@test/lint
+
+deb:
+	@test/packages packaging
+	@packaging/deb
+
+dist: $(SCRIPT)
+	@packaging/dist
 
 indent:
 	clang-format -i src/*.[ch] src/*/*.[ch]

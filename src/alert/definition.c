@@ -129,16 +129,11 @@ require_room_for_version(const pg_uuid_t *account_id)
 static Jsonb *
 thresholds_to_json(const UsageAlert *alert)
 {
-	JsonbParseState *state = NULL;
+	JsonbValue *thresholds = palloc(sizeof(JsonbValue) * alert->threshold_count);
 
-	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < alert->threshold_count; i++)
-	{
-		JsonbValue value = {.type = jbvNumeric, .val.numeric = alert->thresholds[i]};
-
-		pushJsonbValue(&state, WJB_ELEM, &value);
-	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+		thresholds[i] = (JsonbValue){.type = jbvNumeric, .val.numeric = alert->thresholds[i]};
+	return json_make_array_of_scalars(thresholds, alert->threshold_count);
 }
 
 /* The alert as it is answered. */

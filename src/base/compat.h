@@ -12,6 +12,7 @@
 #include "replication/message.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
+#include "utils/jsonb.h"
 
 #if PG_VERSION_NUM < 150000
 #error "usage_events needs PostgreSQL 15 or newer"
@@ -77,6 +78,56 @@ DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_param
 	PG_MODULE_MAGIC_EXT(.name = (module_name), .version = (module_version))
 #else
 #define MODULE_MAGIC(module_name, module_version) PG_MODULE_MAGIC
+#endif
+
+/* 19 tells the planner what EXPLAIN wants to know. */
+#if PG_VERSION_NUM >= 190000
+#define PLANNER_PARAMETER , struct ExplainState *explain
+#define PLANNER_ARGUMENT , explain
+#else
+#define PLANNER_PARAMETER
+#define PLANNER_ARGUMENT
+#endif
+
+/*
+ * What the planner knows of a table is seen and changed by a hook.  19 gave it another
+ * place and name, and calls it for what is no table too.
+ */
+#if PG_VERSION_NUM >= 190000
+#define TABLE_HOOK_PARAMETERS PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *entry
+#define TABLE_HOOK_ARGUMENTS root, rel, entry
+#define TABLE_HOOK_TABLE (entry->rtekind == RTE_RELATION ? entry->relid : InvalidOid)
+#else
+#define build_simple_rel_hook get_relation_info_hook
+#define build_simple_rel_hook_type get_relation_info_hook_type
+#define TABLE_HOOK_PARAMETERS PlannerInfo *root, Oid table, bool has_children, RelOptInfo *rel
+#define TABLE_HOOK_ARGUMENTS root, table, has_children, rel
+#define TABLE_HOOK_TABLE table
+#endif
+
+/* 19 has one format of a COPY in place of a flag for each. */
+#if PG_VERSION_NUM >= 190000
+#define copy_is_binary(options) ((options)->format == COPY_FORMAT_BINARY)
+#define copy_is_csv(options) ((options)->format == COPY_FORMAT_CSV)
+#else
+#define copy_is_binary(options) ((options)->binary)
+#define copy_is_csv(options) ((options)->csv_mode)
+#endif
+
+/* 19 keeps what a jsonb is pushed together in, and what comes of it, in one struct. */
+#if PG_VERSION_NUM < 190000
+typedef struct JsonbInState
+{
+	JsonbValue *result;
+	JsonbParseState *parseState;
+} JsonbInState;
+
+static inline void
+push_jsonb_value(JsonbInState *state, JsonbIteratorToken token, JsonbValue *value)
+{
+	state->result = pushJsonbValue(&state->parseState, token, value);
+}
+#define pushJsonbValue push_jsonb_value
 #endif
 
 #endif /* USAGE_EVENTS_BASE_COMPAT_H */

@@ -11,6 +11,7 @@
 
 #include "event/copy_line.h"
 
+#include "base/compat.h"
 #include "commands/copy.h"
 #include "commands/copyfrom_internal.h"
 
@@ -29,7 +30,7 @@ copy_line_read(Slice *line)
 {
 	CopyFromState copy = calling_copy();
 
-	if (copy == NULL || copy->opts.binary)
+	if (copy == NULL || copy_is_binary(&copy->opts))
 		return false;
 	*line = (Slice){copy->line_buf.data, copy->line_buf.len};
 	return true;
@@ -41,7 +42,7 @@ is_quoted_object(Slice line, Slice value)
 {
 	const CopyFormatOptions *options = &calling_copy()->opts;
 
-	return options->csv_mode && line.length >= 2 && line.data[0] == *options->quote &&
+	return copy_is_csv(options) && line.length >= 2 && line.data[0] == *options->quote &&
 		   line.data[line.length - 1] == *options->quote && value.length > 0 && *value.data == '{';
 }
 
@@ -55,7 +56,7 @@ copy_line_require_kept(Slice line, Slice value)
 		ERROR,
 		(errcode(ERRCODE_BAD_COPY_FILE_FORMAT), errmsg("COPY with these options changes what was sent"),
 		 errdetail("It takes %s of this line for its own.",
-				   calling_copy()->opts.csv_mode ? "characters" : "backslashes"),
+				   copy_is_csv(&calling_copy()->opts) ? "characters" : "backslashes"),
 		 errhint(
 			 "Take lines as they are: \\copy usage_event_import FROM 'events.ndjson' (FORMAT csv, DELIMITER E'\\x01', QUOTE E'\\x02')")));
 }

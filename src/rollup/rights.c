@@ -20,6 +20,7 @@
 
 #include "rollup/rights.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"

@@ -7,10 +7,12 @@
 #include "sql/planner.h"
 
 #include "access/transam.h"
+#include "base/compat.h"
 #include "jit/jit.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pathnodes.h"
 #include "optimizer/cost.h"
+#include "optimizer/pathnode.h"
 #include "optimizer/plancat.h"
 #include "optimizer/planner.h"
 #include "sql/own_statement.h"
@@ -21,11 +23,11 @@ static planner_hook_type next_planner = NULL;
 static bool is_planning = false; /* a statement of ours */
 
 static PlannedStmt *
-next_plan(Query *query, const char *text, int options, ParamListInfo parameters)
+next_plan(Query *query, const char *text, int options, ParamListInfo parameters PLANNER_PARAMETER)
 {
 	if (next_planner != NULL)
-		return next_planner(query, text, options, parameters);
-	return standard_planner(query, text, options, parameters);
+		return next_planner(query, text, options, parameters PLANNER_ARGUMENT);
+	return standard_planner(query, text, options, parameters PLANNER_ARGUMENT);
 }
 
 /*
@@ -36,7 +38,7 @@ next_plan(Query *query, const char *text, int options, ParamListInfo parameters)
  * statement for long.
  */
 static PlannedStmt *
-plan_along_indexes(Query *query, const char *text, int options, ParamListInfo parameters)
+plan_along_indexes(Query *query, const char *text, int options, ParamListInfo parameters PLANNER_PARAMETER)
 {
 	bool scans = enable_seqscan;
 	bool compiles = jit_enabled;
@@ -44,13 +46,13 @@ plan_along_indexes(Query *query, const char *text, int options, ParamListInfo pa
 	PlannedStmt *volatile plan = NULL;
 
 	if (!own_statement_has_text(text))
-		return next_plan(query, text, options, parameters);
+		return next_plan(query, text, options, parameters PLANNER_ARGUMENT);
 	enable_seqscan = false;
 	jit_enabled = false;
 	is_planning = true;
 	PG_TRY();
 	{
-		plan = next_plan(query, text, options, parameters);
+		plan = next_plan(query, text, options, parameters PLANNER_ARGUMENT);
 	}
 	PG_FINALLY();
 	{
@@ -66,7 +68,7 @@ plan_along_indexes(Query *query, const char *text, int options, ParamListInfo pa
 #define CUSTOMER_INDEX "event_customer_idx"
 
 static bool plan_by_customer = false;
-static get_relation_info_hook_type next_get_relation_info = NULL;
+static build_simple_rel_hook_type next_describe_table = NULL;
 
 /* A table is planned for as if it had so many rows, if it has not more: a plan for many does for few, and not the other way round. */
 #define LEAST_ROWS 1000000
@@ -114,11 +116,11 @@ keep_customer_index(RelOptInfo *rel)
 }
 
 static void
-describe_table(PlannerInfo *root, Oid relation, bool inhparent, RelOptInfo *rel)
+describe_table(TABLE_HOOK_PARAMETERS)
 {
-	if (next_get_relation_info != NULL)
-		next_get_relation_info(root, relation, inhparent, rel);
-	if (is_planning && relation >= FirstNormalObjectId)
+	if (next_describe_table != NULL)
+		next_describe_table(TABLE_HOOK_ARGUMENTS);
+	if (is_planning && TABLE_HOOK_TABLE >= FirstNormalObjectId)
 		take_for_large(rel);
 	if (plan_by_customer)
 		keep_customer_index(rel);
@@ -180,8 +182,8 @@ planner_init(void)
 	DefineCustomBoolVariable("usage_events.plan_by_customer", "Plans read events along the index on customers.",
 							 "Set by functions of the extension for their own statements.", &plan_by_customer, false,
 							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, NULL, NULL);
-	next_get_relation_info = get_relation_info_hook;
-	get_relation_info_hook = describe_table;
+	next_describe_table = build_simple_rel_hook;
+	build_simple_rel_hook = describe_table;
 	next_planner = planner_hook;
 	planner_hook = plan_along_indexes;
 }

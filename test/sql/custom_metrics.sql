@@ -212,12 +212,11 @@ SELECT expression, fault_of(expression) FROM unnest(ARRAY['sum(abs((event_proper
     'count(''1''::pg_temp.numeric)', 'count(''{1}''::pg_temp.numeric[])']) WITH ORDINALITY AS e(expression, n) ORDER BY n;
 RESET search_path;
 -- whatever the settings of the session
-SET standard_conforming_strings = off;
-SET escape_string_warning = off;
+\i test/helpers/escape_strings.sql
+SELECT current_setting('standard_conforming_strings') AS before \gset
 SELECT expression, fault_of(expression) FROM unnest(ARRAY[E'length(''\\'')', E'length(''\\'' || now() || '')']) WITH ORDINALITY AS e(expression, n) ORDER BY n;
-SHOW standard_conforming_strings;
-RESET standard_conforming_strings;
-RESET escape_string_warning;
+SELECT current_setting('standard_conforming_strings') = :'before';
+RESET ALL;
 SHOW search_path;
 
 -- only administrators

@@ -13,8 +13,7 @@ SELECT look();
 SET timezone = 'Europe/Berlin';
 SET DateStyle = 'German, DMY';
 SET IntervalStyle = 'sql_standard';
-SET standard_conforming_strings = off;
-SET escape_string_warning = off;
+\i test/helpers/escape_strings.sql
 SET backslash_quote = off;
 SET extra_float_digits = -15;
 SET bytea_output = 'escape';
