@@ -149,18 +149,15 @@ groups_to_json(const Metric *metric, const MetricResult *result)
 static Jsonb *
 group_by_to_json(const MetricBreakdown *breakdown)
 {
-	JsonbParseState *state = NULL;
+	JsonbValue names[METRIC_MAX_GROUPINGS];
 
-	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < breakdown->group_by_count; i++)
 	{
-		JsonbValue name = {.type = jbvString};
+		char *name = unconstify(char *, breakdown->group_by[i].data);
 
-		name.val.string.val = unconstify(char *, breakdown->group_by[i].data);
-		name.val.string.len = breakdown->group_by[i].length;
-		(void) pushJsonbValue(&state, WJB_ELEM, &name);
+		names[i] = (JsonbValue){.type = jbvString, .val.string = {.val = name, .len = breakdown->group_by[i].length}};
 	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+	return json_make_array_of_scalars(names, breakdown->group_by_count);
 }
 
 /* What the question adds to the metric, so that nobody takes the answer for that of the metric alone. */
