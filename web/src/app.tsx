@@ -5,11 +5,17 @@ import { answer, api, Refusal, useCredentials, type Credentials } from './api';
 import { linkTo, usePlace, Zone } from './hooks';
 import { Input } from './parts/basics';
 import { Events } from './screens/events';
+import { Customers } from './screens/customers';
+import { Metrics } from './screens/metrics';
+import { Usage } from './screens/usage';
 import { zones } from './time';
 import './style.css';
 
 const screens = {
 	events: { title: 'Events', show: Events },
+	usage: { title: 'Usage', show: Usage },
+	customers: { title: 'Customers', show: Customers },
+	metrics: { title: 'Metrics', show: Metrics },
 };
 
 const KEY = 'usage_events.credentials';

@@ -26,6 +26,31 @@ function stacked(series: Series[]): (number | null)[][] {
 	});
 }
 
+// A bar for each step; of several series beside each other.
+function bars(step: number, place: number, count: number): uPlot.Series.PathBuilder {
+	return (plot, index, first, last) => {
+		const path = new Path2D();
+		const values = plot.data[index];
+		const whole = Math.min(80 * devicePixelRatio, (plot.valToPos(plot.data[0][0] + step, 'x', true) - plot.valToPos(plot.data[0][0], 'x', true)) * 0.8);
+		const ground = plot.valToPos(0, 'y', true);
+		for (let at = first; at <= last; at++) {
+			const value = values[at];
+			if (value === null || value === undefined) continue;
+			const top = plot.valToPos(value, 'y', true);
+			const left = plot.valToPos(plot.data[0][at], 'x', true) - whole / 2 + place * whole / count;
+			path.rect(left, Math.min(top, ground), Math.max(1, whole / count - 1), Math.abs(ground - top));
+		}
+		return { stroke: null, fill: path, clip: null, band: null, gaps: null, flags: 0 } as unknown as uPlot.Series.Paths;
+	};
+}
+
+// Below the axis: a day where steps are days, otherwise a time.
+function tick(seconds: number, apart: number, zone: string): string {
+	const form: Intl.DateTimeFormatOptions = apart >= 86_400 * 27 ? { month: 'short', year: 'numeric' } : apart >= 86_400
+		? { day: 'numeric', month: 'short' } : { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
+	return new Intl.DateTimeFormat('en-GB', { ...form, timeZone: zone }).format(seconds * 1000);
+}
+
 interface Properties { label: string; times: number[]; titles: string[]; series: Series[]; kind: Kind; unit: string | null }
 
 export function Chart({ label, times, titles, series, kind, unit }: Properties) {
@@ -49,17 +74,17 @@ export function Chart({ label, times, titles, series, kind, unit }: Properties) 
 		const order = series.map((_, index) => index);
 		if (kind === 'stacked') order.reverse();
 		const values = kind === 'stacked' ? stacked(series) : series.map((one) => one.values);
-		const bars = uPlot.paths.bars?.({ size: [0.8, 60], radius: 0.1 });
-		const side = (index: number) => uPlot.paths.bars?.({ size: [0.8 / series.length, 40], align: (index < series.length / 2 ? -1 : 1) as 1 });
+		const step = times.length > 1 ? Math.min(...times.slice(1).map((time, index) => time - times[index])) : 86_400;
+		const margin = kind === 'line' ? 0 : step / 2;
 		const plot = new uPlot({
 			width: element.clientWidth,
 			height: 260,
 			tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
 			legend: { show: false },
 			cursor: { points: { show: kind === 'line' }, y: false, drag: { x: false, y: false } },
-			scales: { y: { range: (_, low, high) => [Math.min(0, low), high === 0 && low === 0 ? 1 : high * 1.05] } },
+			scales: { x: { range: (_, low, high) => [low - margin, high + margin] }, y: { range: (_, low, high) => [Math.min(0, low), high === 0 && low === 0 ? 1 : high * 1.05] } },
 			axes: [
-				{ stroke: ink, grid: { show: false }, ticks: { stroke: grid } },
+				{ stroke: ink, grid: { show: false }, ticks: { stroke: grid }, values: (_, splits, __, ___, apart) => splits.map((at) => tick(at, apart, zone)) },
 				{ stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 70, values: (_, splits) => splits.map(short) },
 			],
 			series: [
@@ -67,11 +92,11 @@ export function Chart({ label, times, titles, series, kind, unit }: Properties) 
 				...order.map((index) => ({
 					label: series[index].name,
 					stroke: colours[index],
-					width: 2,
+					width: kind === 'line' ? 2 : 0,
 					dash: series[index].dashed ? [6, 4] : undefined,
-					fill: kind === 'line' ? undefined : colours[index],
+					fill: kind === 'line' ? undefined : series[index].dashed ? `${colours[index]}88` : colours[index],
 					points: { show: kind === 'line' && times.length < 40, size: 5 },
-					paths: kind === 'stacked' ? bars : kind === 'bars' ? (series.length === 1 ? bars : side(index)) : undefined,
+					paths: kind === 'line' ? undefined : kind === 'stacked' ? bars(step, 0, 1) : bars(step, index, series.length),
 				})),
 			],
 			hooks: { setCursor: [(self) => setAt(self.cursor.idx ?? null)] },
