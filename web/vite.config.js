@@ -1,4 +1,4 @@
-// vite.config.js: how the page is built; every address in it is relative
+// vite.config.js: two pages, the application and what a customer sees; every address in them is relative
 import { defineConfig } from 'vite';
 
 export default defineConfig({
@@ -10,7 +10,7 @@ export default defineConfig({
 		modulePreload: { polyfill: false },
 		assetsInlineLimit: 0,
 		rollupOptions: {
-			input: ['index.html'],
+			input: ['index.html', 'portal.html'],
 		},
 	},
 });

@@ -6,7 +6,11 @@ import { linkTo, usePlace, Zone } from './hooks';
 import { Input } from './parts/basics';
 import { Events } from './screens/events';
 import { Customers } from './screens/customers';
+import { Health } from './screens/health';
+import { Limits } from './screens/limits';
 import { Metrics } from './screens/metrics';
+import { RejectedEvents } from './screens/rejected';
+import { Tokens } from './screens/tokens';
 import { Usage } from './screens/usage';
 import { zones } from './time';
 import './style.css';
@@ -16,6 +20,10 @@ const screens = {
 	usage: { title: 'Usage', show: Usage },
 	customers: { title: 'Customers', show: Customers },
 	metrics: { title: 'Metrics', show: Metrics },
+	limits: { title: 'Limits and alerts', show: Limits },
+	rejected: { title: 'Rejected', show: RejectedEvents },
+	health: { title: 'Health', show: Health },
+	portal: { title: 'Portal tokens', show: Tokens },
 };
 
 const KEY = 'usage_events.credentials';

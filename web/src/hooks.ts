@@ -1,6 +1,7 @@
 // hooks.ts: what the screens share: questions to the API, the place in the address bar, the chosen zone
 import { createContext } from 'preact';
 import { useCallback, useContext, useEffect, useRef, useState } from 'preact/hooks';
+import { Refusal } from './api';
 
 export interface Asked<T> {
 	data: T | undefined;
@@ -99,4 +100,17 @@ export function useRested<T>(value: T, milliseconds = 300): T {
 		return () => window.clearTimeout(timer);
 	}, [value]);
 	return rested;
+}
+
+// What a form was refused for: a fault at its field, until that is edited, and what belongs to none of the fields.
+export function useRefusal(fields: string[]) {
+	const [error, setError] = useState<Error | null>(null);
+	const [edited, setEdited] = useState<string[]>([]);
+	const faults = error instanceof Refusal ? error.faults() : new Map<string, string>();
+	return {
+		refuse: (caught: Error | null) => { setError(caught); setEdited([]); },
+		edit: (field: string) => setEdited((before) => [...before, field]),
+		fault: (field: string) => (edited.includes(field) ? undefined : faults.get(field)),
+		elsewhere: error && (faults.size === 0 || [...faults.keys()].some((field) => !fields.includes(field))) ? error : null,
+	};
 }

@@ -29,7 +29,7 @@ export default async function customers({ sql, until, check, picture, accessible
 			WHERE NOT EXISTS (SELECT FROM usage_limits)`);
 		await go('customers/globex?from=2026-10-01&to=2026-10-31');
 		await heading('globex');
-		const value = sql(`SELECT calculate_usage_metric('${metric}', '{globex}', '[2026-09-30 22:00Z, 2026-10-31 23:00Z)') ->> 'value'`);
+		const value = sql(`SELECT trim_scale((calculate_usage_metric('${metric}', '{globex}', '[2026-09-30 22:00Z, 2026-10-31 23:00Z)') ->> 'value')::numeric)`);
 		const usage = page.getByRole('region', { name: 'Usage' }).locator('li', { hasText: 'API time' }).locator('b');
 		await until(async () => (await usage.innerText()).replace(/\s|\u202f/g, ''), value);
 		const limits = page.getByRole('region', { name: 'Limits' });

@@ -6,6 +6,12 @@ import { createServer } from 'vite';
 const server = await createServer({ server: { middlewareMode: true }, appType: 'custom', logLevel: 'error', optimizeDeps: { noDiscovery: true } });
 const { plus, minus, compare, quotient, plain, grouped, percent } = await server.ssrLoadModule('/src/exact.ts');
 const { inZone, moment, period, before, ranges, days } = await server.ssrLoadModule('/src/time.ts');
+const { literal, word } = await server.ssrLoadModule('/src/quote.ts');
+// The API's address is the page's.
+globalThis.location = new URL('http://localhost/ui/');
+const { read } = await server.ssrLoadModule('/src/api.ts');
+const { changes, storedAt } = await server.ssrLoadModule('/src/versions.ts');
+const { reason, value } = await server.ssrLoadModule('/src/preview.ts');
 test.after(() => server.close());
 
 test('sums and differences keep every digit', () => {
@@ -60,4 +66,47 @@ test('the period before is as long, or the month before', () => {
 	assert.equal(days('2026-02-01', '2026-03-01'), 29);
 	assert.deepEqual(ranges['Last month']('2026-03-31'), ['2026-02-01', '2026-02-28']);
 	assert.deepEqual(ranges['Last month']('2026-01-01'), ['2025-12-01', '2025-12-31']);
+});
+
+test('texts are quoted for SQL and for a shell', () => {
+	assert.equal(literal("it's"), "'it''s'");
+	assert.equal(literal("a\\'b"), "E'a\\\\''b'");
+	assert.equal(word("it's $(x)"), "'it'\\''s $(x)'");
+});
+
+const event = (properties, more = {}) => ({ id: '01910382-f600-7b6c-9c53-2f0e6d1a8b47', customerAlias: 'a', eventType: 't', eventTimestamp: '2026-01-01T00:00:00Z', ...more,
+	eventProperties: read(properties) });
+const draft = (more) => ({ aggregationType: 'SUM', aggregationProperty: 'n', percentile: '0.5', propertyFilters: {}, propertiesToNegate: [], caseSensitive: true, ...more });
+
+test('a preview counts what the server would, and says why not', () => {
+	assert.equal(reason(event('{"n": 1}'), draft()), null);
+	assert.equal(reason(event('{"n": "1e3"}'), draft()), null);
+	assert.equal(reason(event('{"n": "007"}'), draft()), 'n is no number');
+	assert.equal(reason(event('{}'), draft()), 'n is missing');
+	assert.equal(reason(event('{"n": 1}', { customerAlias: 'VOID' }), draft()), 'was taken back');
+	const filtered = draft({ aggregationType: 'COUNT', propertyFilters: { status: read('[200, null]') } });
+	assert.equal(reason(event('{"status": 200.0}'), filtered), null);
+	assert.equal(reason(event('{}'), filtered), null);
+	assert.equal(reason(event('{"status": 404}'), filtered), 'status is 404');
+	assert.equal(reason(event('{"status": 404}'), { ...filtered, propertiesToNegate: ['status'] }), null);
+	assert.equal(reason(event('{"status": "EU"}'), draft({ aggregationType: 'COUNT', caseSensitive: false, propertyFilters: { status: ['eu'] } })), null);
+});
+
+test('a preview adds up exactly', () => {
+	const events = ['{"n": 0.1}', '{"n": 0.2}', '{"n": 12345678901234567890}', '{"n": 0.20}'].map((properties) => event(properties));
+	assert.equal(value(events, draft()), '12345678901234567890.5');
+	assert.equal(value(events, draft({ aggregationType: 'UNIQUE' })), '3');
+	assert.equal(value(events, draft({ aggregationType: 'MIN' })), '0.1');
+	assert.equal(value(events, draft({ aggregationType: 'MAX' })), '12345678901234567890');
+	assert.equal(value(events, draft({ aggregationType: 'PERCENTILE', percentile: '0.75' })), '0.2');
+	assert.equal(value(events, draft({ aggregationType: 'PERCENTILE', percentile: '0.76' })), '12345678901234567890');
+	assert.equal(value([], draft({ aggregationType: 'AVERAGE' })), null);
+	assert.equal(value([event('{"n": 1}'), event('{"n": 2}', { eventTimestamp: '2026-01-01T00:00:00.000001Z' })], draft({ aggregationType: 'LATEST' })), '2');
+});
+
+test('versions of an event say what changed, and when each was stored', () => {
+	assert.deepEqual(changes(event('{"n": 1, "old": true}'), event('{"n": 1.0, "new": "x"}', { customerAlias: 'b' })), [
+		{ field: 'customerAlias', old: 'a', new: 'b' }, { field: 'eventProperties.n', old: '1', new: '1.0' },
+		{ field: 'eventProperties.old', old: 'true', new: null }, { field: 'eventProperties.new', old: null, new: '"x"' }]);
+	assert.equal(storedAt('01910382-f600-7b6c-9c53-2f0e6d1a8b47'), new Date(0x01910382f600).toISOString());
 });

@@ -47,7 +47,7 @@ function bars(step: number, place: number, count: number): uPlot.Series.PathBuil
 // Below the axis: a day where steps are days, otherwise a time.
 function tick(seconds: number, apart: number, zone: string): string {
 	const form: Intl.DateTimeFormatOptions = apart >= 86_400 * 27 ? { month: 'short', year: 'numeric' } : apart >= 86_400
-		? { day: 'numeric', month: 'short' } : { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
+		? { day: 'numeric', month: 'short' } : { hour: '2-digit', minute: '2-digit', second: apart < 60 ? '2-digit' : undefined, hourCycle: 'h23' };
 	return new Intl.DateTimeFormat('en-GB', { ...form, timeZone: zone }).format(seconds * 1000);
 }
 
@@ -84,7 +84,7 @@ export function Chart({ label, times, titles, series, kind, unit }: Properties) 
 			cursor: { points: { show: kind === 'line' }, y: false, drag: { x: false, y: false } },
 			scales: { x: { range: (_, low, high) => [low - margin, high + margin] }, y: { range: (_, low, high) => [Math.min(0, low), high === 0 && low === 0 ? 1 : high * 1.05] } },
 			axes: [
-				{ stroke: ink, grid: { show: false }, ticks: { stroke: grid }, values: (_, splits, __, ___, apart) => splits.map((at) => tick(at, apart, zone)) },
+				{ stroke: ink, grid: { show: false }, ticks: { stroke: grid }, space: 70, values: (_, splits, __, ___, apart) => splits.map((at) => tick(at, apart, zone)) },
 				{ stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 70, values: (_, splits) => splits.map(short) },
 			],
 			series: [

@@ -57,15 +57,17 @@ export function Table<T>({ label, columns, rows, keyOf, open, chosen, nearEnd, r
 			open(row);
 		}
 	};
+	// Below it the table scrolls sideways: header and rows as one.
+	const narrowest = columns.reduce((sum, column) => sum + Number(/\d+/.exec(column.width)?.[0] ?? 0) + 14, 26);
 	const grid = { gridTemplateColumns: columns.map((column) => column.width).join(' ') };
 	return (
 		<div class={`table${tall ? ' tall' : ''}`} ref={box} onScroll={scrolled} role="table" aria-label={label} aria-rowcount={rows.length + 1} tabIndex={0}>
-			<div role="rowgroup" class="head">
+			<div role="rowgroup" class="head" style={{ minWidth: `${narrowest}px` }}>
 				<div role="row" aria-rowindex={1} style={grid}>
 					{columns.map((column) => <div key={column.title} role="columnheader" class={column.right ? 'right' : ''}>{column.title}</div>)}
 				</div>
 			</div>
-			<div role="rowgroup" class="rows" style={{ height: `${rows.length * rowHeight}px` }}>
+			<div role="rowgroup" class="rows" style={{ height: `${rows.length * rowHeight}px`, minWidth: `${narrowest}px` }}>
 				{rows.slice(first, last).map((row, number) => (
 					<div key={keyOf(row)} role="row" aria-rowindex={first + number + 2} tabIndex={open ? 0 : undefined}
 						class={`${open ? 'opens' : ''}${chosen === keyOf(row) ? ' chosen' : ''}`}

@@ -181,7 +181,7 @@ function Limits({ name }: { name: string }) {
 										<span class="grow">{limit?.name ?? use.usageLimitId} {limit?.mode === 'REPORT' && <Badge>only told</Badge>}</span>
 										<span class="number">{shown(use.used ?? exact('0'))} of {shown(use.limit)}, {shown(use.remaining)} left</span>
 										<span class="wide"><Bar percent={percent(used, use.limit.value)} tone={tone(used, use.limit.value)} label={`Used of ${limit?.name ?? 'the limit'}`} /></span>
-										<span class="faint">until <Moment at={use.periodEnd} /></span>
+										<span class="faint">{use.periodEnd ? <>until <Moment at={use.periodEnd} /></> : 'for all of time'}</span>
 									</li>
 								);
 							})}

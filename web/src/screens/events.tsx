@@ -1,8 +1,8 @@
 // events.tsx: what comes in, as it comes; each event with its versions, and why it counts
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { answer, api, read, Refusal, write, type Json, type Schemas } from '../api';
+import { answer, api, read, write, type Json, type Schemas } from '../api';
 import { grouped } from '../exact';
-import { change, linkTo, useAsk, useRested, type Place } from '../hooks';
+import { change, linkTo, useAsk, useRefusal, useRested, type Place } from '../hooks';
 import { Badge, Copy, Empty, Input, JsonText, Loading, Moment, Over, Problem, Shown, TextArea } from '../parts/basics';
 import { Table } from '../parts/table';
 import { changes, storedAt } from '../versions';
@@ -266,16 +266,15 @@ function History({ event }: { event: Event }) {
 
 function Send({ close, sent }: { close: () => void; sent: (id: string) => void }) {
 	const [form, setForm] = useState({ customerAlias: '', eventType: '', eventTimestamp: '', customerEventId: '', eventProperties: '{}' });
-	const [error, setError] = useState<Error | null>(null);
+	const { refuse, edit, fault, elsewhere } = useRefusal(Object.keys(form));
 	const [json, setJson] = useState<string | undefined>(undefined);
 	const [busy, setBusy] = useState(false);
-	const faults = error instanceof Refusal ? error.faults() : new Map<string, string>();
-	const input = (name: keyof typeof form, label: string) => ({ label, value: form[name], fault: faults.get(name), set: (value: string) => setForm((before) => ({ ...before, [name]: value })) });
+	const input = (name: keyof typeof form, label: string) => ({ label, value: form[name], fault: fault(name), set: (value: string) => { edit(name); setForm((before) => ({ ...before, [name]: value })); } });
 	const submit = async (event: SubmitEvent) => {
 		event.preventDefault();
 		let properties: Json;
 		setJson(undefined);
-		setError(null);
+		refuse(null);
 		try {
 			properties = read(form.eventProperties.trim() === '' ? '{}' : form.eventProperties);
 		} catch (caught) {
@@ -296,12 +295,10 @@ function Send({ close, sent }: { close: () => void; sent: (id: string) => void }
 			}));
 			sent(stored.id);
 		} catch (caught) {
-			setError(caught as Error);
+			refuse(caught as Error);
 		}
 		setBusy(false);
 	};
-	const known = ['customerAlias', 'eventType', 'eventTimestamp', 'customerEventId', 'eventProperties'];
-	const elsewhere = error && (!(error instanceof Refusal) || faults.size === 0 || [...faults.keys()].some((field) => !known.includes(field)));
 	return (
 		<Over title="Send a test event" close={close}>
 			<form class="form" onSubmit={(event) => void submit(event)} noValidate>
@@ -310,8 +307,8 @@ function Send({ close, sent }: { close: () => void; sent: (id: string) => void }
 				<Input {...input('eventType', 'Type')} list="types" />
 				<Input {...input('eventTimestamp', 'Happened')} placeholder="now" help="With an offset: 2026-10-15T08:44:47+02:00. Empty for now." />
 				<Input {...input('customerEventId', 'Event id')} help="The same one again is a correction. Empty for a new one." />
-				<TextArea {...input('eventProperties', 'Properties')} fault={json ?? faults.get('eventProperties')} help="A JSON object. Numbers keep all of their digits." />
-				{elsewhere && <Problem error={error} />}
+				<TextArea {...input('eventProperties', 'Properties')} fault={json ?? fault('eventProperties')} help="A JSON object. Numbers keep all of their digits." />
+				{elsewhere && <Problem error={elsewhere} />}
 				<footer><button type="button" onClick={close}>Cancel</button><button class="solid" disabled={busy}>{busy ? 'Sending …' : 'Send'}</button></footer>
 			</form>
 		</Over>

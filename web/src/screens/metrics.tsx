@@ -1,8 +1,8 @@
 // metrics.tsx: what is counted of which events; a new one shows what it would say before it is made
 import { useState } from 'preact/hooks';
-import { answer, api, exact, metrics, read, Refusal, write, type Json, type Schemas } from '../api';
+import { answer, api, exact, metrics, read, write, type Json, type Schemas } from '../api';
 import { grouped, isNumber } from '../exact';
-import { linkTo, useAsk, useRested, type Place } from '../hooks';
+import { linkTo, useAsk, useRefusal, useRested, type Place } from '../hooks';
 import { Badge, Empty, Input, Moment, Problem, Select, Shown, Sure } from '../parts/basics';
 import { Table } from '../parts/table';
 import { reason, value, type Draft } from '../preview';
@@ -95,13 +95,12 @@ function Form({ metric, type }: { metric?: Metric; type: string }) {
 		caseSensitive: metric?.caseSensitive === false ? 'no' : 'yes',
 	});
 	const [filters, setFilters] = useState<Filter[]>(filtersOf(metric));
-	const [error, setError] = useState<Error | null>(null);
+	const { refuse, edit, fault, elsewhere } = useRefusal(Object.keys(form));
 	const [busy, setBusy] = useState(false);
 	const types = useAsk((signal) => answer(api.GET('/usage-event-types', { signal })), []);
 	const eventType = useRested(form.eventType);
 	const properties = useAsk((signal) => (eventType.trim() === '' ? Promise.resolve(null) : answer(api.GET('/usage-event-types/{eventType}/properties', { params: { path: { eventType } }, signal }))), [eventType]);
-	const faults = error instanceof Refusal ? error.faults() : new Map<string, string>();
-	const input = (name: keyof typeof form, label: string) => ({ label, value: form[name], fault: faults.get(name), set: (text: string) => setForm((old) => ({ ...old, [name]: text })) });
+	const input = (name: keyof typeof form, label: string) => ({ label, value: form[name], fault: fault(name), set: (text: string) => { edit(name); setForm((old) => ({ ...old, [name]: text })); } });
 	const counts = form.aggregationType === 'COUNT';
 	const named = filters.filter((filter) => filter.name.trim() !== '');
 	const propertyFilters = Object.fromEntries(named.map((filter) => [filter.name, valuesOf(filter.values)]));
@@ -116,14 +115,14 @@ function Form({ metric, type }: { metric?: Metric; type: string }) {
 	const submit = async (event: SubmitEvent) => {
 		event.preventDefault();
 		setBusy(true);
-		setError(null);
+		refuse(null);
 		try {
 			const saved = metric
 				? await answer(api.PUT('/usage-metrics/{id}', { params: { path: { id: metric.id } }, body }))
 				: await answer(api.POST('/usage-metrics', { body }));
 			location.hash = linkTo(['usage'], { metric: saved.id });
 		} catch (caught) {
-			setError(caught as Error);
+			refuse(caught as Error);
 		}
 		setBusy(false);
 	};
@@ -132,11 +131,9 @@ function Form({ metric, type }: { metric?: Metric; type: string }) {
 			await answer(api.DELETE('/usage-metrics/{id}', { params: { path: { id: metric?.id ?? '' } } }));
 			location.hash = linkTo(['metrics']);
 		} catch (caught) {
-			setError(caught as Error);
+			refuse(caught as Error);
 		}
 	};
-	const shownFaults = ['name', 'description', 'eventType', 'aggregationType', 'aggregationProperty', 'percentile', 'groupingProperty', 'unit', 'caseSensitive'];
-	const elsewhere = error && (faults.size === 0 || [...faults.keys()].some((field) => !shownFaults.includes(field)));
 	return (
 		<>
 			<header class="top"><div><p><a href={linkTo(['metrics'])}>Metrics</a></p><h1>{metric ? metric.name : 'New metric'}</h1></div>
@@ -171,9 +168,8 @@ function Form({ metric, type }: { metric?: Metric; type: string }) {
 						})}
 						<button type="button" class="small" onClick={() => setFilters([...filters, { name: '', values: '', negated: false }])}>Add a filter</button>
 						{filters.length > 0 && <Select {...input('caseSensitive', 'Upper and lower case')} options={[['yes', 'are different'], ['no', 'are the same']]} />}
-						{faults.has('propertyFilters') && <div class="fault">Filters {faults.get('propertyFilters')}</div>}
 					</fieldset>
-					{elsewhere && <Problem error={error} />}
+					{elsewhere && <Problem error={elsewhere} />}
 					<div class="footer">
 						{metric && <Sure question="It keeps its past, and counts no more." work={remove}>Delete</Sure>}
 						<button class="solid" disabled={busy}>{busy ? 'Saving …' : metric ? 'Save' : 'Make the metric'}</button>

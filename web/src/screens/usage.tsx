@@ -9,6 +9,7 @@ import { RangeFields, rangeOf, type Range } from '../parts/range';
 import { Table } from '../parts/table';
 import { UsageChart, type Named } from '../parts/usage_chart';
 import type { Kind } from '../parts/chart';
+import { literal, word } from '../quote';
 import { before, date, days, moment, nextDay, period, type Period } from '../time';
 
 type Metric = Schemas['UsageMetric'];
@@ -257,16 +258,6 @@ function ByCustomer({ found, metric, chosen }: { found: Schemas['UsageMetricByCu
 			</p>
 		</section>
 	);
-}
-
-// As a literal of SQL, whatever settings say of backslashes.
-export function literal(text: string): string {
-	return `'${text.replace(/'/g, "''")}'`.replace(/^'(.*\\.*)'$/s, (_, inside: string) => `E'${inside.replace(/\\/g, '\\\\')}'`);
-}
-
-// As one word of a shell.
-export function word(text: string): string {
-	return `'${text.replace(/'/g, "'\\''")}'`;
 }
 
 function CopyAs({ metric, customers, at, step, zone, asOf, close }: { metric: Metric; customers: string[]; at: Period; step: Step; zone: string; asOf: string; close: () => void }) {
