@@ -61,9 +61,9 @@ export function value(events: Event[], draft: Draft): string | null {
 		case 'MAX': return plain(ascending[ascending.length - 1]);
 		case 'AVERAGE': return quotient(texts.reduce(plus, '0'), String(texts.length), 6);
 		case 'LATEST': {
-			const order = events.map((event, index) => ({ event, text: texts[index] }));
-			order.sort((a, b) => Date.parse(b.event.eventTimestamp) - Date.parse(a.event.eventTimestamp)
-				|| (b.event.eventTimestamp > a.event.eventTimestamp ? 1 : b.event.eventTimestamp < a.event.eventTimestamp ? -1 : b.event.id > a.event.id ? 1 : -1));
+			// Of several at the same time, the one with the highest id.
+			const order = events.map((event, index) => ({ at: `${instant(event.eventTimestamp)} ${event.id}`, text: texts[index] }));
+			order.sort((a, b) => (a.at < b.at ? 1 : -1));
 			return plain(order[0].text);
 		}
 		case 'PERCENTILE': {
@@ -72,6 +72,12 @@ export function value(events: Event[], draft: Draft): string | null {
 		}
 		default: return null;
 	}
+}
+
+// To the microsecond, in an order that texts have.
+function instant(moment: string): string {
+	const [seconds, fraction = ''] = moment.replace('Z', '').split('.');
+	return `${seconds}.${fraction.padEnd(6, '0')}`;
 }
 
 function times(number: string, count: number): string {
