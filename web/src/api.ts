@@ -12,7 +12,13 @@ export const base = location.pathname.replace(/\/ui\/[^/]*$/, '');
 
 // A refusal as the API words it.
 export class Refusal extends Error {
-	constructor(readonly status: number, readonly code: string, message: string, readonly details: string | null, readonly hint: string | null) {
+	constructor(
+		readonly status: number,
+		readonly code: string,
+		message: string,
+		readonly details: string | null,
+		readonly hint: string | null,
+	) {
 		super(message);
 	}
 
@@ -73,7 +79,10 @@ function query(values: Record<string, unknown>): string {
 	return parts.join('&');
 }
 
-export interface Credentials { authorization: string; name: string }
+export interface Credentials {
+	authorization: string;
+	name: string;
+}
 
 let credentials: Credentials | null = null;
 let refused: (refusal: Refusal) => void = () => undefined;
@@ -109,8 +118,13 @@ export async function answer<T>(asked: Promise<{ data?: T; error?: unknown; resp
 	const { data, error, response } = await asked;
 	if (response.ok && data !== undefined) return data;
 	const told = (typeof error === 'object' && error !== null ? error : {}) as Partial<Schemas['Error']>;
-	const refusal = new Refusal(response.status, told.code ?? String(response.status), told.message ?? 'The answer cannot be read.',
-		told.details ?? null, told.hint ?? null);
+	const refusal = new Refusal(
+		response.status,
+		told.code ?? String(response.status),
+		told.message ?? 'The answer cannot be read.',
+		told.details ?? null,
+		told.hint ?? null,
+	);
 	if (response.status === 401) refused(refusal);
 	throw refusal;
 }

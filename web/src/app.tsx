@@ -1,9 +1,9 @@
 // app.tsx: signs in, and shows the screen that the address names
 import { render } from 'preact';
-import { useCallback, useEffect, useState } from 'preact/hooks';
+import { useCallback, useEffect, useErrorBoundary, useState } from 'preact/hooks';
 import { answer, api, Refusal, useCredentials, type Credentials } from './api';
-import { linkTo, usePlace, Zone } from './hooks';
-import { Input } from './parts/basics';
+import { linkTo, usePlace, Zone, type Place } from './hooks';
+import { Input, Problem } from './parts/basics';
 import { Events } from './screens/events';
 import { Customers } from './screens/customers';
 import { Health } from './screens/health';
@@ -75,20 +75,34 @@ function SignIn({ given, why }: { given: (credentials: Credentials) => void; why
 				<h1>Usage</h1>
 				<p>Sign in with an API key. It stays in this tab, and is forgotten with it.</p>
 				<Input label="Client id or token" value={name} set={setName} autofocus required name="id" autocomplete="username" />
-				<Input label="Client secret" value={secret} set={setSecret} type="password" name="secret" autocomplete="current-password"
-					help="Empty with a token." />
-				{fault && <div class="problem" role="alert">{fault}</div>}
-				<button class="solid" disabled={busy || name === ''}>{busy ? 'Signing in …' : 'Sign in'}</button>
-				<p class="faint">A key is made with <code>SELECT * FROM usage_events.create_api_key(…)</code>, and shown once.</p>
+				<Input label="Client secret" value={secret} set={setSecret} type="password" name="secret" autocomplete="current-password" help="Empty with a token." />
+				{fault && (
+					<div class="problem" role="alert">
+						{fault}
+					</div>
+				)}
+				<button class="solid" disabled={busy || name === ''}>
+					{busy ? 'Signing in …' : 'Sign in'}
+				</button>
+				<p class="faint">
+					A key is made with <code>SELECT * FROM usage_events.create_api_key(…)</code>, and shown once.
+				</p>
 			</form>
 		</main>
 	);
 }
 
+// What fails in a screen leaves the others.
+function Guarded({ screen, place }: { screen: keyof typeof screens; place: Place }) {
+	const [error, reset] = useErrorBoundary();
+	const Screen = screens[screen].show;
+	return error ? <Problem error={error as Error} again={reset} /> : <Screen place={place} />;
+}
+
 function App() {
 	const [credentials, setCredentials] = useState(stored);
 	const [why, setWhy] = useState<string | null>(null);
-	const [zone, setZone] = useState(sessionStorage.getItem(ZONE) ?? Intl.DateTimeFormat().resolvedOptions().timeZone ?? 'UTC');
+	const [zone, setZone] = useState(sessionStorage.getItem(ZONE) ?? Intl.DateTimeFormat().resolvedOptions().timeZone);
 	const place = usePlace();
 	const leave = useCallback((reason: string | null) => {
 		sessionStorage.removeItem(KEY);
@@ -96,36 +110,76 @@ function App() {
 		setCredentials(null);
 	}, []);
 	useCredentials(credentials, () => leave('The key is not good any more. Sign in again.'));
-	const key = place.screen in screens ? place.screen as keyof typeof screens : 'events';
+	const key = place.screen in screens ? (place.screen as keyof typeof screens) : 'events';
 	useEffect(() => {
 		document.title = credentials ? `${screens[key].title} · Usage` : 'Usage';
 	}, [key, credentials]);
 	if (!credentials) {
-		return <SignIn why={why} given={(given) => { sessionStorage.setItem(KEY, JSON.stringify(given)); setWhy(null); setCredentials(given); }} />;
+		return (
+			<SignIn
+				why={why}
+				given={(given) => {
+					sessionStorage.setItem(KEY, JSON.stringify(given));
+					setWhy(null);
+					setCredentials(given);
+				}}
+			/>
+		);
 	}
-	const Screen = screens[key].show;
 	return (
 		<Zone.Provider value={zone}>
-			<a class="skip" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById('main')?.focus(); }}>Skip to the content</a>
+			<a
+				class="skip"
+				href="#main"
+				onClick={(event) => {
+					event.preventDefault();
+					document.getElementById('main')?.focus();
+				}}>
+				Skip to the content
+			</a>
 			<div class="frame">
 				<nav aria-label="Screens">
-					<div class="brand"><img src="./icon.svg" alt="" width="22" height="22" />Usage</div>
+					<div class="brand">
+						<img src="./icon.svg" alt="" width="22" height="22" />
+						Usage
+					</div>
 					<ul>
 						{Object.entries(screens).map(([name, { title }]) => (
-							<li key={name}><a href={linkTo([name])} aria-current={name === key ? 'page' : undefined}>{title}</a></li>
+							<li key={name}>
+								<a href={linkTo([name])} aria-current={name === key ? 'page' : undefined}>
+									{title}
+								</a>
+							</li>
 						))}
 					</ul>
 					<div class="account">
-						<span aria-hidden="true" class="label">Time zone</span>
-						<select id="zone" aria-label="Time zone" value={zone} onChange={(event) => { sessionStorage.setItem(ZONE, event.currentTarget.value); setZone(event.currentTarget.value); }}>
-							{[...new Set([zone, ...zones()])].map((name) => <option key={name} value={name} selected={name === zone}>{name}</option>)}
+						<span aria-hidden="true" class="label">
+							Time zone
+						</span>
+						<select
+							id="zone"
+							aria-label="Time zone"
+							value={zone}
+							onChange={(event) => {
+								sessionStorage.setItem(ZONE, event.currentTarget.value);
+								setZone(event.currentTarget.value);
+							}}>
+							{[...new Set([zone, ...zones()])].map((name) => (
+								<option key={name} value={name} selected={name === zone}>
+									{name}
+								</option>
+							))}
 						</select>
-						<span class="faint key-name" title={credentials.name}>…{credentials.name.slice(-16)}</span>
-						<button type="button" class="small" onClick={() => leave(null)}>Sign out</button>
+						<span class="faint key-name" title={credentials.name}>
+							…{credentials.name.slice(-16)}
+						</span>
+						<button type="button" class="small" onClick={() => leave(null)}>
+							Sign out
+						</button>
 					</div>
 				</nav>
 				<main id="main" tabIndex={-1}>
-					<Screen key={key} place={place} />
+					<Guarded key={key} screen={key} place={place} />
 				</main>
 			</div>
 		</Zone.Provider>

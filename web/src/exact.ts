@@ -2,9 +2,15 @@
 //
 // What is billed never goes through a float.  A float says only how high a bar is.
 // A number of an answer: its text, as lossless-json reads it.
-export interface Exact { value: string; isLosslessNumber: boolean }
+export interface Exact {
+	value: string;
+	isLosslessNumber: boolean;
+}
 
-interface Decimal { digits: bigint; scale: number }
+interface Decimal {
+	digits: bigint;
+	scale: number;
+}
 
 function decimal(text: string): Decimal {
 	const match = /^([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/.exec(text);
@@ -47,7 +53,7 @@ export function compare(a: string, b: string): number {
 // Of a division, rounded half away from zero to so many places.
 export function quotient(a: string, b: string, places: number): string {
 	const [x, y] = aligned(a, b);
-	const scaled = x * 10n ** BigInt(places + 1) / y;
+	const scaled = (x * 10n ** BigInt(places + 1)) / y;
 	const half = scaled < 0n ? -5n : 5n;
 	return written({ digits: (scaled + half) / 10n, scale: places });
 }

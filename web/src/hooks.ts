@@ -49,11 +49,27 @@ export function useAsk<T>(ask: (signal: AbortSignal) => Promise<T>, inputs: unkn
 }
 
 // The address behind the #: "/events?eventType=call".
-export interface Place { screen: string; rest: string[]; values: URLSearchParams }
+export interface Place {
+	screen: string;
+	rest: string[];
+	values: URLSearchParams;
+}
+
+// An address that was cut off is no reason to fail.
+export function decoded(text: string): string {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text;
+	}
+}
 
 function place(): Place {
 	const [path, values] = location.hash.replace(/^#/, '').split('?');
-	const [screen, ...rest] = path.split('/').filter((part) => part !== '').map(decodeURIComponent);
+	const [screen, ...rest] = path
+		.split('/')
+		.filter((part) => part !== '')
+		.map(decoded);
 	return { screen: screen ?? 'events', rest, values: new URLSearchParams(values) };
 }
 
@@ -108,7 +124,10 @@ export function useRefusal(fields: string[]) {
 	const [edited, setEdited] = useState<string[]>([]);
 	const faults = error instanceof Refusal ? error.faults() : new Map<string, string>();
 	return {
-		refuse: (caught: Error | null) => { setError(caught); setEdited([]); },
+		refuse: (caught: Error | null) => {
+			setError(caught);
+			setEdited([]);
+		},
 		edit: (field: string) => setEdited((before) => [...before, field]),
 		fault: (field: string) => (edited.includes(field) ? undefined : faults.get(field)),
 		elsewhere: error && (faults.size === 0 || [...faults.keys()].some((field) => !fields.includes(field))) ? error : null,

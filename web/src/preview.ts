@@ -57,9 +57,12 @@ export function value(events: Event[], draft: Draft): string | null {
 	if (texts.length === 0) return null;
 	const ascending = [...texts].sort(compare);
 	switch (draft.aggregationType) {
-		case 'MIN': return plain(ascending[0]);
-		case 'MAX': return plain(ascending[ascending.length - 1]);
-		case 'AVERAGE': return quotient(texts.reduce(plus, '0'), String(texts.length), 6);
+		case 'MIN':
+			return plain(ascending[0]);
+		case 'MAX':
+			return plain(ascending[ascending.length - 1]);
+		case 'AVERAGE':
+			return quotient(texts.reduce(plus, '0'), String(texts.length), 6);
 		case 'LATEST': {
 			// Of several at the same time, the one with the highest id.
 			const order = events.map((event, index) => ({ at: `${instant(event.eventTimestamp)} ${event.id}`, text: texts[index] }));
@@ -70,7 +73,8 @@ export function value(events: Event[], draft: Draft): string | null {
 			if (!isNumber(draft.percentile)) return null;
 			return plain(ascending.find((_, index) => compare(String(index + 1), times(draft.percentile, ascending.length)) >= 0) ?? ascending[ascending.length - 1]);
 		}
-		default: return null;
+		default:
+			return null;
 	}
 }
 

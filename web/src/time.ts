@@ -8,7 +8,14 @@ function format(zone: string): Intl.DateTimeFormat {
 	let found = formats.get(zone);
 	if (!found) {
 		found = new Intl.DateTimeFormat('en-CA', {
-			timeZone: zone, hourCycle: 'h23', year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit',
+			timeZone: zone,
+			hourCycle: 'h23',
+			year: 'numeric',
+			month: '2-digit',
+			day: '2-digit',
+			hour: '2-digit',
+			minute: '2-digit',
+			second: '2-digit',
 		});
 		formats.set(zone, found);
 	}
@@ -16,7 +23,11 @@ function format(zone: string): Intl.DateTimeFormat {
 }
 
 function clock(moment: number, zone: string): Record<string, string> {
-	return Object.fromEntries(format(zone).formatToParts(moment).map((part) => [part.type, part.value]));
+	return Object.fromEntries(
+		format(zone)
+			.formatToParts(moment)
+			.map((part) => [part.type, part.value]),
+	);
 }
 
 export function date(moment: number, zone: string): string {
@@ -44,12 +55,33 @@ export function moment(local: string, zone: string): number {
 	return offset(second, zone) === wanted - second ? second : Math.max(first, second);
 }
 
+// The same as the API takes it; nothing where it is no time.
+export function instant(local: string, zone: string): string | undefined {
+	return Number.isNaN(Date.parse(`${local}Z`)) ? undefined : new Date(moment(local, zone)).toISOString();
+}
+
+export function isDay(text: string): boolean {
+	return /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text));
+}
+
+export function isZone(name: string): boolean {
+	try {
+		return format(name) !== undefined;
+	} catch {
+		return false;
+	}
+}
+
 export function nextDay(day: string, days = 1): string {
 	return new Date(Date.parse(`${day}T00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
 }
 
 // A period of whole days as the API takes it, both ends inclusive; and as SQL does, the end exclusive.
-export interface Period { start: string; end: string; endExclusive: string }
+export interface Period {
+	start: string;
+	end: string;
+	endExclusive: string;
+}
 
 export function period(from: string, to: string, zone: string): Period {
 	const end = moment(nextDay(to), zone);
@@ -74,7 +106,7 @@ export function before(from: string, to: string): [string, string] {
 }
 
 export const ranges: Record<string, (today: string) => [string, string]> = {
-	'Today': (today) => [today, today],
+	Today: (today) => [today, today],
 	'Last 7 days': (today) => [nextDay(today, -6), today],
 	'Last 30 days': (today) => [nextDay(today, -29), today],
 	'This month': (today) => [`${today.slice(0, 7)}-01`, today],

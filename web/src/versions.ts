@@ -3,7 +3,11 @@ import { write, type Json, type Schemas } from './api';
 
 type Event = Schemas['UsageEvent'];
 
-export interface Change { field: string; old: string | null; new: string | null }
+export interface Change {
+	field: string;
+	old: string | null;
+	new: string | null;
+}
 
 // An id of version 7 begins with the millisecond at which it was made.
 export function storedAt(id: string): string {
@@ -12,7 +16,9 @@ export function storedAt(id: string): string {
 
 function fields(event: Event): Map<string, string> {
 	const found = new Map<string, string>([
-		['customerAlias', event.customerAlias], ['eventType', event.eventType], ['eventTimestamp', event.eventTimestamp],
+		['customerAlias', event.customerAlias],
+		['eventType', event.eventType],
+		['eventTimestamp', event.eventTimestamp],
 	]);
 	for (const [name, value] of Object.entries(event.eventProperties)) found.set(`eventProperties.${name}`, write(value as Json));
 	return found;

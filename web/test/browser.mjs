@@ -33,14 +33,22 @@ async function until(what, expected) {
 }
 
 const browser = await chromium.launch({ executablePath: CHROMIUM });
-const context = await browser.newContext({ viewport: { width: 1360, height: 850 }, timezoneId: 'Europe/Berlin', permissions: ['clipboard-read', 'clipboard-write'] });
+const context = await browser.newContext({
+	viewport: { width: 1360, height: 850 },
+	timezoneId: 'Europe/Berlin',
+	permissions: ['clipboard-read', 'clipboard-write'],
+});
 context.setDefaultTimeout(PATIENCE);
 const page = await context.newPage();
 const complaints = [];
-page.on('console', (message) => { if (message.type() === 'error' && !/status of [45]\d\d|ERR_INTERNET_DISCONNECTED/.test(message.text())) complaints.push(message.text()); });
+page.on('console', (message) => {
+	if (message.type() === 'error' && !/status of [45]\d\d|ERR_INTERNET_DISCONNECTED/.test(message.text())) complaints.push(message.text());
+});
 page.on('pageerror', (error) => complaints.push(String(error)));
 const foreign = [];
-page.on('request', (request) => { if (!request.url().startsWith(new URL(PAGE).origin)) foreign.push(request.url()); });
+page.on('request', (request) => {
+	if (!request.url().startsWith(new URL(PAGE).origin)) foreign.push(request.url());
+});
 
 let failed = 0;
 async function check(name, run) {
@@ -50,7 +58,13 @@ async function check(name, run) {
 	} catch (error) {
 		failed++;
 		console.log(`not ok - ${name}`);
-		console.log(String(error.stack ?? error).split('\n').slice(0, 12).map((line) => `  ${line}`).join('\n'));
+		console.log(
+			String(error.stack ?? error)
+				.split('\n')
+				.slice(0, 12)
+				.map((line) => `  ${line}`)
+				.join('\n'),
+		);
 		await picture(`failed-${failed}`);
 	}
 }
@@ -64,14 +78,19 @@ async function picture(name, of = page) {
 async function accessible(name, of = page) {
 	await of.evaluate(axe);
 	const found = await of.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-	const told = found.violations.map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.failureSummary}`).join(' | ')}`);
+	const told = found.violations.map(
+		(one) =>
+			`${one.id}: ${one.nodes
+				.slice(0, 3)
+				.map((node) => `${node.html.slice(0, 160)} ${node.failureSummary}`)
+				.join(' | ')}`,
+	);
 	if (told.length > 0) throw new Error(`${name}\n${told.join('\n')}`);
 }
 
 const go = (place) => page.goto(`${PAGE}#/${place}`);
 const heading = (text) => page.getByRole('heading', { name: text, level: 1 }).waitFor();
 const dialog = () => page.getByRole('dialog');
-
 
 // Signing in ----------------------------------------------------------------------
 
@@ -132,7 +151,9 @@ await check('a test event is stored, with markup in its names and all of its dig
 	await dialog().getByLabel('Type').fill(`type ${MARKUP}`);
 	await dialog().getByLabel('Happened', { exact: true }).fill('2026-10-15T08:44:47.123456+02:00');
 	await dialog().getByLabel('Event id').fill('test-1');
-	await dialog().getByLabel('Properties').fill(JSON.stringify({ [MARKUP]: MARKUP }).replace('{', '{"amount": 12345678901234567890.123456789, '));
+	await dialog()
+		.getByLabel('Properties')
+		.fill(JSON.stringify({ [MARKUP]: MARKUP }).replace('{', '{"amount": 12345678901234567890.123456789, '));
 	await dialog().getByRole('button', { name: 'Send' }).click();
 	await dialog().getByText('12345678901234567890.123456789').waitFor();
 	await until(() => sql("SELECT event_properties ->> 'amount' FROM usage_events WHERE customer_event_id = 'test-1'"), '12345678901234567890.123456789');
@@ -151,7 +172,7 @@ await check('an event that comes appears by itself; paused, it does not', async 
 	await page.getByRole('button', { name: 'Live: pause' }).click();
 	sql(`SELECT create_usage_event('{"customerEventId": "${LIVE[1]}", "customerAlias": "acme", "eventType": "live"}')`);
 	await page.waitForTimeout(5000);
-	if (await page.getByText(LIVE[1]).count() > 0) throw new Error('it is not paused');
+	if ((await page.getByText(LIVE[1]).count()) > 0) throw new Error('it is not paused');
 	await page.getByRole('button', { name: 'Paused: follow' }).click();
 	await page.getByText(LIVE[1]).waitFor();
 });
@@ -164,7 +185,7 @@ await check('filters are in the address bar, and an address brings them back', a
 	await until(async () => (await page.locator('main .top').innerText()).replace(/\D/g, ''), count);
 	await page.reload();
 	await until(async () => (await page.locator('main .top').innerText()).replace(/\D/g, ''), count);
-	if (await page.getByLabel('Customer alias').inputValue() !== 'globex') throw new Error('the field is empty');
+	if ((await page.getByLabel('Customer alias').inputValue()) !== 'globex') throw new Error('the field is empty');
 });
 
 await check('what nobody has is said, with what to do next', async () => {
@@ -183,7 +204,10 @@ await check('a corrected event shows its versions, what changed, and that it cou
 	await dialog().locator('.changes', { hasText: '179.646' }).getByText('79.646', { exact: true }).waitFor();
 	await dialog().locator('.explained li', { hasText: 'API time' }).getByText('counts').waitFor();
 	await dialog().locator('.explained').getByText('79.646 ms').waitFor();
-	await until(() => sql("SELECT count(*) FROM usage_event_history WHERE customer_event_id = 'evt_5t0nthk33xhi0t8j'"), (count) => Number(count) >= 1);
+	await until(
+		() => sql("SELECT count(*) FROM usage_event_history WHERE customer_event_id = 'evt_5t0nthk33xhi0t8j'"),
+		(count) => Number(count) >= 1,
+	);
 	await picture('event');
 	await accessible('an event');
 	await page.keyboard.press('Escape');
@@ -228,7 +252,7 @@ await check('a server that is gone is told, and its return noticed', async () =>
 await check('a key that has ended leads back to signing in', async () => {
 	sql(`SELECT usage_events.expire_api_key('${CLIENT_ID}', now())`);
 	await page.getByText('The key is not good any more').waitFor();
-	if (await page.evaluate(() => sessionStorage.getItem('usage_events.credentials')) !== null) throw new Error('it is kept');
+	if ((await page.evaluate(() => sessionStorage.getItem('usage_events.credentials'))) !== null) throw new Error('it is kept');
 });
 
 await check('no policy was broken, no script failed, no other host asked, no markup run', async () => {

@@ -13,7 +13,8 @@ export default async function customers({ sql, until, check, picture, accessible
 	});
 
 	await check('an unmapped alias is mapped in place, and counts for its customer', async () => {
-		if (sql(`SELECT count(*) FROM customer_aliases WHERE value = '${quoted}'`) !== '0') sql(`SELECT delete_customer_alias(id) FROM customer_aliases WHERE value = '${quoted}'`);
+		if (sql(`SELECT count(*) FROM customer_aliases WHERE value = '${quoted}'`) !== '0')
+			sql(`SELECT delete_customer_alias(id) FROM customer_aliases WHERE value = '${quoted}'`);
 		await page.reload();
 		const panel = page.getByRole('region', { name: 'Unmapped aliases' });
 		const field = panel.getByLabel(`Customer of ${MARKUP}`);

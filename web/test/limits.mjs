@@ -12,7 +12,9 @@ export default async function limits({ sql, until, check, picture, accessible, g
 		await dialog().getByLabel('Time zone').fill('Atlantis');
 		await dialog().getByRole('button', { name: 'Make the limit' }).click();
 		await dialog().locator('.fault', { hasText: /^Name/ }).waitFor();
-		await dialog().locator('.fault', { hasText: /^Limit/ }).waitFor();
+		await dialog()
+			.locator('.fault', { hasText: /^Limit/ })
+			.waitFor();
 		await dialog().locator('.fault', { hasText: 'Time zone' }).waitFor();
 		await picture('limit-faults');
 		await accessible('faults of a limit');
@@ -53,11 +55,16 @@ export default async function limits({ sql, until, check, picture, accessible, g
 		await dialog().getByRole('button', { name: 'Make the alert' }).click();
 		await page.getByRole('table', { name: 'Alerts' }).getByText(name).first().waitFor();
 		await until(() => sql(`SELECT thresholds FROM usage_alerts WHERE name = '${quoted}' LIMIT 1`), '{1000,2000.5}');
-		sql(`SELECT create_usage_event('{"customerAlias": "hooli", "eventType": "api-call", "eventTimestamp": "2026-10-20T00:00:00Z", "eventProperties": {"milliseconds": 3000}}')`);
-		await until(() => {
-			sql('SELECT usage_events.refresh_rollups()');
-			return Number(sql("SELECT count(*) FROM usage_alert_events WHERE customer = 'hooli'"));
-		}, (count) => count >= 2);
+		sql(
+			`SELECT create_usage_event('{"customerAlias": "hooli", "eventType": "api-call", "eventTimestamp": "2026-10-20T00:00:00Z", "eventProperties": {"milliseconds": 3000}}')`,
+		);
+		await until(
+			() => {
+				sql('SELECT usage_events.refresh_rollups()');
+				return Number(sql("SELECT count(*) FROM usage_alert_events WHERE customer = 'hooli'"));
+			},
+			(count) => count >= 2,
+		);
 		await page.getByRole('table', { name: 'Crossed thresholds' }).getByText('hooli').first().waitFor();
 		await picture('limits');
 		await accessible('limits and alerts');

@@ -33,7 +33,12 @@ export default async function metrics({ sql, until, check, picture, accessible, 
 		await until(preview, sql(`SELECT trim_scale(sum((event_properties ->> 'milliseconds')::numeric)) FROM ${newest} WHERE NOT ${filtered}`));
 		await page.getByLabel('Aggregation').selectOption('PERCENTILE');
 		await page.getByLabel('Percentile').fill('0.9');
-		await until(preview, sql(`SELECT trim_scale(percentile_disc(0.9) WITHIN GROUP (ORDER BY (event_properties ->> 'milliseconds')::numeric)) FROM ${newest} WHERE NOT ${filtered}`));
+		await until(
+			preview,
+			sql(
+				`SELECT trim_scale(percentile_disc(0.9) WITHIN GROUP (ORDER BY (event_properties ->> 'milliseconds')::numeric)) FROM ${newest} WHERE NOT ${filtered}`,
+			),
+		);
 		previewed = /(\d+) would count/.exec(await page.getByRole('region', { name: 'Preview' }).innerText())[1];
 		await picture('metric-preview');
 		await accessible('preview of a metric');
@@ -42,11 +47,17 @@ export default async function metrics({ sql, until, check, picture, accessible, 
 	await check('made, it is in the database as the form says, and its usage is shown', async () => {
 		await page.getByRole('button', { name: 'Make the metric' }).click();
 		await heading('Usage');
-		await until(() => sql(`SELECT aggregation_type || ' ' || property_filters || ' ' || properties_to_negate::text FROM usage_metrics WHERE name = '${quoted}' LIMIT 1`),
-			'PERCENTILE {"endpoint": ["/v1/orders", "/v1/export"]} ["endpoint"]');
+		await until(
+			() => sql(`SELECT aggregation_type || ' ' || property_filters || ' ' || properties_to_negate::text FROM usage_metrics WHERE name = '${quoted}' LIMIT 1`),
+			'PERCENTILE {"endpoint": ["/v1/orders", "/v1/export"]} ["endpoint"]',
+		);
 		// The server judges each event as the preview did.
-		await until(() => sql(`SELECT count(*) FROM ${newest}, usage_metrics AS metric WHERE metric.name = '${quoted}'
-			AND (explain_usage_event(metric.id, newest.id) ->> 'counts')::boolean`), previewed);
+		await until(
+			() =>
+				sql(`SELECT count(*) FROM ${newest}, usage_metrics AS metric WHERE metric.name = '${quoted}'
+			AND (explain_usage_event(metric.id, newest.id) ->> 'counts')::boolean`),
+			previewed,
+		);
 	});
 
 	await check('it is changed, which its form shows, and deleted after a question', async () => {

@@ -35,7 +35,10 @@ export default async function rejected({ sql, until, check, picture, accessible,
 		await field.fill((await field.inputValue()).replace('"acme"', '"acme", "eventType": "mended"'));
 		await dialog().getByRole('button', { name: 'Send it' }).click();
 		await page.getByText('1 stored').waitFor();
-		await until(() => sql(`SELECT event_type || ' ' || (event_properties ->> 'exact') FROM usage_events WHERE customer_event_id = '${id}'`), 'mended 0.10000000000000000001');
+		await until(
+			() => sql(`SELECT event_type || ' ' || (event_properties ->> 'exact') FROM usage_events WHERE customer_event_id = '${id}'`),
+			'mended 0.10000000000000000001',
+		);
 		await until(() => Number(waiting()), before - 1);
 	});
 
@@ -47,11 +50,18 @@ export default async function rejected({ sql, until, check, picture, accessible,
 	});
 
 	await check('what was refused by a limit is stored once there is room', async () => {
-		const metric = sql(`SELECT create_usage_metric('{"name": "seats", "metricType": "SIMPLE", "eventType": "seat-${id}", "aggregationType": "COUNT"}') ->> 'id'`);
-		const limit = sql(`SELECT create_usage_limit('{"name": "no seats", "usageMetricId": "${metric}", "period": "ALL_TIME", "limit": 0, "mode": "BLOCK"}') ->> 'id'`);
+		const metric = sql(
+			`SELECT create_usage_metric('{"name": "seats", "metricType": "SIMPLE", "eventType": "seat-${id}", "aggregationType": "COUNT"}') ->> 'id'`,
+		);
+		const limit = sql(
+			`SELECT create_usage_limit('{"name": "no seats", "usageMetricId": "${metric}", "period": "ALL_TIME", "limit": 0, "mode": "BLOCK"}') ->> 'id'`,
+		);
 		sql(`SELECT ingest_usage_events('[{"customerEventId": "seat-${id}", "customerAlias": "acme", "eventType": "seat-${id}"}]')`);
 		await page.reload();
-		const group = page.getByRole('region', { name: 'By fault' }).locator('li', { hasText: 'no seats' }).or(page.getByRole('region', { name: 'By fault' }).locator('li', { hasText: 'usage limit' }));
+		const group = page
+			.getByRole('region', { name: 'By fault' })
+			.locator('li', { hasText: 'no seats' })
+			.or(page.getByRole('region', { name: 'By fault' }).locator('li', { hasText: 'usage limit' }));
 		await group.first().waitFor();
 		sql(`SELECT delete_usage_limit('${limit}')`);
 		await group.first().getByRole('button', { name: 'Send these again' }).click();

@@ -56,8 +56,11 @@ test('days begin by the clock, also when it is changed', () => {
 	assert.equal(new Date(moment('2026-10-26', 'Europe/Berlin')).toISOString(), '2026-10-25T23:00:00.000Z');
 	// 24:00 does not come in Santiago on this day: the clock goes on at 1:00.
 	assert.equal(new Date(moment('2026-09-06', 'America/Santiago')).toISOString(), '2026-09-06T04:00:00.000Z');
-	assert.deepEqual(period('2026-10-25', '2026-10-25', 'Europe/Berlin'),
-		{ start: '2026-10-24T22:00:00.000Z', end: '2026-10-25T22:59:59.999999Z', endExclusive: '2026-10-25T23:00:00.000Z' });
+	assert.deepEqual(period('2026-10-25', '2026-10-25', 'Europe/Berlin'), {
+		start: '2026-10-24T22:00:00.000Z',
+		end: '2026-10-25T22:59:59.999999Z',
+		endExclusive: '2026-10-25T23:00:00.000Z',
+	});
 });
 
 test('the period before is as long, or the month before', () => {
@@ -74,9 +77,23 @@ test('texts are quoted for SQL and for a shell', () => {
 	assert.equal(word("it's $(x)"), "'it'\\''s $(x)'");
 });
 
-const event = (properties, more = {}) => ({ id: '01910382-f600-7b6c-9c53-2f0e6d1a8b47', customerAlias: 'a', eventType: 't', eventTimestamp: '2026-01-01T00:00:00Z', ...more,
-	eventProperties: read(properties) });
-const draft = (more) => ({ aggregationType: 'SUM', aggregationProperty: 'n', percentile: '0.5', propertyFilters: {}, propertiesToNegate: [], caseSensitive: true, ...more });
+const event = (properties, more = {}) => ({
+	id: '01910382-f600-7b6c-9c53-2f0e6d1a8b47',
+	customerAlias: 'a',
+	eventType: 't',
+	eventTimestamp: '2026-01-01T00:00:00Z',
+	...more,
+	eventProperties: read(properties),
+});
+const draft = (more) => ({
+	aggregationType: 'SUM',
+	aggregationProperty: 'n',
+	percentile: '0.5',
+	propertyFilters: {},
+	propertiesToNegate: [],
+	caseSensitive: true,
+	...more,
+});
 
 test('a preview counts what the server would, and says why not', () => {
 	assert.equal(reason(event('{"n": 1}'), draft()), null);
@@ -106,7 +123,10 @@ test('a preview adds up exactly', () => {
 
 test('versions of an event say what changed, and when each was stored', () => {
 	assert.deepEqual(changes(event('{"n": 1, "old": true}'), event('{"n": 1.0, "new": "x"}', { customerAlias: 'b' })), [
-		{ field: 'customerAlias', old: 'a', new: 'b' }, { field: 'eventProperties.n', old: '1', new: '1.0' },
-		{ field: 'eventProperties.old', old: 'true', new: null }, { field: 'eventProperties.new', old: null, new: '"x"' }]);
+		{ field: 'customerAlias', old: 'a', new: 'b' },
+		{ field: 'eventProperties.n', old: '1', new: '1.0' },
+		{ field: 'eventProperties.old', old: 'true', new: null },
+		{ field: 'eventProperties.new', old: null, new: '"x"' },
+	]);
 	assert.equal(storedAt('01910382-f600-7b6c-9c53-2f0e6d1a8b47'), new Date(0x01910382f600).toISOString());
 });

@@ -19,7 +19,9 @@ export default async function usage({ sql, until, check, picture, accessible, go
 	await check('a month is drawn, and its value is what the database says, to the digit', async () => {
 		await go(`usage?metric=${metric}&from=2026-10-01&to=2026-10-31`);
 		await page.locator('[data-drawn="31"]').waitFor();
-		const all = sql(`SELECT string_agg(quote_ident(customer), ',') FROM (SELECT customer FROM usage_metric_by_customer('${metric}', ${october}) ORDER BY value DESC LIMIT 5) AS most`);
+		const all = sql(
+			`SELECT string_agg(quote_ident(customer), ',') FROM (SELECT customer FROM usage_metric_by_customer('${metric}', ${october}) ORDER BY value DESC LIMIT 5) AS most`,
+		);
 		await until(async () => plain(await exact()), value(all));
 		await picture('usage');
 		await accessible('usage');
@@ -32,7 +34,10 @@ export default async function usage({ sql, until, check, picture, accessible, go
 		const box = await page.locator('.plot .u-over').boundingBox();
 		await page.mouse.move(box.x + 1, box.y + 40);
 		const first = sql(`SELECT value FROM usage_metric_series('${metric}', '{globex}', ${october}, 'day', 'Europe/Berlin') ORDER BY period_start LIMIT 1`);
-		await until(async () => (await page.locator('.chart .key b').first().innerText()).replace(/[\s\u202f]|ms/g, ''), String(first).replace(/(\.\d*?)0+$/, '$1'));
+		await until(
+			async () => (await page.locator('.chart .key b').first().innerText()).replace(/[\s\u202f]|ms/g, ''),
+			String(first).replace(/(\.\d*?)0+$/, '$1'),
+		);
 		for (const kind of ['Line', 'Stacked']) {
 			await page.getByRole('button', { name: kind }).click();
 			await page.locator('[data-drawn="31"]').waitFor();
@@ -42,11 +47,13 @@ export default async function usage({ sql, until, check, picture, accessible, go
 
 	await check('against what was known earlier, the events that made the difference are listed', async () => {
 		const then = sql("SELECT to_char((clock_timestamp() - interval '1 second') AT TIME ZONE 'Europe/Berlin', 'YYYY-MM-DD\"T\"HH24:MI:SS')");
-		sql(`SELECT create_usage_event(to_jsonb(event) || '{"eventProperties": {"milliseconds": ${1000 + Date.now() % 1000}.5}}')
+		sql(`SELECT create_usage_event(to_jsonb(event) || '{"eventProperties": {"milliseconds": ${1000 + (Date.now() % 1000)}.5}}')
 			FROM (SELECT customer_event_id AS "customerEventId", customer_alias AS "customerAlias", event_type AS "eventType", event_timestamp AS "eventTimestamp" FROM usage_events
 				WHERE customer_alias = 'globex' AND event_type = 'api-call' AND event_timestamp < '2026-10-20' ORDER BY event_timestamp DESC LIMIT 1) AS event`);
 		await go(`usage?metric=${metric}&from=2026-10-01&to=2026-10-31&customers=globex&compare=asof&asof=${then}`);
-		const difference = sql(`SELECT trim_scale(sum(coalesce(new_value, 0) - coalesce(old_value, 0))) FROM usage_metric_changes('${metric}', '{globex}', ${october}, '${then} Europe/Berlin')`);
+		const difference = sql(
+			`SELECT trim_scale(sum(coalesce(new_value, 0) - coalesce(old_value, 0))) FROM usage_metric_changes('${metric}', '{globex}', ${october}, '${then} Europe/Berlin')`,
+		);
 		await until(() => page.locator('[data-difference]').getAttribute('data-difference'), difference);
 		await page.getByRole('table', { name: 'What made the difference' }).getByText('corrected').first().waitFor();
 		await picture('usage-as-of');
@@ -80,5 +87,22 @@ export default async function usage({ sql, until, check, picture, accessible, go
 		await dialog().getByText('periodStart,periodEnd').waitFor();
 		if ((await dialog().locator('pre').innerText()).trim().split('\n').length !== 32) throw new Error('lines of CSV');
 		await page.keyboard.press('Escape');
+	});
+
+	await check('a metric in groups lists them, and an address that makes no sense is no reason to fail', async () => {
+		const groups = sql(
+			`SELECT create_usage_metric('{"name": "Calls by endpoint", "metricType": "GROUPED", "eventType": "api-call", "aggregationType": "COUNT", "groupingProperty": "endpoint"}') ->> 'id'`,
+		);
+		await go(`usage?metric=${groups}&from=2026-10-01&to=2026-10-31&customers=globex`);
+		const row = page.getByRole('table', { name: 'By group' }).getByRole('row', { name: '/v1/orders' });
+		const count = sql(
+			`SELECT one ->> 'value' FROM calculate_usage_metric('${groups}', '{globex}', ${october}) AS answer, jsonb_array_elements(answer -> 'groupedValues') AS one WHERE one ->> 'grouping' = '/v1/orders'`,
+		);
+		await until(async () => (await row.getByRole('cell').last().innerText()).replace(/[\s\u202f]/g, ''), count);
+		await picture('usage-groups');
+		await accessible('usage in groups');
+		sql(`SELECT delete_usage_metric('${groups}')`);
+		await go(`usage?metric=${metric}&from=2026-99-99&to=x&customers=%E0%A4%A&compare=asof&asof=never&kind=x&step=x`);
+		await page.getByRole('region', { name: 'Chart' }).waitFor();
 	});
 }

@@ -8,7 +8,13 @@ import { inZone } from '../time';
 
 export function Moment({ at }: { at: string | null | undefined }) {
 	const zone = useZone();
-	return at ? <time dateTime={at} title={at} class="time">{inZone(at, zone)}</time> : <span class="faint">–</span>;
+	return at ? (
+		<time dateTime={at} title={at} class="time">
+			{inZone(at, zone)}
+		</time>
+	) : (
+		<span class="faint">–</span>
+	);
 }
 
 function next(error: Error): string {
@@ -28,24 +34,47 @@ export function Problem({ error, again }: { error: Error; again?: () => void }) 
 			<strong>{error.message}</strong>
 			{details && <pre class="wrapped">{details}</pre>}
 			<p>{next(error)}</p>
-			{error instanceof Refusal && <p class="faint">Code {error.code}, status {error.status}</p>}
-			{again && <button type="button" onClick={again}>Try again</button>}
+			{error instanceof Refusal && (
+				<p class="faint">
+					Code {error.code}, status {error.status}
+				</p>
+			)}
+			{again && (
+				<button type="button" onClick={again}>
+					Try again
+				</button>
+			)}
 		</div>
 	);
 }
 
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
-	return <div class="empty"><strong>{title}</strong><div>{children}</div></div>;
+	return (
+		<div class="empty">
+			<strong>{title}</strong>
+			<div>{children}</div>
+		</div>
+	);
 }
 
 export function Loading({ what }: { what: string }) {
-	return <div class="loading" role="status"><span class="spinner" aria-hidden="true" />Loading {what} …</div>;
+	return (
+		<div class="loading" role="status">
+			<span class="spinner" aria-hidden="true" />
+			Loading {what} …
+		</div>
+	);
 }
 
 // What was asked: while it comes, when it cannot, and then.
 export function Shown<T>({ asked, what, children }: { asked: Asked<T>; what: string; children: (data: T) => ComponentChildren }) {
 	if (asked.data !== undefined) {
-		return <>{asked.error && <Problem error={asked.error} again={asked.again} />}{children(asked.data)}</>;
+		return (
+			<>
+				{asked.error && <Problem error={asked.error} again={asked.again} />}
+				{children(asked.data)}
+			</>
+		);
 	}
 	return asked.error ? <Problem error={asked.error} again={asked.again} /> : <Loading what={what} />;
 }
@@ -60,33 +89,71 @@ export function Field({ label, fault, help, children }: { label: string; fault?:
 		<div class={`field${fault ? ' faulty' : ''}`}>
 			<label for={id}>{label}</label>
 			{children({ id, 'aria-invalid': !!fault, 'aria-describedby': told ? `${id}-told` : undefined })}
-			{told && <div id={`${id}-told`} class={fault ? 'fault' : 'help'}>{fault ? `${label} ${fault}` : told}</div>}
+			{told && (
+				<div id={`${id}-told`} class={fault ? 'fault' : 'help'}>
+					{fault ? `${label} ${fault}` : told}
+				</div>
+			)}
 		</div>
 	);
 }
 
 type InputProps = Omit<JSX.IntrinsicElements['input'], 'value' | 'onInput' | 'label'> & {
-	label: string; fault?: string; help?: string; value: string; set: (value: string) => void;
+	label: string;
+	fault?: string;
+	help?: string;
+	value: string;
+	set: (value: string) => void;
 };
 
 export function Input({ label, fault, help, value, set, ...rest }: InputProps) {
 	return (
 		<Field label={label} fault={fault} help={help}>
-			{(attributes) => <input autocomplete="off" spellcheck={false} {...rest} {...attributes} value={value} onInput={(event) => set(event.currentTarget.value)} />}
+			{(attributes) => (
+				<input autocomplete="off" spellcheck={false} {...rest} {...attributes} value={value} onInput={(event) => set(event.currentTarget.value)} />
+			)}
 		</Field>
 	);
 }
 
-export function TextArea({ label, fault, help, value, set, rows = 6 }: { label: string; fault?: string; help?: string; value: string; set: (value: string) => void; rows?: number }) {
+export function TextArea({
+	label,
+	fault,
+	help,
+	value,
+	set,
+	rows = 6,
+}: {
+	label: string;
+	fault?: string;
+	help?: string;
+	value: string;
+	set: (value: string) => void;
+	rows?: number;
+}) {
 	return (
 		<Field label={label} fault={fault} help={help}>
-			{(attributes) => <textarea class="code" spellcheck={false} rows={rows} {...attributes} value={value} onInput={(event) => set(event.currentTarget.value)} />}
+			{(attributes) => (
+				<textarea class="code" spellcheck={false} rows={rows} {...attributes} value={value} onInput={(event) => set(event.currentTarget.value)} />
+			)}
 		</Field>
 	);
 }
 
-export function Select({ label, value, set, options, help, fault }: {
-	label: string; value: string; set: (value: string) => void; options: (string | [string, string])[]; help?: string; fault?: string;
+export function Select({
+	label,
+	value,
+	set,
+	options,
+	help,
+	fault,
+}: {
+	label: string;
+	value: string;
+	set: (value: string) => void;
+	options: (string | [string, string])[];
+	help?: string;
+	fault?: string;
 }) {
 	return (
 		<Field label={label} help={help} fault={fault}>
@@ -94,7 +161,11 @@ export function Select({ label, value, set, options, help, fault }: {
 				<select {...attributes} value={value} onChange={(event) => set(event.currentTarget.value)}>
 					{options.map((option) => {
 						const [key, text] = typeof option === 'string' ? [option, option] : option;
-						return <option key={key} value={key} selected={key === value}>{text}</option>;
+						return (
+							<option key={key} value={key} selected={key === value}>
+								{text}
+							</option>
+						);
 					})}
 				</select>
 			)}
@@ -107,14 +178,26 @@ export function Choice({ label, value, set, options }: { label: string; value: s
 	return (
 		<div class="choice" role="group" aria-label={label}>
 			{options.map(([key, text]) => (
-				<button key={key} type="button" aria-pressed={key === value} onClick={() => set(key)}>{text}</button>
+				<button key={key} type="button" aria-pressed={key === value} onClick={() => set(key)}>
+					{text}
+				</button>
 			))}
 		</div>
 	);
 }
 
 // Over the page; Escape closes it, and the focus goes back to where it was.  A drawer is one at the side.
-export function Over({ title, close, kind = 'dialog', children }: { title: string; close: () => void; kind?: 'dialog' | 'drawer'; children: ComponentChildren }) {
+export function Over({
+	title,
+	close,
+	kind = 'dialog',
+	children,
+}: {
+	title: string;
+	close: () => void;
+	kind?: 'dialog' | 'drawer';
+	children: ComponentChildren;
+}) {
 	const reference = useRef<HTMLDialogElement>(null);
 	const id = useId();
 	useEffect(() => {
@@ -127,11 +210,22 @@ export function Over({ title, close, kind = 'dialog', children }: { title: strin
 		};
 	}, []);
 	return (
-		<dialog ref={reference} class={kind} aria-labelledby={id} onCancel={(event) => { event.preventDefault(); close(); }}
-			onClick={(event) => { if (event.target === reference.current) close(); }}>
+		<dialog
+			ref={reference}
+			class={kind}
+			aria-labelledby={id}
+			onCancel={(event) => {
+				event.preventDefault();
+				close();
+			}}
+			onClick={(event) => {
+				if (event.target === reference.current) close();
+			}}>
 			<header>
 				<h2 id={id}>{title}</h2>
-				<button type="button" class="quiet" aria-label="Close" onClick={close}>✕</button>
+				<button type="button" class="quiet" aria-label="Close" onClick={close}>
+					✕
+				</button>
 			</header>
 			<div class="body">{children}</div>
 		</dialog>
@@ -149,18 +243,36 @@ export function Doing({ children, work, kind, disabled }: { children: ComponentC
 			setBusy(false);
 		}
 	};
-	return <button type="button" class={kind} disabled={busy || disabled} aria-busy={busy} onClick={() => void go()}>{children}</button>;
+	return (
+		<button type="button" class={kind} disabled={busy || disabled} aria-busy={busy} onClick={() => void go()}>
+			{children}
+		</button>
+	);
 }
 
 // Asks once more, in place, before what cannot be undone.
 export function Sure({ children, question, work }: { children: ComponentChildren; question: string; work: () => Promise<void> }) {
 	const [asking, setAsking] = useState(false);
-	if (!asking) return <button type="button" class="danger" onClick={() => setAsking(true)}>{children}</button>;
+	if (!asking)
+		return (
+			<button type="button" class="danger" onClick={() => setAsking(true)}>
+				{children}
+			</button>
+		);
 	return (
 		<span class="sure" role="group" aria-label={question}>
 			<span>{question}</span>
-			<Doing kind="danger solid" work={async () => { await work(); setAsking(false); }}>{children}</Doing>
-			<button type="button" onClick={() => setAsking(false)}>Keep it</button>
+			<Doing
+				kind="danger solid"
+				work={async () => {
+					await work();
+					setAsking(false);
+				}}>
+				{children}
+			</Doing>
+			<button type="button" onClick={() => setAsking(false)}>
+				Keep it
+			</button>
 		</span>
 	);
 }
@@ -172,7 +284,11 @@ export function Copy({ text, what }: { text: string; what: string }) {
 		setDone(true);
 		window.setTimeout(() => setDone(false), 2000);
 	};
-	return <button type="button" class="small" onClick={() => void copy()} aria-label={`Copy ${what}`}>{done ? 'Copied' : 'Copy'}</button>;
+	return (
+		<button type="button" class="small" onClick={() => void copy()} aria-label={`Copy ${what}`}>
+			{done ? 'Copied' : 'Copy'}
+		</button>
+	);
 }
 
 // JSON with colours, each piece a text of its own.
@@ -191,7 +307,11 @@ function pieces(value: Json, depth: number): ComponentChildren {
 			{entries.map(([name, one], number) => (
 				<span key={number}>
 					{`\n${pad}`}
-					{name !== null && <><span class="name">{write(name)}</span>: </>}
+					{name !== null && (
+						<>
+							<span class="name">{write(name)}</span>:{' '}
+						</>
+					)}
 					{pieces(one, depth + 1)}
 					{number < entries.length - 1 && ','}
 				</span>
@@ -202,7 +322,11 @@ function pieces(value: Json, depth: number): ComponentChildren {
 }
 
 export function JsonText({ value }: { value: Json }) {
-	return <pre class="json" tabIndex={0} aria-label="JSON">{pieces(value, 0)}</pre>;
+	return (
+		<pre class="json" tabIndex={0} aria-label="JSON">
+			{pieces(value, 0)}
+		</pre>
+	);
 }
 
 export function Bar({ percent, tone, label }: { percent: number; tone?: string; label: string }) {

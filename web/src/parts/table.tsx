@@ -64,16 +64,29 @@ export function Table<T>({ label, columns, rows, keyOf, open, chosen, nearEnd, r
 		<div class={`table${tall ? ' tall' : ''}`} ref={box} onScroll={scrolled} role="table" aria-label={label} aria-rowcount={rows.length + 1} tabIndex={0}>
 			<div role="rowgroup" class="head" style={{ minWidth: `${narrowest}px` }}>
 				<div role="row" aria-rowindex={1} style={grid}>
-					{columns.map((column) => <div key={column.title} role="columnheader" class={column.right ? 'right' : ''}>{column.title}</div>)}
+					{columns.map((column) => (
+						<div key={column.title} role="columnheader" class={column.right ? 'right' : ''}>
+							{column.title}
+						</div>
+					))}
 				</div>
 			</div>
 			<div role="rowgroup" class="rows" style={{ height: `${rows.length * rowHeight}px`, minWidth: `${narrowest}px` }}>
 				{rows.slice(first, last).map((row, number) => (
-					<div key={keyOf(row)} role="row" aria-rowindex={first + number + 2} tabIndex={open ? 0 : undefined}
+					<div
+						key={keyOf(row)}
+						role="row"
+						aria-rowindex={first + number + 2}
+						tabIndex={open ? 0 : undefined}
 						class={`${open ? 'opens' : ''}${chosen === keyOf(row) ? ' chosen' : ''}`}
 						style={{ ...grid, height: `${rowHeight}px`, transform: `translateY(${(first + number) * rowHeight}px)` }}
-						onClick={open && (() => open(row))} onKeyDown={open && ((event) => step(event, row))}>
-						{columns.map((column) => <div key={column.title} role="cell" class={column.right ? 'right number' : ''}>{column.cell(row)}</div>)}
+						onClick={open && (() => open(row))}
+						onKeyDown={open && ((event) => step(event, row))}>
+						{columns.map((column) => (
+							<div key={column.title} role="cell" class={column.right ? 'right number' : ''}>
+								{column.cell(row)}
+							</div>
+						))}
 					</div>
 				))}
 			</div>

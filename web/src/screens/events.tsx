@@ -19,7 +19,13 @@ function queryOf(place: Place) {
 	const customer = value('customer');
 	return {
 		limit: 100,
-		customerAlias: customer === undefined ? undefined : customer.split(',').map((alias) => alias.trim()).filter((alias) => alias !== ''),
+		customerAlias:
+			customer === undefined
+				? undefined
+				: customer
+						.split(',')
+						.map((alias) => alias.trim())
+						.filter((alias) => alias !== ''),
 		eventType: value('type'),
 		eventId: value('id'),
 		eventTimestampAfter: value('after'),
@@ -28,7 +34,12 @@ function queryOf(place: Place) {
 	};
 }
 
-interface Listed { rows: Event[]; after: string | null; total: string | null; gap: boolean }
+interface Listed {
+	rows: Event[];
+	after: string | null;
+	total: string | null;
+	gap: boolean;
+}
 
 // New events above those that are there.  Where more came than a page has, the list begins anew.
 function merged(before: Listed | undefined, page: Schemas['UsageEventPage']): Listed {
@@ -84,7 +95,10 @@ function useLive(place: Place, live: boolean) {
 			setState((before) => {
 				if (before.key !== key || !before.listed) return before;
 				const known = new Set(before.listed.rows.map((row) => row.id));
-				return { key, listed: { ...before.listed, rows: [...before.listed.rows, ...page.items.filter((row) => !known.has(row.id))], after: page.pagination.after } };
+				return {
+					key,
+					listed: { ...before.listed, rows: [...before.listed.rows, ...page.items.filter((row) => !known.has(row.id))], after: page.pagination.after },
+				};
 			});
 		} catch (error) {
 			setState((before) => ({ ...before, error: error as Error }));
@@ -96,7 +110,9 @@ function useLive(place: Place, live: boolean) {
 }
 
 function brief(properties: Record<string, unknown>): string {
-	return Object.entries(properties).map(([name, value]) => `${name} ${typeof value === 'string' ? value : write(value)}`).join(' · ');
+	return Object.entries(properties)
+		.map(([name, value]) => `${name} ${typeof value === 'string' ? value : write(value)}`)
+		.join(' · ');
 }
 
 export function Events({ place }: { place: Place }) {
@@ -114,30 +130,65 @@ export function Events({ place }: { place: Place }) {
 				</div>
 				<div class="actions">
 					<button type="button" aria-pressed={live} class={live ? 'live' : ''} onClick={() => setLive(!live)}>
-						<i class="dot" aria-hidden="true" />{live ? 'Live: pause' : 'Paused: follow'}
+						<i class="dot" aria-hidden="true" />
+						{live ? 'Live: pause' : 'Paused: follow'}
 					</button>
-					<button type="button" class="solid" onClick={() => setSending(true)}>Send a test event</button>
+					<button type="button" class="solid" onClick={() => setSending(true)}>
+						Send a test event
+					</button>
 				</div>
 			</header>
 			<Filters place={place} />
 			{error && <Problem error={error} again={again} />}
 			{listed?.gap && <p class="note">More came than the list can show at once: it begins with the newest.</p>}
 			{!listed && !error && <Loading what="events" />}
-			{listed && listed.rows.length === 0 && (filtered
-				? <Empty title="No event passes these filters"><button type="button" onClick={() => change(Object.fromEntries(FILTERS.map((name) => [name, null])))}>Take the filters away</button></Empty>
-				: <Empty title="No events yet"><p>They appear here as soon as they are stored. <button type="button" onClick={() => setSending(true)}>Send a test event</button></p></Empty>)}
+			{listed &&
+				listed.rows.length === 0 &&
+				(filtered ? (
+					<Empty title="No event passes these filters">
+						<button type="button" onClick={() => change(Object.fromEntries(FILTERS.map((name) => [name, null])))}>
+							Take the filters away
+						</button>
+					</Empty>
+				) : (
+					<Empty title="No events yet">
+						<p>
+							They appear here as soon as they are stored.{' '}
+							<button type="button" onClick={() => setSending(true)}>
+								Send a test event
+							</button>
+						</p>
+					</Empty>
+				))}
 			{listed && listed.rows.length > 0 && (
-				<Table label="Events" rows={listed.rows} keyOf={(row) => row.id} chosen={opened ?? undefined} nearEnd={() => void more()} tall
-					open={(row) => change({ open: row.id })} columns={[
+				<Table
+					label="Events"
+					rows={listed.rows}
+					keyOf={(row) => row.id}
+					chosen={opened ?? undefined}
+					nearEnd={() => void more()}
+					tall
+					open={(row) => change({ open: row.id })}
+					columns={[
 						{ title: 'Happened', width: '205px', cell: (row) => <Moment at={row.eventTimestamp} /> },
 						{ title: 'Customer', width: 'minmax(110px, 1fr)', cell: (row) => (row.customerAlias === 'VOID' ? <Badge>taken back</Badge> : row.customerAlias) },
 						{ title: 'Type', width: 'minmax(120px, 1fr)', cell: (row) => row.eventType },
 						{ title: 'Properties', width: 'minmax(160px, 3fr)', cell: (row) => <span class="faint">{brief(row.eventProperties)}</span> },
 						{ title: 'Event id', width: 'minmax(120px, 1.2fr)', cell: (row) => <code>{row.customerEventId}</code> },
-					]} />
+					]}
+				/>
 			)}
 			{opened && <Opened id={opened} close={() => change({ open: null })} />}
-			{sending && <Send close={() => setSending(false)} sent={(id) => { setSending(false); again(); change({ open: id }); }} />}
+			{sending && (
+				<Send
+					close={() => setSending(false)}
+					sent={(id) => {
+						setSending(false);
+						again();
+						change({ open: id });
+					}}
+				/>
+			)}
 		</>
 	);
 }
@@ -151,7 +202,7 @@ function Filters({ place }: { place: Place }) {
 		change(rested);
 		setTyped({});
 	}, [rested]);
-	const text = (name: typeof FILTERS[number]) => ({
+	const text = (name: (typeof FILTERS)[number]) => ({
 		value: typed[name] ?? place.values.get(name) ?? '',
 		set: (value: string) => setTyped((before) => ({ ...before, [name]: value })),
 	});
@@ -159,12 +210,22 @@ function Filters({ place }: { place: Place }) {
 		<div class="filters" role="search" aria-label="Filter events">
 			<Input label="Customer alias" {...text('customer')} placeholder="any, or several with commas" />
 			<Input label="Type" {...text('type')} placeholder="any" list="types" />
-			<datalist id="types">{types.data?.items.map((type) => <option key={type.eventType} value={type.eventType} />)}</datalist>
+			<datalist id="types">
+				{types.data?.items.map((type) => (
+					<option key={type.eventType} value={type.eventType} />
+				))}
+			</datalist>
 			<Input label="Event id" {...text('id')} placeholder="any" />
 			<Input label="Happened from" {...text('after')} placeholder="2026-10-01T00:00:00Z" />
 			<Input label="Happened before" {...text('before')} placeholder="2026-11-01T00:00:00Z" />
-			<label class="check"><input type="checkbox" checked={place.values.get('unmapped') === 'true'}
-				onChange={(event) => change({ unmapped: event.currentTarget.checked ? 'true' : null })} />Unmapped only</label>
+			<label class="check">
+				<input
+					type="checkbox"
+					checked={place.values.get('unmapped') === 'true'}
+					onChange={(event) => change({ unmapped: event.currentTarget.checked ? 'true' : null })}
+				/>
+				Unmapped only
+			</label>
 		</div>
 	);
 }
@@ -177,17 +238,35 @@ function Opened({ id, close }: { id: string; close: () => void }) {
 				{(event) => (
 					<>
 						<dl class="facts">
-							<dt>Customer</dt><dd><a href={linkTo(['customers', event.customerAlias])}>{event.customerAlias}</a></dd>
-							<dt>Type</dt><dd>{event.eventType}</dd>
-							<dt>Happened</dt><dd><Moment at={event.eventTimestamp} /></dd>
-							<dt>Stored</dt><dd><Moment at={storedAt(event.id)} /></dd>
-							<dt>Event id</dt><dd><code>{event.customerEventId}</code></dd>
-							<dt>Version</dt><dd><code>{event.id}</code></dd>
+							<dt>Customer</dt>
+							<dd>
+								<a href={linkTo(['customers', event.customerAlias])}>{event.customerAlias}</a>
+							</dd>
+							<dt>Type</dt>
+							<dd>{event.eventType}</dd>
+							<dt>Happened</dt>
+							<dd>
+								<Moment at={event.eventTimestamp} />
+							</dd>
+							<dt>Stored</dt>
+							<dd>
+								<Moment at={storedAt(event.id)} />
+							</dd>
+							<dt>Event id</dt>
+							<dd>
+								<code>{event.customerEventId}</code>
+							</dd>
+							<dt>Version</dt>
+							<dd>
+								<code>{event.id}</code>
+							</dd>
 						</dl>
 						<Explained event={event} />
 						<History event={event} />
 						<section>
-							<h3>JSON <Copy what="the JSON" text={write(event, 2)} /></h3>
+							<h3>
+								JSON <Copy what="the JSON" text={write(event, 2)} />
+							</h3>
 							<JsonText value={event as unknown as Json} />
 						</section>
 					</>
@@ -198,35 +277,58 @@ function Opened({ id, close }: { id: string; close: () => void }) {
 }
 
 function Explained({ event }: { event: Event }) {
-	const asked = useAsk(async (signal) => {
-		const { items } = await answer(api.GET('/usage-metrics', { params: { query: { eventType: [event.eventType], limit: 100 } }, signal }));
-		return Promise.all(items.map(async (metric) => ({
-			metric,
-			explanation: metric.aggregationType === 'CUSTOM' ? null : await answer(api.GET('/usage-events/{id}/explain',
-				{ params: { path: { id: event.id }, query: { usageMetricId: metric.id } }, signal })),
-		})));
-	}, [event.id]);
+	const asked = useAsk(
+		async (signal) => {
+			const { items } = await answer(api.GET('/usage-metrics', { params: { query: { eventType: [event.eventType], limit: 100 } }, signal }));
+			return Promise.all(
+				items.map(async (metric) => ({
+					metric,
+					explanation:
+						metric.aggregationType === 'CUSTOM'
+							? null
+							: await answer(api.GET('/usage-events/{id}/explain', { params: { path: { id: event.id }, query: { usageMetricId: metric.id } }, signal })),
+				})),
+			);
+		},
+		[event.id],
+	);
 	return (
 		<section>
 			<h3>Does it count?</h3>
 			<Shown asked={asked} what="metrics">
-				{(found) => (found.length === 0
-					? <Empty title={`No metric counts events of the type ${event.eventType}`}><a href={linkTo(['metrics', 'new'], { type: event.eventType })}>Make one</a></Empty>
-					: (
+				{(found) =>
+					found.length === 0 ? (
+						<Empty title={`No metric counts events of the type ${event.eventType}`}>
+							<a href={linkTo(['metrics', 'new'], { type: event.eventType })}>Make one</a>
+						</Empty>
+					) : (
 						<ul class="explained">
 							{found.map(({ metric, explanation }) => (
 								<li key={metric.id}>
 									<a href={linkTo(['metrics', metric.id])}>{metric.name}</a>
 									{!explanation && <span class="faint">a custom metric: its expression decides</span>}
-									{explanation?.counts && <span><Badge tone="good">counts</Badge> {metric.aggregationType !== 'COUNT' && <b class="number">{typeof explanation.value === 'string' ? explanation.value : explanation.value?.value} {metric.unit}</b>}
-										{explanation.grouping != null && <span class="faint"> in {explanation.grouping}</span>}</span>}
+									{explanation?.counts && (
+										<span>
+											<Badge tone="good">counts</Badge>{' '}
+											{metric.aggregationType !== 'COUNT' && (
+												<b class="number">
+													{typeof explanation.value === 'string' ? explanation.value : explanation.value?.value} {metric.unit}
+												</b>
+											)}
+											{explanation.grouping != null && <span class="faint"> in {explanation.grouping}</span>}
+										</span>
+									)}
 									{explanation && !explanation.counts && (
-										<span><Badge tone={explanation.skipped ? 'warn' : ''}>{explanation.skipped ? 'skipped' : 'does not count'}</Badge> {explanation.reasons.join('; ')}</span>
+										<span>
+											<Badge tone={explanation.skipped ? 'warn' : ''}>{explanation.skipped ? 'skipped' : 'does not count'}</Badge>{' '}
+											{explanation.reasons.join('; ')}
+										</span>
 									)}
 								</li>
 							))}
 						</ul>
-					))}
+					)
+				}
 			</Shown>
 		</section>
 	);
@@ -246,11 +348,22 @@ function History({ event }: { event: Event }) {
 						<ol class="versions">
 							{versions.map((version, number) => (
 								<li key={version.id}>
-									<div><Moment at={storedAt(version.id)} /> {version.supersededAt === null ? <Badge tone="good">current</Badge> : <span class="faint">until <Moment at={version.supersededAt} /></span>}</div>
+									<div>
+										<Moment at={storedAt(version.id)} />{' '}
+										{version.supersededAt === null ? (
+											<Badge tone="good">current</Badge>
+										) : (
+											<span class="faint">
+												until <Moment at={version.supersededAt} />
+											</span>
+										)}
+									</div>
 									{versions[number + 1] && (
 										<ul class="changes">
 											{changes(versions[number + 1], version).map((one) => (
-												<li key={one.field}><code>{one.field}</code> <del>{one.old ?? 'nothing'}</del> <ins>{one.new ?? 'nothing'}</ins></li>
+												<li key={one.field}>
+													<code>{one.field}</code> <del>{one.old ?? 'nothing'}</del> <ins>{one.new ?? 'nothing'}</ins>
+												</li>
 											))}
 										</ul>
 									)}
@@ -269,7 +382,15 @@ function Send({ close, sent }: { close: () => void; sent: (id: string) => void }
 	const { refuse, edit, fault, elsewhere } = useRefusal(Object.keys(form));
 	const [json, setJson] = useState<string | undefined>(undefined);
 	const [busy, setBusy] = useState(false);
-	const input = (name: keyof typeof form, label: string) => ({ label, value: form[name], fault: fault(name), set: (value: string) => { edit(name); setForm((before) => ({ ...before, [name]: value })); } });
+	const input = (name: keyof typeof form, label: string) => ({
+		label,
+		value: form[name],
+		fault: fault(name),
+		set: (value: string) => {
+			edit(name);
+			setForm((before) => ({ ...before, [name]: value }));
+		},
+	});
 	const submit = async (event: SubmitEvent) => {
 		event.preventDefault();
 		let properties: Json;
@@ -283,16 +404,18 @@ function Send({ close, sent }: { close: () => void; sent: (id: string) => void }
 		}
 		setBusy(true);
 		try {
-			const stored = await answer(api.POST('/usage-events', {
-				body: {
-					// What is missing shall be refused by the API, in its words.
-					...form.customerAlias === '' ? {} as { customerAlias: string } : { customerAlias: form.customerAlias },
-					...form.eventType === '' ? {} as { eventType: string } : { eventType: form.eventType },
-					eventTimestamp: form.eventTimestamp === '' ? undefined : form.eventTimestamp,
-					customerEventId: form.customerEventId === '' ? undefined : form.customerEventId,
-					eventProperties: properties as Record<string, unknown>,
-				},
-			}));
+			const stored = await answer(
+				api.POST('/usage-events', {
+					body: {
+						// What is missing shall be refused by the API, in its words.
+						...(form.customerAlias === '' ? ({} as { customerAlias: string }) : { customerAlias: form.customerAlias }),
+						...(form.eventType === '' ? ({} as { eventType: string }) : { eventType: form.eventType }),
+						eventTimestamp: form.eventTimestamp === '' ? undefined : form.eventTimestamp,
+						customerEventId: form.customerEventId === '' ? undefined : form.customerEventId,
+						eventProperties: properties as Record<string, unknown>,
+					},
+				}),
+			);
 			sent(stored.id);
 		} catch (caught) {
 			refuse(caught as Error);
@@ -307,11 +430,21 @@ function Send({ close, sent }: { close: () => void; sent: (id: string) => void }
 				<Input {...input('eventType', 'Type')} list="types" />
 				<Input {...input('eventTimestamp', 'Happened')} placeholder="now" help="With an offset: 2026-10-15T08:44:47+02:00. Empty for now." />
 				<Input {...input('customerEventId', 'Event id')} help="The same one again is a correction. Empty for a new one." />
-				<TextArea {...input('eventProperties', 'Properties')} fault={json ?? fault('eventProperties')} help="A JSON object. Numbers keep all of their digits." />
+				<TextArea
+					{...input('eventProperties', 'Properties')}
+					fault={json ?? fault('eventProperties')}
+					help="A JSON object. Numbers keep all of their digits."
+				/>
 				{elsewhere && <Problem error={elsewhere} />}
-				<footer><button type="button" onClick={close}>Cancel</button><button class="solid" disabled={busy}>{busy ? 'Sending …' : 'Send'}</button></footer>
+				<footer>
+					<button type="button" onClick={close}>
+						Cancel
+					</button>
+					<button class="solid" disabled={busy}>
+						{busy ? 'Sending …' : 'Send'}
+					</button>
+				</footer>
 			</form>
 		</Over>
 	);
 }
-

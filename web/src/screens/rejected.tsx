@@ -25,7 +25,7 @@ function kind(fault: Schemas['Fault']): string {
 function byFault(rows: Rejected[]): [string, Rejected[]][] {
 	const found = new Map<string, Rejected[]>();
 	for (const row of rows) {
-		for (const name of new Set(row.faults.map(kind))) found.set(name, [...found.get(name) ?? [], row]);
+		for (const name of new Set(row.faults.map(kind))) found.set(name, [...(found.get(name) ?? []), row]);
 	}
 	return [...found].sort((a, b) => b[1].length - a[1].length);
 }
@@ -52,7 +52,10 @@ export function RejectedEvents() {
 		setOutcome(null);
 		try {
 			let [stored, refused] = [0, 0];
-			const lists = rows === null ? [undefined] : Array.from({ length: Math.ceil(rows.length / AT_A_TIME) }, (_, part) => rows.slice(part * AT_A_TIME, (part + 1) * AT_A_TIME).map((row) => row.id));
+			const lists =
+				rows === null
+					? [undefined]
+					: Array.from({ length: Math.ceil(rows.length / AT_A_TIME) }, (_, part) => rows.slice(part * AT_A_TIME, (part + 1) * AT_A_TIME).map((row) => row.id));
 			for (const ids of lists) {
 				const result = await answer(api.POST('/rejected-usage-events/retry', { body: ids ? { ids } : {} }));
 				stored += Number(result.created.value) + Number(result.superseded.value) + Number(result.unchanged.value);
@@ -66,12 +69,29 @@ export function RejectedEvents() {
 	};
 	return (
 		<>
-			<header class="top"><div><h1>Rejected</h1><p class="faint">Events that a batch brought and that were refused. They wait here to be sent again.</p></div></header>
-			{outcome && <p role="status" class="note"><b>{grouped(String(outcome.stored))} stored</b>{outcome.refused > 0 && `, ${grouped(String(outcome.refused))} refused again`}.</p>}
+			<header class="top">
+				<div>
+					<h1>Rejected</h1>
+					<p class="faint">Events that a batch brought and that were refused. They wait here to be sent again.</p>
+				</div>
+			</header>
+			{outcome && (
+				<p role="status" class="note">
+					<b>{grouped(String(outcome.stored))} stored</b>
+					{outcome.refused > 0 && `, ${grouped(String(outcome.refused))} refused again`}.
+				</p>
+			)}
 			{error && <Problem error={error} />}
 			<Shown asked={asked} what="rejected events">
 				{(rows) => {
-					if (rows.length === 0) return <Empty title="Nothing waits"><p>What <code>POST /usage-events/batch</code> refuses is kept here, with its faults. <a href={linkTo(['events'])}>Look at what came in</a></p></Empty>;
+					if (rows.length === 0)
+						return (
+							<Empty title="Nothing waits">
+								<p>
+									What <code>POST /usage-events/batch</code> refuses is kept here, with its faults. <a href={linkTo(['events'])}>Look at what came in</a>
+								</p>
+							</Empty>
+						);
 					const groups = byFault(rows);
 					const chosen = groups.find(([name]) => name === fault);
 					const seen = chosen ? chosen[1] : rows;
@@ -82,22 +102,43 @@ export function RejectedEvents() {
 								<ul class="lines">
 									{groups.map(([name, members]) => (
 										<li key={name}>
-											<button type="button" class="quiet grow left" aria-pressed={name === fault} onClick={() => setFault(name === fault ? null : name)}><Badge tone="bad">{grouped(String(members.length))}</Badge> {name}</button>
+											<button type="button" class="quiet grow left" aria-pressed={name === fault} onClick={() => setFault(name === fault ? null : name)}>
+												<Badge tone="bad">{grouped(String(members.length))}</Badge> {name}
+											</button>
 											<Doing work={() => retry(members)}>Send these again</Doing>
 										</li>
 									))}
 								</ul>
 								<div class="footer">
 									{rows.length >= PAGES * 100 && <span class="faint">The newest {grouped(String(rows.length))} are shown.</span>}
-									<Doing kind="solid" work={() => retry(null)}>Send all again</Doing>
+									<Doing kind="solid" work={() => retry(null)}>
+										Send all again
+									</Doing>
 								</div>
 							</section>
-							<Table label="Rejected events" tall rows={seen} keyOf={(row) => row.id} open={setOpen} columns={[
-								{ title: 'Refused', width: '215px', cell: (row) => <Moment at={row.rejectedAt} /> },
-								{ title: 'Faults', width: 'minmax(200px, 2fr)', cell: (row) => row.faults.map(faultText).join('; ') },
-								{ title: 'Event as it came', width: 'minmax(200px, 3fr)', cell: (row) => <code class="faint">{row.body}</code> },
-							]} />
-							{open && <Edit row={open} close={() => setOpen(null)} done={(stored) => { setOpen(null); setOutcome(stored); asked.again(); }} />}
+							<Table
+								label="Rejected events"
+								tall
+								rows={seen}
+								keyOf={(row) => row.id}
+								open={setOpen}
+								columns={[
+									{ title: 'Refused', width: '215px', cell: (row) => <Moment at={row.rejectedAt} /> },
+									{ title: 'Faults', width: 'minmax(200px, 2fr)', cell: (row) => row.faults.map(faultText).join('; ') },
+									{ title: 'Event as it came', width: 'minmax(200px, 3fr)', cell: (row) => <code class="faint">{row.body}</code> },
+								]}
+							/>
+							{open && (
+								<Edit
+									row={open}
+									close={() => setOpen(null)}
+									done={(stored) => {
+										setOpen(null);
+										setOutcome(stored);
+										asked.again();
+									}}
+								/>
+							)}
 						</>
 					);
 				}}
@@ -139,13 +180,46 @@ function Edit({ row, close, done }: { row: Rejected; close: () => void; done: (o
 	};
 	return (
 		<Over title="Rejected event" close={close} kind="drawer">
-			<dl class="facts"><dt>Refused</dt><dd><Moment at={row.rejectedAt} /></dd></dl>
-			<section><h3>Faults</h3><ul class="lines">{row.faults.map((fault, number) => <li key={number} class="fault">{faultText(fault)}{fault.usageLimitId && <a href={linkTo(['limits'])}>The limit</a>}</li>)}</ul></section>
-			<TextArea label="The event" rows={16} value={text} set={setText} fault={json} help="Mend it here. It takes the rejected one’s place only when it is stored." />
+			<dl class="facts">
+				<dt>Refused</dt>
+				<dd>
+					<Moment at={row.rejectedAt} />
+				</dd>
+			</dl>
+			<section>
+				<h3>Faults</h3>
+				<ul class="lines">
+					{row.faults.map((fault, number) => (
+						<li key={number} class="fault">
+							{faultText(fault)}
+							{fault.usageLimitId && <a href={linkTo(['limits'])}>The limit</a>}
+						</li>
+					))}
+				</ul>
+			</section>
+			<TextArea
+				label="The event"
+				rows={16}
+				value={text}
+				set={setText}
+				fault={json}
+				help="Mend it here. It takes the rejected one’s place only when it is stored."
+			/>
 			{error && <Problem error={error} />}
 			<div class="footer">
-				<Sure question="The event is lost then." work={() => run(async () => { await remove(); return null; })}>Give it up</Sure>
-				<Doing kind="solid" work={send}>Send it</Doing>
+				<Sure
+					question="The event is lost then."
+					work={() =>
+						run(async () => {
+							await remove();
+							return null;
+						})
+					}>
+					Give it up
+				</Sure>
+				<Doing kind="solid" work={send}>
+					Send it
+				</Doing>
 			</div>
 		</Over>
 	);

@@ -1,16 +1,16 @@
 // usage.tsx: what a metric says over time, who used how much, and why it is not what it was
 import type { ComponentChildren } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
-import { addressOf, answer, api, authorization, csv, metrics, type Schemas } from '../api';
+import { addressOf, answer, api, authorization, csv, metrics, write, type Schemas } from '../api';
 import { compare, grouped, minus, percent, plus, quotient, shown, type Exact } from '../exact';
-import { change, linkTo, useAsk, useZone, type Place } from '../hooks';
+import { change, decoded, linkTo, useAsk, useZone, type Place } from '../hooks';
 import { Badge, Bar, Choice, Copy, Doing, Empty, Input, Loading, Moment, Over, Problem, Select, Shown } from '../parts/basics';
 import { RangeFields, rangeOf, type Range } from '../parts/range';
 import { Table } from '../parts/table';
 import { UsageChart, type Named } from '../parts/usage_chart';
 import type { Kind } from '../parts/chart';
 import { literal, word } from '../quote';
-import { before, date, days, moment, nextDay, period, type Period } from '../time';
+import { before, date, days, instant, nextDay, period, type Period } from '../time';
 
 type Metric = Schemas['UsageMetric'];
 type Step = 'minute' | 'hour' | 'day' | 'week' | 'month';
@@ -19,7 +19,10 @@ const MOST_LINES = 8;
 const USUAL_LINES = 5;
 
 function listOf(text: string | null): string[] {
-	return (text ?? '').split(',').filter((part) => part !== '').map(decodeURIComponent);
+	return (text ?? '')
+		.split(',')
+		.filter((part) => part !== '')
+		.map(decoded);
 }
 
 function listed(names: string[]): string | null {
@@ -42,8 +45,15 @@ export function Usage({ place }: { place: Place }) {
 				if (metric) return <OfMetric key={metric.id} place={place} list={list} metric={metric} />;
 				return (
 					<>
-						<header class="top"><h1>Usage</h1></header>
-						<Empty title="No metric yet"><p>A metric says what is counted of which events.</p><p><a href={linkTo(['metrics', 'new'])}>Make the first one</a></p></Empty>
+						<header class="top">
+							<h1>Usage</h1>
+						</header>
+						<Empty title="No metric yet">
+							<p>A metric says what is counted of which events.</p>
+							<p>
+								<a href={linkTo(['metrics', 'new'])}>Make the first one</a>
+							</p>
+						</Empty>
 					</>
 				);
 			}}
@@ -60,38 +70,69 @@ function OfMetric({ place, list, metric }: { place: Place; list: Metric[]; metri
 	const adds = metric.aggregationType === 'SUM' || metric.aggregationType === 'COUNT';
 	const kind = (place.values.get('kind') ?? (comparison !== '' ? 'bars' : adds ? 'stacked' : 'line')) as Kind;
 	const chosen = listOf(place.values.get('customers')).slice(0, MOST_LINES);
-	const asOf = comparison === 'asof' ? place.values.get('asof') ?? '' : '';
+	const asOf = comparison === 'asof' ? (place.values.get('asof') ?? '') : '';
 	const [copying, setCopying] = useState(false);
 	const id = metric.id;
 
-	const top = useAsk((signal) => answer(api.GET('/usage-metrics/{id}/by-customer', {
-		params: { path: { id }, query: { periodStart: at.start, periodEnd: at.end, limit: 100 } }, signal,
-	})), [id, at]);
+	const top = useAsk(
+		(signal) =>
+			answer(
+				api.GET('/usage-metrics/{id}/by-customer', {
+					params: { path: { id }, query: { periodStart: at.start, periodEnd: at.end, limit: 100 } },
+					signal,
+				}),
+			),
+		[id, at],
+	);
 	const customers = chosen.length > 0 ? chosen : (top.data?.items ?? []).slice(0, USUAL_LINES).map((one) => one.customer);
 	const known = customers.length > 0;
 
 	return (
 		<>
 			<header class="top">
-				<div><h1>Usage</h1><p class="faint">{metric.description ?? `${metric.aggregationType} of ${metric.aggregationProperty ?? 'events'}, type ${metric.eventType}`}</p></div>
+				<div>
+					<h1>Usage</h1>
+					<p class="faint">{metric.description ?? `${metric.aggregationType} of ${metric.aggregationProperty ?? 'events'}, type ${metric.eventType}`}</p>
+				</div>
 				<div class="actions">
-					<Choice label="Chart" value={kind} set={(value) => change({ kind: value })} options={[['bars', 'Bars'], ['line', 'Line'], ['stacked', 'Stacked']]} />
-					<button type="button" onClick={() => setCopying(true)} disabled={!known}>Copy as …</button>
+					<Choice
+						label="Chart"
+						value={kind}
+						set={(value) => change({ kind: value })}
+						options={[
+							['bars', 'Bars'],
+							['line', 'Line'],
+							['stacked', 'Stacked'],
+						]}
+					/>
+					<button type="button" onClick={() => setCopying(true)} disabled={!known}>
+						Copy as …
+					</button>
 				</div>
 			</header>
 			<div class="filters">
 				<Select label="Metric" value={id} set={(value) => change({ metric: value })} options={list.map((one): [string, string] => [one.id, one.name])} />
 				<RangeFields range={range} />
 				<Select label="Step" value={step} set={(value) => change({ step: value })} options={['minute', 'hour', 'day', 'week', 'month']} />
-				<Select label="Compare with" value={comparison} set={(value) => change({ compare: value, asof: value === 'asof' ? asOf || `${date(Date.now(), zone)}T00:00` : null })}
-					options={[['', 'nothing'], ['before', 'the period before'], ['asof', 'what was known on …']]} />
+				<Select
+					label="Compare with"
+					value={comparison}
+					set={(value) => change({ compare: value, asof: value === 'asof' ? asOf || `${date(Date.now(), zone)}T00:00` : null })}
+					options={[
+						['', 'nothing'],
+						['before', 'the period before'],
+						['asof', 'what was known on …'],
+					]}
+				/>
 				{comparison === 'asof' && <Input label="As of" type="datetime-local" step="1" value={asOf} set={(value) => change({ asof: value })} />}
 			</div>
 			<Customers chosen={chosen} offered={(top.data?.items ?? []).map((one) => one.customer)} shownNow={customers} />
 			{top.error && <Problem error={top.error} again={top.again} />}
 			{!top.data && !top.error && !known && <Loading what="usage" />}
 			{top.data && !known && <Nothing metric={metric} />}
-			{known && <Lines key={comparison} metric={metric} customers={customers} range={range} at={at} step={step} kind={kind} comparison={comparison} asOf={asOf} />}
+			{known && (
+				<Lines key={comparison} metric={metric} customers={customers} range={range} at={at} step={step} kind={kind} comparison={comparison} asOf={asOf} />
+			)}
 			{top.data && top.data.items.length > 0 && <ByCustomer found={top.data} metric={metric} chosen={chosen} />}
 			{copying && <CopyAs metric={metric} customers={customers} at={at} step={step} zone={zone} asOf={asOf} close={() => setCopying(false)} />}
 		</>
@@ -109,16 +150,40 @@ function Customers({ chosen, offered, shownNow }: { chosen: string[]; offered: s
 		<div class="chips">
 			<span class="label">Customers</span>
 			{chosen.map((name) => (
-				<span key={name} class="chip">{name}<button type="button" aria-label={`Without ${name}`} onClick={() => change({ customers: listed(chosen.filter((one) => one !== name)) })}>✕</button></span>
+				<span key={name} class="chip">
+					{name}
+					<button type="button" aria-label={`Without ${name}`} onClick={() => change({ customers: listed(chosen.filter((one) => one !== name)) })}>
+						✕
+					</button>
+				</span>
 			))}
-			{chosen.length === 0 && shownNow.length > 0 && <span class="faint">{shownNow.length === 1 ? 'the only one' : `the ${shownNow.length} with the most`}</span>}
-			<form onSubmit={(event) => { event.preventDefault(); add(text); }}>
-				<input aria-label="Add a customer" list="customers" placeholder="Add a customer" autocomplete="off" value={text} onInput={(event) => {
-					const value = event.currentTarget.value;
-					if (offered.includes(value)) add(value);
-					else setText(value);
-				}} />
-				<datalist id="customers">{offered.filter((name) => !chosen.includes(name)).map((name) => <option key={name} value={name} />)}</datalist>
+			{chosen.length === 0 && shownNow.length > 0 && (
+				<span class="faint">{shownNow.length === 1 ? 'the only one' : `the ${shownNow.length} with the most`}</span>
+			)}
+			<form
+				onSubmit={(event) => {
+					event.preventDefault();
+					add(text);
+				}}>
+				<input
+					aria-label="Add a customer"
+					list="customers"
+					placeholder="Add a customer"
+					autocomplete="off"
+					value={text}
+					onInput={(event) => {
+						const value = event.currentTarget.value;
+						if (offered.includes(value)) add(value);
+						else setText(value);
+					}}
+				/>
+				<datalist id="customers">
+					{offered
+						.filter((name) => !chosen.includes(name))
+						.map((name) => (
+							<option key={name} value={name} />
+						))}
+				</datalist>
 			</form>
 		</div>
 	);
@@ -135,38 +200,75 @@ function Nothing({ metric }: { metric: Metric }) {
 	};
 	return (
 		<Empty title="Nothing counts in these days">
-			{last
-				? <><p>The newest event of the type {metric.eventType} is of <Moment at={last} />.</p><button type="button" class="solid" onClick={show}>Show its month</button></>
-				: <p>There is no event of the type {metric.eventType} yet. <a href={linkTo(['events'])}>Send one</a></p>}
+			{last ? (
+				<>
+					<p>
+						The newest event of the type {metric.eventType} is of <Moment at={last} />.
+					</p>
+					<button type="button" class="solid" onClick={show}>
+						Show its month
+					</button>
+				</>
+			) : (
+				<p>
+					There is no event of the type {metric.eventType} yet. <a href={linkTo(['events'])}>Send one</a>
+				</p>
+			)}
 		</Empty>
 	);
 }
 
-interface LinesProperties { metric: Metric; customers: string[]; range: Range; at: Period; step: Step; kind: Kind; comparison: string; asOf: string }
+interface LinesProperties {
+	metric: Metric;
+	customers: string[];
+	range: Range;
+	at: Period;
+	step: Step;
+	kind: Kind;
+	comparison: string;
+	asOf: string;
+}
 
 function Lines({ metric, customers, range, at, step, kind, comparison, asOf }: LinesProperties) {
 	const zone = useZone();
 	const id = metric.id;
 	const then = comparison === 'before' ? period(...before(range.from, range.to), zone) : at;
-	const since = comparison === 'asof' && asOf !== '' ? new Date(moment(asOf.slice(0, 16), zone)).toISOString().replace(/:00\.000Z$/, `:${asOf.slice(17, 19) || '00'}Z`) : undefined;
+	const since = comparison === 'asof' ? instant(asOf, zone) : undefined;
 	const compares = comparison === 'before' || since !== undefined;
-	const asked = useAsk(async (signal) => {
-		const series = (aliases: string[], of: Period, known?: string) => answer(api.GET('/usage-metrics/{id}/series', {
-			params: { path: { id }, query: { customerAliases: aliases, periodStart: of.start, periodEnd: of.end, step, timezone: zone, asOf: known } }, signal,
-		}));
-		const value = (of: Period, known?: string) => answer(api.GET('/usage-metrics/{id}/calculate', {
-			params: { path: { id }, query: { customerAliases: customers, periodStart: of.start, periodEnd: of.end, asOf: known } }, signal,
-		}));
-		const [now, old, lines] = await Promise.all([
-			value(at),
-			compares ? value(then, since) : undefined,
-			compares
-				? Promise.all([series(customers, at).then((found): Named => ({ name: 'Now', steps: found.items })),
-					series(customers, then, since).then((found): Named => ({ name: comparison === 'before' ? 'The period before' : `As of ${asOf.replace('T', ' ')}`, steps: found.items, dashed: true }))])
-				: Promise.all(customers.map((name) => series([name], at).then((found): Named => ({ name, steps: found.items })))),
-		]);
-		return { now, old, lines };
-	}, [id, customers, at, then, step, comparison, since, zone]);
+	const asked = useAsk(
+		async (signal) => {
+			const series = (aliases: string[], of: Period, known?: string) =>
+				answer(
+					api.GET('/usage-metrics/{id}/series', {
+						params: { path: { id }, query: { customerAliases: aliases, periodStart: of.start, periodEnd: of.end, step, timezone: zone, asOf: known } },
+						signal,
+					}),
+				);
+			const value = (of: Period, known?: string) =>
+				answer(
+					api.GET('/usage-metrics/{id}/calculate', {
+						params: { path: { id }, query: { customerAliases: customers, periodStart: of.start, periodEnd: of.end, asOf: known } },
+						signal,
+					}),
+				);
+			const [now, old, lines] = await Promise.all([
+				value(at),
+				compares ? value(then, since) : undefined,
+				compares
+					? Promise.all([
+							series(customers, at).then((found): Named => ({ name: 'Now', steps: found.items })),
+							series(customers, then, since).then((found): Named => ({
+								name: comparison === 'before' ? 'The period before' : `As of ${asOf.replace('T', ' ')}`,
+								steps: found.items,
+								dashed: true,
+							})),
+						])
+					: Promise.all(customers.map((name) => series([name], at).then((found): Named => ({ name, steps: found.items })))),
+			]);
+			return { now, old, lines };
+		},
+		[id, customers, at, then, step, comparison, since, zone],
+	);
 	return (
 		<section class="panel" aria-label="Chart">
 			<Shown asked={asked} what="the chart">
@@ -175,8 +277,16 @@ function Lines({ metric, customers, range, at, step, kind, comparison, asOf }: L
 						<div class="top">
 							<div>
 								<span class="label">{customers.length === 1 ? customers[0] : `${customers.length} customers together`}</span>
-								<div class="big"><span class="number" data-value={now.value?.value}>{shown(now.value)}</span> {metric.unit && <small class="faint">{metric.unit}</small>}</div>
-								<span class="faint">{grouped(now.eventCount.value)} events{now.skippedEventCount.value !== '0' && `, ${grouped(now.skippedEventCount.value)} skipped: without a usable ${metric.aggregationProperty}`}</span>
+								<div class="big">
+									<span class="number" data-value={now.value?.value}>
+										{shown(now.value)}
+									</span>{' '}
+									{metric.unit && <small class="faint">{metric.unit}</small>}
+								</div>
+								<span class="faint">
+									{grouped(now.eventCount.value)} events
+									{now.skippedEventCount.value !== '0' && `, ${grouped(now.skippedEventCount.value)} skipped: without a usable ${metric.aggregationProperty}`}
+								</span>
 							</div>
 							{old && <Difference now={now.value} old={old.value} unit={metric.unit} title={comparison === 'before' ? 'The period before' : 'Known then'} />}
 						</div>
@@ -184,6 +294,7 @@ function Lines({ metric, customers, range, at, step, kind, comparison, asOf }: L
 					</>
 				)}
 			</Shown>
+			{asked.data?.now.groupedValues && <ByGroup groups={asked.data.now.groupedValues} property={metric.groupingProperty ?? ''} />}
 			{since !== undefined && <Why metric={metric} customers={customers} at={at} since={since} />}
 		</section>
 	);
@@ -203,37 +314,92 @@ function Difference({ now, old, unit, title }: { now: Exact | null; old: Exact |
 	const share = difference !== null && old && compare(old.value, '0') !== 0 ? `${signed(quotient(`${difference}e2`, old.value, 1))} %` : null;
 	return (
 		<dl class="facts">
-			<dt>{title}</dt><dd class="number">{shown(old)} {unit}</dd>
-			<dt>Difference</dt><dd class="number" data-difference={difference ?? ''}>{difference === null ? '–' : <b>{signed(difference)}</b>} {unit} {share && <Badge>{share}</Badge>}</dd>
+			<dt>{title}</dt>
+			<dd class="number">
+				{shown(old)} {unit}
+			</dd>
+			<dt>Difference</dt>
+			<dd class="number" data-difference={difference ?? ''}>
+				{difference === null ? '–' : <b>{signed(difference)}</b>} {unit} {share && <Badge>{share}</Badge>}
+			</dd>
 		</dl>
 	);
 }
 
 // The events that made the difference between then and now.
 function Why({ metric, customers, at, since }: { metric: Metric; customers: string[]; at: Period; since: string }) {
-	const asked = useAsk((signal) => answer(api.GET('/usage-metrics/{id}/changes', {
-		params: { path: { id: metric.id }, query: { customerAliases: customers, periodStart: at.start, periodEnd: at.end, since, limit: 100 } }, signal,
-	})), [metric.id, customers, at, since]);
+	const asked = useAsk(
+		(signal) =>
+			answer(
+				api.GET('/usage-metrics/{id}/changes', {
+					params: { path: { id: metric.id }, query: { customerAliases: customers, periodStart: at.start, periodEnd: at.end, since, limit: 100 } },
+					signal,
+				}),
+			),
+		[metric.id, customers, at, since],
+	);
 	return (
 		<section>
 			<h2>What made the difference</h2>
 			<Shown asked={asked} what="changes">
-				{({ items, pagination }) => (items.length === 0
-					? <p class="faint">No event of these days has come, gone or been corrected since.</p>
-					: (
+				{({ items, pagination }) =>
+					items.length === 0 ? (
+						<p class="faint">No event of these days has come, gone or been corrected since.</p>
+					) : (
 						<>
-							<Table label="What made the difference" rows={items} keyOf={(row) => row.customerEventId} open={(row) => { location.hash = linkTo(['events'], { id: row.customerEventId, open: row.newEventId }); }} columns={[
-								{ title: 'Changed', width: '215px', cell: (row) => <Moment at={row.changedAt} /> },
-								{ title: 'What', width: '110px', cell: (row) => <Badge tone={row.change === 'added' ? 'good' : row.change === 'removed' ? 'bad' : 'warn'}>{row.change}</Badge> },
-								{ title: 'Event id', width: 'minmax(160px, 2fr)', cell: (row) => <code>{row.customerEventId}</code> },
-								{ title: 'Then', width: 'minmax(90px, 1fr)', right: true, cell: (row) => shown(row.oldValue) },
-								{ title: 'Now', width: 'minmax(90px, 1fr)', right: true, cell: (row) => shown(row.newValue) },
-								{ title: 'Difference', width: 'minmax(90px, 1fr)', right: true, cell: (row) => signed(minus(row.newValue?.value ?? '0', row.oldValue?.value ?? '0')) },
-							]} />
-							{pagination.after !== null && <p class="faint">These are the first {items.length}. All of them: <code>usage_metric_changes()</code>, or pages of <code>/changes</code>.</p>}
+							<Table
+								label="What made the difference"
+								rows={items}
+								keyOf={(row) => row.customerEventId}
+								open={(row) => {
+									location.hash = linkTo(['events'], { id: row.customerEventId, open: row.newEventId });
+								}}
+								columns={[
+									{ title: 'Changed', width: '215px', cell: (row) => <Moment at={row.changedAt} /> },
+									{
+										title: 'What',
+										width: '110px',
+										cell: (row) => <Badge tone={row.change === 'added' ? 'good' : row.change === 'removed' ? 'bad' : 'warn'}>{row.change}</Badge>,
+									},
+									{ title: 'Event id', width: 'minmax(160px, 2fr)', cell: (row) => <code>{row.customerEventId}</code> },
+									{ title: 'Then', width: 'minmax(90px, 1fr)', right: true, cell: (row) => shown(row.oldValue) },
+									{ title: 'Now', width: 'minmax(90px, 1fr)', right: true, cell: (row) => shown(row.newValue) },
+									{
+										title: 'Difference',
+										width: 'minmax(90px, 1fr)',
+										right: true,
+										cell: (row) => signed(minus(row.newValue?.value ?? '0', row.oldValue?.value ?? '0')),
+									},
+								]}
+							/>
+							{pagination.after !== null && (
+								<p class="faint">
+									These are the first {items.length}. All of them: <code>usage_metric_changes()</code>, or pages of <code>/changes</code>.
+								</p>
+							)}
 						</>
-					))}
+					)
+				}
 			</Shown>
+		</section>
+	);
+}
+
+// The table draws what is seen, so a hundred thousand groups are no more work than ten.
+function ByGroup({ groups, property }: { groups: Schemas['UsageMetricGroup'][]; property: string }) {
+	return (
+		<section>
+			<h2>By {property}</h2>
+			<Table
+				label="By group"
+				rows={groups}
+				keyOf={(row) => write(row.grouping)}
+				columns={[
+					{ title: property, width: 'minmax(140px, 2fr)', cell: (row) => row.grouping ?? <span class="faint">without one</span> },
+					{ title: 'Events', width: 'minmax(80px, 1fr)', right: true, cell: (row) => grouped(row.eventCount.value) },
+					{ title: 'Value', width: 'minmax(120px, 1fr)', right: true, cell: (row) => shown(row.value) },
+				]}
+			/>
 		</section>
 	);
 }
@@ -245,33 +411,76 @@ function ByCustomer({ found, metric, chosen }: { found: Schemas['UsageMetricByCu
 	return (
 		<section class="panel" aria-label="By customer">
 			<h2>By customer</h2>
-			<Table label="By customer" rows={found.items} keyOf={(row) => row.customer}
-				open={(row) => change({ customers: listed(chosen.includes(row.customer) ? chosen.filter((one) => one !== row.customer) : [...chosen, row.customer].slice(-MOST_LINES)) })} columns={[
-					{ title: 'Customer', width: 'minmax(120px, 2fr)', cell: (row) => <>{chosen.includes(row.customer) && '✓ '}{row.customer}</> },
-					{ title: 'Share', width: 'minmax(100px, 2fr)', cell: (row) => <Bar percent={percent(row.value?.value ?? '0', most)} label={`Share of ${row.customer}`} /> },
+			<Table
+				label="By customer"
+				rows={found.items}
+				keyOf={(row) => row.customer}
+				open={(row) =>
+					change({
+						customers: listed(chosen.includes(row.customer) ? chosen.filter((one) => one !== row.customer) : [...chosen, row.customer].slice(-MOST_LINES)),
+					})
+				}
+				columns={[
+					{
+						title: 'Customer',
+						width: 'minmax(120px, 2fr)',
+						cell: (row) => (
+							<>
+								{chosen.includes(row.customer) && '✓ '}
+								{row.customer}
+							</>
+						),
+					},
+					{
+						title: 'Share',
+						width: 'minmax(100px, 2fr)',
+						cell: (row) => <Bar percent={percent(row.value?.value ?? '0', most)} label={`Share of ${row.customer}`} />,
+					},
 					{ title: 'Events', width: 'minmax(80px, 1fr)', right: true, cell: (row) => grouped(row.eventCount.value) },
 					{ title: `Value${metric.unit ? ` (${metric.unit})` : ''}`, width: 'minmax(120px, 1fr)', right: true, cell: (row) => <b>{shown(row.value)}</b> },
-				]} />
+				]}
+			/>
 			<p class="faint">
-				{whole !== null ? `All customers together: ${grouped(whole)}${metric.unit ? ` ${metric.unit}` : ''}. ` : found.pagination.after !== null ? 'The first 100. ' : ''}
+				{whole !== null
+					? `All customers together: ${grouped(whole)}${metric.unit ? ` ${metric.unit}` : ''}. `
+					: found.pagination.after !== null
+						? 'The first 100. '
+						: ''}
 				A click puts a customer into the chart, or takes it out.
 			</p>
 		</section>
 	);
 }
 
-function CopyAs({ metric, customers, at, step, zone, asOf, close }: { metric: Metric; customers: string[]; at: Period; step: Step; zone: string; asOf: string; close: () => void }) {
+function CopyAs({
+	metric,
+	customers,
+	at,
+	step,
+	zone,
+	asOf,
+	close,
+}: {
+	metric: Metric;
+	customers: string[];
+	at: Period;
+	step: Step;
+	zone: string;
+	asOf: string;
+	close: () => void;
+}) {
 	const [as, setAs] = useState('curl');
 	const [error, setError] = useState<Error | null>(null);
-	const known = asOf === '' ? undefined : new Date(moment(asOf.slice(0, 16), zone)).toISOString();
+	const known = instant(asOf, zone);
 	const path = `/usage-metrics/${metric.id}/series`;
 	const query = { customerAliases: customers, periodStart: at.start, periodEnd: at.end, step, timezone: zone, asOf: known };
 	const asked = useAsk(() => (as === 'csv' ? csv(path, query) : Promise.resolve('')), [as]);
-	const text = as === 'curl'
-		? `curl -u "$CLIENT_ID:$CLIENT_SECRET" ${word(addressOf(path, query))}`
-		: as === 'sql'
-			? `SELECT * FROM usage_metric_series(\n    ${literal(metric.id)},\n    ARRAY[${customers.map(literal).join(', ')}],\n    tstzrange(${literal(at.start)}, ${literal(at.endExclusive)}),\n    ${literal(step)}, ${literal(zone)}${known ? `,\n    as_of => ${literal(known)}` : ''});`
-			: asked.data ?? '';
+	const text =
+		as === 'curl'
+			? `curl -u "$CLIENT_ID:$CLIENT_SECRET" ${word(addressOf(path, query))}`
+			: as === 'sql'
+				? `SELECT * FROM usage_metric_series(\n    ${literal(metric.id)},\n    ARRAY[${customers.map(literal).join(', ')}],\n    tstzrange(${literal(at.start)}, ${literal(at.endExclusive)}),\n    ${literal(step)}, ${literal(zone)}${known ? `,\n    as_of => ${literal(known)}` : ''});`
+				: (asked.data ?? '');
 	const save = async () => {
 		try {
 			const file = URL.createObjectURL(new Blob([await csv(path, query)], { type: 'text/csv' }));
@@ -284,18 +493,37 @@ function CopyAs({ metric, customers, at, step, zone, asOf, close }: { metric: Me
 			setError(caught as Error);
 		}
 	};
-	const blocks: ComponentChildren = as === 'csv' && !asked.data ? <Loading what="the CSV" /> : <pre class="json" tabIndex={0}>{text}</pre>;
+	const blocks: ComponentChildren =
+		as === 'csv' && !asked.data ? (
+			<Loading what="the CSV" />
+		) : (
+			<pre class="json" tabIndex={0}>
+				{text}
+			</pre>
+		);
 	return (
 		<Over title="Copy as" close={close}>
 			<div class="top">
-				<Choice label="Form" value={as} set={setAs} options={[['curl', 'curl'], ['sql', 'SQL'], ['csv', 'CSV']]} />
+				<Choice
+					label="Form"
+					value={as}
+					set={setAs}
+					options={[
+						['curl', 'curl'],
+						['sql', 'SQL'],
+						['csv', 'CSV'],
+					]}
+				/>
 				<Copy text={text} what={as} />
 			</div>
 			{asked.error ? <Problem error={asked.error} /> : blocks}
 			{as === 'curl' && <p class="faint">The key is not in it: {authorization() === '' ? '' : 'set CLIENT_ID and CLIENT_SECRET first.'}</p>}
-			{as === 'csv' && <div class="footer"><Doing work={save}>Save as a file</Doing></div>}
+			{as === 'csv' && (
+				<div class="footer">
+					<Doing work={save}>Save as a file</Doing>
+				</div>
+			)}
 			{error && <Problem error={error} />}
 		</Over>
 	);
 }
-
