@@ -102,6 +102,8 @@ export default async function usage({ sql, until, check, picture, accessible, go
 		await picture('usage-groups');
 		await accessible('usage in groups');
 		sql(`SELECT delete_usage_metric('${groups}')`);
+		await page.reload();
+		await page.getByText('This metric is not there').waitFor();
 		await go(`usage?metric=${metric}&from=2026-99-99&to=x&customers=%E0%A4%A&compare=asof&asof=never&kind=x&step=x`);
 		await page.getByRole('region', { name: 'Chart' }).waitFor();
 	});

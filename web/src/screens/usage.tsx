@@ -36,24 +36,31 @@ function stepOf(text: string | null, range: Range): Step {
 }
 
 export function Usage({ place }: { place: Place }) {
-	const found = useAsk((signal) => metrics(signal), []);
+	const wanted = place.values.get('metric');
+	const found = useAsk((signal) => metrics(signal), [wanted]);
 	return (
 		<Shown asked={found} what="metrics">
 			{(list) => {
 				const usable = list.filter((metric) => metric.aggregationType !== 'CUSTOM');
-				const metric = list.find((one) => one.id === place.values.get('metric')) ?? usable[0] ?? list[0];
+				const metric = wanted ? list.find((one) => one.id === wanted) : (usable[0] ?? list[0]);
 				if (metric) return <OfMetric key={metric.id} place={place} list={list} metric={metric} />;
 				return (
 					<>
 						<header class="top">
 							<h1>Usage</h1>
 						</header>
-						<Empty title="No metric yet">
-							<p>A metric says what is counted of which events.</p>
-							<p>
-								<a href={linkTo(['metrics', 'new'])}>Make the first one</a>
-							</p>
-						</Empty>
+						{wanted && list.length > 0 ? (
+							<Empty title="This metric is not there, or not any more">
+								<a href={linkTo(['usage'])}>Show another one</a>
+							</Empty>
+						) : (
+							<Empty title="No metric yet">
+								<p>A metric says what is counted of which events.</p>
+								<p>
+									<a href={linkTo(['metrics', 'new'])}>Make the first one</a>
+								</p>
+							</Empty>
+						)}
 					</>
 				);
 			}}
