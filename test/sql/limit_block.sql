@@ -223,5 +223,21 @@ SELECT lim('Lowered', :'lowered', 50) AS most \gset
 SELECT * FROM pg_temp.outcomes(ingest_usage_events(jsonb_build_array(event('l1', 'VOID', 60, '2026-10-15', 'lowered'),
     event('l3', 'acme', 60, '2026-10-15', 'lowered'), event('l2', 'acme', 40, '2026-10-15', 'lowered'), event('l4', 'acme', 10, '2026-10-15', 'lowered'))));
 
+-- What a session has found of a limit, it does not hold on to: an erased customer has the general one, and a new one holds at once.
+SELECT metric('SUM', 'erased') AS erased \gset
+SELECT lim('General', :'erased', 10) AS general, lim('Own', :'erased', 1000, '{"customer": "dora"}') AS own \gset
+SELECT pg_temp.send(event('o1', 'dora', 500, '2026-10-15', 'erased'));
+SELECT usage_events.erase_customer('dora') > 0 AS erased;
+SELECT pg_temp.send(event('o2', 'dora', 500, '2026-10-15', 'erased'));
+-- so with an alias that went with its customer, of whom there was nothing else
+SELECT create_customer_alias('{"customerId": "erin", "value": "erin too"}') IS NOT NULL AS mapped;
+SELECT pg_temp.send(event('o3', 'erin too', 10, '2026-10-15', 'erased')), pg_temp.send(event('o3', 'VOID', 10, '2026-10-15', 'erased'));
+SELECT usage_events.erase_customer('erin too') > 0 AS erased;
+SELECT pg_temp.send(event('o4', 'erin', 10, '2026-10-15', 'erased')), pg_temp.send(event('o5', 'erin too', 10, '2026-10-15', 'erased'));
+-- made by the statement that also stores
+SELECT metric('SUM', 'at once') AS at_once \gset
+SELECT pg_temp.send(event('p1', 'acme', 5, '2026-10-15', 'at once'));
+SELECT state FROM pg_temp.outcome(format('SELECT lim(%L, %L, 10), create_usage_event(%L)', 'At once', :'at_once', event('p2', 'acme', 50, '2026-10-15', 'at once')));
+
 \i test/helpers/empty.sql
 DROP FUNCTION metric, lim, event;
