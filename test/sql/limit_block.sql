@@ -239,5 +239,20 @@ SELECT metric('SUM', 'at once') AS at_once \gset
 SELECT pg_temp.send(event('p1', 'acme', 5, '2026-10-15', 'at once'));
 SELECT state FROM pg_temp.outcome(format('SELECT lim(%L, %L, 10), create_usage_event(%L)', 'At once', :'at_once', event('p2', 'acme', 50, '2026-10-15', 'at once')));
 
+-- Where a batch is looked at in parts, an error of another kind stays what it is: that whatever stores one event alone fails.
+SELECT metric('UNIQUE', 'in parts') AS in_parts \gset
+SELECT lim('In parts', :'in_parts', 2) AS most \gset
+SELECT jsonb_array_length(create_usage_events(jsonb_build_array(event('q1', 'acme', 1, '2026-10-15', 'in parts'),
+    event('q2', 'acme', 2, '2026-10-15', 'in parts')))) AS stored;
+CREATE FUNCTION pg_temp.refuse_one() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT count(*) FROM stored) = 1 THEN RAISE serialization_failure USING MESSAGE = 'no event alone'; END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER refuse_one AFTER UPDATE ON usage_events.event REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.refuse_one();
+SELECT state, message FROM pg_temp.outcome(format('SELECT create_usage_events(%L)', jsonb_build_array(event('q1', 'acme', 3, '2026-10-15', 'in parts'),
+    event('q2', 'acme', 4, '2026-10-15', 'in parts'), event('q3', 'acme', 5, '2026-10-15', 'in parts'))));
+DROP TRIGGER refuse_one ON usage_events.event;
+
 \i test/helpers/empty.sql
 DROP FUNCTION metric, lim, event;
