@@ -239,6 +239,22 @@ SELECT metric('SUM', 'at once') AS at_once \gset
 SELECT pg_temp.send(event('p1', 'acme', 5, '2026-10-15', 'at once'));
 SELECT state FROM pg_temp.outcome(format('SELECT lim(%L, %L, 10), create_usage_event(%L)', 'At once', :'at_once', event('p2', 'acme', 50, '2026-10-15', 'at once')));
 
+-- A level that was not the latest may be, once the latest is taken back: that passes, and what comes then does not.
+SELECT metric('LATEST', 'seats') AS seats \gset
+SELECT lim('Seats', :'seats', 10) AS most \gset
+SELECT pg_temp.send(event('s1', 'acme', 5, '2026-10-16', 'seats')), pg_temp.send(event('s2', 'acme', 20, '2026-10-15', 'seats'));
+SELECT pg_temp.send(event('s1', 'VOID', 5, '2026-10-16', 'seats'));
+SELECT pg_temp.send(event('s3', 'acme', 21, '2026-10-17', 'seats')), pg_temp.send(event('s3', 'acme', 10, '2026-10-17', 'seats'));
+
+-- More groups than an answer may have: nobody can say how much there is.
+SELECT metric('SUM', 'groups', '{"metricType": "GROUPED", "groupingProperty": "n"}') AS groups \gset
+SELECT lim('Groups', :'groups', 100) AS most \gset
+SET usage_events.max_groups = 2;
+SELECT pg_temp.send(event('t1', 'acme', 1, '2026-10-15', 'groups')), pg_temp.send(event('t2', 'acme', 2, '2026-10-15', 'groups'));
+SELECT pg_temp.send(event('t3', 'acme', 3, '2026-10-15', 'groups')), pg_temp.send(event('t3', 'globex', 3, '2026-10-15', 'groups'));
+RESET usage_events.max_groups;
+SELECT pg_temp.send(event('t4', 'acme', 3, '2026-10-15', 'groups'));
+
 -- Where a batch is looked at in parts, an error of another kind stays what it is: that whatever stores one event alone fails.
 SELECT metric('UNIQUE', 'in parts') AS in_parts \gset
 SELECT lim('In parts', :'in_parts', 2) AS most \gset
