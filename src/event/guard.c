@@ -146,10 +146,14 @@ static bool
 stays(void (*work)(void *argument), GuardedPuts *guarded)
 {
 	ErrorData *error;
+	bool is_ours;
 
 	guarded->is_taken_back = false;
 	error = subtransaction_try(work, guarded);
-	if (error != NULL && !guarded->is_taken_back)
+	is_ours = guarded->is_taken_back;
+	/* Another error may follow, in work that this is a part of. */
+	guarded->is_taken_back = false;
+	if (error != NULL && !is_ours)
 		ReThrowError(error);
 	return error == NULL;
 }
