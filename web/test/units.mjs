@@ -9,7 +9,7 @@ const { inZone, moment, period, before, ranges, days } = await server.ssrLoadMod
 const { literal, word } = await server.ssrLoadModule('/src/quote.ts');
 // The API's address is the page's.
 globalThis.location = new URL('http://localhost/ui/');
-const { read } = await server.ssrLoadModule('/src/api.ts');
+const { read, shallow } = await server.ssrLoadModule('/src/api.ts');
 const { changes, storedAt } = await server.ssrLoadModule('/src/versions.ts');
 const { reason, value } = await server.ssrLoadModule('/src/preview.ts');
 test.after(() => server.close());
@@ -79,6 +79,18 @@ test('texts are quoted for SQL and for a shell', () => {
 	assert.equal(literal("it's"), "'it''s'");
 	assert.equal(literal("a\\'b"), "E'a\\\\''b'");
 	assert.equal(word("it's $(x)"), "'it'\\''s $(x)'");
+});
+
+test('what is nested too deeply is not shown, and all else is', () => {
+	const nested = (depth, inside = '') => '['.repeat(depth) + inside + ']'.repeat(depth);
+	const kept = '{"a\\\\": "]}\\"[", "b": [' + nested(98, '1.50') + ', 2]}';
+	assert.equal(shallow(kept), kept);
+	assert.equal(
+		shallow(`{"items": [${nested(6000, '"]"')}, {"b": 1}, ${nested(99)}]}`),
+		`{"items": [${nested(98, '"… nested too deeply to be shown"')}, {"b": 1}, ${nested(98, '"… nested too deeply to be shown"')}]}`,
+	);
+	assert.equal(read(shallow(nested(6000))).length, 1);
+	assert.equal(shallow('"no end'), '"no end');
 });
 
 const event = (properties, more = {}) => ({
