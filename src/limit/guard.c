@@ -800,6 +800,8 @@ look_at_leaving(Look *look, const MeasuredNames *names, EventPut *put, int first
 {
 	MeasuredName name = {.event_type = put->superseded->event_type, .alias = put->superseded->customer_alias};
 
+	if (names->items == NULL)
+		return;
 	for (int i = find_name(names, &name); i < names->count && compare_names(&names->items[i], &name) == 0; i++)
 	{
 		Measure *measure = find_measure(look, &names->items[i], put->superseded->timestamp);

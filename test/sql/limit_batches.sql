@@ -2,7 +2,8 @@
 \i test/helpers/empty.sql
 
 CREATE FUNCTION pg_temp.metric(aggregation text, options jsonb) RETURNS uuid LANGUAGE sql AS $$
-    SELECT (create_usage_metric(jsonb_build_object('name', aggregation, 'metricType', 'SIMPLE', 'eventType', aggregation || options, 'aggregationType', aggregation)
+    SELECT (create_usage_metric(jsonb_build_object('name', aggregation, 'metricType', 'SIMPLE', 'eventType', aggregation || options,
+            'aggregationType', aggregation)
         || CASE aggregation WHEN 'COUNT' THEN '{}' ELSE '{"aggregationProperty": "n"}' END::jsonb || options) ->> 'id')::uuid
 $$;
 -- Events of two customers, of whom one has two aliases, in two months: new ones, corrections, some taken back, some sent twice.

@@ -237,7 +237,8 @@ SELECT pg_temp.send(event('o4', 'erin', 10, '2026-10-15', 'erased')), pg_temp.se
 -- made by the statement that also stores
 SELECT metric('SUM', 'at once') AS at_once \gset
 SELECT pg_temp.send(event('p1', 'acme', 5, '2026-10-15', 'at once'));
-SELECT state FROM pg_temp.outcome(format('SELECT lim(%L, %L, 10), create_usage_event(%L)', 'At once', :'at_once', event('p2', 'acme', 50, '2026-10-15', 'at once')));
+SELECT state FROM pg_temp.outcome(format('SELECT lim(%L, %L, 10), create_usage_event(%L)', 'At once', :'at_once',
+    event('p2', 'acme', 50, '2026-10-15', 'at once')));
 
 -- A level that was not the latest may be, once the latest is taken back: that passes, and what comes then does not.
 SELECT metric('LATEST', 'seats') AS seats \gset

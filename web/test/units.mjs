@@ -29,6 +29,10 @@ test('numbers are compared and written by their value', () => {
 	assert.equal(plain('15e-1'), '1.5');
 	assert.equal(grouped('1234567.1234567'), '1\u202f234\u202f567.1234567');
 	assert.equal(grouped('-1234'), '-1\u202f234');
+	assert.equal(grouped('-123'), '-123');
+	assert.equal(grouped('0'), '0');
+	assert.equal(grouped('123456.5'), '123\u202f456.5');
+	assert.equal(grouped('9'.repeat(60_000)), Array(20_000).fill('999').join('\u202f'));
 	assert.throws(() => plain('x'));
 });
 
@@ -101,6 +105,9 @@ test('a preview counts what the server would, and says why not', () => {
 	assert.equal(reason(event('{"n": "007"}'), draft()), 'n is no number');
 	assert.equal(reason(event('{}'), draft()), 'n is missing');
 	assert.equal(reason(event('{"n": 1}', { customerAlias: 'VOID' }), draft()), 'was taken back');
+	assert.equal(reason(event('{}'), draft({ aggregationProperty: 'constructor' })), 'constructor is missing');
+	assert.equal(reason(event('{"__proto__": 1}'), draft({ aggregationProperty: '__proto__' })), null);
+	assert.equal(reason(event('{}'), draft({ aggregationType: 'COUNT', propertyFilters: { toString: [null] } })), null);
 	const filtered = draft({ aggregationType: 'COUNT', propertyFilters: { status: read('[200, null]') } });
 	assert.equal(reason(event('{"status": 200.0}'), filtered), null);
 	assert.equal(reason(event('{}'), filtered), null);
