@@ -824,6 +824,14 @@ look_at_coming(const Look *look, EventPut *put, int first, int effect_count)
 	}
 }
 
+/* What becomes of an event is not known before that of the one that it rests on. */
+static void
+mark_followers(Look *look)
+{
+	for (int i = 0; i < look->count; i++)
+		look->puts[i].rests_on = rests_on(look, &look->puts[i]);
+}
+
 /* What the events take away.  Returns whether some have to be judged alone: they are marked. */
 static bool
 gather_leaving(Look *look)
@@ -850,6 +858,8 @@ gather_leaving(Look *look)
 	}
 	if (look->effect_count > effect_count)
 		qsort(look->effects, look->effect_count, sizeof(Effect), compare_effects_by_event);
+	if (some_alone)
+		mark_followers(look);
 	return some_alone;
 }
 
