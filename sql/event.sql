@@ -13,10 +13,9 @@ CREATE TABLE usage_events.event (
     CONSTRAINT event_pkey PRIMARY KEY (account_id, customer_event_id)
 );
 
+-- Each index costs every event: these two, beside the key, are what metrics and lists find events by.
 CREATE UNIQUE INDEX event_id_key ON usage_events.event (account_id, id);
-CREATE INDEX event_customer_idx ON usage_events.event (account_id, customer_alias, event_timestamp, id);
-CREATE INDEX event_timestamp_idx ON usage_events.event (account_id, event_timestamp, id);
-CREATE INDEX event_type_idx ON usage_events.event (account_id, event_type, id);
+CREATE INDEX event_customer_idx ON usage_events.event (account_id, customer_alias, event_type, event_timestamp);
 
 COMMENT ON TABLE usage_events.event IS 'Usage events in their current version';
 COMMENT ON COLUMN usage_events.event.account_id IS 'The account whose event it is';

@@ -15,9 +15,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* If no more aliases than these are not rolled up, the events of each are looked up. */
-#define FEW_ALIASES 20
-
 /* Aliases that are rolled up. */
 static Statement find_roots = {
 	.sql = "SELECT i.place"
@@ -111,13 +108,11 @@ scan_find_rolled_up(ScanWork *work)
 									 scan_aliases(work), UUIDPGetDatum(&scan->metric->id)},
 						   take_root, work);
 
-	work->reads_all =
-		scan->is_all && scan->alias_count - work->rolled_up_count > Max(work->rolled_up_count, FEW_ALIASES);
 	for (int i = 0; i < scan->interval_count; i++)
 	{
 		if (work->is_rolled_up[scan->intervals[i].alias])
 			scan_add_interval(&open, scan->intervals[i]);
-		else if (!work->reads_all)
+		else
 			scan_add_raw(work, scan->intervals[i]);
 	}
 	return open;

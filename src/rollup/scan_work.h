@@ -56,7 +56,6 @@ typedef struct ScanWork
 	Intervals raw;             /* to be read from the events */
 	bool *is_rolled_up;        /* of each alias */
 	int rolled_up_count;
-	bool reads_all; /* aliases that are not rolled up are read all together */
 
 	/* While a level is read. */
 	const Intervals *reading;
@@ -99,6 +98,5 @@ extern void scan_add_superseded(ScanWork *work, TimestampTz start, TimestampTz e
 extern Intervals scan_find_rolled_up(ScanWork *work);
 extern Intervals scan_read_level(ScanWork *work, BucketLevel level, const Intervals *open);
 extern void scan_read_raw(ScanWork *work);
-extern void scan_read_all(ScanWork *work, TimestampTz start, TimestampTz end);
 
 #endif /* USAGE_EVENTS_ROLLUP_SCAN_WORK_H */

@@ -368,7 +368,7 @@ sub run_by_hand
 	return "SELECT version_id AS version FROM usage_events.metric WHERE account_id = $default LIMIT 1 \\gset
 		SELECT array_agg('some-' || n % 20) AS aliases, array_agg('2026-10-01Z'::timestamptz + n * interval '1 minute') AS starts, array_agg('2026-10-01 00:01Z'::timestamptz + n * interval '1 minute') AS ends FROM generate_series(0, 1999) AS n \\gset
 		SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_sort = off;
-		LOAD 'usage_events'; SET usage_events.plan_by_customer = on; BEGIN; PREPARE by_hand ($types) AS $found[0]; EXECUTE by_hand ($values); ROLLBACK";
+		LOAD 'usage_events'; BEGIN; PREPARE by_hand ($types) AS $found[0]; EXECUTE by_hand ($values); ROLLBACK";
 }
 
 # SQL and PL/pgSQL, which are for administrators.
