@@ -19,23 +19,22 @@
 #include "sql/statement.h"
 #include "utils/timestamp.h"
 
-#define READ_CONCERNED \
-	"SELECT e.customer_alias, e.event_timestamp" \
-	" FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4)) AS i(first_id, last_id)" \
-	" CROSS JOIN LATERAL (SELECT e.customer_alias, e.event_timestamp FROM usage_events.event AS e" \
+#define READ_CONCERNED(columns) \
+	"SELECT " columns " FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4)) AS i(first_id, last_id)" \
+	" CROSS JOIN LATERAL (SELECT " columns " FROM usage_events.event AS e" \
 	" WHERE e.account_id " EQ " $1 AND e.id " GE " i.first_id AND e.id " LE " i.last_id" \
 	" AND e.event_type " EQ " $2 OFFSET 0) AS e"
 #define READ_CONCERNED_TYPES UUIDOID, TEXTOID, UUIDARRAYOID, UUIDARRAYOID
 
 static Statement read_concerned = {
-	.sql = READ_CONCERNED,
+	.sql = READ_CONCERNED("e.customer_alias, e.id, e.event_timestamp"),
 	.argument_count = 4,
 	.argument_types = {READ_CONCERNED_TYPES},
 };
 
-/* On the snapshot of whoever asks. */
+/* On the snapshot of whoever asks, and with what scan_add_event() reads. */
 static Statement read_concerned_in_question = {
-	.sql = READ_CONCERNED,
+	.sql = READ_CONCERNED("e.customer_alias, e.id, e.event_timestamp, e.event_properties"),
 	.read_only = true,
 	.argument_count = 4,
 	.argument_types = {READ_CONCERNED_TYPES},
@@ -92,6 +91,39 @@ common_marks_sort(CommonMarks *marks)
 	marks->range_count = kept + 1;
 }
 
+static bool
+is_in_minutes(const Marks *minutes, TimestampTz timestamp)
+{
+	int place = marks_first(minutes, 0, timestamp);
+
+	return place < minutes->count && minutes->items[place].start <= timestamp;
+}
+
+static bool
+is_in_ranges(const CommonMarks *marks, const pg_uuid_t *id)
+{
+	int low = 0;
+	int high = marks->range_count;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (uuid_v7_compare(&marks->ranges[middle].last, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < marks->range_count && uuid_v7_compare(&marks->ranges[low].first, id) <= 0;
+}
+
+/* Whether an event of the type is one of those that are handed out for the marks, which are in order. */
+bool
+common_marks_have(const CommonMarks *marks, const pg_uuid_t *id, TimestampTz timestamp)
+{
+	return is_in_ranges(marks, id) && is_in_minutes(&marks->minutes, timestamp);
+}
+
 /* Events in the ranges --------------------------------------------------------- */
 
 typedef struct ConcernedWork
@@ -105,11 +137,9 @@ static void
 take_row(uint64 row, void *argument)
 {
 	ConcernedWork *work = argument;
-	const Marks *minutes = &work->marks->minutes;
-	ConcernedEvent event = {.timestamp = DatumGetTimestampTz(row_value_there(row, 2))};
+	ConcernedEvent event = {.row = row, .timestamp = DatumGetTimestampTz(row_value_there(row, 3))};
 
-	event.minutes = marks_first(minutes, 0, event.timestamp);
-	if (event.minutes == minutes->count || minutes->items[event.minutes].start > event.timestamp)
+	if (!is_in_minutes(&work->marks->minutes, event.timestamp))
 		return;
 	event.alias = row_text(row, 1);
 	work->take_event(&event, work->argument);

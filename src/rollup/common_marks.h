@@ -18,7 +18,7 @@ typedef struct IdRange
 
 typedef struct CommonMarks
 {
-	Marks minutes;   /* of alias 0; several in a row are one */
+	Marks minutes;   /* as those of alias 0; several in a row are one */
 	IdRange *ranges; /* of the events that they are of; none overlaps another */
 	int range_count;
 	int range_capacity;
@@ -27,9 +27,9 @@ typedef struct CommonMarks
 /* An event in a range: whose it is, and when it was. */
 typedef struct ConcernedEvent
 {
+	uint64 row;  /* in a question, as scan_add_event() takes it */
 	Slice alias; /* lasts as long as the row */
 	TimestampTz timestamp;
-	int minutes; /* their place among those of the marks */
 } ConcernedEvent;
 
 /* The columns that common_marks_take() reads, of dirty_bucket as d. */
@@ -37,6 +37,7 @@ typedef struct ConcernedEvent
 
 extern void common_marks_take(CommonMarks *marks, uint64 row, int first_column);
 extern void common_marks_sort(CommonMarks *marks);
+extern bool common_marks_have(const CommonMarks *marks, const pg_uuid_t *id, TimestampTz timestamp);
 extern void common_marks_each_event(const CommonMarks *marks, const pg_uuid_t *account_id, Slice event_type,
 									bool is_question, void (*take_event)(const ConcernedEvent *event, void *argument),
 									void *argument);

@@ -3,9 +3,9 @@
  *		Minutes that are marked for all customers, when all are asked for.
  *
  * Of all customers, most have no events in such a minute: for them it is no mark.  So
- * when all are asked for, it is found out first whom these minutes concern.  Their events there
- * are read once, and added to their totals, and only for them it is a mark, of
- * time that is done with.  Minutes in a row are one such time.
+ * when all are asked for, the events that the marks are of are read first, and added to the totals of those
+ * whose they are.  What remains is what there was without them, which rollups say that have none of them:
+ * whose newest id is below all of theirs.  Of other rollups, and where events are read, they are left out.
  */
 #include "postgres.h"
 
@@ -87,54 +87,21 @@ common_minutes_place(CommonMinutes *common, Slice alias)
 	return entry->place;
 }
 
-/* So many times may be noted again and again before they are brought in order. */
-#define TIMES_BEFORE_SORTING 1000
-
-/* All of the minutes in a row are a mark of the event's alias. */
+/* An event that a mark is of. */
 static void
 take_concerned(const ConcernedEvent *event, void *argument)
 {
 	CommonMinutes *common = argument;
 	MemoryContext context;
-	Mark mark = common->marked.minutes.items[event->minutes];
+	int place;
 
 	if (scan_compare_aliases(&event->alias, &SLICE(VOID_ALIAS)) == 0)
 		return;
 	context = MemoryContextSwitchTo(common->context);
-	mark.alias = common_minutes_place(common, event->alias);
-	marks_append(&common->added, mark);
-	if (common->added.count >= common->sort_at)
-	{
-		marks_sort(&common->added);
-		common->sort_at = 2 * common->added.count + TIMES_BEFORE_SORTING;
-	}
+	place = common_minutes_place(common, event->alias);
+	scan_add_event(&common->aliases[place].total, common->matcher, common->scan->as_of, event->row,
+				   common->row_context);
 	MemoryContextSwitchTo(context);
-}
-
-static void
-take_event(uint64 row, void *argument)
-{
-	CommonMinutes *common = argument;
-	MemoryContext context = MemoryContextSwitchTo(common->context);
-	int place = common->added.items[scan_row_place(row)].alias;
-
-	scan_add_event(&common->aliases[place].total, common->matcher, common->scan->as_of, row, common->row_context);
-	MemoryContextSwitchTo(context);
-}
-
-/* Adds the events of those who are concerned to their totals. */
-static void
-read_events(CommonMinutes *common)
-{
-	const Marks *times = &common->added;
-	Slice *aliases;
-
-	memory_budget_require(sizeof(Slice) * times->count);
-	aliases = palloc_extended(sizeof(Slice) * Max(times->count, 1), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < times->count; i++)
-		aliases[i] = common->aliases[times->items[i].alias].alias;
-	scan_read_times(common->scan->metric, times, aliases, take_event, common);
-	pfree(aliases);
 }
 
 static void
@@ -212,24 +179,9 @@ common_minutes_read(CommonMinutes *common, TimestampTz start, TimestampTz end)
 
 	read_marks(common, start, end);
 	common_marks_each_event(&common->marked, &metric->account_id, metric->event_type, true, take_concerned, common);
-	marks_sort(&common->added);
-	read_events(common);
 }
 
-/* Marks of an alias by its place in the scan. */
-static void
-take_over_marks(const CommonMinutes *common, const Marks *from, Marks *marks)
-{
-	for (int i = 0; i < from->count; i++)
-	{
-		Mark mark = from->items[i];
-
-		mark.alias = common->aliases[mark.alias].place;
-		marks_append(marks, mark);
-	}
-}
-
-/* Adds what they have to the totals of the intervals, and notes that it is there; and what is marked. */
+/* Adds what they have to the totals of the intervals; and what is marked for single ones. */
 void
 common_minutes_add(ScanWork *work, CommonMinutes *common, TimestampTz start)
 {
@@ -241,10 +193,15 @@ common_minutes_add(ScanWork *work, CommonMinutes *common, TimestampTz start)
 		if (alias->total.event_count > 0)
 			metric_total_move(scan_find_interval(work->scan, alias->place, start)->total, &alias->total);
 	}
-	take_over_marks(common, &common->added, &work->added);
-	take_over_marks(common, &common->added, &work->marks);
-	take_over_marks(common, &common->marks, &work->marks);
-	marks_sort(&work->added);
+	for (int i = 0; i < common->marks.count; i++)
+	{
+		Mark mark = common->marks.items[i];
+
+		mark.alias = common->aliases[mark.alias].place;
+		marks_append(&work->marks, mark);
+	}
+	if (common->marked.range_count > 0)
+		work->added = &common->marked;
 }
 
 /* Which aliases are rolled up, if that is known already. */

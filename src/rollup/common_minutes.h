@@ -8,11 +8,11 @@
 #include "rollup/common_marks.h"
 #include "rollup/scan_work.h"
 
-/* An alias that has events in them, or marks of its own, or is rolled up. */
+/* An alias that they concern, or that has marks of its own, or is rolled up. */
 typedef struct CommonAlias
 {
 	Slice alias;
-	MetricTotal total; /* of the events in these minutes */
+	MetricTotal total; /* of the events that the marks are of */
 	bool is_rolled_up;
 	int place; /* among the scan's aliases */
 } CommonAlias;
@@ -29,8 +29,6 @@ struct CommonMinutes
 	int alias_capacity;
 	struct common_aliases_hash *places;
 	Marks marks; /* of single aliases, which are places of those above */
-	Marks added; /* the same of the minutes that are marked for all, and concern them */
-	int sort_at; /* when there are so many of these */
 	MemoryContext context;
 	MemoryContext row_context;
 };

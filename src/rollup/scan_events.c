@@ -71,7 +71,9 @@ take_event(uint64 row, void *argument)
 {
 	ScanWork *work = argument;
 
-	scan_add_event(work->raw.items[scan_row_place(row)].total, work->matcher, NULL, row, work->row_context);
+	if (work->added == NULL || !common_marks_have(work->added, DatumGetUUIDP(row_value_there(row, 2)),
+												  DatumGetTimestampTz(row_value_there(row, 3))))
+		scan_add_event(work->raw.items[scan_row_place(row)].total, work->matcher, NULL, row, work->row_context);
 }
 
 void
@@ -91,30 +93,4 @@ scan_read_raw(ScanWork *work)
 		statement_each_row(work->is_one_snapshot ? &read_events_as_of : &read_events_and_superseded, arguments,
 						   take_event, work);
 	}
-}
-
-/*
- * Hands out the current events of these times, each of which is of the alias beside it: rows with
- * the place among the times, and what scan_add_event() reads.
- */
-void
-scan_read_times(const Metric *metric, const Marks *times, const Slice *aliases,
-				void (*take_row)(uint64 row, void *argument), void *argument)
-{
-	Datum arguments[5] = {UUIDPGetDatum(&metric->account_id), scan_event_type(metric)};
-	Datum *values;
-
-	if (times->count == 0)
-		return;
-	/* The values, and the arrays that are made of them. */
-	memory_budget_require(3 * sizeof(Datum) * times->count);
-	values = palloc_extended(sizeof(Datum) * times->count, MCXT_ALLOC_HUGE);
-	arguments[2] = statement_varlena_array(aliases, times->count, TEXTOID);
-	for (int i = 0; i < times->count; i++)
-		values[i] = TimestampTzGetDatum(times->items[i].start);
-	arguments[3] = statement_timestamp_array(values, times->count);
-	for (int i = 0; i < times->count; i++)
-		values[i] = TimestampTzGetDatum(times->items[i].end);
-	arguments[4] = statement_timestamp_array(values, times->count);
-	statement_each_row(&read_events, arguments, take_row, argument);
 }

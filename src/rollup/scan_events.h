@@ -6,11 +6,8 @@
 #define USAGE_EVENTS_ROLLUP_SCAN_EVENTS_H
 
 #include "metric/total.h"
-#include "rollup/marks.h"
 
 extern void scan_add_event(MetricTotal *total, const MetricMatcher *matcher, const pg_uuid_t *as_of, uint64 row,
 						   MemoryContext row_context);
-extern void scan_read_times(const Metric *metric, const Marks *times, const Slice *aliases,
-							void (*take_row)(uint64 row, void *argument), void *argument);
 
 #endif /* USAGE_EVENTS_ROLLUP_SCAN_EVENTS_H */

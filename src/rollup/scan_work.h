@@ -8,6 +8,7 @@
 #define USAGE_EVENTS_ROLLUP_SCAN_WORK_H
 
 #include "base/calendar.h"
+#include "rollup/common_marks.h"
 #include "rollup/marks.h"
 #include "rollup/row.h"
 #include "rollup/scan.h"
@@ -51,7 +52,7 @@ typedef struct ScanWork
 	MemoryContext row_context; /* of one row */
 	Marks marks;               /* of single aliases */
 	Marks common_marks;        /* of all aliases, as those of alias 0 */
-	Marks added;               /* of single aliases: their events are in the totals already */
+	const CommonMarks *added;  /* marks of all aliases, whose events are in the totals already; NULL: none */
 	bool is_one_snapshot;      /* all statements see the same */
 	Intervals raw;             /* to be read from the events */
 	bool *is_rolled_up;        /* of each alias */
@@ -83,7 +84,6 @@ extern void scan_interval_arguments(const ScanWork *work, const Intervals *inter
 extern Datum scan_event_type(const Metric *metric);
 extern Datum scan_aliases(const ScanWork *work);
 extern int scan_row_place(uint64 row);
-extern bool scan_is_added(const ScanWork *work, int alias, TimestampTz start, TimestampTz end);
 extern void scan_add_raw(ScanWork *work, MetricInterval interval);
 extern MarkPlace scan_mark_place(const ScanWork *work, int alias, TimestampTz moment);
 extern bool scan_next_mark(const ScanWork *work, const MarkPlace *place, TimestampTz end, TimestampTz *mark_start,
