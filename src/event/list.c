@@ -127,6 +127,13 @@ turn_off(const char *setting)
 	(void) set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
+/* In which direction a page is read. */
+static bool
+reads_descending(const ListPage *page)
+{
+	return page->descending != page->backward;
+}
+
 /* Every statement here has the account as its first parameter. */
 static void
 begin_query(SqlQuery *query, const pg_uuid_t *account_id)
@@ -412,7 +419,7 @@ count_while_found(const pg_uuid_t *account_id, const EventList *list, int64 limi
 
 	begin_query(&query, account_id);
 	asked_for = period(&query, list);
-	event_runs_append(&query, list);
+	event_runs_append(&query, list, reads_descending(&list->page));
 	sql_query_append(&query,
 					 " SELECT pg_catalog.count(is_there), pg_catalog.count(is_there), pg_catalog.max(number)"
 					 " FROM (SELECT event.is_there, run.number"
@@ -439,12 +446,6 @@ typedef struct PageQuery
 	const char *limit;
 	const char *newest; /* NULL on the first page */
 } PageQuery;
-
-static bool
-reads_descending(const ListPage *page)
-{
-	return page->descending != page->backward;
-}
 
 static int64
 page_rows(const ListPage *page)

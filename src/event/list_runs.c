@@ -36,22 +36,24 @@
 	" AND customer_alias " EQ " run.customer_alias AND event_type " GT " run.event_type ORDER BY event_type LIMIT 1)" \
 	" FROM run WHERE run.event_type IS NOT NULL)"
 
-/* From each run to the next. */
-#define ALL_RUNS \
-	"WITH RECURSIVE run (customer_alias, event_type) AS (" \
-	"(SELECT customer_alias, event_type FROM usage_events.event WHERE account_id " EQ " $1" \
-	" ORDER BY customer_alias, event_type LIMIT 1)" \
-	" UNION ALL SELECT next.customer_alias, next.event_type FROM run" \
-	" CROSS JOIN LATERAL (SELECT customer_alias, event_type FROM usage_events.event WHERE account_id " EQ " $1" \
-	" AND ROW(customer_alias, event_type) " GT " ROW(run.customer_alias, run.event_type)" \
-	" ORDER BY customer_alias, event_type LIMIT 1) AS next)"
+/* From each run to the next, in either direction, with what comes first of it. */
+#define ALL_RUNS(after, direction) \
+	"WITH RECURSIVE run (customer_alias, event_type, first) AS (" \
+	"(SELECT customer_alias, event_type, event_timestamp FROM usage_events.event WHERE account_id " EQ " $1" \
+	" ORDER BY customer_alias " direction ", event_type " direction ", event_timestamp " direction " LIMIT 1)" \
+	" UNION ALL SELECT next.customer_alias, next.event_type, next.event_timestamp FROM run" \
+	" CROSS JOIN LATERAL (SELECT customer_alias, event_type, event_timestamp FROM usage_events.event" \
+	" WHERE account_id " EQ " $1" \
+	" AND ROW(customer_alias, event_type) " after " ROW(run.customer_alias, run.event_type)" \
+	" ORDER BY customer_alias " direction ", event_type " direction ", event_timestamp " direction \
+	" LIMIT 1) AS next)"
 
 /*
  * Begins a statement, whose first parameter is the account, with the runs of the list, as run:
  * they may have no events, and of an alias the last may have no type.
  */
 void
-event_runs_append(SqlQuery *query, const EventList *list)
+event_runs_append(SqlQuery *query, const EventList *list, bool descending)
 {
 	const char *aliases = NULL;
 	const char *type = NULL;
@@ -70,7 +72,7 @@ event_runs_append(SqlQuery *query, const EventList *list)
 	else if (type != NULL)
 		sql_query_append(query, RUNS_OF_TYPE, type);
 	else
-		sql_query_append(query, "%s", ALL_RUNS);
+		sql_query_append(query, "%s", descending ? ALL_RUNS(LT, "DESC") : ALL_RUNS(GT, "ASC"));
 }
 
 typedef struct RunsWork
@@ -102,6 +104,10 @@ take_run(uint64 row, void *argument)
 	MemoryContextSwitchTo(context);
 }
 
+#define FIRST_OF_RUN \
+	"(SELECT event_timestamp FROM usage_events.event WHERE account_id " EQ " $1 AND " EVENT_OF_RUN \
+	"%s ORDER BY event_timestamp %s LIMIT 1)"
+
 /*
  * Finds the runs that have events as they are asked for, in the words of a statement whose first parameter
  * is the account.  False if there are more runs than a list looks through.
@@ -111,15 +117,18 @@ event_runs_find(SqlQuery *query, const EventList *list, const char *asked_for, b
 {
 	RunsWork work = {runs, CurrentMemoryContext};
 	int limit = list_page_lookup_limit();
+	bool is_all = !list->has_customer_aliases && list->event_type == NULL;
+	const char *columns = is_all ? "customer_alias, event_type, first" : "customer_alias, event_type";
+	const char *first = "run.first";
 
 	memset(runs, 0, sizeof(EventRuns));
-	event_runs_append(query, list);
+	event_runs_append(query, list, descending);
+	if (!is_all || asked_for[0] != '\0')
+		first = psprintf(FIRST_OF_RUN, asked_for, descending ? "DESC" : "ASC");
 	sql_query_append(query,
-					 " SELECT run.customer_alias, run.event_type, (SELECT event_timestamp FROM usage_events.event"
-					 " WHERE account_id " EQ " $1 AND " EVENT_OF_RUN "%s ORDER BY event_timestamp %s LIMIT 1)"
-					 " FROM (SELECT customer_alias, event_type FROM run WHERE event_type IS NOT NULL LIMIT %s) AS run",
-					 asked_for, descending ? "DESC" : "ASC",
-					 sql_query_argument(query, INT8OID, Int64GetDatum((int64) limit + 1)));
+					 " SELECT run.customer_alias, run.event_type, %s"
+					 " FROM (SELECT %s FROM run WHERE event_type IS NOT NULL LIMIT %s) AS run",
+					 first, columns, sql_query_argument(query, INT8OID, Int64GetDatum((int64) limit + 1)));
 	sql_query_each_row(query, take_run, &work);
 	return runs->looked_at <= limit;
 }

@@ -28,7 +28,7 @@ typedef struct EventRuns
 /* Of events, within a FROM that has a run. */
 #define EVENT_OF_RUN "customer_alias " EQ " run.customer_alias AND event_type " EQ " run.event_type"
 
-extern void event_runs_append(SqlQuery *query, const EventList *list);
+extern void event_runs_append(SqlQuery *query, const EventList *list, bool descending);
 extern bool event_runs_find(SqlQuery *query, const EventList *list, const char *asked_for, bool descending,
 							EventRuns *runs);
 extern void event_runs_keep_first(EventRuns *runs, bool descending, int count);

@@ -299,7 +299,7 @@ my @steps = (
 	'lists' => q{SELECT list_usage_events(20), list_usage_events(20, sort_order => 'ASC'), list_usage_events(20, sort_by => 'eventTimestamp'), list_usage_events(20, customer_aliases => '{acme}'), list_usage_events(20, event_type => 'other'),
 		list_usage_events(20, event_id => 'a-7'), list_usage_events(20, event_id => '01a207ec-ed42-7599-b554-5d1b40ef75a0')},
 	'filtered lists' => q{SELECT list_usage_events(20, customer_aliases => '{acme}', sort_by => s, sort_order => 'ASC', page_offset => 1000), list_usage_events(20, customer_aliases => '{acme,some-1}', event_type => 'call', sort_by => s),
-		list_usage_events(20, event_timestamp_after => '2026-10-01 00:30Z', event_timestamp_before => '2026-10-01 01:00Z', sort_by => s), list_usage_events(20, event_type => 'other', sort_by => s), list_usage_events(20, customer_aliases => '{nobody}', sort_by => s)
+		list_usage_events(20, event_timestamp_after => '2026-10-01 00:30Z', event_timestamp_before => '2026-10-01 01:00Z', sort_by => s), list_usage_events(20, event_type => 'other', sort_by => s), list_usage_events(20, event_type => 'absent', sort_by => s), list_usage_events(20, customer_aliases => '{nobody}', sort_by => s)
 		FROM unnest('{createdAt,eventTimestamp}'::text[]) AS s},
 	'lists of unmapped aliases' => q{SELECT list_usage_events(20, unmapped_aliases_only => true)},
 	'lists of named aliases' => "SELECT list_usage_events(20, unmapped_aliases_only => true, customer_aliases => $named), list_usage_events(20, customer_aliases => $named), list_usage_events(20, customer_aliases => $named, sort_by => 'eventTimestamp')",
