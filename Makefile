@@ -28,7 +28,7 @@ MODULE_big = usage_events
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
 # The present objects by subject, in the order in which they are made.  What has been released stays as it is.
-SUBJECTS = base account event event_type customer metric rollup usage retention http status distribution access
+SUBJECTS = base account event event_type customer metric rollup usage limit limit_lock alert retention http status distribution access
 SCRIPT = sql/usage_events--$(EXTVERSION).sql
 RELEASED = $(shell sed 's,^[^ ]* *,sql/,' sql/released.sha256)
 

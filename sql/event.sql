@@ -101,7 +101,7 @@ AS 'MODULE_PATHNAME', 'create_usage_event';
 
 COMMENT ON FUNCTION @extschema@.create_usage_event(jsonb) IS
 'Create a usage event
-Takes {"customerAlias", "eventType", "customerEventId", "eventTimestamp", "eventProperties"}, the first two required, stores it for the session''s account, and returns what is stored, with "id" and "sequenceAccountId". The same event sent again is stored once; another with the same customerEventId supersedes it. Errors: 22023 naming every fault, 22004 for NULL, 23505 for a conflict where usage_events.on_conflict is refuse';
+Takes {"customerAlias", "eventType", "customerEventId", "eventTimestamp", "eventProperties"}, the first two required, stores it for the session''s account, and returns what is stored, with "id" and "sequenceAccountId". The same event sent again is stored once; another with the same customerEventId supersedes it. Errors: 22023 naming every fault, 22004 for NULL, 23505 for a conflict where usage_events.on_conflict is refuse, 53400 where a metric would be above a usage limit';
 
 CREATE FUNCTION usage_events.create_event(account_id uuid, event jsonb) RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE

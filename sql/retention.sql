@@ -21,6 +21,7 @@ CREATE TABLE usage_events.erasure (
     rejected_count bigint NOT NULL,
     rollup_count bigint NOT NULL,
     alias_count bigint NOT NULL,
+    limit_count bigint NOT NULL,
     CONSTRAINT erasure_pkey PRIMARY KEY (account_id, id)
 );
 
@@ -32,8 +33,9 @@ COMMENT ON COLUMN usage_events.erasure.erased_by IS 'The role that had logged in
 COMMENT ON COLUMN usage_events.erasure.event_count IS 'Current events that were deleted';
 COMMENT ON COLUMN usage_events.erasure.version_count IS 'Superseded versions that were deleted';
 COMMENT ON COLUMN usage_events.erasure.rejected_count IS 'Refused events that were deleted';
-COMMENT ON COLUMN usage_events.erasure.rollup_count IS 'Rows of rollups that were deleted';
+COMMENT ON COLUMN usage_events.erasure.rollup_count IS 'Rows of rollups, and of alerts, that were deleted';
 COMMENT ON COLUMN usage_events.erasure.alias_count IS 'Mapped aliases that were deleted, past ones too';
+COMMENT ON COLUMN usage_events.erasure.limit_count IS 'Versions of usage limits that were deleted, current and past';
 
 SELECT pg_catalog.pg_extension_config_dump('usage_events.erasure', '');
 
@@ -42,4 +44,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'erase_customer';
 
 COMMENT ON FUNCTION usage_events.erase_customer(text, uuid, integer) IS
-'Deletes, for good, what an account (NULL: the session''s) has of a customer, by alias; by the customer''s id, of all aliases that are mapped to it: his events, their superseded versions, those that were taken back, refused events that name him, rollups, and the mapped aliases. At most about max_rows (1 to 100,000) of these a call; returns how many, 0 when nothing is left. May stop at any time and go on later. What usage_events.erasure keeps of it names nobody. Events that are sent for the alias after the last call are new ones. Waits for who writes his events, and at the end for refreshes of the account. Errors: 22004 for NULL as the alias, 22023 for an empty one, VOID, an account that does not exist, or other max_rows; 55000 for one that is an alias of a customer and the id of another who has aliases';
+'Deletes, for good, what an account (NULL: the session''s) has of a customer, by alias; by the customer''s id, of all aliases that are mapped to it: his events, their superseded versions, those that were taken back, refused events that name him, rollups, limits of his own, and the mapped aliases. At most about max_rows (1 to 100,000) of these a call; returns how many, 0 when nothing is left. May stop at any time and go on later. What usage_events.erasure keeps of it names nobody. Events that are sent for the alias after the last call are new ones. Waits for who writes his events, and at the end for refreshes of the account. Errors: 22004 for NULL as the alias, 22023 for an empty one, VOID, an account that does not exist, or other max_rows; 55000 for one that is an alias of a customer and the id of another who has aliases';

@@ -16,6 +16,10 @@ SELECT account.account_id,
        (SELECT pg_catalog.count(*) FROM usage_events.rejected_event AS rejected
         WHERE rejected.account_id OPERATOR(pg_catalog.=) account.account_id
           AND rejected.id OPERATOR(pg_catalog.>=) minute.first_id) AS rejected_last_minute,
+       (SELECT pg_catalog.count(*) FROM usage_events.rejected_event AS rejected
+        WHERE rejected.account_id OPERATOR(pg_catalog.=) account.account_id
+          AND rejected.id OPERATOR(pg_catalog.>=) minute.first_id
+          AND pg_catalog.jsonb_path_exists(rejected.faults, '$[*].usageLimitId')) AS over_limit_last_minute,
        rejected.waiting AS rejected_waiting,
        rejected.bytes AS rejected_bytes,
        overflow.event_count AS rejected_not_kept,
@@ -56,6 +60,7 @@ COMMENT ON COLUMN usage_events.account_status.name IS 'Its name';
 COMMENT ON COLUMN usage_events.account_status.stored_last_minute IS 'Versions of events that were stored in the last minute';
 COMMENT ON COLUMN usage_events.account_status.superseded_last_minute IS 'Versions that were superseded in the last minute';
 COMMENT ON COLUMN usage_events.account_status.rejected_last_minute IS 'Events that were refused, and kept, in the last minute';
+COMMENT ON COLUMN usage_events.account_status.over_limit_last_minute IS 'Those of them that a usage limit kept out; a call that is refused with an error leaves nothing behind, and is not among them';
 COMMENT ON COLUMN usage_events.account_status.rejected_waiting IS 'Refused events that wait to be sent again';
 COMMENT ON COLUMN usage_events.account_status.rejected_bytes IS 'What these take, with their faults: see usage_events.max_rejected_bytes';
 COMMENT ON COLUMN usage_events.account_status.rejected_not_kept IS 'Refused events that were not kept, because the account had as many as it may, since ever';

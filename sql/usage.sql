@@ -74,4 +74,4 @@ AS 'MODULE_PATHNAME', 'explain_usage_event';
 
 COMMENT ON FUNCTION @extschema@.explain_usage_event(uuid, uuid) IS
 'Explain whether a usage event counts in a metric
-Takes the id of any version of an event: {"counts", "skipped", "reasons": [...], "value", "grouping", "event"}. NULL where the session''s account has no such event. Error: P0002 where there is no such metric';
+Takes the id of any version of an event: {"counts", "skipped", "reasons": [...], "value", "grouping", "event"}. Of one that was refused and kept, by its id in rejected_usage_events, "reasons" says why and "body" has it as it came. NULL where the session''s account has no such event. Error: P0002 where there is no such metric';

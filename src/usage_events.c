@@ -7,6 +7,10 @@
 #include "account/account.h"
 #include "account/drop_guard.h"
 #include "account/horizon.h"
+#include "alert/definition.h"
+#include "alert/due.h"
+#include "alert/known.h"
+#include "alert/work.h"
 #include "base/compat.h"
 #include "base/memory_budget.h"
 #include "endpoint/response.h"
@@ -16,6 +20,9 @@
 #include "event/rejected.h"
 #include "event/store.h"
 #include "fmgr.h"
+#include "limit/definition.h"
+#include "limit/guard.h"
+#include "limit/status.h"
 #include "metric/check.h"
 #include "metric/definition.h"
 #include "metric/total.h"
@@ -56,6 +63,13 @@ _PG_init(void)
 	http_response_init();
 	rollup_turn_init();
 	rollup_worker_init();
+	limit_definition_init();
+	limit_guard_init();
+	limit_status_init();
+	alert_known_init();
+	alert_definition_init();
+	alert_due_init();
+	alert_work_init();
 	MarkGUCPrefixReserved("usage_events");
 }
 

@@ -112,6 +112,23 @@ sub metric
 		deletedAt => undef, parameters => [], %expected };
 }
 
+sub alert
+{
+	my (%expected) = @_;
+	return {
+		id => $uuid, sequenceAccountId => $uuid, name => qr/./, usageMetricId => $uuid, customer => undef, period => 'MONTH', timezone => 'UTC',
+		anchor => undef, thresholds => [ 100, 200 ], direction => 'ABOVE', createdAt => $instant, deletedAt => undef, %expected };
+}
+
+sub limit
+{
+	my (%expected) = @_;
+	return {
+		id => $uuid, sequenceAccountId => $uuid, name => qr/./, usageMetricId => $uuid, customer => undef, period => 'MONTH',
+		timezone => 'UTC', anchor => undef, limit => 3, mode => 'REPORT', createdAt => $instant, updatedAt => $instant,
+		deletedAt => undef, %expected };
+}
+
 sub basic
 {
 	my ($credentials) = @_;
@@ -386,7 +403,7 @@ sub cases_routes
 	  pagination => sub { ref $_[0] eq 'HASH' ? '' : 'no pagination' });
 	check("GET $_", 200, json => $page) foreach '/usage-events', '/usage-events/', '/api/usage-events',
 	  '/api/usage-events/', '/usage-events?', '/usage-events?&&', '/usage-events/?limit=1', '/customer-aliases',
-	  '/api/customer-aliases/', '/usage-metrics', '/api/usage-metrics/';
+	  '/api/customer-aliases/', '/usage-metrics', '/api/usage-metrics/', '/usage-limits', '/api/usage-limits/';
 	check("GET $_", 200, json => event(id => $id)) foreach "/usage-events/$id", "/usage-events/$id/",
 	  "/api/usage-events/$id", "/usage-events/$id?";
 	check("GET $_", 200, json => { items => [ event(id => $id, supersededAt => undef, supersededBy => undef) ] })
@@ -394,7 +411,7 @@ sub cases_routes
 	check("GET $_", 200, json => has(openapi => '3.0.3', paths => has('/usage-events' => sub { '' }))) foreach '/', '/api',
 	  '/api/', '/?';
 	check("HEAD $_", 200) foreach '/', '/usage-events', "/usage-events/$id", "/usage-events/$id/history", '/customer-aliases',
-	  '/usage-metrics';
+	  '/usage-metrics', '/usage-limits';
 	check('HEAD /usage-events?limit=0', 400);
 	check("HEAD /usage-events/$no_uuid", 404);
 	check('HEAD /nothing', 404);
@@ -405,7 +422,8 @@ sub cases_routes
 	  'GET /rpc/list_usage_events', 'GET /usage_event_history', 'GET /apix/usage-events', 'GET /api/api/usage-events',
 	  'GET /usage-events%2Fbatch', 'POST /usage-events%2Fbatch', "GET /usage-events%2F$id", "GET /usage-events/$id/histor",
 	  "GET /usage-events/$id/history/x", "GET /usage-events/$id/batch", "GET /usage-metrics/$id/calculat",
-	  "GET /usage-metrics/$id/calculate/x", 'POST /custom-usage-metrics', 'GET /usage_metrics', 'GET /.', 'GET /%ff',
+	  "GET /usage-metrics/$id/calculate/x", 'POST /custom-usage-metrics', 'GET /usage_metrics', 'GET /usage-limits/check/x',
+	  'GET /usage_limit_status', 'GET /.', 'GET /%ff',
 	  'GET /usage-events%20', 'GET /usage-events;x=1', 'GET /*', 'GET /usage-events.json', 'OPTIONS /nothing',
 	  'GET /' . percent_encoded($split), 'GET /usage-events/' . 'x/' x 500, 'GET /' . 'x' x 5000;
 
@@ -421,7 +439,13 @@ sub cases_routes
 		"/customer-aliases/$id" => 'PUT, DELETE, OPTIONS',
 		'/usage-metrics' => 'GET, HEAD, POST, OPTIONS',
 		"/usage-metrics/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS',
-		"/usage-metrics/$id/calculate" => 'GET, HEAD, OPTIONS');
+		"/usage-metrics/$id/calculate" => 'GET, HEAD, OPTIONS',
+		'/usage-alerts' => 'GET, HEAD, POST, OPTIONS',
+		"/usage-alerts/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS',
+		'/usage-alert-events' => 'GET, HEAD, OPTIONS',
+		'/usage-limits' => 'GET, HEAD, POST, OPTIONS',
+		'/usage-limits/check' => 'GET, HEAD, OPTIONS',
+		"/usage-limits/$id" => 'GET, HEAD, PUT, DELETE, OPTIONS');
 	foreach my $path (sort keys %methods)
 	{
 		my $options = check("OPTIONS $path", 200, json => { methods => $methods{$path} });
@@ -1255,6 +1279,91 @@ sub cases_metrics
 	$lists->('', $full, $calls);
 }
 
+# Usage alerts -----------------------------------------------------------------
+
+sub cases_alerts
+{
+	my ($list, $post) = ('GET /usage-alerts', 'POST /usage-alerts');
+	my @as = (as => 'meter');
+	my $metric = check('POST /usage-metrics', 201, @as, body => new_metric(), json => metric())->{json};
+	my $others = check('POST /usage-metrics', 201, as => 'globex', body => new_metric(), json => metric())->{json};
+	# What a client says of an alert: 100 and 200 a month, but for these fields.
+	my $new = sub {
+		my (%fields) = @_;
+		return { name => 'much', usageMetricId => $metric->{id}, period => 'MONTH', thresholds => [ 100, 200 ], direction => 'ABOVE', %fields };
+	};
+
+	# Creating.
+	my $much = check($post, 201, @as, body => $new->(), json => alert(name => 'much', usageMetricId => $metric->{id}))->{json};
+	my %full = (name => "Größe, \x{1f600}", customer => 'acme', period => 'DAY', timezone => 'Europe/Berlin', anchor => '2026-10-15T04:00:00Z',
+		thresholds => [ -1.5, 0, 10 ], direction => 'BELOW');
+	my $full = check($post, 201, @as, body => $new->(%full), json => alert(%full), what => 'with everything')->{json};
+	my @refused = (
+		[ {}, qr/"name" is missing.*"usageMetricId" is missing.*"period" is missing.*"thresholds" is missing.*"direction" is missing/s ],
+		map({ [ $new->(%{ $_->[0] }), $_->[1] ] }
+			[ { name => ' ' }, 'name' ], [ { usageMetricId => 'x' }, 'usageMetricId' ], [ { usageMetricId => $no_uuid }, 'usageMetricId' ],
+			[ { usageMetricId => $others->{id} }, 'usageMetricId' ], [ { customer => 5 }, 'customer' ], [ { period => 'month' }, 'period' ],
+			[ { timezone => 'Mars' }, 'timezone' ], [ { anchor => '2026-10-15' }, 'anchor' ], [ { thresholds => [] }, 'thresholds' ],
+			[ { thresholds => [ 2, 1 ] }, 'thresholds' ], [ { thresholds => [ 1 .. 21 ] }, 'thresholds' ], [ { direction => 'UP' }, 'direction' ]));
+	foreach my $request ($post, "PUT /usage-alerts/$much->{id}")
+	{
+		check($request, 400, @as, body => $_->[0], names => $_->[1]) foreach @refused;
+		check($request, 400, @as, body => $_, what => "no alert: $_") foreach qw(null [] 5 {);
+		check($request, 401, as => undef, body => $new->());
+	}
+
+	# Reading, replacing, deleting.
+	check("GET /usage-alerts/$full->{id}", 200, @as, json => $full);
+	check("GET /usage-alerts/$no_uuid", 404, @as);
+	check('GET /usage-alerts/x', 400, @as);
+	check("GET /usage-alerts/$full->{id}", 404, as => 'globex', what => 'of another account');
+	my $put = "PUT /usage-alerts/$much->{id}";
+	check($put, 200, @as, body => { %$much, name => 'more', thresholds => [300] }, json => { %$much, name => 'more', thresholds => [300] });
+	check($put, 400, @as, body => $new->(period => 'DAY'), names => 'period', what => 'what it is about stays');
+	check($put, 200, @as, body => $new->(), json => $much, what => 'back');
+	check("PUT /usage-alerts/$no_uuid", 404, @as, body => $new->());
+	check($put, 400, as => 'globex', body => $new->(), names => 'usageMetricId', what => 'of another account');
+	check("DELETE /usage-alerts/$much->{id}", 404, as => 'globex', what => 'of another account');
+	check("DELETE /usage-alerts/$no_uuid", 404, @as);
+
+	# Lists.
+	my $lists = sub {
+		my ($query, @alerts) = @_;
+		check("$list?$query", 200, @as, json => has(items => \@alerts, pagination => has(totalResultSize => scalar @alerts)));
+	};
+	$lists->('', $full, $much);
+	$lists->('customer=acme', $full);
+	$lists->('customer=x');
+	$lists->("usageMetricId=$metric->{id}", $full, $much);
+	$lists->("usageMetricId=$no_uuid");
+	my $page = check("$list?limit=1", 200, @as, json => has(items => [$full]))->{json};
+	check("$list?limit=1&after=$page->{pagination}{after}", 200, @as, json => has(items => [$much]), what => 'next');
+	foreach my $query ('limit=0', 'after=abc', 'usageMetricId=x', 'usageMetricId=', 'foo=1', 'customer=a&customer=b')
+	{
+		my ($name) = $query =~ /^([^=]+)/;
+		check("$list?$query", 400, @as, names => $name);
+	}
+	check("$list?customer=x&after=$page->{pagination}{after}", 400, @as, names => 'after', what => 'of another list');
+	check($list, 401, as => undef);
+	check("DELETE /usage-alerts/$much->{id}", 200, @as, json => { %$much, deletedAt => $instant });
+	check("DELETE /usage-alerts/$much->{id}", 404, @as, what => 'again');
+	check("GET /usage-alerts/$much->{id}", 200, @as, json => { %$much, deletedAt => $instant }, what => 'deleted');
+	$lists->('', $full);
+
+	# What was told.
+	my $told = 'GET /usage-alert-events';
+	my $empty = { items => [], pagination => { after => undef, before => undef, totalResultSize => 0 } };
+	check("$told?$_", 200, @as, json => $empty) foreach '', "usageAlertId=$full->{id}&customer=acme&state=TRIGGERED", 'state=RESOLVED';
+	foreach my $query ('limit=101', 'before=abc', 'usageAlertId=x', 'state=triggered', 'state=', 'period=DAY')
+	{
+		my ($name) = $query =~ /^([^=]+)/;
+		check("$told?$query", 400, @as, names => $name);
+	}
+	check("$told?after=$page->{pagination}{after}", 400, @as, names => 'after', what => 'a cursor of alerts');
+	check($told, 401, as => undef);
+	check("DELETE /usage-metrics/$metric->{id}", 200, @as);
+}
+
 # What a calculation answers.
 sub value_of
 {
@@ -1386,6 +1495,138 @@ sub cases_calculate
 	check("HEAD /usage-metrics/$sum->{id}/calculate?customerAliases=c&$july", 200, @as);
 }
 
+# Usage limits -----------------------------------------------------------------
+
+# What a client says of a limit: 3 a month, but for these fields.
+sub new_limit
+{
+	my ($metric, %fields) = @_;
+	return { name => 'calls', usageMetricId => $metric->{id}, period => 'MONTH', limit => 3, mode => 'REPORT', %fields };
+}
+
+sub cases_limits
+{
+	my ($list, $post) = ('GET /usage-limits', 'POST /usage-limits');
+	my @as = (as => 'limiter');
+	check($list, 200, @as, json => { items => [], pagination => { after => undef, before => undef, totalResultSize => 0 } });
+	my $calls = check('POST /usage-metrics', 201, @as, body => new_metric(), json => metric())->{json};
+	my %sum = (name => 'minutes', aggregationType => 'SUM', aggregationProperty => 'minutes');
+	my $minutes = check('POST /usage-metrics', 201, @as, body => new_metric(%sum), json => metric(%sum))->{json};
+	my $others_metric = check('POST /usage-metrics', 201, as => 'globex', body => new_metric(), json => metric())->{json};
+
+	# Creating.
+	my $general = check($post, 201, @as, body => new_limit($calls),
+	  json => limit(name => 'calls', usageMetricId => $calls->{id}, sequenceAccountId => $account_id{limiter}))->{json};
+	my %own = (
+		name => "Größe, \x{1f600}", customer => 'a,b', period => 'DAY', timezone => 'Asia/Tokyo', anchor => '2024-07-31T00:30:00.5Z', limit => 0.5,
+		mode => 'BLOCK');
+	my $own = check($post, 201, @as, body => new_limit($minutes, %own), json => limit(%own, usageMetricId => $minutes->{id}),
+	  what => 'with everything')->{json};
+	my $others = check($post, 201, as => 'globex', body => new_limit($others_metric), json => limit())->{json};
+	my @refused = (
+		[ {}, qr/"name" is missing.*"usageMetricId" is missing.*"period" is missing.*"limit" is missing.*"mode" is missing/s ],
+		map({ [ new_limit($calls, %{ $_->[0] }), $_->[1] ] }
+			[ { name => '' }, 'name' ], [ { usageMetricId => 'x' }, 'usageMetricId' ], [ { usageMetricId => $no_uuid }, 'names no usage metric' ],
+			[ { usageMetricId => $others_metric->{id} }, 'names no usage metric' ], [ { customer => '' }, 'customer' ],
+			[ { customer => 'VOID' }, 'is reserved' ], [ { period => 'month' }, '"ALL_TIME"' ], [ { period => undef }, 'period' ],
+			[ { timezone => 'Berlin' }, 'IANA' ], [ { timezone => 'UTC+3' }, 'timezone' ], [ { anchor => '2024-07-31T00:00:00' }, 'has no offset' ],
+			[ { anchor => 5 }, 'anchor' ], [ { limit => -1 }, 'below 0' ], [ { limit => '3' }, 'limit' ], [ { limit => undef }, 'limit' ],
+			[ { mode => 'WARN' }, '"REPORT"' ], [ { mode => $split }, 'mode' ]));
+	my @no_bodies = ('', '[]', 'null', '5', '"x"', '{', "\xff", '{"name": "\u0000"}', '{"limit": 1e999999}', '{"limit": NaN}');
+	foreach my $request ($post, "PUT /usage-limits/$general->{id}")
+	{
+		check($request, 400, @as, body => $_->[0], names => $_->[1], error => { code => '22023' }) foreach @refused;
+		check($request, 400, @as, body => $_, what => "no limit: $_") foreach @no_bodies;
+		check($request, 401, as => undef, body => new_limit($calls));
+	}
+
+	# Reading.
+	check("GET /usage-limits/$own->{id}", 200, @as, json => $own);
+	check("GET /usage-limits/$no_uuid", 404, @as);
+	check('GET /usage-limits/x', 400, @as);
+	check("GET /usage-limits/$others->{id}", 404, @as, what => 'of another account');
+	check("GET /usage-limits/$own->{id}", 401, as => undef);
+	my $lists = sub {
+		my ($query, @limits) = @_;
+		check("$list?$query", 200, @as, json => has(items => \@limits, pagination => has(totalResultSize => scalar @limits)));
+	};
+	$lists->('', $own, $general);
+	$lists->("name=$_", $general) foreach 'calls', 'CALLS', 'all';
+	$lists->("usageMetricId=$_", $own) foreach $minutes->{id}, uc $minutes->{id};
+	$lists->("usageMetricId=$others_metric->{id}");
+	$lists->('customer=a%2Cb', $own);
+	$lists->('customer=x');
+	$lists->('period=DAY&mode=BLOCK', $own);
+	$lists->('period=DAY&mode=REPORT');
+	foreach my $query ('limit=0', 'limit=x', 'after=abc', 'before=abc', 'name=a&name=b', 'usageMetricId=x', 'usageMetricId=', 'period=day',
+		'period=', 'mode=block', 'mode=BLOCK,REPORT', 'customer=%ff', 'foo=1', 'offset=1', 'id=x')
+	{
+		my ($name) = $query =~ /^([^=]+)/;
+		check("$list?$query", 400, @as, names => $name);
+	}
+	check($list, 401, as => undef);
+	my $page = check("$list?limit=1", 200, @as, json => has(items => [$own]))->{json};
+	check("$list?limit=1&after=$page->{pagination}{after}", 200, @as, json => has(items => [$general]), what => 'next');
+	check("GET /usage-metrics?after=$page->{pagination}{after}", 400, @as, names => 'after', what => 'a cursor of limits');
+
+	# Checking.
+	send_events('limiter', map { { customerAlias => 'a,b', eventType => 'call', eventTimestamp => $_, eventProperties => { minutes => 0.25 } } }
+		'2024-07-01T00:00:00Z', '2024-07-31T23:59:59.999999Z', '2024-08-01T00:30:00.5Z');
+	my $question = "GET /usage-limits/check?customer=a%2Cb&usageMetricId=$calls->{id}";
+	my $used = sub {
+		my ($limit, $used, $remaining, $start, $end) = @_;
+		return {
+			usageLimitId => $limit->{id}, limit => $limit->{limit}, used => $used, remaining => $remaining, periodStart => $start, periodEnd => $end };
+	};
+	my $july = $used->($general, 2, 1, '2024-07-01T00:00:00Z', '2024-08-01T00:00:00Z');
+	check("$question&at=2024-07-15T00:00:00Z", 200, @as, json => { allowed => JSON::PP::true, limits => [$july] });
+	check("$question&at=2024-08-01T01:00+02:00&amount=2", 200, @as, json => { allowed => JSON::PP::false, limits => [$july] });
+	check($question, 200, @as, json => { allowed => JSON::PP::true, limits => [ $used->($general, 0, 3, $instant, $instant) ] }, what => 'now');
+	my $of_minutes = $used->($own, 0.25, 0.25, '2024-07-31T00:30:00.5Z', '2024-08-01T00:30:00.5Z');
+	foreach my $case ([ '0.25', JSON::PP::true ], [ '0.2501', JSON::PP::false ], [ '25e-2', JSON::PP::true ], [ '-7', JSON::PP::true ])
+	{
+		check("GET /usage-limits/check?customer=a%2Cb&usageMetricId=$minutes->{id}&at=2024-07-31T12:00:00Z&amount=$case->[0]", 200, @as,
+		  json => { allowed => $case->[1], limits => [$of_minutes] });
+	}
+	check("GET /usage-limits/check?customer=x&usageMetricId=$minutes->{id}", 200, @as, json => { allowed => JSON::PP::true, limits => [] });
+	check("HEAD /usage-limits/check?customer=x&usageMetricId=$minutes->{id}", 200, @as);
+	check('GET /usage-limits/check', 400, @as, names => qr/"customer" is missing.*"usageMetricId" is missing/s, error => { code => '22023' });
+	foreach my $case (
+		[ 'customer=&usageMetricId=x', qr/"usageMetricId" must be a UUID.*"customer" must not be blank/s ], [ "customer=x&usageMetricId=$no_uuid", 'names no usage metric' ],
+		[ "customer=VOID&usageMetricId=$others_metric->{id}", qr/"customer" is reserved.*names no usage metric/s ],
+		map { [ "customer=x&usageMetricId=$calls->{id}&$_->[0]", $_->[1] ] }[ 'amount=x', 'amount' ], [ 'amount=', 'amount' ], [ 'amount=-1', 'below 0' ],
+		[ 'amount=NaN', 'amount' ], [ 'amount=1e200', 'amount' ], [ 'at=now', 'at' ], [ 'at=2024-07-15', 'at' ], [ 'at=2024-07-15T00:00:00', 'has no offset' ],
+		[ 'customer=y', 'customer' ], [ 'asOf=2024-07-15T00:00:00Z', 'asOf' ], [ 'limit=1', 'limit' ])
+	{
+		check("GET /usage-limits/check?$case->[0]", 400, @as, names => $case->[1], error => { code => '22023' });
+	}
+	check($question, 400, as => 'globex', names => 'usageMetricId', what => 'of another account');
+	check($question, 401, as => undef);
+
+	# Replacing.
+	my $put = "PUT /usage-limits/$general->{id}";
+	my %kept = map { $_ => $general->{$_} } qw(id createdAt sequenceAccountId);
+	check($put, 200, @as, body => new_limit($minutes, %own), json => limit(%own, usageMetricId => $minutes->{id}, %kept));
+	check($put, 200, @as, body => $general, json => { %$general, updatedAt => $instant }, what => 'with its answer');
+	check("PUT /usage-limits/$no_uuid", 404, @as, body => new_limit($calls));
+	check('PUT /usage-limits/x', 400, @as, body => new_limit($calls));
+	check($put, 404, as => 'globex', body => new_limit($others_metric), what => 'of another account');
+
+	# Deleting.
+	my $delete = "DELETE /usage-limits/$general->{id}";
+	check("DELETE /usage-limits/$no_uuid", 404, @as);
+	check('DELETE /usage-limits/x', 400, @as);
+	check($delete, 404, as => 'globex', what => 'of another account');
+	check($delete, 401, as => undef);
+	check($delete, 200, @as, json => { %$general, updatedAt => $instant, deletedAt => $instant });
+	check($delete, 404, @as, what => 'again');
+	check($put, 404, @as, body => new_limit($calls), what => 'of a deleted one');
+	check($question, 200, @as, json => { allowed => JSON::PP::true, limits => [] }, what => 'without a limit');
+	$lists->('', $own);
+	check("DELETE /usage-metrics/$calls->{id}", 200, @as);
+	check($question, 400, @as, names => 'was deleted', what => 'of a deleted metric');
+}
+
 # Settings and faults of the server -------------------------------------------
 
 # A setting of the server for the time of some requests.
@@ -1500,6 +1741,7 @@ sub cases_settings
 	check('POST /usage-events/batch', 200, @batch, json => has(created => 1, superseded => 1), what => 'after it');
 
 	# Privileges that the administrator took away.
+	my $metric = check('POST /usage-metrics', 201, body => new_metric(), json => metric())->{json};
 	foreach my $case (
 		[ 'SELECT', 'event', 'GET /usage-events' ], [ 'SELECT', 'event', "GET /usage-events/$stored->{id}" ],
 		  [ 'SELECT', 'superseded_event', "GET /usage-events/$stored->{id}/history" ],
@@ -1508,7 +1750,9 @@ sub cases_settings
 		[ 'INSERT', 'customer_alias', 'POST /customer-aliases', { customerId => 'c', value => 'privileges' } ],
 		  [ 'SELECT', 'customer_alias', 'GET /customer-aliases' ],
 		[ 'INSERT', 'metric', 'POST /usage-metrics', new_metric() ], [ 'SELECT', 'metric', 'GET /usage-metrics' ],
-		  [ 'INSERT', 'metric_progress', 'POST /usage-metrics', new_metric() ])
+		  [ 'INSERT', 'metric_progress', 'POST /usage-metrics', new_metric() ],
+		[ 'INSERT', 'usage_limit', 'POST /usage-limits', new_limit($metric) ], [ 'SELECT', 'usage_limit', 'GET /usage-limits' ],
+		  [ 'SELECT', 'usage_limit', "GET /usage-limits/check?customer=a&usageMetricId=$metric->{id}" ])
 	{
 		my ($privilege, $table, $request, $body) = @$case;
 		$transport->sql("REVOKE $privilege ON usage_events.$table FROM $web_role");
@@ -1529,6 +1773,7 @@ sub cases_settings
 	check('POST /customer-aliases', 500, body => { customerId => 'c', value => 'read only' }, error => { code => '25006' },
 	  what => 'read only');
 	check('POST /usage-metrics', 500, body => new_metric(), error => { code => '25006' }, what => 'read only');
+	check('POST /usage-limits', 500, body => new_limit($metric), error => { code => '25006' }, what => 'read only');
 	$transport->{read_only} = 0;
 }
 
@@ -1873,13 +2118,40 @@ sub keys_of_accounts
 	return %key;
 }
 
+# What a BLOCK limit keeps out: 429, and when it is worth trying again, if it ever is.
+sub cases_over_limit
+{
+	my @as = (as => 'blocked');
+	my $metric = check('POST /usage-metrics', 201, @as, what => 'of a limit',
+		body => { name => 'tokens', eventType => 'chat', metricType => 'SIMPLE', aggregationType => 'SUM', aggregationProperty => 'n' })->{json}{id};
+	my $event = sub {
+		my ($alias, $n, @more) = @_;
+		return { customerAlias => $alias, eventType => 'chat', eventProperties => { n => $n }, @more };
+	};
+	my %limit = (name => 'Tokens', usageMetricId => $metric, period => 'MONTH', limit => 100, mode => 'BLOCK');
+	my $error = { code => '53400', message => 'usage limit exceeded' };
+	my $id = check('POST /usage-limits', 201, @as, body => \%limit, what => 'that blocks')->{json}{id};
+
+	check('POST /usage-events', 201, @as, body => $event->('acme', 60), what => 'below a limit');
+	my $answer = check('POST /usage-events', 429, @as, body => $event->('acme', 41), error => $error,
+		names => 'adds 41 to usage limit "Tokens", of whose 100 there are 60 used until', what => 'above a limit');
+	my $seconds = $answer->{headers}{'retry-after'} // '';
+	report('Retry-After has the seconds until the period ends', $seconds =~ /^[1-9]\d*$/ && $seconds <= 31 * 24 * 3600 ? '' : "it is '$seconds'");
+	my $past = check('POST /usage-events', 429, @as, body => $event->('acme', 101, eventTimestamp => '2024-10-05T00:00:00Z'), error => $error,
+		names => 'until 2024-11-01T00:00:00Z', what => 'above a limit of a period that is over');
+	check('PUT /usage-limits/' . $id, 200, @as, body => { %limit, period => 'ALL_TIME' }, what => 'to all time');
+	my $ever = check('POST /usage-events', 429, @as, body => $event->('acme', 41), error => $error, names => 'used for all time', what => 'above a limit of all time');
+	report('no Retry-After where waiting does not help', map { $_->{headers}{'retry-after'} } $past, $ever);
+	check('POST /usage-events', 201, @as, body => $event->('acme', 40), what => 'up to a limit');
+}
+
 sub run_cases
 {
 	($transport) = @_;
 	($schema) = $transport->sql(q{SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'usage_events'});
 	($web_role) = $transport->sql(
 		"SELECT rolname FROM pg_roles WHERE has_function_privilege(oid, '$schema.usage_api_read()', 'EXECUTE') AND NOT rolcanlogin AND NOT rolsuper");
-	make_account($_) foreach qw(acme globex lister mapper meter);
+	make_account($_) foreach qw(acme globex lister mapper meter limiter blocked);
 
 	cases_credentials();
 	cases_version();
@@ -1893,7 +2165,10 @@ sub run_cases
 	cases_filters();
 	cases_aliases();
 	cases_metrics();
+	cases_alerts();
 	cases_calculate();
+	cases_limits();
+	cases_over_limit();
 	cases_settings();
 	cases_raised();
 	cases_direct();

@@ -44,7 +44,7 @@ my %kinds = (
 		responses => '{response}', schemas => '{schema}' },
 	security => { type => 'text!', scheme => 'text', description => 'text' },
 	schema => { type => 'text', nullable => 'any', format => 'text', enum => '[any]', minimum => 'any',
-		maximum => 'any', minLength => 'any', maxLength => 'any', minItems => 'any', items => 'schema',
+		maximum => 'any', minLength => 'any', maxLength => 'any', minItems => 'any', maxItems => 'any', items => 'schema',
 		required => '[text]', properties => '{schema}', additionalProperties => 'any', oneOf => '[schema]',
 		description => 'text', default => 'any', example => 'any' });
 
@@ -271,7 +271,7 @@ my %keywords_of = (
 	integer => [qw(format minimum maximum)],
 	number => [qw(minimum maximum)],
 	boolean => [],
-	array => [qw(items minItems)],
+	array => [qw(items minItems maxItems)],
 	object => [qw(required properties additionalProperties)]);
 
 # Those of any type, and those that say nothing about values.
@@ -389,6 +389,7 @@ sub disagrees
 	push @faults, "$place is above $schema->{maximum}: $value" if defined $schema->{maximum} && $value > $schema->{maximum};
 	push @faults, "$place is shorter than $schema->{minLength}" if defined $schema->{minLength} && length $value < $schema->{minLength};
 	push @faults, "$place is longer than $schema->{maxLength}" if defined $schema->{maxLength} && length $value > $schema->{maxLength};
+	push @faults, "$place has more than $schema->{maxItems} items" if defined $schema->{maxItems} && @$value > $schema->{maxItems};
 	push @faults, "$place has fewer than $schema->{minItems} items" if defined $schema->{minItems} && @$value < $schema->{minItems};
 
 	if ($schema->{items})

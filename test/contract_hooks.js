@@ -47,13 +47,26 @@ async function prepare(transaction) {
   }
 }
 
+const METRIC_OF_LIMITS = /("usageMetricId": ?"|usageMetricId=)[0-9a-f-]{36}/;
+
+// A limit is of a metric that is there.
+async function nameMetric(transaction) {
+  const metric = { name: 'Messages sent', metricType: 'SIMPLE', eventType: 'message-sent', aggregationType: 'SUM', aggregationProperty: 'length' };
+  const named = `$1${(await post(transaction, '/usage-metrics', metric)).id}`;
+  transaction.request.body = transaction.request.body.replace(METRIC_OF_LIMITS, named);
+  transaction.fullPath = transaction.fullPath.replace(METRIC_OF_LIMITS, named);
+}
+
 async function before(transaction) {
   const status = transaction.expected.statusCode;
+  if (!change[status] && METRIC_OF_LIMITS.test(transaction.fullPath + transaction.request.body)) {
+    await nameMetric(transaction);
+  }
   if (change[status]) {
     change[status](transaction);
   } else if (status !== '404' && made[collection(transaction)]) {
     await prepare(transaction);
-    transaction.fullPath = transaction.fullPath.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, made[collection(transaction)]);
+    transaction.fullPath = transaction.fullPath.replace(/\/[0-9a-f]{8}-[0-9a-f-]{27}/, `/${made[collection(transaction)]}`);
   }
 }
 

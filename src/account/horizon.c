@@ -106,11 +106,18 @@ horizon_check(List *faults, const pg_uuid_t *account_id, const char *field, Time
 	return fault_add(faults, field, psprintf("is before %s, up to which events were purged", horizon_text(horizon)));
 }
 
+/* The account's horizon in the caller's snapshot; DT_NOBEGIN where nothing was purged. */
+TimestampTz
+horizon_of_question(const pg_uuid_t *account_id)
+{
+	return read_horizon_with(&read_horizon_of_question, account_id);
+}
+
 /* Refuses a question about a period of which events were purged: any answer would be wrong. */
 void
 horizon_check_period(const pg_uuid_t *account_id, TimestampTz start)
 {
-	TimestampTz horizon = read_horizon_with(&read_horizon_of_question, account_id);
+	TimestampTz horizon = horizon_of_question(account_id);
 
 	if (start < horizon)
 		ereport(ERROR,

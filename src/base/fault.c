@@ -107,7 +107,7 @@ faults_report_request(const List *faults, const char *message)
 					errdetail_internal("%s", detail.data)));
 }
 
-/* [{"field": "eventType", "fault": "is missing"}, ...]; of the whole, without field. */
+/* [{"field": "eventType", "fault": "is missing"}, ...]; of the whole, without field; "usageLimitId" where it is one's. */
 Jsonb *
 faults_to_json(const List *faults)
 {
@@ -123,6 +123,8 @@ faults_to_json(const List *faults)
 		if (fault->field != NULL)
 			json_add_text(&object, SLICE("field"), slice_from_cstring(fault->field));
 		json_add_text(&object, SLICE("fault"), slice_from_cstring(fault->text));
+		if (fault->limit_id != NULL)
+			json_add_text(&object, SLICE("usageLimitId"), slice_from_cstring(fault->limit_id));
 		list[count++] = json_make_object(&object);
 	}
 	return json_make_array(list, count);

@@ -15,6 +15,7 @@ typedef struct Fault
 {
 	const char *field; /* NULL: the whole of it */
 	const char *text;
+	const char *limit_id; /* of the usage limit that it goes beyond; NULL of others */
 } Fault;
 
 extern List *fault_add(List *faults, const char *field, const char *text);

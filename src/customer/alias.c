@@ -84,6 +84,22 @@ static Statement set_deleted = {
 	.argument_types = {UUIDOID, UUIDOID, TIMESTAMPTZOID},
 };
 
+/* Who is told ------------------------------------------------------------- */
+
+/* Rooms above whose work depends on whose an alias is: limits and alerts. */
+#define MAX_WATCHERS 2
+
+static CustomerAliasWatch watches[MAX_WATCHERS];
+static int watch_count = 0;
+
+/* To be called as the module is loaded. */
+void
+customer_alias_watch(CustomerAliasWatch watch)
+{
+	Assert(watch_count < MAX_WATCHERS);
+	watches[watch_count++] = watch;
+}
+
 /* Rows -------------------------------------------------------------------- */
 
 static Jsonb *
@@ -144,6 +160,13 @@ require_same(const CustomerAlias *alias)
 					  ALIAS_HINT);
 }
 
+static void
+tell(const pg_uuid_t *account_id, Slice customer_id, Slice value)
+{
+	for (int i = 0; i < watch_count; i++)
+		watches[i](account_id, customer_id, value);
+}
+
 /* What can be done with aliases -------------------------------------------- */
 
 Jsonb *
@@ -153,6 +176,7 @@ customer_alias_create(const pg_uuid_t *account_id, Jsonb *body)
 	MemoryContext spi_context;
 	CustomerAlias alias;
 	List *faults = NIL;
+	bool is_new = false;
 	pg_uuid_t id;
 	Jsonb *json;
 
@@ -177,7 +201,8 @@ customer_alias_create(const pg_uuid_t *account_id, Jsonb *body)
 									alias.label.data != NULL ? slice_to_datum(alias.label) : 0,
 									TimestampTzGetDatum(GetCurrentTimestamp())},
 						  statement_null_at(5, alias.label.data == NULL));
-		if (SPI_processed > 0)
+		is_new = SPI_processed > 0;
+		if (is_new)
 			break;
 		statement_execute(&find_alias, (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(alias.value)}, NULL);
 		if (SPI_processed > 0)
@@ -192,6 +217,8 @@ customer_alias_create(const pg_uuid_t *account_id, Jsonb *body)
 	spi_context = MemoryContextSwitchTo(context);
 	json = alias_to_json(0, account_id);
 	MemoryContextSwitchTo(spi_context);
+	if (is_new)
+		tell(account_id, alias.customer_id, alias.value);
 	SPI_finish();
 	return json;
 }
@@ -212,6 +239,8 @@ change(Statement *statement, const pg_uuid_t *account_id, const pg_uuid_t *id, D
 
 		json = alias_to_json(0, account_id);
 		MemoryContextSwitchTo(spi_context);
+		if (statement == &set_deleted)
+			tell(account_id, row_text_copy(0, COLUMN_CUSTOMER_ID), row_text_copy(0, COLUMN_VALUE));
 	}
 	SPI_finish();
 	return json;

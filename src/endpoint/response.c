@@ -40,6 +40,9 @@ static bool answering = false;
 /* The header that the refusal being raised has, of our own making: name and value as JSON; NULL of others. */
 static const char *refusal_header = NULL;
 
+/* Whether it is that of a usage limit. */
+static bool is_over_limit = false;
+
 static void
 leave_out_answer(ErrorData *error)
 {
@@ -106,6 +109,21 @@ http_refuse_encoding(void)
 					errhint("Send it as it is, without \"Content-Encoding\".")));
 }
 
+/* A limit's refusal follows, whose SQLSTATE the server uses for limits of its own as well; it ends in so many seconds. */
+void
+http_retry_after(int64 seconds)
+{
+	is_over_limit = true;
+	refusal_header = psprintf("\"Retry-After\":\"" INT64_FORMAT "\"", seconds);
+}
+
+/* The same of one that no time ends. */
+void
+http_retry_never(void)
+{
+	is_over_limit = true;
+}
+
 /* The status in a SQLSTATE that PostgREST would read as one (PT404), or 0; of those that the API has. */
 static int
 status_in_sqlstate(const char *sqlstate)
@@ -127,6 +145,8 @@ status_of_error(int code)
 		return status;
 	if (ERRCODE_TO_CATEGORY(code) == ERRCODE_DATA_EXCEPTION)
 		return 400;
+	if (code == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED && is_over_limit)
+		return 429;
 	switch (code)
 	{
 			/* A rule of the administrator's own on the tables, or usage_events.on_conflict = refuse. */
@@ -238,6 +258,7 @@ http_respond(PGFunction function, FunctionCallInfo fcinfo)
 
 	memory_budget_begin();
 	refusal_header = NULL;
+	is_over_limit = false;
 	answering = false;
 	PG_TRY();
 	{

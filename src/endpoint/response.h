@@ -25,6 +25,8 @@ extern void http_set_headers(void);
 extern void http_set_allowed(const char *methods);
 extern void http_refuse_method(const char *methods);
 extern void http_refuse_encoding(void);
+extern void http_retry_after(int64 seconds);
+extern void http_retry_never(void);
 
 extern Datum http_respond(PGFunction function, FunctionCallInfo fcinfo);
 extern Datum http_answer_or_null(FunctionCallInfo fcinfo, Jsonb *json);

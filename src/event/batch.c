@@ -17,6 +17,7 @@
 #include "base/memory_budget.h"
 #include "base/uuid_v7.h"
 #include "event/check.h"
+#include "event/guard.h"
 #include "event/read.h"
 #include "event/rejected.h"
 #include "fmgr.h"
@@ -326,7 +327,7 @@ event_batch_store_all(EventBatch *batch)
 	if (batch->put_count < batch->count)
 		report_faults(batch);
 
-	event_store_put_many(&batch->account_id, batch->puts, batch->put_count);
+	event_guarded_put_all(&batch->account_id, batch->puts, batch->put_count, batch->first_index);
 	for (int i = 0; i < batch->count; i++)
 	{
 		if (batch->puts[i].outcome == EVENT_REFUSED)
@@ -334,11 +335,20 @@ event_batch_store_all(EventBatch *batch)
 	}
 }
 
+/* Why the store has refused an event. */
+static List *
+refusal_faults(const EventPut *put)
+{
+	if (put->refusal != NULL)
+		return list_make1(unconstify(Fault *, put->refusal));
+	return fault_add(NIL, event_field_names[FIELD_CUSTOMER_EVENT_ID].data, event_conflict_text(put));
+}
+
 /* Stores those events of the batch that can be, and keeps the others as rejected. */
 void
 event_batch_store(EventBatch *batch)
 {
-	event_store_put_many(&batch->account_id, batch->puts, batch->put_count);
+	event_guarded_put_each(&batch->account_id, batch->puts, batch->put_count);
 
 	for (int i = 0; i < batch->count; i++)
 	{
@@ -346,8 +356,7 @@ event_batch_store(EventBatch *batch)
 
 		if (element->put != NULL && element->put->outcome == EVENT_REFUSED)
 		{
-			element->faults =
-				fault_add(NIL, event_field_names[FIELD_CUSTOMER_EVENT_ID].data, event_conflict_text(element->put));
+			element->faults = refusal_faults(element->put);
 			element->put = NULL;
 		}
 	}

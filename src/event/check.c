@@ -17,6 +17,9 @@
 #include "base/uuid_v7.h"
 #include "utils/guc.h"
 
+/* How many unknown fields are named in a refusal. */
+#define MAX_UNKNOWN_FIELDS 20
+
 const Slice event_field_names[FIELD_COUNT] = {
 	[FIELD_ID] = SLICE("id"),
 	[FIELD_EVENT_TYPE] = SLICE("eventType"),
@@ -34,7 +37,7 @@ void
 event_check_init(void)
 {
 	DefineCustomBoolVariable("usage_events.reject_unknown_fields",
-							 "Refuses events and metrics with fields that the API does not know.",
+							 "Refuses events, metrics, limits and alerts with fields that the API does not know.",
 							 "Off, such fields are ignored.", &reject_unknown_fields, false, PGC_USERSET, 0, NULL, NULL,
 							 NULL);
 	DefineCustomIntVariable("usage_events.max_properties_bytes",
@@ -47,6 +50,38 @@ bool
 event_check_rejects_unknown_fields(void)
 {
 	return reject_unknown_fields;
+}
+
+static bool
+is_known(Slice name, const char *const *names, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (slice_equal(name, slice_from_cstring(names[i])))
+			return true;
+	}
+	return false;
+}
+
+/* Rule of fields that are none of these: ignored, unless the setting says otherwise. */
+List *
+event_check_unknown_fields(List *faults, Jsonb *body, const char *const *names, int count, const char *fault)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&body->root);
+	JsonbIteratorToken token;
+	JsonbValue key;
+	int unknown = 0;
+
+	if (!reject_unknown_fields)
+		return faults;
+	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE && unknown < MAX_UNKNOWN_FIELDS)
+	{
+		if (token != WJB_KEY || is_known(json_string(&key), names, count))
+			continue;
+		faults = fault_add(faults, fault_field(json_string(&key)), fault);
+		unknown++;
+	}
+	return faults;
 }
 
 static bool

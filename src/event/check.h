@@ -41,6 +41,8 @@ extern const Slice event_field_names[FIELD_COUNT];
 extern void event_check_init(void);
 
 extern bool event_check_rejects_unknown_fields(void);
+extern List *event_check_unknown_fields(List *faults, Jsonb *body, const char *const *names, int count,
+										const char *fault);
 extern List *event_check(const EventFields *fields, UsageEvent *event);
 extern void event_faults_describe(StringInfo detail, int64 index, const List *faults);
 extern void event_faults_report(const List *faults, Node *escontext);

@@ -12,9 +12,9 @@
 #include "base/json_read.h"
 #include "base/memory_budget.h"
 #include "endpoint/response.h"
+#include "event/guard.h"
 #include "event/json.h"
 #include "event/read.h"
-#include "event/store.h"
 #include "fmgr.h"
 
 /* Stores an event, or refuses it with all its faults.  Returns the answer: what is stored. */
@@ -26,7 +26,7 @@ event_create(const pg_uuid_t *account_id, Jsonb *body)
 
 	if (faults != NIL)
 		event_faults_report(faults, NULL);
-	event_store_put(account_id, &put);
+	event_guarded_put(account_id, &put);
 	if (put.outcome == EVENT_REFUSED)
 		event_conflicts_report(&put, 1, -1);
 	return event_json_write(put.answer);

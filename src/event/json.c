@@ -105,6 +105,17 @@ event_json_add_event(JsonObject *object, const UsageEvent *event)
 		json_add_uuid(object, names[FIELD_SEQUENCE_ACCOUNT_ID], &event->account_id);
 }
 
+/* The event's properties, in memory of their own. */
+Jsonb *
+event_json_properties(const UsageEvent *event)
+{
+	Jsonb *properties = palloc(VARHDRSZ + event->properties.length);
+
+	SET_VARSIZE(properties, VARHDRSZ + event->properties.length);
+	memcpy(&properties->root, event->properties.data, event->properties.length);
+	return properties;
+}
+
 Jsonb *
 event_json_write(const UsageEvent *event)
 {

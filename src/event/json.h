@@ -11,6 +11,7 @@
 extern List *event_json_read(Jsonb *json, UsageEvent *event);
 extern List *event_json_read_value(const JsonbValue *value, UsageEvent *event);
 extern void event_json_add_event(JsonObject *object, const UsageEvent *event);
+extern Jsonb *event_json_properties(const UsageEvent *event);
 extern Jsonb *event_json_write(const UsageEvent *event);
 
 #endif /* USAGE_EVENTS_EVENT_JSON_H */

@@ -769,7 +769,7 @@ compare_puts(const void *a, const void *b)
 	return result != 0 ? result : (put_a > put_b) - (put_a < put_b);
 }
 
-/* Stores a batch, in the order given. */
+/* Stores those of a batch that nothing keeps out, in the order given. */
 void
 event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count)
 {
@@ -777,22 +777,24 @@ event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count)
 	EventPut **sorted = palloc(sizeof(EventPut *) * count);
 	EventGroup *all_groups = palloc(sizeof(EventGroup) * count);
 	EventGroup **groups = palloc(sizeof(EventGroup *) * count);
+	int sorted_count = 0;
 	int group_count = 0;
-
-	if (count == 0)
-		return;
 
 	account_require(account_id);
 	for (int i = 0; i < count; i++)
 	{
 		memory_budget_grow(sizeof(EventPut) + sizeof(EventGroup));
+		if (puts[i].refusal != NULL)
+			continue;
 		complete(&puts[i]);
 		puts[i].is_marked = false;
-		sorted[i] = &puts[i];
+		sorted[sorted_count++] = &puts[i];
 	}
-	qsort(sorted, count, sizeof(EventPut *), compare_puts);
+	if (sorted_count == 0)
+		return;
+	qsort(sorted, sorted_count, sizeof(EventPut *), compare_puts);
 
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < sorted_count; i++)
 	{
 		if (i == 0 || slice_compare(sorted[i - 1]->event.customer_event_id, sorted[i]->event.customer_event_id) != 0)
 		{

@@ -5,6 +5,7 @@
 #ifndef USAGE_EVENTS_EVENT_STORE_H
 #define USAGE_EVENTS_EVENT_STORE_H
 
+#include "base/fault.h"
 #include "event/columns.h"
 #include "event/event.h"
 
@@ -13,7 +14,7 @@ typedef enum EventOutcome
 	EVENT_CREATED,
 	EVENT_SUPERSEDED,
 	EVENT_UNCHANGED,
-	EVENT_REFUSED /* usage_events.on_conflict is refuse */
+	EVENT_REFUSED /* usage_events.on_conflict is refuse, or a limit keeps it out */
 } EventOutcome;
 
 #define EVENT_OUTCOMES (EVENT_REFUSED + 1)
@@ -26,6 +27,7 @@ typedef struct EventPut
 	const UsageEvent *answer;     /* what is stored: this event, or the one that stays; never NULL afterwards */
 	const UsageEvent *superseded; /* the version that this event replaced, or NULL */
 	bool is_marked;               /* its mark is written with it, see event/mark.c */
+	const Fault *refusal;         /* what keeps it out, see event/guard.h; it is not to be stored then */
 } EventPut;
 
 extern void event_store_init(void);

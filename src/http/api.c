@@ -11,7 +11,11 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "account/account.h"
+#include "alert/definition.h"
+#include "alert/event.h"
+#include "alert/list.h"
 #include "base/json_elements.h"
 #include "base/json_read.h"
 #include "base/timestamp.h"
@@ -28,9 +32,13 @@
 #include "fmgr.h"
 #include "http/authenticate.h"
 #include "http/openapi.h"
+#include "limit/allowance.h"
+#include "limit/definition.h"
+#include "limit/list.h"
 #include "mb/pg_wchar.h"
 #include "metric/definition.h"
 #include "metric/list.h"
+#include "metric/value.h"
 #include "usage/calculate.h"
 #include "utils/builtins.h"
 
@@ -243,6 +251,21 @@ read_period(HttpRequest *request, TimestampTz *start, TimestampTz *end)
 		request->faults = fault_add(request->faults, "periodEnd", "must not be before \"periodStart\"");
 }
 
+/* An id; NULL where it is not given. */
+static const pg_uuid_t *
+read_id(HttpRequest *request, const char *name)
+{
+	const char *text = http_parameter(request, name);
+	pg_uuid_t *id = palloc0(sizeof(pg_uuid_t));
+
+	if (text == NULL)
+		return NULL;
+	if (!uuid_v7_from_text(slice_from_cstring(text), id))
+		request->faults =
+			fault_add(request->faults, name, psprintf("must be a UUID, not %s", fault_quote(slice_from_cstring(text))));
+	return id;
+}
+
 /* A JSON object; NULL where it is not given. */
 static Jsonb *
 read_object(HttpRequest *request, const char *name)
@@ -261,6 +284,48 @@ read_object(HttpRequest *request, const char *name)
 	if (fault != NULL)
 		request->faults = fault_add(request->faults, name, fault);
 	return json;
+}
+
+/* A text; data is NULL where there is none, which is a fault. */
+static Slice
+read_required_text(HttpRequest *request, const char *name)
+{
+	const char *text = http_parameter(request, name);
+
+	if (text != NULL)
+		return slice_from_cstring(text);
+	request->faults = fault_add(request->faults, name, "is missing");
+	return (Slice){NULL, 0};
+}
+
+/* An id; false where there is none, which is a fault. */
+static bool
+read_required_id(HttpRequest *request, const char *name, pg_uuid_t *id)
+{
+	Slice text = read_required_text(request, name);
+
+	if (text.data == NULL)
+		return false;
+	if (uuid_v7_from_text(text, id))
+		return true;
+	request->faults = fault_add(request->faults, name, psprintf("must be a UUID, not %s", fault_quote(text)));
+	return false;
+}
+
+/* A number; NULL where it is none, which is a fault. */
+static Numeric
+read_number(HttpRequest *request, const char *name, int64 otherwise)
+{
+	const char *text = http_parameter(request, name);
+	Numeric number;
+
+	if (text == NULL)
+		return int64_to_numeric(otherwise);
+	number = metric_number_from_text(slice_from_cstring(text));
+	if (number == NULL)
+		request->faults = fault_add(request->faults, name,
+									psprintf("must be a number, not %s", fault_quote(slice_from_cstring(text))));
+	return number;
 }
 
 static void
@@ -471,6 +536,112 @@ get_usage_metric_value(HttpCall *call)
 	return usage_calculate(account_current(), &call->id, aliases, start, end, has_as_of ? &as_of : NULL, parameters);
 }
 
+static Jsonb *
+get_usage_alerts(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	AlertList list = {.page = LIST_PAGE_DEFAULTS};
+
+	read_page(request, &list.page);
+	list.metric_id = read_id(request, "usageMetricId");
+	list.customer = http_parameter(request, "customer");
+	http_parameters_end(request);
+	return alert_list_read(account_current(), &list, request->faults);
+}
+
+static Jsonb *
+post_usage_alert(HttpCall *call)
+{
+	return alert_definition_create(account_current(), body_json(call));
+}
+
+static Jsonb *
+get_usage_alert_of_id(HttpCall *call)
+{
+	return alert_definition_get(account_current(), &call->id);
+}
+
+static Jsonb *
+put_usage_alert(HttpCall *call)
+{
+	return alert_definition_update(account_current(), &call->id, body_json(call));
+}
+
+static Jsonb *
+delete_usage_alert_of_id(HttpCall *call)
+{
+	return alert_definition_delete(account_current(), &call->id);
+}
+
+static Jsonb *
+get_usage_alert_events(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	AlertEventList list = {.page = LIST_PAGE_DEFAULTS};
+
+	read_page(request, &list.page);
+	list.alert_id = read_id(request, "usageAlertId");
+	list.customer = http_parameter(request, "customer");
+	list.state = http_parameter(request, "state");
+	http_parameters_end(request);
+	return alert_event_list_read(account_current(), &list, request->faults);
+}
+
+static Jsonb *
+get_usage_limits(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	LimitList list = {.page = LIST_PAGE_DEFAULTS};
+
+	read_page(request, &list.page);
+	list.name = http_parameter(request, "name");
+	list.usage_metric_id = http_parameter(request, "usageMetricId");
+	list.customer = http_parameter(request, "customer");
+	list.period = http_parameter(request, "period");
+	list.mode = http_parameter(request, "mode");
+	http_parameters_end(request);
+	return limit_list_read(account_current(), &list, request->faults);
+}
+
+static Jsonb *
+post_usage_limit(HttpCall *call)
+{
+	return limit_definition_create(account_current(), body_json(call));
+}
+
+static Jsonb *
+get_usage_limit_of_id(HttpCall *call)
+{
+	return limit_definition_get(account_current(), &call->id);
+}
+
+static Jsonb *
+put_usage_limit(HttpCall *call)
+{
+	return limit_definition_update(account_current(), &call->id, body_json(call));
+}
+
+static Jsonb *
+delete_usage_limit_of_id(HttpCall *call)
+{
+	return limit_definition_delete(account_current(), &call->id);
+}
+
+static Jsonb *
+get_usage_limit_check(HttpCall *call)
+{
+	HttpRequest *request = &call->request;
+	LimitQuestion question = {.at = GetCurrentTransactionStartTimestamp()};
+	bool has_moment;
+
+	question.customer = read_required_text(request, "customer");
+	question.has_metric_id = read_required_id(request, "usageMetricId", &question.metric_id);
+	question.amount = read_number(request, "amount", 1);
+	read_timestamp(request, "at", &has_moment, &question.at);
+	http_parameters_end(request);
+	return limit_allowance(account_current(), &question, request->faults);
+}
+
 /* Routes ------------------------------------------------------------------ */
 
 static const HttpRoute routes[] = {
@@ -490,6 +661,18 @@ static const HttpRoute routes[] = {
 	{"PUT", "/usage-metrics/{id}", 200, put_usage_metric},
 	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id},
 	{"GET", "/usage-metrics/{id}/calculate", 200, get_usage_metric_value},
+	{"GET", "/usage-alerts", 200, get_usage_alerts},
+	{"POST", "/usage-alerts", 201, post_usage_alert},
+	{"GET", "/usage-alerts/{id}", 200, get_usage_alert_of_id},
+	{"PUT", "/usage-alerts/{id}", 200, put_usage_alert},
+	{"DELETE", "/usage-alerts/{id}", 200, delete_usage_alert_of_id},
+	{"GET", "/usage-alert-events", 200, get_usage_alert_events},
+	{"GET", "/usage-limits", 200, get_usage_limits},
+	{"POST", "/usage-limits", 201, post_usage_limit},
+	{"GET", "/usage-limits/check", 200, get_usage_limit_check},
+	{"GET", "/usage-limits/{id}", 200, get_usage_limit_of_id},
+	{"PUT", "/usage-limits/{id}", 200, put_usage_limit},
+	{"DELETE", "/usage-limits/{id}", 200, delete_usage_limit_of_id},
 };
 
 /* Whether the path is the route's; `id` is the segment at its place of {id}. */

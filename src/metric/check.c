@@ -23,9 +23,6 @@
 #define MAX_FILTERS 100
 #define MAX_FILTER_VALUES 1000
 
-/* How many unknown fields are named in a refusal. */
-#define MAX_UNKNOWN_FIELDS 20
-
 /* Those of an answer, too: a client may send a metric back as it got it. */
 static const char *const field_names[] = {
 	"id",
@@ -371,36 +368,12 @@ check_case_sensitive(List *faults, Jsonb *body, Metric *metric)
 	return faults;
 }
 
-static bool
-is_field(Slice name)
-{
-	for (size_t i = 0; i < lengthof(field_names); i++)
-	{
-		if (is_word(name, field_names[i]))
-			return true;
-	}
-	return false;
-}
-
 /* Rule of fields that the API does not know: ignored, unless the setting says otherwise. */
 List *
 metric_check_unknown_fields(List *faults, Jsonb *body)
 {
-	JsonbIterator *iterator = JsonbIteratorInit(&body->root);
-	JsonbIteratorToken token;
-	JsonbValue key;
-	int count = 0;
-
-	if (!event_check_rejects_unknown_fields())
-		return faults;
-	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE && count < MAX_UNKNOWN_FIELDS)
-	{
-		if (token != WJB_KEY || is_field(json_string(&key)))
-			continue;
-		faults = fault_add(faults, fault_field(json_string(&key)), "is not a field of a usage metric");
-		count++;
-	}
-	return faults;
+	return event_check_unknown_fields(faults, body, field_names, lengthof(field_names),
+									  "is not a field of a usage metric");
 }
 
 /*

@@ -152,16 +152,16 @@ metric_percentile_is_valid(Numeric percentile)
 /* Rows of values are as many as events in the end: of a kind that keeps them there are none for every second. */
 /* clang-format off */
 static const MetricKind kinds[] = {
-	/* name               expression  reads                 keeps                   deepest        combine    long   percent event  result */
-	{SLICE("COUNT"),      false,      METRIC_READS_NOTHING, METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, no_number, false, false,  false, event_count},
-	{SLICE("UNIQUE"),     false,      METRIC_READS_TEXT,    METRIC_KEEPS_VALUES,    BUCKET_HOUR,   no_number, false, false,  false, value_count},
-	{SLICE("SUM"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, add,       true,  false,  false, number_or_zero},
-	{SLICE("MAX"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, maximum,   false, false,  false, number_or_null},
-	{SLICE("MIN"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, minimum,   false, false,  false, number_or_null},
-	{SLICE("AVERAGE"),    false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, add,       true,  false,  false, average},
-	{SLICE("LATEST"),     false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, latest,    false, false,  true,  number_or_null},
-	{SLICE("PERCENTILE"), false,      METRIC_READS_NUMBER,  METRIC_KEEPS_COUNTS,    BUCKET_HOUR,   no_number, false, true,   false, percentile},
-	{SLICE("CUSTOM"),     true,       METRIC_READS_NOTHING, METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, no_number, false, false,  false, number_or_null},
+	/* name               expression  reads                 keeps                   deepest        combine    long   percent event  rise           result */
+	{SLICE("COUNT"),      false,      METRIC_READS_NOTHING, METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, no_number, false, false,  false, METRIC_ADDS,   event_count},
+	{SLICE("UNIQUE"),     false,      METRIC_READS_TEXT,    METRIC_KEEPS_VALUES,    BUCKET_HOUR,   no_number, false, false,  false, METRIC_RISES,  value_count},
+	{SLICE("SUM"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, add,       true,  false,  false, METRIC_ADDS,   number_or_zero},
+	{SLICE("MAX"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, maximum,   false, false,  false, METRIC_RISES,  number_or_null},
+	{SLICE("MIN"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, minimum,   false, false,  false, METRIC_VARIES, number_or_null},
+	{SLICE("AVERAGE"),    false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, add,       true,  false,  false, METRIC_VARIES, average},
+	{SLICE("LATEST"),     false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, latest,    false, false,  true,  METRIC_VARIES, number_or_null},
+	{SLICE("PERCENTILE"), false,      METRIC_READS_NUMBER,  METRIC_KEEPS_COUNTS,    BUCKET_HOUR,   no_number, false, true,   false, METRIC_VARIES, percentile},
+	{SLICE("CUSTOM"),     true,       METRIC_READS_NOTHING, METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, no_number, false, false,  false, METRIC_VARIES, number_or_null},
 };
 /* clang-format on */
 

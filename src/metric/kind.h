@@ -26,6 +26,14 @@ typedef enum MetricKeeps
 	METRIC_KEEPS_COUNTS  /* numbers, and how many events have each */
 } MetricKeeps;
 
+/* How one event more changes the result, by what it comes to alone. */
+typedef enum MetricRise
+{
+	METRIC_ADDS,  /* by just that */
+	METRIC_RISES, /* by that at most, and never down; one that is taken away lowers it by that at most */
+	METRIC_VARIES /* up or down */
+} MetricRise;
+
 /* One number: that of an event, or what those of many have come to. */
 typedef struct MetricNumber
 {
@@ -71,6 +79,7 @@ typedef struct MetricKind
 	bool makes_long_numbers; /* by combining, longer ones than the events have: usage_events.max_sum_digits holds */
 	bool has_percentile;     /* a metric of this kind says which */
 	bool keeps_event;        /* a number is one event's: totals and rollups know its time and id */
+	MetricRise rise;
 	Numeric (*result)(const MetricSum *sum);
 } MetricKind;
 

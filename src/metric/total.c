@@ -634,33 +634,23 @@ metric_total_add_cell(MetricTotal *total, const MetricCell *cell)
 	check_size(total);
 }
 
-/* Adds an event of the metric's type, if it counts or is skipped. */
-void
-metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const pg_uuid_t *id, TimestampTz timestamp,
-					   Jsonb *properties)
+/* Adds an event that is of that value, or is skipped. */
+static void
+add_event(MetricTotal *total, MetricVerdict verdict, const MetricValue *value, const pg_uuid_t *id,
+		  TimestampTz timestamp)
 {
-	MetricValue value;
-	MetricVerdict verdict;
 	MetricCell cell;
 	Probe probe;
 
-	if (total->is_over)
-	{
-		total->event_count++;
-		return;
-	}
-	verdict = metric_value_read(matcher, properties, false, &value);
-	if (verdict == METRIC_FILTERS)
-		return;
-	make_key(total->metric, verdict, &value, &probe);
+	make_key(total->metric, verdict, value, &probe);
 	cell = (MetricCell){
 		.key = {probe.key, probe.cell.key_length},
 		.group_key_length = probe.cell.group_key_length,
-		.group_value = value.group,
+		.group_value = value->group,
 		.event_count = verdict == METRIC_COUNTS,
 		.skipped_count = verdict == METRIC_SKIPS,
 		.value_event_count = verdict == METRIC_COUNTS,
-		.value = verdict == METRIC_COUNTS ? value.number : NULL,
+		.value = verdict == METRIC_COUNTS ? value->number : NULL,
 		.latest_timestamp = timestamp,
 		.latest_id = *id,
 		.min_id = *id,
@@ -668,9 +658,36 @@ metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const p
 		.oldest_id = *id,
 		.newest_id = *id,
 	};
-	if (value.long_group != NULL && find_group(total, &cell) == NULL)
-		cell.group_value = metric_number_text(value.long_group);
+	if (value->long_group != NULL && find_group(total, &cell) == NULL)
+		cell.group_value = metric_number_text(value->long_group);
 	metric_total_add_cell(total, &cell);
+}
+
+/* Adds an event of the metric's type, if it counts or is skipped. */
+void
+metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const pg_uuid_t *id, TimestampTz timestamp,
+					   Jsonb *properties)
+{
+	MetricValue value;
+	MetricVerdict verdict;
+
+	if (total->is_over)
+	{
+		total->event_count++;
+		return;
+	}
+	verdict = metric_value_read(matcher, properties, false, &value);
+	if (verdict != METRIC_FILTERS)
+		add_event(total, verdict, &value, id, timestamp);
+}
+
+/* Adds what an event would be that counts, has that number and is of no group: to say what would be if there were one. */
+void
+metric_total_add_number(MetricTotal *total, const pg_uuid_t *id, TimestampTz timestamp, Numeric number)
+{
+	MetricValue value = {.number = number};
+
+	add_event(total, METRIC_COUNTS, &value, id, timestamp);
 }
 
 /* Adds another total of the same kind. */

@@ -82,6 +82,7 @@ extern void metric_total_init(MetricTotal *total, const Metric *metric, MemoryCo
 extern void metric_total_init_for_rows(MetricTotal *total, const Metric *metric, MemoryContext context);
 extern void metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const pg_uuid_t *id,
 								   TimestampTz timestamp, Jsonb *properties);
+extern void metric_total_add_number(MetricTotal *total, const pg_uuid_t *id, TimestampTz timestamp, Numeric number);
 extern void metric_total_add_cell(MetricTotal *total, const MetricCell *cell);
 extern void metric_total_add(MetricTotal *total, const MetricTotal *other);
 extern void metric_total_move(MetricTotal *total, MetricTotal *other);

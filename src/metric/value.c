@@ -215,6 +215,13 @@ metric_number_equal(Numeric a, Numeric b)
 	return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(a), NumericGetDatum(b)));
 }
 
+/* Whatever zeros they have after the point: 1.50 is not above 1.5. */
+bool
+metric_number_is_above(Numeric a, Numeric b)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_gt, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
 /* Of equal numbers, that with more zeros after the point is above: 1.50 or 1.5 is not a matter of who came first. */
 int
 metric_number_compare(Numeric a, Numeric b)

@@ -35,6 +35,7 @@ extern Numeric metric_number_from_text(Slice text);
 extern Slice metric_number_text(Numeric number);
 extern int metric_number_scale(Numeric number);
 extern bool metric_number_equal(Numeric a, Numeric b);
+extern bool metric_number_is_above(Numeric a, Numeric b);
 extern int metric_number_compare(Numeric a, Numeric b);
 
 #endif /* USAGE_EVENTS_METRIC_VALUE_H */

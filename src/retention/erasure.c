@@ -6,8 +6,8 @@
  * It is done in steps, and whoever stops in the midst may go on at any time: as in any
  * write, each step marks the seconds that its events were in, so answers are what is
  * left at each moment.  First go the current events, then versions that were superseded, then
- * refused events.  When there are none left, rollups and marks go, which have the
- * alias in them, and at last its mapping, by which the next step finds the aliases.
+ * refused events.  When there are none left, rollups, marks and what alerts have told go, which have the
+ * alias in them, limits and alerts that are the customer's own, and at last its mapping, by which the next step finds the aliases.
  *
  * Of an event that others had before or have since, only the versions of the customer go.
  * A version that was taken back, whose alias is VOID, says of whom by the versions beside it.
@@ -133,6 +133,32 @@ static Statement delete_rollups = {
 	.argument_types = {UUIDOID, TEXTARRAYOID, INT8OID},
 };
 
+/* What alerts have told of the customer, and those that are of nobody else. */
+#define DELETE_OF_ALERTS(table) \
+	{ \
+		.sql = "DELETE FROM usage_events." table " WHERE account_id " EQ " $1" \
+			   " AND ctid " EQ " ANY (ARRAY(SELECT ctid FROM usage_events." table " WHERE account_id " EQ \
+			   " $1 AND customer " EQ " ANY ($2) LIMIT $3))", \
+		.argument_count = 3, \
+		.argument_types = \
+		{ UUIDOID, \
+		  TEXTARRAYOID, \
+		  INT8OID } \
+	}
+
+static Statement delete_of_alerts[] = {
+	DELETE_OF_ALERTS("usage_alert_event"), DELETE_OF_ALERTS("usage_alert_state"),
+	DELETE_OF_ALERTS("usage_alert_due"),   DELETE_OF_ALERTS("superseded_usage_alert"),
+	DELETE_OF_ALERTS("usage_alert"),
+};
+
+static Statement forget_alert_place = {
+	.sql = "UPDATE usage_events.usage_alert_progress SET customer_alias = $3"
+		   " WHERE account_id " EQ " $1 AND customer_alias " EQ " ANY ($2)",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTOID},
+};
+
 /* How far refreshes have come: a metric that is being built begins anew, the others do not need it. */
 static Statement forget_place = {
 	.sql = "UPDATE usage_events.metric_progress SET customer_alias = NULL"
@@ -148,6 +174,23 @@ static Statement forget_turn = {
 	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
+/* Limits that are the customer's own, and their past versions; those of many may take several calls. */
+static Statement delete_limits = {
+	.sql = "DELETE FROM usage_events.usage_limit WHERE account_id " EQ " $1"
+		   " AND ctid " EQ " ANY (ARRAY(SELECT ctid FROM usage_events.usage_limit"
+		   " WHERE account_id " EQ " $1 AND customer " EQ " ANY ($2) LIMIT $3))",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TEXTARRAYOID, INT8OID},
+};
+
+static Statement delete_limit_versions = {
+	.sql = "DELETE FROM usage_events.superseded_usage_limit WHERE account_id " EQ " $1"
+		   " AND ctid " EQ " ANY (ARRAY(SELECT ctid FROM usage_events.superseded_usage_limit"
+		   " WHERE account_id " EQ " $1 AND customer " EQ " ANY ($2) LIMIT $3))",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, TEXTARRAYOID, INT8OID},
+};
+
 /* What is mapped to the customer meanwhile is for the next call, with its events. */
 static Statement delete_aliases = {
 	.sql = "DELETE FROM usage_events.customer_alias WHERE account_id " EQ " $1"
@@ -159,9 +202,9 @@ static Statement delete_aliases = {
 
 static Statement insert_record = {
 	.sql = "INSERT INTO usage_events.erasure (account_id, id, erased_at, erased_by, event_count, version_count,"
-		   " rejected_count, rollup_count, alias_count) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-	.argument_count = 9,
-	.argument_types = {UUIDOID, UUIDOID, TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID},
+		   " rejected_count, rollup_count, alias_count, limit_count) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+	.argument_count = 10,
+	.argument_types = {UUIDOID, UUIDOID, TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID},
 };
 
 /* One call. */
@@ -181,6 +224,7 @@ typedef struct Erasure
 	int64 rejected;
 	int64 rollups;
 	int64 aliases;
+	int64 limits;
 } Erasure;
 
 /* Events ------------------------------------------------------------------- */
@@ -337,6 +381,38 @@ erase_rollups(Erasure *erasure)
 	statement_execute(&forget_turn, arguments, NULL);
 }
 
+/* While no refresh is under way, which would write more. */
+static void
+erase_alerts(Erasure *erasure)
+{
+	for (size_t i = 0; i < lengthof(delete_of_alerts) && erasure->rows_left > 0; i++)
+	{
+		statement_execute(&delete_of_alerts[i],
+						  (Datum[]){erasure->account, erasure->names, Int64GetDatum(erasure->rows_left)}, NULL);
+		erasure->rollups += (int64) SPI_processed;
+		erasure->rows_left -= (int64) SPI_processed;
+	}
+	statement_execute(&forget_alert_place, (Datum[]){erasure->account, erasure->names, slice_to_datum(SLICE(""))},
+					  NULL);
+}
+
+/* One that names the customer by an alias which is mapped no more goes as the alias is erased. */
+static void
+erase_limits_of(Erasure *erasure, Statement *statement)
+{
+	statement_execute(statement, (Datum[]){erasure->account, erasure->names, Int64GetDatum(erasure->rows_left)}, NULL);
+	erasure->limits += (int64) SPI_processed;
+	erasure->rows_left -= (int64) SPI_processed;
+}
+
+static void
+erase_limits(Erasure *erasure)
+{
+	erase_limits_of(erasure, &delete_limits);
+	if (erasure->rows_left > 0)
+		erase_limits_of(erasure, &delete_limit_versions);
+}
+
 static void
 erase_aliases(Erasure *erasure)
 {
@@ -384,6 +460,10 @@ erase_step(Erasure *erasure)
 		erase_rejected(erasure);
 	if (erasure->rows_left > 0)
 		erase_rollups(erasure);
+	if (erasure->rows_left > 0)
+		erase_alerts(erasure);
+	if (erasure->rows_left > 0)
+		erase_limits(erasure);
 	if (erasure->rows_left > 0 && !erase_events(erasure))
 		erase_aliases(erasure);
 }
@@ -391,7 +471,8 @@ erase_step(Erasure *erasure)
 static int64
 erased_rows(const Erasure *erasure)
 {
-	return erasure->events + erasure->versions + erasure->rejected + erasure->rollups + erasure->aliases;
+	return erasure->events + erasure->versions + erasure->rejected + erasure->rollups + erasure->aliases +
+		   erasure->limits;
 }
 
 /* Who, when and how much: nothing by which somebody could tell whose it was. */
@@ -406,7 +487,7 @@ keep_record(const Erasure *erasure)
 								CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false)),
 								Int64GetDatum(erasure->events), Int64GetDatum(erasure->versions),
 								Int64GetDatum(erasure->rejected), Int64GetDatum(erasure->rollups),
-								Int64GetDatum(erasure->aliases)},
+								Int64GetDatum(erasure->aliases), Int64GetDatum(erasure->limits)},
 					  NULL);
 }
 

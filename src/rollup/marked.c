@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "rollup/alias.h"
 #include "rollup/common_marks.h"
+#include "rollup/follower.h"
 #include "rollup/version.h"
 #include "sql/row.h"
 #include "sql/statement.h"
@@ -318,6 +319,7 @@ refresh_marked_alias(const pg_uuid_t *account_id, Slice event_type, Slice alias)
 
 	if (mark_count == 0)
 		return;
+	rollup_follower_take_marks(account_id, event_type, alias, marks, mark_count);
 	statement_execute(&metrics_of_alias,
 					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type), slice_to_datum(alias)}, NULL);
 	versions = read_versions();

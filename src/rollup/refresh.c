@@ -20,6 +20,7 @@
 #include "event/rejected.h"
 #include "executor/spi.h"
 #include "rollup/build.h"
+#include "rollup/follower.h"
 #include "rollup/marked.h"
 #include "rollup/row.h"
 #include "rollup/turn.h"
@@ -211,6 +212,7 @@ restart_unmarked(const pg_uuid_t *account_id)
 	statement_execute(&restart_all, (Datum[]){account}, NULL);
 	statement_execute(&insert_marks_row,
 					  (Datum[]){account, TimestampTzGetDatum(GetCurrentTimestamp()), PointerGetDatum(watch)}, NULL);
+	rollup_follower_begin_anew(account_id);
 	elog(DEBUG1, "rollups of an account begin anew: events were changed by hand, or nobody had watched them");
 	return 1;
 }
@@ -317,6 +319,7 @@ refresh_rollups_of(const pg_uuid_t *account_id, const List *new_metrics, const T
 {
 	MarkPlace place;
 	int64 steps = restart_where_needed(account_id);
+	bool is_followed;
 	int64 taken;
 
 	if (steps < 0)
@@ -329,10 +332,19 @@ refresh_rollups_of(const pg_uuid_t *account_id, const List *new_metrics, const T
 		return steps;
 	}
 	budget.steps -= steps;
-	/* Where there are new metrics, marks leave them a share. */
-	taken = rollup_marked_refresh(account_id, new_metrics == NIL ? budget : rollup_turn_budget_half(&budget), &place);
+	/* Where there is something to do after them, marks leave it a share. */
+	is_followed = rollup_follower_is_needed(account_id);
+	taken =
+		rollup_marked_refresh(account_id, is_followed || new_metrics != NIL ? rollup_turn_budget_half(&budget) : budget,
+							  &place);
 	steps += taken;
 	budget.steps -= taken;
+	if (is_followed)
+	{
+		taken = rollup_follower_work(account_id, new_metrics == NIL ? budget : rollup_turn_budget_half(&budget));
+		steps += taken;
+		budget.steps -= taken;
+	}
 	taken = rollup_build_metrics(account_id, new_metrics, transactions, budget);
 	steps += taken;
 	budget.steps -= taken;

@@ -32,8 +32,24 @@
 #include "utils/syscache.h"
 
 /* All that a refresh reads and writes. */
-static const char *const refreshed_tables[] = {"account",       "event",        "metric",        "metric_progress",
-											   "metric_rollup", "dirty_bucket", "rejected_event"};
+static const char *const refreshed_tables[] = {
+	"account",
+	"event",
+	"metric",
+	"metric_progress",
+	"metric_rollup",
+	"dirty_bucket",
+	"rejected_event",
+	"customer_alias",
+	"purge_horizon",
+	"usage_alert",
+	"usage_alert_due",
+	"usage_alert_progress",
+	"usage_alert_state",
+	"usage_alert_event",
+	"usage_alert_consumer",
+	"usage_alert_delivery",
+};
 
 typedef struct Setting
 {

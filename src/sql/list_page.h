@@ -18,7 +18,10 @@ typedef enum ListOrder
 	LIST_EVENTS_BY_ID,
 	LIST_EVENTS_BY_TIMESTAMP, /* and id */
 	LIST_ALIASES_BY_ID,
-	LIST_METRICS_BY_ID
+	LIST_METRICS_BY_ID,
+	LIST_LIMITS_BY_ID,
+	LIST_ALERTS_BY_ID,
+	LIST_ALERT_EVENTS_BY_ID
 } ListOrder;
 
 /* A place in a list. */

@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include "usage/by_customer.h"
+
 #include "account/account.h"
 #include "account/horizon.h"
 #include "base/memory_budget.h"
@@ -104,22 +106,73 @@ share_totals(const Metric *metric, MappedAlias *mapped, int count, MetricTotal *
 	return customer_count;
 }
 
+/* Asks for the events of all aliases but VOID, each for its customer's total. */
+static void
+set_intervals(RollupScan *scan, const MappedAlias *mapped, TimestampTz start, TimestampTz end)
+{
+	memory_budget_require(sizeof(MetricInterval) * scan->alias_count);
+	scan->intervals = palloc_extended(sizeof(MetricInterval) * Max(scan->alias_count, 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < scan->alias_count && start < end; i++)
+	{
+		if (slice_compare(scan->aliases[i], SLICE(VOID_ALIAS)) != 0)
+			scan->intervals[scan->interval_count++] = (MetricInterval){i, start, end, mapped[i].total};
+	}
+}
+
+/* What each customer has used from start to end, exclusive; also of those that have had events at other times. */
+void
+usage_by_customer(const UsageQuestion *question, TimestampTz start, TimestampTz end, CustomerTotals *result)
+{
+	RollupScan scan = {
+		.metric = &question->metric,
+		.as_of = question->has_as_of ? &question->as_of : NULL,
+	};
+	MappedAlias *mapped;
+
+	rollup_scan_find_aliases(&scan, start, end);
+	mapped = map_aliases(question, scan.aliases, scan.alias_count);
+	memory_budget_require((sizeof(MetricTotal) + sizeof(Slice)) * scan.alias_count);
+	result->totals = palloc_extended(sizeof(MetricTotal) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
+	result->customers = palloc_extended(sizeof(Slice) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
+	result->count = share_totals(&question->metric, mapped, scan.alias_count, result->totals, result->customers);
+	set_intervals(&scan, mapped, start, end);
+	rollup_scan(&scan);
+}
+
+static void
+put_customers(FunctionCallInfo fcinfo, const UsageQuestion *question, const CustomerTotals *totals)
+{
+	MemoryContext row_context;
+	MemoryContext context;
+	MetricResult result;
+
+	InitMaterializedSRF(fcinfo, 0);
+	row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
+	context = MemoryContextSwitchTo(row_context);
+	for (int i = 0; i < totals->count; i++)
+	{
+		Datum values[5];
+		bool nulls[5] = {0};
+
+		MemoryContextReset(row_context);
+		if (totals->totals[i].event_count == 0)
+			continue;
+		values[0] = slice_to_datum(totals->customers[i]);
+		metric_total_result(&totals->totals[i], &result);
+		usage_put_result((ReturnSetInfo *) fcinfo->resultinfo, values, nulls, 1, &question->metric, &result);
+	}
+	MemoryContextSwitchTo(context);
+}
+
 /* usage_metric_by_customer(metric_id uuid, period tstzrange, as_of timestamptz) */
 PG_FUNCTION_INFO_V1(usage_metric_by_customer);
 Datum
 usage_metric_by_customer(PG_FUNCTION_ARGS)
 {
 	UsageQuestion question;
-	RollupScan scan = {0};
+	CustomerTotals totals;
 	TimestampTz start;
 	TimestampTz end;
-	MappedAlias *mapped;
-	MetricTotal *totals;
-	Slice *customers;
-	MetricResult result;
-	MemoryContext row_context;
-	MemoryContext context;
-	int customer_count;
 
 	memory_budget_begin();
 	(void) usage_ask(fcinfo, account_current(), 0, 2, &question);
@@ -129,39 +182,7 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 						errmsg("a CUSTOM metric cannot be calculated for all customers at once"),
 						errhint("Call calculate_usage_metric() for each.")));
 	horizon_check_period(account_current(), start);
-
-	scan.metric = &question.metric;
-	scan.as_of = question.has_as_of ? &question.as_of : NULL;
-	rollup_scan_find_aliases(&scan, start, end);
-	mapped = map_aliases(&question, scan.aliases, scan.alias_count);
-	memory_budget_require((sizeof(MetricTotal) + sizeof(Slice) + sizeof(MetricInterval)) * scan.alias_count);
-	totals = palloc_extended(sizeof(MetricTotal) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
-	customers = palloc_extended(sizeof(Slice) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
-	customer_count = share_totals(&question.metric, mapped, scan.alias_count, totals, customers);
-
-	scan.intervals = palloc_extended(sizeof(MetricInterval) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < scan.alias_count && start < end; i++)
-	{
-		if (slice_compare(scan.aliases[i], SLICE(VOID_ALIAS)) != 0)
-			scan.intervals[scan.interval_count++] = (MetricInterval){i, start, end, mapped[i].total};
-	}
-	rollup_scan(&scan);
-
-	InitMaterializedSRF(fcinfo, 0);
-	row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
-	context = MemoryContextSwitchTo(row_context);
-	for (int i = 0; i < customer_count; i++)
-	{
-		Datum values[5];
-		bool nulls[5] = {0};
-
-		MemoryContextReset(row_context);
-		if (totals[i].event_count == 0)
-			continue;
-		values[0] = slice_to_datum(customers[i]);
-		metric_total_result(&totals[i], &result);
-		usage_put_result((ReturnSetInfo *) fcinfo->resultinfo, values, nulls, 1, &question.metric, &result);
-	}
-	MemoryContextSwitchTo(context);
+	usage_by_customer(&question, start, end, &totals);
+	put_customers(fcinfo, &question, &totals);
 	return (Datum) 0;
 }

@@ -61,16 +61,6 @@ read_version(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *event
 	return found;
 }
 
-static Jsonb *
-event_properties(const UsageEvent *event)
-{
-	Jsonb *properties = palloc(VARHDRSZ + event->properties.length);
-
-	SET_VARSIZE(properties, VARHDRSZ + event->properties.length);
-	memcpy(&properties->root, event->properties.data, event->properties.length);
-	return properties;
-}
-
 /* ["...", ...] */
 static Jsonb *
 texts_to_json(const List *texts)
@@ -114,7 +104,7 @@ explain(const Metric *metric, const UsageEvent *event, const pg_uuid_t *supersed
 	is_candidate = reasons == NIL;
 	if (slice_equal(event->event_type, metric->event_type))
 	{
-		verdict = metric_value_read(metric_matcher_make(metric), event_properties(event), true, &value);
+		verdict = metric_value_read(metric_matcher_make(metric), event_json_properties(event), true, &value);
 		if (value.reason != NULL)
 			reasons = lappend(reasons, unconstify(char *, value.reason));
 	}
@@ -129,6 +119,70 @@ explain(const Metric *metric, const UsageEvent *event, const pg_uuid_t *supersed
 	if (metric->is_grouped)
 		json_add_text_or_null(&object, SLICE("grouping"), value.group);
 	json_add_json(&object, SLICE("event"), event_json_write(event));
+	return json_make_object(&object);
+}
+
+/* Refused events ------------------------------------------------------------ */
+
+static Statement find_rejected = {
+	.sql = "SELECT fault.value ->> 'field', fault.value ->> 'fault', fault.value ->> 'usageLimitId', r.body"
+		   " FROM usage_events.rejected_event AS r"
+		   " CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(r.faults) WITH ORDINALITY AS fault (value, place)"
+		   " WHERE r.account_id " EQ " $1 AND r.id " EQ " $2 ORDER BY fault.place",
+	.read_only = true,
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
+};
+enum
+{
+	COLUMN_FIELD = 1,
+	COLUMN_FAULT,
+	COLUMN_LIMIT_ID,
+	COLUMN_BODY
+};
+
+/* Why it was refused, worded to follow the event. */
+static char *
+rejection_reason(uint64 row)
+{
+	Slice field = row_text(row, COLUMN_FIELD);
+	Slice fault = row_text(row, COLUMN_FAULT);
+	Slice limit_id = row_text(row, COLUMN_LIMIT_ID);
+
+	if (limit_id.data != NULL)
+		return psprintf("was refused by limit %.*s: it %.*s", limit_id.length, limit_id.data, fault.length, fault.data);
+	if (field.data != NULL)
+		return psprintf("was refused: %s %.*s", fault_quote(field), fault.length, fault.data);
+	return psprintf("was refused: it %.*s", fault.length, fault.data);
+}
+
+/* The same for an event that was refused, and kept as it came; NULL if there is none. */
+static Jsonb *
+explain_rejected(const pg_uuid_t *account_id, const pg_uuid_t *id)
+{
+	MemoryContext context = CurrentMemoryContext;
+	JsonObject object = {0};
+	List *reasons = NIL;
+	Slice body = {NULL, 0};
+
+	SPI_connect();
+	statement_execute(&find_rejected, (Datum[]){UUIDPGetDatum(account_id), UUIDPGetDatum(id)}, NULL);
+	MemoryContextSwitchTo(context);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		memory_budget_grow(1024);
+		reasons = lappend(reasons, rejection_reason(row));
+		body = row_text_copy(row, COLUMN_BODY);
+	}
+	SPI_finish();
+	MemoryContextSwitchTo(context);
+	if (reasons == NIL)
+		return NULL;
+	json_add_boolean(&object, SLICE("counts"), false);
+	json_add_boolean(&object, SLICE("skipped"), false);
+	json_add_json(&object, SLICE("reasons"), texts_to_json(reasons));
+	json_add_null(&object, SLICE("value"));
+	json_add_text(&object, SLICE("body"), body);
 	return json_make_object(&object);
 }
 
@@ -149,8 +203,10 @@ explain_event(PG_FUNCTION_ARGS)
 		usage_question_refuse(metric_id, &question);
 	}
 	usage_refuse_custom(&question.metric);
-	if (PG_ARGISNULL(1) || !read_version(account_id, PG_GETARG_UUID_P(1), &event, &is_superseded, &superseded_by))
+	if (PG_ARGISNULL(1))
 		PG_RETURN_NULL();
+	if (!read_version(account_id, PG_GETARG_UUID_P(1), &event, &is_superseded, &superseded_by))
+		return http_answer_or_null(fcinfo, explain_rejected(account_id, PG_GETARG_UUID_P(1)));
 	PG_RETURN_JSONB_P(explain(&question.metric, &event, is_superseded ? &superseded_by : NULL));
 }
 

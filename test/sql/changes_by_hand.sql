@@ -292,7 +292,7 @@ END $$;
 CALL try_of_all('CREATE POLICY of_all ON usage_events.event FOR ALL TO changes_of_all USING (true)', 'DELETE FROM usage_events.event WHERE false');
 CALL try_of_all('SELECT', 'DELETE FROM of_all WHERE false');
 CALL try_of_all('DO $do$ DECLARE t text; BEGIN ALTER SCHEMA usage_events OWNER TO changes_of_all;
-    FOREACH t IN ARRAY ''{account, event, metric, metric_progress, metric_rollup, dirty_bucket, rejected_event}''::text[] LOOP
+    FOR t IN SELECT relname FROM pg_class WHERE relnamespace = ''usage_events''::regnamespace AND relkind = ''r'' LOOP
         EXECUTE format(''ALTER TABLE usage_events.%I OWNER TO changes_of_all'', t); END LOOP;
     ALTER TABLE usage_events.event NO FORCE ROW LEVEL SECURITY; END $do$', 'DELETE FROM usage_events.event WHERE false');
 DROP PROCEDURE try_of_all(text, text);

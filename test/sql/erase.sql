@@ -71,6 +71,10 @@ malice,call,1
 \.
 RESET usage_events.import_on_error;
 SELECT count(*) AS rejected, count(*) FILTER (WHERE body ~ 'bob|malice|5') AS of_others FROM rejected_usage_events;
+-- limits of her own, of both names and in two versions, and those of others
+SELECT count(update_usage_limit((create_usage_limit(body) ->> 'id')::uuid, body || '{"limit": 200}')) AS limits
+FROM unnest('{alice,alice-phone,bob,NULL}'::text[]) AS customer, LATERAL (SELECT jsonb_build_object('name', 'n', 'customer', customer, 'usageMetricId',
+    (SELECT id FROM usage_metrics WHERE name = 'sum'), 'period', 'MONTH', 'limit', 100, 'mode', 'REPORT') AS body) AS made;
 SELECT * FROM of_others() \gset before_
 SELECT length(:'before_answers') > 1000 AS answers;
 SELECT * FROM tables_with('alice');
@@ -133,7 +137,8 @@ SELECT customer_id, value FROM usage_events.customer_alias ORDER BY 1, 2;
 SELECT min(erased_by) = session_user AND max(erased_by) = session_user AS by_whom,
     max(erased_at) <= clock_timestamp() AND min(erased_at) > clock_timestamp() - interval '1 hour' AS at, count(*) > 3 AS calls,
        sum(event_count) AS events, sum(version_count) AS versions, sum(rejected_count) AS rejected, sum(rollup_count) > 0 AS rollups,
-           sum(alias_count) AS aliases FROM usage_events.erasure;
+           sum(alias_count) AS aliases, sum(limit_count) AS limits FROM usage_events.erasure;
+SELECT customer, limit_value FROM usage_events.usage_limit UNION ALL SELECT customer, limit_value FROM usage_events.superseded_usage_limit ORDER BY 1, 2;
 
 -- what was hers when it was taken back before it was hers, and where refreshes stand
 SELECT sent('void before', 'VOID', 1), sent('void before', 'alice', 2);

@@ -43,6 +43,13 @@ $node->safe_psql('original', qq{
 	SELECT api.ingest_usage_events('[{}, 5]');
 	SELECT api.create_usage_metric('{"name": "sum", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "quantity"}');
 	SELECT api.update_usage_metric(id, '{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}') FROM api.usage_metrics;
+	SELECT api.create_usage_limit(jsonb_build_object('name', customer, 'usageMetricId', id, 'customer', customer, 'period', period, 'limit', 100, 'mode', mode,
+		'timezone', 'Asia/Tokyo', 'anchor', '2024-01-31T12:00:00Z'))
+	FROM api.usage_metrics, (VALUES ('carol', 'YEAR', 'REPORT'), ('bob', 'ALL_TIME', 'REPORT'), ('gone', 'ALL_TIME', 'BLOCK')) AS v (customer, period, mode);
+	SELECT api.update_usage_limit(id, jsonb_build_object('name', customer, 'usageMetricId', usage_metric_id, 'period', 'ALL_TIME', 'limit', 10000, 'mode', 'BLOCK',
+		'anchor', '2024-01-31T12:00:00Z'))
+	FROM api.usage_limits WHERE customer = 'carol';
+	SELECT api.delete_usage_limit(id) FROM api.usage_limits WHERE customer = 'gone';
 	SELECT usage_events.create_custom_metric('{"name": "custom", "eventType": "call", "expression": "count(*) * factor",
 		"parameters": [{"name": "factor", "type": "POSITIVE_INTEGER", "description": "x", "defaultValue": "2"}]}');
 	SELECT usage_events.refresh_rollups() FROM generate_series(1, 3);
@@ -51,14 +58,16 @@ $node->safe_psql('original', qq{
 	CREATE TABLE typed (event api.usage_event PRIMARY KEY);
 	INSERT INTO typed VALUES ('$event'), ('{"customerAlias": "bob", "eventType": "call"}');});
 
-# What the metrics say, of customers and of all; with rollups and without.
+# What the metrics say, of customers and of all, and what limits leave of it; with rollups and without.
 sub answers
 {
 	my ($database, $schema) = @_;
 	$schema ||= 'api';
 	return $node->safe_psql($database, qq{
 		SELECT m.name, $schema.calculate_usage_metric(m.id, '{alice,bob}', '[2024-01-01Z, 2100-01-01Z)') FROM $schema.usage_metrics AS m ORDER BY 1;
-		SELECT c.* FROM $schema.usage_metrics AS m, $schema.usage_metric_by_customer(m.id, '[2024-01-01Z, 2100-01-01Z)') AS c WHERE m.name = 'n' ORDER BY 1});
+		SELECT c.* FROM $schema.usage_metrics AS m, $schema.usage_metric_by_customer(m.id, '[2024-01-01Z, 2100-01-01Z)') AS c WHERE m.name = 'n' ORDER BY 1;
+		SELECT customer, $schema.check_usage_limit(customer, id, 4950) FROM $schema.usage_metrics, unnest('{alice,bob,gone}'::text[]) AS customer
+		WHERE name = 'n' ORDER BY 1});
 }
 
 sub call
@@ -75,6 +84,7 @@ my $rows = rows($node, 'original');
 my $privileges = privileges($node, 'original');
 my $answers = answers('original');
 like($answers, qr/"value": 5050,/, 'the original has metrics');
+like($answers, qr/^bob\|.*"used": 5050,.*"allowed": false/m, 'and limits');
 is($node->safe_psql('original', 'SELECT count(*) > 0 FROM usage_events.metric_rollup'), 't', 'and rollups');
 my $id = call('original', $event);
 my $another = $node->safe_psql('original', q{SELECT account_id FROM usage_events.account WHERE name = 'another'});
@@ -160,7 +170,7 @@ foreach my $triggers ([], ['--disable-triggers'], ['--single-transaction'])
 	$node->safe_psql('postgres', q{CREATE DATABASE restored ENCODING 'UTF8' TEMPLATE template0});
 	dump_and_restore($name, ['-Fc'], @pg_restore[ 0, 2 .. $#pg_restore ], '--schema-only');
 	my $some = sub { $node->command_ok([ $pg_restore[0], '--exit-on-error', '-d', 'restored', '--data-only', @$triggers, (map { ('-t', $_) } @_), $dump ], "$name: @_") };
-	$some->('account', 'metric', 'superseded_metric', 'customer_alias');
+	$some->('account', 'metric', 'superseded_metric', 'customer_alias', 'usage_limit', 'superseded_usage_limit');
 	my $refreshed = 'SELECT usage_events.refresh_rollups() IS NOT NULL AND bool_and(is_built) FROM usage_events.metric_progress';
 	ok($node->poll_query_until('restored', $refreshed), "$name: a refresh has rolled up what was there");
 	$some->('event', 'superseded_event', 'purge_horizon');

@@ -61,8 +61,14 @@ $node->safe_psql('postgres', qq{
 	SELECT usage_events.create_event('$other', @{[ event('carol', 1) ]});});
 my $other_id = $node->safe_psql('postgres', q{SELECT id FROM usage_events WHERE customer_alias = 'carol'});
 
+sub new_limit
+{
+	my ($metric, $customer) = @_;
+	return qq('{"name": "$customer", "usageMetricId": "$metric", "customer": "$customer", "period": "ALL_TIME", "limit": 10, "mode": "REPORT"}');
+}
+
 # The other account, and the default one, have the same of everything else.
-my (%alias, %key, %metric);
+my (%alias, %key, %metric, %limit);
 foreach my $account ([ $default, 'al', 'alice' ], [ $other, 'ca', 'carol' ])
 {
 	my ($account_id, $value, $customer) = @$account;
@@ -74,6 +80,10 @@ foreach my $account ([ $default, 'al', 'alice' ], [ $other, 'ca', 'carol' ])
 		SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$account_id', '$value');
 		SELECT update_usage_metric((create_usage_metric($metric) ->> 'id')::uuid, ($metric)::jsonb || '{"unit": "calls"}') ->> 'id';
 		DO \$\$ BEGIN PERFORM ingest_usage_events('["$value"]'); END \$\$});
+	my $limit = new_limit($metric{$account_id}, $value);
+	$limit{$account_id} = $node->safe_psql('postgres', qq{
+		SET usage_events.account_id = '$account_id';
+		SELECT update_usage_limit((create_usage_limit($limit) ->> 'id')::uuid, ($limit)::jsonb || '{"limit": 20}') ->> 'id'});
 }
 my ($client_id, $other_client_id) = map { $key{$_} =~ s/:.*//r } $default, $other;
 
@@ -96,7 +106,12 @@ my $see_customers = join ' UNION ALL ', map { "(SELECT string_agg($_->[0], ' ' O
 	[ 'name', 'usage_events.metric' ],
 	[ 'name', 'usage_events.superseded_metric' ],
 	[ 'event_type', '(SELECT DISTINCT event_type FROM usage_events.metric_progress) AS p' ],
-	[ 'name', q{jsonb_to_recordset(list_usage_metrics() -> 'items') AS i(name text)} ]);
+	[ 'name', q{jsonb_to_recordset(list_usage_metrics() -> 'items') AS i(name text)} ],
+	[ 'name', 'usage_limits' ],
+	[ 'name', 'usage_events.usage_limit' ],
+	[ 'name', 'usage_events.superseded_usage_limit' ],
+	[ 'name', 'usage_limit_status' ],
+	[ 'name', q{jsonb_to_recordset(list_usage_limits() -> 'items') AS i(name text)} ]);
 
 # What a session of the role prints, or the error that ends it.
 sub outcome
@@ -119,6 +134,8 @@ my %words = (
 	'other alias' => $alias{$other},
 	'metric' => $metric{$default},
 	'other metric' => $metric{$other},
+	'limit' => $limit{$default},
+	'other limit' => $limit{$other},
 	'client id' => $client_id,
 	'other client id' => $other_client_id);
 
@@ -284,7 +301,7 @@ check(@$_) foreach (
 sub customers_seen
 {
 	my ($aliases, $unmapped, $current) = @_;
-	return join "\n", $aliases, $aliases, $unmapped, ($aliases eq '' ? '' : qq("$aliases")) x 2, $current, ($aliases) x 6;
+	return join "\n", $aliases, $aliases, $unmapped, ($aliases eq '' ? '' : qq("$aliases")) x 2, $current, ($aliases) x 11;
 }
 
 sub insert_alias
@@ -318,6 +335,24 @@ check(@$_) foreach (
 	[ 'ingester', "UPDATE usage_events.metric SET deleted_at = NULL WHERE id = '$metric{$other}' RETURNING 'updated'", '' ],
 	[ 'ingester', "UPDATE usage_events.metric SET expression = 'sum(1)'", $denied ],
 	[ 'ingester', "DELETE FROM usage_events.metric_progress WHERE account_id = '$other' RETURNING 'deleted'", $denied ],
+	[ 'reader', "SELECT get_usage_limit('$limit{$default}') ->> 'name', get_usage_limit('$limit{$other}') IS NULL", 'al|t' ],
+	[ 'other_reader', "SELECT get_usage_limit('$limit{$default}') IS NULL, get_usage_limit('$limit{$other}') ->> 'name'", 't|ca' ],
+	[ 'reader', "SELECT check_usage_limit('al', '$metric{$default}') #> '{limits,0,limit}'", 20 ],
+	[ 'reader', "SELECT check_usage_limit('ca', '$metric{$other}')", qr/^ERROR: invalid check of usage limits\nDETAIL:  "usageMetricId" names no usage metric\.$/ ],
+	[ 'other_reader', "SELECT check_usage_limit('al', '$metric{$other}')", '{"limits": [], "allowed": true}' ],
+	(map { [ 'reader', "SELECT $_", $denied ] } "delete_usage_limit('$limit{$default}')", "create_usage_limit(@{[ new_limit($metric{$default}, 'x') ]})",
+		"update_usage_limit('$limit{$default}', '{}')"),
+	[ 'ingester', "SELECT delete_usage_limit('$limit{$other}') IS NULL", 't' ],
+	[ 'ingester', "SELECT update_usage_limit('$limit{$other}', @{[ new_limit($metric{$default}, 'x') ]}) IS NULL", 't' ],
+	[ 'ingester', "SELECT create_usage_limit(@{[ new_limit($metric{$other}, 'x') ]})", qr/^ERROR: invalid usage limit\nDETAIL:  "usageMetricId" names no usage metric\.$/ ],
+	[ 'ingester', "UPDATE usage_events.usage_limit SET limit_value = 1000 RETURNING 'updated'", $by_hand ],
+	[ 'ingester', "UPDATE usage_events.usage_limit SET limit_value = 1000 WHERE id = '$limit{$other}' RETURNING 'updated'", '' ],
+	[ 'ingester', "UPDATE usage_events.usage_limit SET account_id = '$default' RETURNING 'updated'", $denied ],
+	[ 'ingester', 'DELETE FROM usage_events.usage_limit', $denied ],
+	(map { [ 'stranger', "TABLE $_", $denied ] } 'usage_limits', 'usage_limit_status'),
+	(map { [ 'stranger', "TABLE usage_events.$_", $denied_schema ] } 'usage_limit', 'superseded_usage_limit'),
+	(map { [ 'caller', "SELECT $_", $denied ] } 'list_usage_limits()', "get_usage_limit('$limit{$default}')", "check_usage_limit('al', '$metric{$default}')"),
+	[ 'caller', 'SELECT usage_events.limit_status()', $denied ],
 	[ 'ingester', "INSERT INTO usage_events.dirty_bucket VALUES ('$other', 'call', 'carol', now(), now())",
 		'ERROR: new row violates row-level security policy for table "dirty_bucket"' ],
 	[ 'reader', 'TABLE usage_events.unmapped_alias', 'bob 2' ],
@@ -434,7 +469,7 @@ check(@$_) foreach (
 # Ways around row-level security -------------------------------------------------
 
 my @tables = qw(account event superseded_event rejected_event customer_alias api_key metric superseded_metric metric_rollup
-	metric_progress dirty_bucket);
+	metric_progress dirty_bucket usage_limit superseded_usage_limit);
 
 # All of the other account, to see that nothing below changes it.
 my $all_of_other = join ' UNION ALL ', map { "SELECT coalesce(md5(string_agg(t::text, ' ' ORDER BY t::text)), '') FROM usage_events.$_ AS t WHERE account_id = '$other'" }

@@ -69,7 +69,7 @@ $standby->start;
 $node->wait_for_catchup($standby);
 my $reader = postgrest_of($standby);
 my @credentials = (Authorization => 'Basic ' . encode_base64($key{lister}, ''));
-foreach my $target ('/usage-events?limit=5', '/usage-events?unmappedAliasesOnly=true', '/customer-aliases', '/usage-metrics', '/')
+foreach my $target ('/usage-events?limit=5', '/usage-events?unmappedAliasesOnly=true', '/customer-aliases', '/usage-metrics', '/usage-limits', '/')
 {
 	my @answers = map { $_->request('GET', $target, [@credentials], '') } $postgrest, $reader;
 	is_deeply($answers[1], $answers[0], "a standby answers as its primary: GET $target");
@@ -88,11 +88,15 @@ my $event = $node->safe_psql('postgres', q{
 	SELECT api.create_usage_event('{"customerEventId": "k", "customerAlias": "a", "eventType": "owned"}') IS NULL;
 	SELECT api.create_usage_event('{"customerEventId": "k", "customerAlias": "b", "eventType": "owned"}') ->> 'id'}) =~ s/.*\n//r;
 my $metric = $node->safe_psql('postgres', q{SELECT api.create_usage_metric('{"name": "owned", "metricType": "SIMPLE", "eventType": "owned", "aggregationType": "COUNT"}') ->> 'id'});
+my $new_limit = qq('{"name": "owned", "usageMetricId": "$metric", "period": "DAY", "limit": 1, "mode": "REPORT"}');
+my $limit = $node->safe_psql('postgres', "SELECT api.create_usage_limit($new_limit) ->> 'id'");
 my $alias = $node->safe_psql('postgres', q{SELECT api.create_customer_alias('{"customerId": "owner", "value": "a"}') ->> 'id'});
 $node->safe_psql('postgres', q{SELECT api.ingest_usage_events('[5]')});
 
 # Calls of all functions that the role may call in the exposed schema, and what belongs to no account.
 my $new_metric = q('{"name": "n", "metricType": "SIMPLE", "eventType": "owned", "aggregationType": "COUNT"}');
+my $new_alert = qq('{"name": "n", "usageMetricId": "$metric", "period": "DAY", "thresholds": [1], "direction": "ABOVE"}');
+my $alert = $node->safe_psql('postgres', "SELECT api.create_usage_alert($new_alert) ->> 'id'");
 my $period = q{'[2000-01-01 00:00+00, 2100-01-01 00:00+00)'};
 my %arguments = (
 	create_usage_event => q('{"customerAlias": "x", "eventType": "owned"}'),
@@ -117,6 +121,20 @@ my %arguments = (
 	usage_metric_by_customer => "'$metric', $period",
 	usage_metric_changes => "'$metric', '{a,b}', $period, '2020-01-01 00:00+00'",
 	explain_usage_event => "'$metric', '$event'",
+	create_usage_alert => $new_alert,
+	get_usage_alert => "'$alert'",
+	update_usage_alert => "'$alert', $new_alert",
+	delete_usage_alert => "'$alert'",
+	list_usage_alerts => '',
+	list_usage_alert_events => '',
+	take_usage_alert_events => q('consumer'),
+	acknowledge_usage_alert_events => q('consumer', '{}'),
+	create_usage_limit => $new_limit,
+	get_usage_limit => "'$limit'",
+	update_usage_limit => "'$limit', $new_limit",
+	delete_usage_limit => "'$limit'",
+	list_usage_limits => '',
+	check_usage_limit => "'a', '$metric'",
 	usage_api_read => '',
 	usage_api_write => q('{"customerAlias": "x", "eventType": "owned"}'));
 my %of_no_account = map { $_ => 1 } qw(uuid_v7 uuid_v7_timestamp uuid_v7_floor);
@@ -148,7 +166,7 @@ sub answers_without_key
 }
 
 my $stored = join ' UNION ALL ', map { "SELECT '$_', md5(string_agg(t::text, ' ' ORDER BY t)) FROM usage_events.$_ AS t" }
-  qw(event superseded_event rejected_event customer_alias metric superseded_metric);
+  qw(event superseded_event rejected_event customer_alias metric superseded_metric usage_limit superseded_usage_limit usage_alert usage_alert_consumer);
 my $before = $node->safe_psql('postgres', $stored);
 
 sub nobody_is_served

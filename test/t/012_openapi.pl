@@ -104,7 +104,8 @@ use Test::More;
 
 # The server ----------------------------------------------------------------
 
-my $node = server();
+# Each request that succeeds makes an alert.
+my $node = server("usage_events.max_usage_alerts = 10000\n");
 make_http_api($node, 'postgres');
 
 my $account = $node->safe_psql('postgres', q{SELECT usage_events.create_account('acme')});
@@ -202,6 +203,29 @@ sub new_metric
 		propertyFilters => { x => [ 'y', 5, JSON::PP::true, undef ] } };
 }
 
+# The metric of a purpose, a sum, of which any number may be used.
+my %metrics;
+
+sub metric_for
+{
+	my ($purpose) = @_;
+	$metrics{$purpose} //= succeed('postUsageMetrics', body => { %{ new_metric() }, aggregationType => 'SUM', aggregationProperty => 'length' })->{id};
+	return $metrics{$purpose};
+}
+
+sub new_limit
+{
+	my ($purpose) = @_;
+	$count++;
+	return { name => "limit $count", usageMetricId => metric_for($purpose // 'limits'), period => 'MONTH', limit => 1000, mode => 'REPORT' };
+}
+
+# All of one metric: what an alert is about cannot be changed.
+sub new_alert
+{
+	return { name => 'alert', usageMetricId => metric_for('limits'), period => 'MONTH', thresholds => [ 100, 200 ], direction => 'ABOVE' };
+}
+
 my @calculation = (customerAliases => 'acme', periodStart => '2024-07-01', periodEnd => '2024-07-31');
 
 # For each operation, a request that succeeds; a new one each time it is asked for.
@@ -221,7 +245,19 @@ my %good = (
 	getUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
 	putUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, body => new_metric()) },
 	deleteUsageMetricsById => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
-	getUsageMetricsByIdCalculate => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [@calculation]) });
+	getUsageMetricsByIdCalculate => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [@calculation]) },
+	getUsageAlerts => sub { () },
+	postUsageAlerts => sub { (body => new_alert()) },
+	getUsageAlertsById => sub { (id => succeed('postUsageAlerts', body => new_alert())->{id}) },
+	putUsageAlertsById => sub { (id => succeed('postUsageAlerts', body => new_alert())->{id}, body => new_alert()) },
+	deleteUsageAlertsById => sub { (id => succeed('postUsageAlerts', body => new_alert())->{id}) },
+	getUsageAlertEvents => sub { () },
+	getUsageLimits => sub { () },
+	postUsageLimits => sub { (body => new_limit()) },
+	getUsageLimitsCheck => sub { (query => [ customer => 'acme', usageMetricId => metric_for('checks') ]) },
+	getUsageLimitsById => sub { (id => succeed('postUsageLimits', body => new_limit())->{id}) },
+	putUsageLimitsById => sub { (id => succeed('postUsageLimits', body => new_limit())->{id}, body => new_limit()) },
+	deleteUsageLimitsById => sub { (id => succeed('postUsageLimits', body => new_limit())->{id}) });
 is_deeply([ sort keys %good ], [ sort keys %operations ], 'the operations of the document are those of this test');
 
 # Every operation -----------------------------------------------------------
@@ -289,13 +325,22 @@ foreach my $id (sort keys %operations)
 	is(outcome($operations{putUsageMetricsById}, id => $grouped->{id}, body => new_metric()), 404, 'but not replaced');
 	is(outcome($operations{deleteUsageMetricsById}, id => $grouped->{id}), 404, 'nor deleted again');
 
-	foreach my $id (qw(getUsageEvents getCustomerAliases getUsageMetrics))
+	my $limit = succeed('postUsageLimits', body => { %{ new_limit('a check') }, customer => 'acme', timezone => 'Asia/Tokyo', anchor => '2024-07-31T00:00:00+09:00' });
+	is($limit->{anchor}, '2024-07-30T15:00:00Z', 'and a limit with all that it can have');
+	my @of_limit = (query => [ customer => 'acme', usageMetricId => $limit->{usageMetricId} ]);
+	is(succeed('getUsageLimitsCheck', @of_limit)->{limits}[0]{used}, 0, 'and what is used of it');
+	succeed('putUsageLimitsById', id => $limit->{id}, body => { %$limit, period => 'ALL_TIME', anchor => undef });
+	is(succeed('getUsageLimitsCheck', @of_limit)->{limits}[0]{periodEnd}, undef, 'and of all time');
+	isnt(succeed('deleteUsageLimitsById', id => $limit->{id})->{deletedAt}, undef, 'and one that is deleted');
+	is_deeply(succeed('getUsageLimitsCheck', @of_limit)->{limits}, [], 'and no limit');
+
+	foreach my $id (qw(getUsageEvents getCustomerAliases getUsageMetrics getUsageLimits))
 	{
 		my $page = succeed($id, query => [ limit => 2 ]);
 		my $next = succeed($id, query => [ limit => 2, after => $page->{pagination}{after} ]);
 		my $back = succeed($id, query => [ limit => 2, before => $next->{pagination}{before} ]);
 		is_deeply($back->{items}, $page->{items}, "and pages of $id, forward and back");
-		my %nothing = (getUsageEvents => 'eventType', getCustomerAliases => 'value', getUsageMetrics => 'name');
+		my %nothing = (getUsageEvents => 'eventType', getCustomerAliases => 'value', getUsageMetrics => 'name', getUsageLimits => 'name');
 		is_deeply(succeed($id, query => [ $nothing{$id}, 'nothing' ])->{items}, [], 'and an empty one');
 	}
 }
@@ -304,7 +349,7 @@ foreach my $id (sort keys %operations)
 
 # Those with rules that a schema cannot tell: only what their type forbids is tried.
 my %has_more_rules = map { $_ => 1 } qw(after before eventTimestampBefore eventTimestampAfter eventTimestamp
-	periodStart periodEnd asOf customParameters groupingProperty);
+	periodStart periodEnd asOf customParameters groupingProperty usageMetricId timezone anchor at customer);
 
 # Texts for a parameter, good and bad.
 sub texts_for
@@ -315,9 +360,10 @@ sub texts_for
 	return ('true', 'false', 'TRUE', '1', 'yes', '') if $type eq 'boolean';
 	return ((map { ($_ - 1, $_, $_ + 1) } grep { defined } @$schema{qw(minimum maximum)}),
 		'x', '', '1.5', '1e1', ' 1', '1 ', '0x1', '9223372036854775808') if $type eq 'integer';
+	return ('0', '1.5', '-2', '1e3', 'x', '', ' 1', '0x1', 'NaN', 'Infinity') if $type eq 'number';
 	return (@{ $schema->{enum} }, 'x', '', ' ') if $schema->{enum};
-	return ($unknown_id, uc $unknown_id, "{$unknown_id}", $unknown_id =~ s/-//gr, 'x', '%', ' ', "$unknown_id ") if ($schema->{format} // '') eq 'uuid';
 	return () if $has_more_rules{$name};
+	return ($unknown_id, uc $unknown_id, "{$unknown_id}", $unknown_id =~ s/-//gr, 'x', '%', ' ', "$unknown_id ") if ($schema->{format} // '') eq 'uuid';
 	return ('x', 'a b&c=d', "\x{e9}\x{1f600}", '%41', '+', 'x' x 300);
 }
 
@@ -327,7 +373,7 @@ sub value_of_text
 	my ($text, $schema) = @_;
 	my $type = $schema->{type};
 	return [ value_of_text($text, $schema->{items}) ] if $type eq 'array';
-	return 0 + $text if $type eq 'integer' && $text =~ /^-?[0-9]+$/;
+	return 0 + $text if $type eq 'integer' && $text =~ /^-?[0-9]+$/ || $type eq 'number' && $text =~ /^-?[0-9]+(\.[0-9]+)?(e[0-9]+)?$/;
 	return $text eq 'true' ? JSON::PP::true : JSON::PP::false if $type eq 'boolean' && $text =~ /^(true|false)$/;
 	return $text;
 }
@@ -455,6 +501,8 @@ foreach my $id (sort grep { $operations{$_}{body} } keys %operations)
 	foreach my $sample (grep { $_->[0] =~ m{^/paths/\Q$operation->{path}\E/\L$operation->{method}\E/requestBody/} } $document->samples)
 	{
 		my ($where, undef, $value) = @$sample;
+		# What is shown names a metric that is there.
+		$value = { %$value, usageMetricId => metric_for('limits') } if ref $value eq 'HASH' && $value->{usageMetricId};
 		is(outcome($operation, $good{$id}->(), body => $value), $success, "$id takes what it shows: " . $where =~ s{.*/}{}r);
 	}
 }
@@ -470,6 +518,10 @@ is(join(' ', sort map { $_->{name} } grep { $_->{in} eq 'query' } @{ $operations
 	'after aggregationType before eventProperty eventType id limit name', 'getUsageMetrics has those that clients know');
 is(join(' ', sort map { ($_->{name}) x !!$_->{required} } grep { $_->{in} eq 'query' } @{ $operations{getUsageMetricsByIdCalculate}{parameters} }),
 	'customerAliases periodEnd periodStart', 'getUsageMetricsByIdCalculate requires what clients send');
+is(join(' ', sort map { $_->{name} } grep { $_->{in} eq 'query' } @{ $operations{getUsageLimits}{parameters} }),
+	'after before customer limit mode name period usageMetricId', 'getUsageLimits has those that clients know');
+is(join(' ', sort map { ($_->{name}) x !!$_->{required} } grep { $_->{in} eq 'query' } @{ $operations{getUsageLimitsCheck}{parameters} }),
+	'customer usageMetricId', 'getUsageLimitsCheck requires what clients send');
 is(outcome($list, query => [ sortOrder => 'asc' ]), 200, 'sortOrder is taken in letters of any case');
 is(outcome($list, query => [ eventTimestampBefore => '2024-07-30T14:00+02:00' ]), 200, 'a moment is written as in an event');
 is(outcome($list, query => [ eventTimestampBefore => '2024-07-30' ]), 400, 'and not otherwise');

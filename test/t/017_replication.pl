@@ -38,14 +38,15 @@ $publisher->safe_psql('postgres', $refresh);
 # As the documentation says: all tables but those of rollups, and without the default account, which is there already.
 $publisher->safe_psql('postgres', q{
 	CREATE PUBLICATION usage FOR TABLE usage_events.event, usage_events.superseded_event, usage_events.rejected_event,
-		usage_events.rejected_overflow, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.api_key, usage_events.purge_horizon, usage_events.erasure,
+		usage_events.rejected_overflow, usage_events.customer_alias, usage_events.metric, usage_events.superseded_metric, usage_events.usage_limit,
+		usage_events.superseded_usage_limit, usage_events.api_key, usage_events.purge_horizon, usage_events.erasure,
 		usage_events.account WHERE (account_id <> '00000000-0000-8000-8000-000000000001')});
 my $connection = $publisher->connstr . ' dbname=postgres';
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION usage CONNECTION '$connection' PUBLICATION usage");
 $subscriber->wait_for_subscription_sync($publisher, 'usage');
 
 my @tables = split /\n/, $publisher->safe_psql('postgres', q{SELECT format('%I.%I', schemaname, tablename) FROM pg_publication_tables ORDER BY 1});
-is(scalar @tables, 11, 'eleven tables are published');
+is(scalar @tables, 13, 'thirteen tables are published');
 is($publisher->safe_psql('postgres', q{
 	SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r'
 		AND oid NOT IN (SELECT prrelid FROM pg_publication_rel)}), 'dirty_bucket metric_progress metric_rollup', 'those that are not are of rollups');

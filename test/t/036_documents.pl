@@ -1,7 +1,7 @@
 # 036_documents.pl: what the documents say is what there is
 #
 # The README's screen of SQL runs as an ordinary role, and every block of SQL in docs/events.md, docs/metrics.md,
-# docs/http.md and docs/reference.md runs.  The table of settings is the server's; every function that a role may call,
+# docs/limits.md, docs/http.md and docs/reference.md runs.  The table of settings is the server's; every function that a role may call,
 # and every view and table, is in the reference.
 use strict;
 use warnings FATAL => 'all';
@@ -66,6 +66,7 @@ sub here
 	$sql =~ s/0184421e-[^'.]*\.5f3a9c2101b2c3d4/$value{client_id}/g;
 	$sql =~ s/0184421e-[^']*/$value{account}/g;
 	$sql =~ s/01a20b8b-…/$value{metric}/g;
+	$sql =~ s/01910388-1c40-7a52-9f3e-5b7d2c84e61a/$value{metric}/g;
 	$sql =~ s/01a20(?:ba2|7ec)-[^']*/$value{event}/g;
 	$sql =~ s/AQEAA[^']*/$value{cursor}/g;
 	$sql =~ s/2026-11-02 09:00Z/$value{moment}/g;
@@ -87,7 +88,7 @@ sub here
 	$value{moment} = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
 	$node->safe_psql('postgres', "CREATE ROLE $_") for qw(reporting web gateway);
 
-	for my $name (qw(events metrics http reference))
+	for my $name (qw(events metrics limits http reference))
 	{
 		my $number = 0;
 		for my $block (sql_blocks("docs/$name.md"))
@@ -97,6 +98,15 @@ sub here
 		}
 		cmp_ok($number, '>', 0, "docs/$name.md has SQL");
 	}
+}
+
+# What docs/limits.md says that is refused is, in these words.
+{
+	my ($refusal) = document('docs/limits.md') =~ /^DETAIL:  (.*)$/m;
+	my (undef, undef, $stderr) = $node->psql('postgres', q{SELECT create_usage_event('{"customerAlias": "acme", "eventType": "answer",
+		"eventTimestamp": "2026-10-05T00:00:00Z", "eventProperties": {"tokens": 200}}')});
+	like($stderr, qr/\Q$refusal\E/, 'the refusal of docs/limits.md');
+	is($node->safe_psql('postgres', q{SELECT customer_alias FROM usage_events WHERE customer_event_id = 'answer-2'}), 'VOID', 'and its reservation ends taken back');
 }
 
 # Settings --------------------------------------------------------------------

@@ -1,0 +1,79 @@
+/*
+ * alert/known.c
+ *		Whether an account has alerts: what each backend remembers, so that where there are none a
+ *		refresh has nothing to ask.
+ *
+ * Whoever makes an alert tells all backends, as event/mark.c does of types that are marked:
+ * a message goes out a moment after the alert can be seen, and before locks are released.  A refresh that
+ * has not heard of an alert takes marks away and notes nothing for it.  So nobody looks at
+ * the customers of a new alert before all have heard of it: what was changed before that
+ * is seen then, and what is changed later is noted.
+ */
+#include "postgres.h"
+
+#include "alert/known.h"
+
+#include "base/compat.h"
+#include "base/uuid_v7.h"
+#include "catalog/pg_type.h"
+#include "sql/distribution.h"
+#include "sql/own_lock.h"
+#include "sql/statement.h"
+#include "sql/told.h"
+#include "utils/inval.h"
+
+/* Deleted ones too: what they have left is for a refresh to delete. */
+static Statement find_alert = {
+	.sql = "SELECT WHERE EXISTS (SELECT FROM usage_events.usage_alert WHERE account_id " EQ " $1)",
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
+};
+
+/* Of the account last asked for. */
+static bool has_alerts = false;
+static pg_uuid_t known_account_id;
+static Told told = {.table = "usage_alert"};
+
+/* The transaction of this backend that last made an alert. */
+static LocalTransactionId changed_by = InvalidLocalTransactionId;
+
+void
+alert_known_init(void)
+{
+	told_init(&told);
+}
+
+/* To be called by a transaction that has made an alert. */
+void
+alert_known_changed(void)
+{
+	own_lock_share(OWN_LOCK_KNOWN_ALERTS, 0);
+	told_tell(&told);
+	changed_by = current_local_transaction_id();
+}
+
+/* Waits for nothing, and returns whether all backends have been told of all alerts that could be seen before this call. */
+bool
+alert_known_are_told(void)
+{
+	return changed_by != current_local_transaction_id() && own_lock_is_free(OWN_LOCK_KNOWN_ALERTS, 0);
+}
+
+bool
+alert_known_has_alerts(const pg_uuid_t *account_id)
+{
+	uint64 since;
+
+	AcceptInvalidationMessages();
+	if (told.is_known && uuid_v7_equal(&known_account_id, account_id) && !distribution_is_on())
+		return has_alerts;
+
+	since = told_begin(&told);
+	SPI_connect();
+	statement_execute(&find_alert, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
+	has_alerts = SPI_processed > 0;
+	SPI_finish();
+	known_account_id = *account_id;
+	told_end(&told, since);
+	return has_alerts;
+}

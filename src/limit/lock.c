@@ -1,0 +1,97 @@
+/*
+ * limit/lock.c
+ *		Who stores events under a limit waits for who does so already, until that commits.
+ *
+ * A lock is a row of metric and customer that is updated.  So it lasts until the transaction ends,
+ * also where that is prepared and the server restarts before; and a transaction that keeps its
+ * snapshot fails where another has taken it since, rather than say what was used without what that one
+ * has stored.
+ *
+ * It is of the metric and not of the limit: one limit may take the place of another while events
+ * are on their way.  And it is of the customer whose alias it is, whatever name a limit has for it.
+ */
+#include "postgres.h"
+
+#include "limit/lock.h"
+
+#include "base/uuid_v7.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "sql/distribution.h"
+#include "sql/statement.h"
+
+/* How often a row may turn out to be there and then gone again before we give up. */
+#define MAX_ATTEMPTS 100
+
+static Statement update_lock = {
+	.sql = "UPDATE usage_events.usage_limit_lock SET turn = turn " PLUS " 1"
+		   " WHERE account_id " EQ " $1 AND metric_id " EQ " $2 AND customer_hash " EQ " $3",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDOID, INT4OID},
+};
+
+static Statement insert_lock = {
+	.sql = "INSERT INTO usage_events.usage_limit_lock (account_id, metric_id, customer_hash, turn)"
+		   " VALUES ($1, $2, $3, 1) ON CONFLICT (account_id, metric_id, customer_hash) DO NOTHING",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDOID, INT4OID},
+};
+
+LimitLock
+limit_lock_of(const pg_uuid_t *metric_id, Slice customer)
+{
+	return (LimitLock){*metric_id, DatumGetInt32(hash_any((const unsigned char *) customer.data, customer.length))};
+}
+
+int
+limit_lock_compare(const void *a, const void *b)
+{
+	const LimitLock *first = a;
+	const LimitLock *second = b;
+	int result = uuid_v7_compare(&first->metric_id, &second->metric_id);
+
+	return result != 0
+			   ? result
+			   : (first->customer_hash > second->customer_hash) - (first->customer_hash < second->customer_hash);
+}
+
+static void
+take(const pg_uuid_t *account_id, const LimitLock *lock)
+{
+	Datum arguments[] = {UUIDPGetDatum(account_id), UUIDPGetDatum(&lock->metric_id),
+						 Int32GetDatum(lock->customer_hash)};
+
+	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		statement_execute(&update_lock, arguments, NULL);
+		if (SPI_processed > 0)
+			return;
+		statement_execute(&insert_lock, arguments, NULL);
+		/* Citus counts as inserted what was not. */
+		if (SPI_processed > 0 && !distribution_is_on())
+			return;
+	}
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("could not lock a usage limit"),
+					errdetail("A trigger or policy keeps its row out of usage_events.usage_limit_lock.")));
+}
+
+/* Takes the locks, each once and in one order for all, so that nobody waits in a circle.  Returns how many there are. */
+int
+limit_lock_take(const pg_uuid_t *account_id, LimitLock *locks, int count)
+{
+	int kept = 0;
+
+	qsort(locks, count, sizeof(LimitLock), limit_lock_compare);
+	SPI_connect();
+	for (int i = 0; i < count; i++)
+	{
+		if (kept > 0 && limit_lock_compare(&locks[kept - 1], &locks[i]) == 0)
+			continue;
+		locks[kept++] = locks[i];
+		take(account_id, &locks[i]);
+	}
+	SPI_finish();
+	return kept;
+}

@@ -1,0 +1,27 @@
+/*
+ * limit/use.h
+ *		What a customer has used in the period of a limit, and what one more event would make of it.
+ */
+#ifndef USAGE_EVENTS_LIMIT_USE_H
+#define USAGE_EVENTS_LIMIT_USE_H
+
+#include "limit/limit.h"
+#include "metric/total.h"
+
+/* The use of a customer in the period of a limit. */
+typedef struct LimitUse
+{
+	const UsageLimit *limit;
+	TimestampTz start;
+	TimestampTz end; /* exclusive */
+	MetricTotal total;
+	Numeric used; /* the metric's value; NULL: it has none */
+} LimitUse;
+
+extern void limit_use_read(const Metric *metric, const LimitCustomer *customer, const UsageLimit *limit,
+						   TimestampTz moment, LimitUse *use);
+extern Numeric limit_use_with(LimitUse *use, TimestampTz moment, Numeric amount);
+extern bool limit_is_passed(const UsageLimit *limit, Numeric before, Numeric after);
+extern Numeric limit_remaining(const UsageLimit *limit, Numeric used);
+
+#endif /* USAGE_EVENTS_LIMIT_USE_H */
