@@ -546,35 +546,31 @@ read_walking(const pg_uuid_t *account_id, const EventList *list, int64 events)
 }
 
 /*
- * Whether the page that was read by walking through so many events is what a longer way would find: it is full, or
- * the way had an end.  A version that was superseded since may lie beyond the end of the walk, and tells nothing of
- * what is current there.
+ * Whether the page that was read by walking through so many events is what a longer way would find: as many do not lie
+ * before its end, or all that there are.  A version that was superseded since may be beyond the end of the walk, where
+ * nothing is known of what is current.
  */
 static bool
 is_walked_enough(const pg_uuid_t *account_id, const EventList *list, int64 events)
 {
 	bool is_full = SPI_processed > (uint64) list->page.limit;
 	bool descending = reads_descending(&list->page);
-	pg_uuid_t last = {0};
 	SqlQuery query;
 	const char *newest;
 	const char *beyond;
-	int order;
 
 	if (is_full && !list->page.has_key)
 		return true;
-	if (is_full)
-		last = *DatumGetUUIDP(row_value_there(list->page.limit, 1));
 	begin_query(&query, account_id);
 	beyond = beyond_key(&query, &list->page, &newest);
+	if (is_full)
+		beyond = psprintf("%s AND id OPERATOR(pg_catalog.%s) %s", beyond, descending ? ">=" : "<=",
+						  sql_query_argument(&query, UUIDOID, row_value_there(list->page.limit, 1)));
 	sql_query_append(&query,
-					 "SELECT id FROM usage_events.event WHERE account_id " EQ " $1%s ORDER BY id %s OFFSET %s LIMIT 1",
+					 "SELECT FROM usage_events.event WHERE account_id " EQ " $1%s ORDER BY id %s OFFSET %s LIMIT 1",
 					 beyond, descending ? "DESC" : "ASC", sql_query_argument(&query, INT8OID, Int64GetDatum(events)));
 	execute_in_order(&query, list);
-	if (SPI_processed == 0)
-		return true;
-	order = uuid_v7_compare(&last, DatumGetUUIDP(row_value_there(0, 1)));
-	return is_full && (descending ? order > 0 : order < 0);
+	return SPI_processed == 0;
 }
 
 /* All events of the runs are looked at, and sorted by id. */
