@@ -1,9 +1,11 @@
 -- Lists whose events are few among many, or all at the far end of the order: they are not looked for along all others.
 TRUNCATE usage_events.event, usage_events.superseded_event, usage_events.customer_alias;
--- 600 events of long ago, then 12,000 others, the last five of which have the same type as those, and every 2,000th a type of its own; as many moments as there are twenty events
+-- 600 events of long ago, then 12,000 others, the last five of which have the same type as those, and every 2,000th a type of
+-- its own; a moment for each twenty of them
 INSERT INTO usage_events.event (account_id, id, event_timestamp, customer_event_id, customer_alias, event_type, event_properties)
 SELECT usage_events.current_account_id(), uuid_v7(), timestamptz '2026-10-01Z' + n / 20 * interval '1 minute', 'e-' || n,
-    CASE WHEN n <= 600 THEN 'old-' || n % 3 ELSE 'c-' || n % 7 END, CASE WHEN n <= 600 OR n > 12595 THEN 'past' WHEN n % 2000 = 0 THEN 'rare' ELSE 't-' || n % 3 END, '{}'
+    CASE WHEN n <= 600 THEN 'old-' || n % 3 ELSE 'c-' || n % 7 END,
+    CASE WHEN n <= 600 OR n > 12595 THEN 'past' WHEN n % 2000 = 0 THEN 'rare' ELSE 't-' || n % 3 END, '{}'
 FROM generate_series(1, 12600) AS n;
 
 -- Pages to the end and back: what they have of the list, in order, which is to be what SQL says of it.
@@ -45,11 +47,13 @@ INSERT INTO list VALUES
     ('a customer', ', customer_aliases => $${c-3}$$', 'customer_alias = $$c-3$$'),
     ('a past customer', ', customer_aliases => $${old-1}$$', 'customer_alias = $$old-1$$'),
     ('a past customer and another', ', customer_aliases => $${old-1,c-3,old-1,nobody}$$', 'customer_alias IN ($$old-1$$, $$c-3$$)'),
-    ('a customer''s rare type', ', customer_aliases => $${c-3,c-5}$$, event_type => $$rare$$', 'customer_alias IN ($$c-3$$, $$c-5$$) AND event_type = $$rare$$'),
+    ('a customer''s rare type', ', customer_aliases => $${c-3,c-5}$$, event_type => $$rare$$',
+        'customer_alias IN ($$c-3$$, $$c-5$$) AND event_type = $$rare$$'),
     ('a past period', ', event_timestamp_before => $$2026-10-01 00:20Z$$', 'event_timestamp < $$2026-10-01 00:20Z$$'),
     ('a period in the midst', ', event_timestamp_after => $$2026-10-01 02:00Z$$, event_timestamp_before => $$2026-10-01 02:01Z$$',
         'event_timestamp >= $$2026-10-01 02:00Z$$ AND event_timestamp < $$2026-10-01 02:01Z$$'),
-    ('a type in a period', ', event_type => $$t-2$$, event_timestamp_before => $$2026-10-01 00:40Z$$', 'event_type = $$t-2$$ AND event_timestamp < $$2026-10-01 00:40Z$$'),
+    ('a type in a period', ', event_type => $$t-2$$, event_timestamp_before => $$2026-10-01 00:40Z$$',
+        'event_type = $$t-2$$ AND event_timestamp < $$2026-10-01 00:40Z$$'),
     ('unmapped', ', unmapped_aliases_only => true', 'customer_alias <> $$c-1$$');
 SELECT create_customer_alias('{"customerId": "customer", "value": "c-1"}') IS NOT NULL AS mapped;
 PREPARE wrong AS
@@ -85,10 +89,11 @@ RESET usage_events.list_total_limit;
 -- (From the last page but one of those at the near end the next leads to the far one.)
 CREATE TABLE first_page AS SELECT name, sort_by, filters, list_usage_events(3, sort_by => sort_by, event_type => 'past') AS page
     FROM list, unnest(ARRAY['createdAt', 'eventTimestamp']) AS sort_by WHERE name = 'a past type';
-SELECT create_usage_events(jsonb_agg(jsonb_build_object('customerEventId', 'e-' || n, 'customerAlias', 'new', 'eventType', CASE WHEN n % 2 = 0 THEN 'past' ELSE 't' END)))
-    IS NOT NULL FROM generate_series(585, 592) AS n;
+SELECT create_usage_events(jsonb_agg(jsonb_build_object('customerEventId', 'e-' || n, 'customerAlias', 'new',
+    'eventType', CASE WHEN n % 2 = 0 THEN 'past' ELSE 't' END))) IS NOT NULL FROM generate_series(585, 592) AS n;
 SELECT sort_by, (SELECT string_agg((item ->> 'customerEventId') || ' ' || (item ->> 'customerAlias'), ', ' ORDER BY n)
-    FROM jsonb_array_elements(list_usage_events(4, sort_by => sort_by, event_type => 'past', after => page #>> '{pagination,after}') -> 'items') WITH ORDINALITY AS i(item, n))
+    FROM jsonb_array_elements(list_usage_events(4, sort_by => sort_by, event_type => 'past', after => page #>> '{pagination,after}') -> 'items')
+        WITH ORDINALITY AS i(item, n))
 FROM first_page ORDER BY sort_by;
 
 -- What would take too long is refused: so many customers and types, and five times as many events.

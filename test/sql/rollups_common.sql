@@ -120,7 +120,8 @@ SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(6000, 'concerned
 SELECT refreshed();
 SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(6001, 'concerned ' || n, '2026-10-10T10:00:30Z')))) FROM generate_series(2, 9) AS n;
 SELECT customer_alias, seconds, first_id = (SELECT min(id::text) FROM usage_events WHERE customer_event_id LIKE 'concerned % 6001')::uuid AS first,
-    last_id = (SELECT max(id::text) FROM usage_events WHERE customer_event_id LIKE 'concerned % 6001')::uuid AS last FROM usage_events.dirty_bucket WHERE event_type = 'common';
+    last_id = (SELECT max(id::text) FROM usage_events WHERE customer_event_id LIKE 'concerned % 6001')::uuid AS last
+FROM usage_events.dirty_bucket WHERE event_type = 'common';
 SELECT create_usage_event(message(6001, 'concerned 9', '2026-10-10T11:00:00Z')) ->> 'customerAlias' AS moved,
     create_usage_event(message(6001, 'concerned 8', '2026-10-10T10:00:30Z') || '{"customerAlias": "VOID"}') ->> 'customerAlias' AS taken_back;
 SELECT * FROM sums WHERE customer LIKE 'concerned%';
