@@ -294,35 +294,27 @@ take_event(uint64 row, void *argument)
 static Jsonb *
 kinds_to_json(const SampledProperty *property)
 {
-	JsonbParseState *state = NULL;
+	JsonbValue names[KIND_COUNT];
+	int count = 0;
 
-	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int kind = 0; kind < KIND_COUNT; kind++)
 	{
-		JsonbValue name = {.type = jbvString};
+		char *name = unconstify(char *, kind_names[kind]);
 
-		name.val.string.val = unconstify(char *, kind_names[kind]);
-		name.val.string.len = (int) strlen(kind_names[kind]);
 		if (property->kinds[kind])
-			(void) pushJsonbValue(&state, WJB_ELEM, &name);
+			names[count++] = (JsonbValue){.type = jbvString, .val.string = {.val = name, .len = (int) strlen(name)}};
 	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+	return json_make_array_of_scalars(names, count);
 }
 
 static Jsonb *
 examples_to_json(const SampledProperty *property)
 {
-	JsonbParseState *state = NULL;
+	JsonbValue *examples = palloc(sizeof(JsonbValue) * Max(property->example_count, 1));
 
-	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < property->example_count; i++)
-	{
-		JsonbValue value;
-
-		(void) JsonbExtractScalar(&property->examples[i]->root, &value);
-		(void) pushJsonbValue(&state, WJB_ELEM, &value);
-	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+		(void) JsonbExtractScalar(&property->examples[i]->root, &examples[i]);
+	return json_make_array_of_scalars(examples, property->example_count);
 }
 
 static Jsonb *
