@@ -18,6 +18,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "sql/list_page.h"
+#include "sql/planner.h"
 #include "sql/query.h"
 #include "sql/row.h"
 #include "utils/builtins.h"
@@ -87,10 +88,14 @@ require_few_types(void)
 	for (uint64 row = 0; row < SPI_processed; row++)
 		types += DatumGetInt64(row_value_there(row, COLUMN_TYPES));
 	if (types > list_page_lookup_limit())
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many event types to look for the last event of each customer"),
-						errdetail("The customers of the page have events of more than %d types, the limit of usage_events.list_lookup_limit.",
-								  list_page_lookup_limit()),
-						errhint("Ask for a smaller page.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("too many event types to look for the last event of each customer"),
+			 errdetail(
+				 "The customers of the page have events of more than %d types, the limit of usage_events.list_lookup_limit.",
+				 list_page_lookup_limit()),
+			 errhint("Ask for a smaller page.")));
 }
 
 static Jsonb *
@@ -111,12 +116,15 @@ event_customers_list(const pg_uuid_t *account_id, PlacePage *page, List *faults)
 {
 	JsonObject answer = {0};
 	SqlQuery query;
+	int nest_level;
 
 	list_page_faults_report(place_page_check(faults, page));
 	place_page_begin(page);
 	SPI_connect();
 	find_customers(&query, account_id, page);
+	nest_level = planner_use_indexes();
 	sql_query_execute(&query);
+	planner_use_end(nest_level);
 	require_few_types();
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
