@@ -29,6 +29,26 @@ static Statement find_roots = {
 	.argument_types = {UUIDOID, UUIDOID, TEXTARRAYOID, UUIDOID},
 };
 
+/*
+ * The same in two steps, where one alias is asked for as by each event under a limit: to make the whole
+ * of the statement above ready takes longer than to find that the alias has not been rolled up yet.
+ */
+static Statement find_root = {
+	.sql = "SELECT FROM usage_events.metric_rollup AS r WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " 0::smallint"
+		   " AND r.customer_alias " EQ " $3 LIMIT 1",
+	.read_only = true,
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
+};
+
+static Statement rollups_hold = {
+	.sql = "SELECT WHERE " ROLLUPS_HOLD("$3"),
+	.read_only = true,
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDOID, UUIDOID},
+};
+
 /* Buckets inside of intervals, and their rows. */
 static Statement read_buckets = {
 	.sql = "SELECT i.place, " ROLLUP_ROW_COLUMNS " FROM " INTERVAL_PARAMETERS
@@ -87,6 +107,52 @@ take_root(uint64 row, void *argument)
 	work->rolled_up_count++;
 }
 
+static bool
+finds_row(Statement *statement, Datum *arguments)
+{
+	statement_execute(statement, arguments, NULL);
+	return SPI_processed > 0;
+}
+
+static void
+find_only_root(ScanWork *work)
+{
+	const RollupScan *scan = work->scan;
+	Datum account = UUIDPGetDatum(&scan->metric->account_id);
+	Datum version = UUIDPGetDatum(&scan->metric->version_id);
+
+	if (!finds_row(&find_root, (Datum[]){account, version, slice_to_datum(scan->aliases[0])}) ||
+		!finds_row(&rollups_hold, (Datum[]){account, version, UUIDPGetDatum(&scan->metric->id)}))
+		return;
+	work->is_rolled_up[0] = true;
+	work->rolled_up_count = 1;
+}
+
+static void
+find_all_roots(ScanWork *work)
+{
+	const RollupScan *scan = work->scan;
+
+	statement_each_row(&find_roots,
+					   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
+								 scan_aliases(work), UUIDPGetDatum(&scan->metric->id)},
+					   take_root, work);
+}
+
+static void
+find_roots_of_aliases(ScanWork *work)
+{
+	const RollupScan *scan = work->scan;
+
+	/* Rollups are of the metric as it is stored. */
+	if (scan->metric->breakdown != NULL)
+		return;
+	if (scan->common == NULL && scan->alias_count == 1)
+		find_only_root(work);
+	else if (scan->common == NULL || !common_minutes_take_roots(work, scan->common))
+		find_all_roots(work);
+}
+
 /* Which aliases are rolled up: the others are read from the events. */
 Intervals
 scan_find_rolled_up(ScanWork *work)
@@ -102,12 +168,7 @@ scan_find_rolled_up(ScanWork *work)
 		return open;
 	}
 
-	if (scan->common == NULL || !common_minutes_take_roots(work, scan->common))
-		statement_each_row(&find_roots,
-						   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
-									 scan_aliases(work), UUIDPGetDatum(&scan->metric->id)},
-						   take_root, work);
-
+	find_roots_of_aliases(work);
 	for (int i = 0; i < scan->interval_count; i++)
 	{
 		if (work->is_rolled_up[scan->intervals[i].alias])
@@ -257,23 +318,47 @@ take_bucket(uint64 row, void *argument)
 	work->node[work->node_count++] = rollup;
 }
 
+/* Buckets that are asked for, and the parts of them that are wanted: those of a bucket follow one another. */
 typedef struct FoundWork
 {
 	ScanWork *work;
-	const Intervals *buckets; /* as they are asked for: the parts of buckets */
+	const Intervals *parts;
+	int *ends; /* of the parts of each bucket */
 } FoundWork;
 
 static void
 take_found(uint64 row, void *argument)
 {
 	FoundWork *found = argument;
+	int place = scan_row_place(row);
 	bool isnull;
 	bool is_branch = DatumGetBool(row_value(row, 2, &isnull));
+	RollupNode node = isnull ? ROLLUP_ABSENT : is_branch ? ROLLUP_BRANCH : ROLLUP_LEAF;
 
-	descend(found->work, found->buckets->items[scan_row_place(row)],
-			isnull      ? ROLLUP_ABSENT
-			: is_branch ? ROLLUP_BRANCH
-						: ROLLUP_LEAF);
+	for (int i = place > 0 ? found->ends[place - 1] : 0; i < found->ends[place]; i++)
+		descend(found->work, found->parts->items[i], node);
+}
+
+/* The buckets of the parts, each once: an hourly series has 24 parts of a day, and 744 of a month. */
+static Intervals
+buckets_of_parts(BucketLevel level, FoundWork *found)
+{
+	const Intervals *parts = found->parts;
+	Intervals buckets = {0};
+
+	memory_budget_require(sizeof(int) * parts->count);
+	found->ends = palloc_extended(sizeof(int) * parts->count, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < parts->count; i++)
+	{
+		MetricInterval bucket = parts->items[i];
+		const MetricInterval *last = buckets.count > 0 ? &buckets.items[buckets.count - 1] : NULL;
+
+		bucket.start = bucket_start(bucket.start, level);
+		if (last == NULL || last->alias != bucket.alias || last->start != bucket.start)
+			scan_add_interval(&buckets, bucket);
+		found->ends[buckets.count - 1] = i + 1;
+	}
+	return buckets;
 }
 
 /* Looks the intervals up on a level; returns what is to be looked up below. */
@@ -301,17 +386,11 @@ scan_read_level(ScanWork *work, BucketLevel level, const Intervals *open)
 	}
 	if (others.count > 0)
 	{
-		Intervals buckets = {0};
+		FoundWork found = {work, &others, NULL};
+		Intervals buckets = buckets_of_parts(level, &found);
 
-		for (int i = 0; i < others.count; i++)
-		{
-			MetricInterval bucket = others.items[i];
-
-			bucket.start = bucket_start(bucket.start, level);
-			scan_add_interval(&buckets, bucket);
-		}
 		scan_interval_arguments(work, &buckets, arguments);
-		statement_each_row(&find_buckets, arguments, take_found, &(FoundWork){work, &others});
+		statement_each_row(&find_buckets, arguments, take_found, &found);
 	}
 	return work->next;
 }

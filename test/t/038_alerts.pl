@@ -114,7 +114,7 @@ $node->safe_psql('postgres', q{SELECT delete_usage_alert(id) FROM test.alert WHE
 sub psql_loop
 {
 	my ($sql) = @_;
-	return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$sql, '>', \my $out, '2>', \my $err);
+	return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $sql ], '<', \undef, '>', \my $out, '2>', \my $err);
 }
 
 my $count = 'SELECT count(*) FROM usage_alert_events';
