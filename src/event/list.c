@@ -715,6 +715,16 @@ walk(const pg_uuid_t *account_id, EventList *list, int64 events)
 }
 
 /*
+ * How many events are gathered before others are passed by: a few.  Of a customer's key as many as are counted, since
+ * it could tell from the time how many events others have.
+ */
+static int64
+gathered_first(void)
+{
+	return key_scope_customer() != NULL ? list_page_total_limit() : Min(FEW_EVENTS, list_page_total_limit());
+}
+
+/*
  * No index has the events of a list with filters in the order of their ids.  A few are gathered
  * and sorted.  Of others enough are found soon along all of the account's ids; unless they are rare, or
  * all at the far end of the order: then they are gathered as well, as long as that is not too much.
@@ -728,7 +738,7 @@ read_by_id(const pg_uuid_t *account_id, EventList *list)
 	bool has_runs = list->has_customer_aliases && find_runs(account_id, list, &runs);
 
 	if (has_runs)
-		count = count_of_runs(account_id, list, &runs, Min(FEW_EVENTS, list_page_total_limit()));
+		count = count_of_runs(account_id, list, &runs, gathered_first());
 	if (count == TOTAL_UNKNOWN && walk(account_id, list, FEW_STEPS))
 	{
 		count_after_page(account_id, list, has_runs ? &runs : NULL);
