@@ -206,7 +206,7 @@ AS 'MODULE_PATHNAME', 'list_usage_customers';
 
 COMMENT ON FUNCTION @extschema@.list_usage_customers(integer, text, text) IS
 'List customers that have usage events
-A page of the aliases that events of the session''s account came with, in the order of their bytes, {"items": [{"customerAlias", "customerId", "lastEventTimestamp"}], "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), from a cursor of an earlier page on (after or before). customerId is null where the alias is mapped to nobody. VOID is none of them, and totalResultSize is null: they are not counted. Errors: 22023 naming each faulty argument by its name in the HTTP API';
+A page of the aliases that events of the session''s account came with, in the order of their bytes, {"items": [{"customerAlias", "customerId", "lastEventTimestamp"}], "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), from a cursor of an earlier page on (after or before). customerId is null where the alias is mapped to nobody. VOID is none of them, and totalResultSize is null: they are not counted. Errors: 22023 naming each faulty argument by its name in the HTTP API, 54000 where the customers of the page have events of more types than usage_events.list_lookup_limit';
 
 CREATE FUNCTION @extschema@.list_usage_event_types() RETURNS jsonb
 LANGUAGE c STABLE PARALLEL SAFE
