@@ -120,11 +120,26 @@ WHERE alias.value OPERATOR(pg_catalog.<>) 'VOID'
 COMMENT ON VIEW usage_events.unmapped_alias IS 'Aliases of the session''s account''s events that belong to no customer yet';
 COMMENT ON COLUMN usage_events.unmapped_alias.value IS 'The alias';
 
+-- An alias has its events in the order of time by type: from the last of a type to the last of the one before.
 CREATE VIEW @extschema@.unmapped_customer_aliases WITH (security_invoker = true) AS
 SELECT alias.value AS customer_alias,
-       (SELECT pg_catalog.max(event_timestamp) FROM usage_events.event
-        WHERE account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
-          AND customer_alias OPERATOR(pg_catalog.=) alias.value) AS last_event_timestamp
+       (WITH RECURSIVE last_of (event_type, event_timestamp) AS (
+            (SELECT event_type, event_timestamp FROM usage_events.event
+             WHERE account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
+               AND customer_alias OPERATOR(pg_catalog.=) alias.value
+             ORDER BY event_type DESC, event_timestamp DESC LIMIT 1)
+            UNION ALL
+            SELECT before.event_type, before.event_timestamp
+            FROM last_of
+            CROSS JOIN LATERAL (
+                SELECT event_type, event_timestamp FROM usage_events.event
+                WHERE account_id OPERATOR(pg_catalog.=) usage_events.current_account_id()
+                  AND customer_alias OPERATOR(pg_catalog.=) alias.value
+                  AND event_type OPERATOR(pg_catalog.<) last_of.event_type
+                ORDER BY event_type DESC, event_timestamp DESC LIMIT 1
+            ) AS before
+        )
+        SELECT pg_catalog.max(event_timestamp) FROM last_of) AS last_event_timestamp
 FROM usage_events.unmapped_alias AS alias;
 
 COMMENT ON VIEW @extschema@.unmapped_customer_aliases IS 'Aliases of the session''s account''s events that belong to no customer yet; the alias VOID never does';

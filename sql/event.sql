@@ -13,10 +13,9 @@ CREATE TABLE usage_events.event (
     CONSTRAINT event_pkey PRIMARY KEY (account_id, customer_event_id)
 );
 
+-- Each index costs every event: these two, beside the key, are what metrics and lists find events by.
 CREATE UNIQUE INDEX event_id_key ON usage_events.event (account_id, id);
-CREATE INDEX event_customer_idx ON usage_events.event (account_id, customer_alias, event_timestamp, id);
-CREATE INDEX event_timestamp_idx ON usage_events.event (account_id, event_timestamp, id);
-CREATE INDEX event_type_idx ON usage_events.event (account_id, event_type, id);
+CREATE INDEX event_customer_idx ON usage_events.event (account_id, customer_alias, event_type, event_timestamp);
 
 COMMENT ON TABLE usage_events.event IS 'Usage events in their current version';
 COMMENT ON COLUMN usage_events.event.account_id IS 'The account whose event it is';
@@ -207,7 +206,7 @@ AS 'MODULE_PATHNAME', 'list_usage_customers';
 
 COMMENT ON FUNCTION @extschema@.list_usage_customers(integer, text, text) IS
 'List customers that have usage events
-A page of the aliases that events of the session''s account came with, in the order of their bytes, {"items": [{"customerAlias", "customerId", "lastEventTimestamp"}], "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), from a cursor of an earlier page on (after or before). customerId is null where the alias is mapped to nobody. VOID is none of them, and totalResultSize is null: they are not counted. Errors: 22023 naming each faulty argument by its name in the HTTP API';
+A page of the aliases that events of the session''s account came with, in the order of their bytes, {"items": [{"customerAlias", "customerId", "lastEventTimestamp"}], "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), from a cursor of an earlier page on (after or before). customerId is null where the alias is mapped to nobody. VOID is none of them, and totalResultSize is null: they are not counted. Errors: 22023 naming each faulty argument by its name in the HTTP API, 54000 where the customers of the page have events of more types than usage_events.list_lookup_limit';
 
 CREATE FUNCTION @extschema@.list_usage_event_types() RETURNS jsonb
 LANGUAGE c STABLE PARALLEL SAFE
@@ -244,7 +243,7 @@ AS 'MODULE_PATHNAME', 'list_usage_events';
 
 COMMENT ON FUNCTION @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz) IS
 'List usage events
-A page of the session''s account''s events, {"items", "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), page_offset of them skipped (0 to 10,000), from a cursor of an earlier page on (after or before), sorted by createdAt or eventTimestamp, ASC or DESC; of any of the aliases (as they came with events: a customer''s id is none, VOID is), of aliases that are mapped to no customer, of a type, with an id (the event''s or the sender''s), before a moment (exclusive) and after one (inclusive). The pages after the first show the list as it was then, but for transactions that were still open. totalResultSize is exact, and null where more than usage_events.list_total_limit events would have to be looked at. Errors: 22023 naming each faulty argument by its name in the HTTP API, 54000 where more than usage_events.list_lookup_limit corrections since the first page, or aliases, would have to be looked through';
+A page of the session''s account''s events, {"items", "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), page_offset of them skipped (0 to 10,000), from a cursor of an earlier page on (after or before), sorted by createdAt or eventTimestamp, ASC or DESC; of any of the aliases (as they came with events: a customer''s id is none, VOID is), of aliases that are mapped to no customer, of a type, with an id (the event''s or the sender''s), before a moment (exclusive) and after one (inclusive). The pages after the first show the list as it was then, but for transactions that were still open. totalResultSize is exact, and null where more than usage_events.list_total_limit events, or a fifth as many types of customers, would have to be looked at. Errors: 22023 naming each faulty argument by its name in the HTTP API, 54000 where more than usage_events.list_lookup_limit corrections since the first page, aliases, or types of customers, or five times as many events, would have to be looked through';
 
 -- Views ---------------------------------------------------------------------
 

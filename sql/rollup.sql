@@ -83,6 +83,8 @@ CREATE TABLE usage_events.dirty_bucket (
     bucket timestamptz NOT NULL,
     marked_at timestamptz NOT NULL,
     seconds smallint NOT NULL,
+    first_id uuid,
+    last_id uuid,
     watched_by text COLLATE pg_catalog."C"
 );
 
@@ -91,10 +93,12 @@ CREATE INDEX dirty_bucket_idx ON usage_events.dirty_bucket (account_id, event_ty
 COMMENT ON TABLE usage_events.dirty_bucket IS 'Seconds and minutes whose events were changed since they were rolled up: rollups that contain them are not used until they are refreshed';
 COMMENT ON COLUMN usage_events.dirty_bucket.account_id IS 'The account whose events they are';
 COMMENT ON COLUMN usage_events.dirty_bucket.event_type IS 'Type of the events; empty in the row that says that marks are kept, and in those that say that something was changed without marks';
-COMMENT ON COLUMN usage_events.dirty_bucket.customer_alias IS 'The alias that the events have, or had; empty: those of all customers';
+COMMENT ON COLUMN usage_events.dirty_bucket.customer_alias IS 'The alias that the events have, or had; empty: of all customers who have events from first_id to last_id there';
 COMMENT ON COLUMN usage_events.dirty_bucket.bucket IS 'Begin of the second, or minute';
 COMMENT ON COLUMN usage_events.dirty_bucket.marked_at IS 'When it was marked';
 COMMENT ON COLUMN usage_events.dirty_bucket.seconds IS '1, or 60: so many seconds are marked; below 0 where something was changed without marks: no rollups are used until a refresh has begun anew';
+COMMENT ON COLUMN usage_events.dirty_bucket.first_id IS 'In a mark of all customers: the lowest id of the events that it is of; NULL: of any';
+COMMENT ON COLUMN usage_events.dirty_bucket.last_id IS 'And the highest';
 COMMENT ON COLUMN usage_events.dirty_bucket.watched_by IS 'In the row that says that marks are kept: since which state of the trigger usage_events_watch; otherwise NULL';
 
 -- Marks have no key.  Where all tables are published, or a shard moves, rows that go have to be found.

@@ -1,10 +1,11 @@
 -- What a careful user would write without the extension: the same rules, the same
--- tables, the same answer, in PL/pgSQL.
+-- rows, the same answer, in PL/pgSQL; and the indexes that such a table needs: the key, and a customer's time.
 SET client_min_messages = warning;
 DROP SCHEMA IF EXISTS by_hand CASCADE;
 CREATE SCHEMA by_hand;
-CREATE TABLE by_hand.event (LIKE usage_events.event INCLUDING ALL);
-CREATE TABLE by_hand.superseded_event (LIKE usage_events.superseded_event INCLUDING ALL);
+CREATE TABLE by_hand.event (LIKE usage_events.event, PRIMARY KEY (account_id, customer_event_id));
+CREATE INDEX ON by_hand.event (account_id, customer_alias, event_timestamp);
+CREATE TABLE by_hand.superseded_event (LIKE usage_events.superseded_event, PRIMARY KEY (account_id, customer_event_id, id));
 
 CREATE OR REPLACE FUNCTION create_usage_event_plpgsql(body jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$

@@ -29,6 +29,7 @@
 #include "customer/scope.h"
 #include "endpoint/response.h"
 #include "event/json.h"
+#include "event/list_runs.h"
 #include "event/store.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -43,6 +44,9 @@
 
 /* So many bytes of aliases: statements have several copies of them. */
 #define MAX_ALIAS_BYTES (8 * 1024 * 1024)
+
+/* To look at an event takes a fifth of what it takes to look for one in an index. */
+#define EVENTS_FOR_A_LOOKUP 5
 
 /* Tells lists of different filters apart. */
 static uint32
@@ -66,18 +70,31 @@ filters_hash(const EventList *list)
 	return hash_bytes((unsigned char *) filters.data, filters.len);
 }
 
+/* The period that is asked for, each condition after an AND. */
+static const char *
+period(SqlQuery *query, const EventList *list)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	if (list->has_timestamp_after)
+		appendStringInfo(&sql, " AND event_timestamp " GE " %s",
+						 sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(list->timestamp_after)));
+	if (list->has_timestamp_before)
+		appendStringInfo(&sql, " AND event_timestamp " LT " %s",
+						 sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(list->timestamp_before)));
+	return sql.data;
+}
+
 /* What the list holds: these conditions stand in both arms of its statement. */
 static const char *
-conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList *list)
+conditions(SqlQuery *query, const EventList *list)
 {
 	StringInfoData sql;
 	pg_uuid_t *id;
 
-	/* The account is the first parameter of every statement here. */
-	Assert(query->argument_count == 0);
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "account_id " EQ " %s", sql_query_argument(query, UUIDOID, UUIDPGetDatum(account_id)));
-	/* The index has its events in order for one alias, not for any of an array. */
+	appendStringInfoString(&sql, "account_id " EQ " $1");
 	if (list_length(list->customer_aliases) == 1)
 		appendStringInfo(&sql, " AND customer_alias " EQ " %s",
 						 sql_query_argument(query, TEXTOID, CStringGetTextDatum(linitial(list->customer_aliases))));
@@ -87,12 +104,7 @@ conditions(SqlQuery *query, const pg_uuid_t *account_id, const EventList *list)
 	if (list->event_type != NULL)
 		appendStringInfo(&sql, " AND event_type " EQ " %s",
 						 sql_query_argument(query, TEXTOID, CStringGetTextDatum(list->event_type)));
-	if (list->has_timestamp_after)
-		appendStringInfo(&sql, " AND event_timestamp " GE " %s",
-						 sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(list->timestamp_after)));
-	if (list->has_timestamp_before)
-		appendStringInfo(&sql, " AND event_timestamp " LT " %s",
-						 sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(list->timestamp_before)));
+	appendStringInfoString(&sql, period(query, list));
 	if (list->event_id != NULL)
 	{
 		appendStringInfo(&sql, " AND (customer_event_id " EQ " %s",
@@ -119,13 +131,28 @@ turn_off(const char *setting)
 	(void) set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
+/* In which direction a page is read. */
+static bool
+reads_descending(const ListPage *page)
+{
+	return page->descending != page->backward;
+}
+
+/* Every statement here has the account as its first parameter. */
+static void
+begin_query(SqlQuery *query, const pg_uuid_t *account_id)
+{
+	sql_query_init(query);
+	(void) sql_query_argument(query, UUIDOID, UUIDPGetDatum(account_id));
+}
+
 /*
  * Along indexes, since the tables are also other accounts'; and without bitmaps, which
  * are built of all rows before the first comes out: no statement here reads more than it
  * says.  Only an id of either kind needs one.
  */
-static void
-execute(SqlQuery *query, const EventList *list)
+static int
+begin_settings(const EventList *list)
 {
 	int nest_level = NewGUCNestLevel();
 
@@ -133,6 +160,25 @@ execute(SqlQuery *query, const EventList *list)
 	if (list->event_id == NULL)
 		turn_off("enable_bitmapscan");
 	turn_off("jit");
+	return nest_level;
+}
+
+static void
+execute(SqlQuery *query, const EventList *list)
+{
+	int nest_level = begin_settings(list);
+
+	sql_query_execute(query);
+	AtEOXact_GUC(true, nest_level);
+}
+
+/* Runs the statement of a page of many runs: of each no further than the page, and of one moment all. */
+static void
+execute_merging(SqlQuery *query, const EventList *list)
+{
+	int nest_level = begin_settings(list);
+
+	turn_off("enable_sort");
 	sql_query_execute(query);
 	AtEOXact_GUC(true, nest_level);
 }
@@ -141,11 +187,11 @@ execute(SqlQuery *query, const EventList *list)
 static void
 execute_in_order(SqlQuery *query, const EventList *list)
 {
-	int nest_level = NewGUCNestLevel();
+	int nest_level = begin_settings(list);
 
 	turn_off("enable_sort");
 	turn_off("enable_incremental_sort");
-	execute(query, list);
+	sql_query_execute(query);
 	AtEOXact_GUC(true, nest_level);
 }
 
@@ -164,6 +210,16 @@ refuse_aliases(void)
 {
 	refuse_lookup("too many aliases to look for those of no customer", "The account has events of many aliases",
 				  "Name aliases in \"customerAlias\".");
+}
+
+static void
+refuse_events(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many events to look for those of the list"),
+			 errdetail("More than %d would have to be looked at, %d times the limit of usage_events.list_lookup_limit.",
+					   list_page_lookup_limit() * EVENTS_FOR_A_LOOKUP, EVENTS_FOR_A_LOOKUP),
+			 errhint("Sort by \"eventTimestamp\", or ask for a shorter period.")));
 }
 
 /* Whether an alias belongs to no customer, as in the view usage_events.unmapped_alias. */
@@ -301,123 +357,405 @@ read_newest(const pg_uuid_t *account_id, EventList *list)
 		list->page.newest = *DatumGetUUIDP(first_value(&isnull));
 }
 
-/*
- * Counts the list, unless too many events would have to be looked at: an answer
- * that makes the page slow is none, and an estimate would not be true.
- */
+/* How many there are ------------------------------------------------------------ */
+
+/* Runs a statement that counts at most one more than the limit: what it found, or TOTAL_UNKNOWN. */
 static int64
-count_listed(const pg_uuid_t *account_id, EventList *list)
+count_up_to(SqlQuery *query, const EventList *list, int64 limit)
+{
+	int64 looked_at;
+
+	execute(query, list);
+	looked_at = DatumGetInt64(row_value_there(0, 1));
+	return looked_at <= limit ? DatumGetInt64(row_value_there(0, 2)) : TOTAL_UNKNOWN;
+}
+
+static const char *
+count_limit(SqlQuery *query, int64 limit)
+{
+	return sql_query_argument(query, INT8OID, Int64GetDatum(limit + 1));
+}
+
+/* Counts a list that has no filter, or an id. */
+static int64
+count_plain(const pg_uuid_t *account_id, const EventList *list, int64 limit)
 {
 	SqlQuery query;
 	const char *picked;
-	bool isnull;
-	int64 total;
 
-	sql_query_init(&query);
-	picked = conditions(&query, account_id, list);
+	begin_query(&query, account_id);
+	picked = conditions(&query, list);
 	sql_query_append(&query,
-					 "SELECT pg_catalog.count(*) FROM (SELECT FROM usage_events.event WHERE %s LIMIT %s) AS event",
-					 picked, sql_query_argument(&query, INT8OID, Int64GetDatum((int64) list_page_total_limit() + 1)));
-	execute(&query, list);
-	total = DatumGetInt64(first_value(&isnull));
-	return total <= list_page_total_limit() ? total : TOTAL_UNKNOWN;
+					 "SELECT pg_catalog.count(*), pg_catalog.count(*)"
+					 " FROM (SELECT FROM usage_events.event WHERE %s LIMIT %s) AS event",
+					 picked, count_limit(&query, limit));
+	return count_up_to(&query, list, limit);
 }
 
-/*
- * Whether no index has the events of the list in its order.  Indexes have those of
- * one alias by timestamp, and those of a type by id.
- */
-static bool
-is_out_of_order(const EventList *list)
+/* Counts the events of runs that were found. */
+static int64
+count_of_runs(const pg_uuid_t *account_id, const EventList *list, const EventRuns *runs, int64 limit)
 {
-	if (list->page.order == LIST_EVENTS_BY_TIMESTAMP)
-		return list_length(list->customer_aliases) != 1 && (list->has_customer_aliases || list->event_type != NULL);
-	return list->has_customer_aliases || list->has_timestamp_before || list->has_timestamp_after;
+	SqlQuery query;
+	const char *unnested;
+	const char *asked_for;
+
+	begin_query(&query, account_id);
+	unnested = event_runs_unnested(&query, runs);
+	asked_for = period(&query, list);
+	sql_query_append(&query,
+					 "SELECT pg_catalog.count(*), pg_catalog.count(*) FROM (SELECT FROM %s"
+					 " CROSS JOIN LATERAL (SELECT FROM usage_events.event WHERE account_id " EQ " $1 AND " EVENT_OF_RUN
+					 "%s OFFSET 0) AS event LIMIT %s) AS event",
+					 unnested, asked_for, count_limit(&query, limit));
+	return count_up_to(&query, list, limit);
 }
 
-/*
- * Decides whether all events of the list are looked at and sorted.
- * Where they are known to be few that is safe, and walking along the order until
- * enough of them have passed by is not: they may all be at its far end.  They are
- * counted on later pages as well, because a cursor's total may be made up.  That it has
- * none is believed of the account's own keys, since counting takes as long as many pages,
- * but not of a customer's, who would have others' events passed by, and tell from the
- * time how many there are.
- */
-static void
-decide_gathering(const pg_uuid_t *account_id, EventList *list)
+/* The same while they are being found: a fifth as many of these, since each has to be looked for. */
+static int64
+count_while_found(const pg_uuid_t *account_id, const EventList *list, int64 limit)
 {
-	int64 total = list->page.total;
+	SqlQuery query;
+	const char *asked_for;
+	int64 most_runs = limit / EVENTS_FOR_A_LOOKUP;
+	int64 total;
+	bool isnull;
 
-	if (list->page.has_key && (total != TOTAL_UNKNOWN || key_scope_customer() != NULL) && is_out_of_order(list))
-		total = count_listed(account_id, list);
-	list->gathers = total != TOTAL_UNKNOWN && is_out_of_order(list);
+	begin_query(&query, account_id);
+	asked_for = period(&query, list);
+	event_runs_append(&query, list, reads_descending(&list->page));
+	sql_query_append(&query,
+					 " SELECT pg_catalog.count(is_there), pg_catalog.count(is_there), pg_catalog.max(number)"
+					 " FROM (SELECT event.is_there, run.number"
+					 " FROM (SELECT customer_alias, event_type, pg_catalog.row_number() OVER () AS number"
+					 " FROM run WHERE event_type IS NOT NULL LIMIT %s) AS run"
+					 " LEFT JOIN LATERAL (SELECT true AS is_there FROM usage_events.event WHERE account_id " EQ
+					 " $1 AND " EVENT_OF_RUN "%s OFFSET 0) AS event ON true LIMIT %s) AS event",
+					 count_limit(&query, most_runs), asked_for, count_limit(&query, limit + most_runs));
+	total = count_up_to(&query, list, limit);
+	return DatumGetInt64(row_value(0, 3, &isnull)) > most_runs ? TOTAL_UNKNOWN : total;
 }
 
-/* The place in the list from which the page goes on. */
+/* A page ------------------------------------------------------------------------ */
+
+/* A statement that reads a page, and one item more; its parts are names of its parameters, and conditions with these. */
+typedef struct PageQuery
+{
+	SqlQuery query;
+	const EventList *list;
+	bool descending; /* in which direction it reads */
+	const char *listed;
+	const char *beyond; /* the place from which the page goes on */
+	const char *order;
+	const char *limit;
+	const char *newest; /* NULL on the first page */
+} PageQuery;
+
+static int64
+page_rows(const ListPage *page)
+{
+	return (int64) page->limit + page->offset + 1;
+}
+
+/* The place in the list from which the page goes on, and the newest id of the list; each condition after an AND. */
 static const char *
-beyond_key(SqlQuery *query, const ListPage *page, const char *comparison)
+beyond_key(SqlQuery *query, const ListPage *page, const char **newest)
 {
+	const char *comparison = reads_descending(page) ? "<" : ">";
 	const char *id;
+	const char *timestamp;
 
 	if (!page->has_key)
-		return "true";
+		return "";
+	*newest = sql_query_argument(query, UUIDOID, UUIDPGetDatum(&page->newest));
 	id = sql_query_argument(query, UUIDOID, UUIDPGetDatum(&page->key.id));
 	if (page->order == LIST_EVENTS_BY_ID)
-		return psprintf("id OPERATOR(pg_catalog.%s) %s", comparison, id);
-	return psprintf("ROW(event_timestamp, id) OPERATOR(pg_catalog.%s) ROW(%s, %s)", comparison,
-					sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(page->key.timestamp)), id);
+		return psprintf(" AND id OPERATOR(pg_catalog.%s) %s AND id " LE " %s", comparison, id, *newest);
+	/* The first condition is one that the index has. */
+	timestamp = sql_query_argument(query, TIMESTAMPTZOID, TimestampTzGetDatum(page->key.timestamp));
+	return psprintf(" AND event_timestamp OPERATOR(pg_catalog.%s=) %s"
+					" AND ROW(event_timestamp, id) OPERATOR(pg_catalog.%s) ROW(%s, %s) AND id " LE " %s",
+					comparison, timestamp, comparison, timestamp, id, *newest);
 }
 
-/* Runs the statement of the page, which reads one item more than the page holds. */
 static void
-read_page(const pg_uuid_t *account_id, EventList *list)
+begin_page(PageQuery *page_query, const pg_uuid_t *account_id, const EventList *list)
 {
 	const ListPage *page = &list->page;
-	bool descending = page->descending != page->backward;
-	const char *direction = descending ? "DESC" : "ASC";
-	const char *order;
-	SqlQuery query;
-	const char *listed;
-	const char *beyond;
-	const char *limit;
-	const char *newest = NULL;
+	SqlQuery *query = &page_query->query;
+	const char *direction = reads_descending(page) ? "DESC" : "ASC";
 
-	sql_query_init(&query);
-	listed = conditions(&query, account_id, list);
-	beyond = beyond_key(&query, page, descending ? "<" : ">");
-	if (page->has_key)
-	{
-		newest = sql_query_argument(&query, UUIDOID, UUIDPGetDatum(&page->newest));
-		beyond = psprintf("%s AND id " LE " %s", beyond, newest);
-	}
-	order = page->order == LIST_EVENTS_BY_ID ? psprintf("ORDER BY id %s", direction)
-											 : psprintf("ORDER BY event_timestamp %s, id %s", direction, direction);
-	limit = sql_query_argument(&query, INT8OID, Int64GetDatum((int64) page->limit + page->offset + 1));
+	begin_query(query, account_id);
+	page_query->list = list;
+	page_query->listed = conditions(query, list);
+	page_query->newest = NULL;
+	page_query->beyond = beyond_key(query, page, &page_query->newest);
+	page_query->order = page->order == LIST_EVENTS_BY_ID
+							? psprintf("ORDER BY id %s", direction)
+							: psprintf("ORDER BY event_timestamp %s, id %s", direction, direction);
+	page_query->limit = sql_query_argument(query, INT8OID, Int64GetDatum(page_rows(page)));
+	sql_query_append(query, "SELECT " EVENT_COLUMNS " FROM ((");
+}
 
+/* Ends the statement: with the versions that were current on the first page, and have been superseded since. */
+static void
+end_page(PageQuery *page_query)
+{
+	SqlQuery *query = &page_query->query;
+
+	sql_query_append(query, ")");
 	/* OFFSET 0 has a statement planned by itself. */
-	sql_query_append(&query, "SELECT " EVENT_COLUMNS " FROM ((SELECT " EVENT_COLUMNS " FROM usage_events.event");
-	if (list->gathers)
-		sql_query_append(
-			&query,
-			" WHERE account_id " EQ " $1 AND id " EQ " ANY (ARRAY("
-			"SELECT id FROM (SELECT id, event_timestamp FROM usage_events.event WHERE %s OFFSET 0) AS event WHERE %s %s LIMIT %s)))",
-			listed, beyond, order, limit);
-	else
-		sql_query_append(&query, " WHERE %s AND %s %s LIMIT %s)", listed, beyond, order, limit);
-	if (page->has_key)
-		sql_query_append(&query,
+	if (page_query->newest != NULL)
+		sql_query_append(query,
 						 " UNION ALL (SELECT " EVENT_COLUMNS " FROM (SELECT * FROM usage_events.superseded_event"
 						 " WHERE account_id " EQ " $1"
 						 " AND superseded_by " GT " %s OFFSET 0) AS event"
-						 " WHERE %s AND %s %s LIMIT %s)",
-						 newest, listed, beyond, order, limit);
-	sql_query_append(&query, ") AS page %s LIMIT %s OFFSET %s", order, limit,
-					 sql_query_argument(&query, INT8OID, Int64GetDatum((int64) page->offset)));
-	if (list->gathers || list->event_id != NULL)
-		execute(&query, list);
+						 " WHERE %s%s %s LIMIT %s)",
+						 page_query->newest, page_query->listed, page_query->beyond, page_query->order,
+						 page_query->limit);
+	sql_query_append(query, ") AS page %s LIMIT %s OFFSET %s", page_query->order, page_query->limit,
+					 sql_query_argument(query, INT8OID, Int64GetDatum((int64) page_query->list->page.offset)));
+}
+
+/* All of the account along its ids; or those of an id, whatever the order. */
+static void
+read_plain(const pg_uuid_t *account_id, const EventList *list)
+{
+	PageQuery page;
+
+	begin_page(&page, account_id, list);
+	sql_query_append(&page.query, "SELECT " EVENT_COLUMNS " FROM usage_events.event WHERE %s%s %s LIMIT %s",
+					 page.listed, page.beyond, page.order, page.limit);
+	end_page(&page);
+	if (list->event_id != NULL)
+		execute(&page.query, list);
 	else
-		execute_in_order(&query, list);
+		execute_in_order(&page.query, list);
+}
+
+/* Along the ids, through so many events at most. */
+static void
+read_walking(const pg_uuid_t *account_id, const EventList *list, int64 events)
+{
+	PageQuery page;
+
+	begin_page(&page, account_id, list);
+	sql_query_append(&page.query,
+					 "SELECT " EVENT_COLUMNS " FROM (SELECT * FROM usage_events.event WHERE account_id " EQ
+					 " $1%s %s LIMIT %s) AS event WHERE %s %s LIMIT %s",
+					 page.beyond, page.order, sql_query_argument(&page.query, INT8OID, Int64GetDatum(events)),
+					 page.listed, page.order, page.limit);
+	end_page(&page);
+	execute_in_order(&page.query, list);
+}
+
+/*
+ * Whether the page that was read by walking through so many events is what a longer way would find: as many do not lie
+ * before its end, or all that there are.  A version that was superseded since may be beyond the end of the walk, where
+ * nothing is known of what is current.
+ */
+static bool
+is_walked_enough(const pg_uuid_t *account_id, const EventList *list, int64 events)
+{
+	bool is_full = SPI_processed > (uint64) list->page.limit;
+	bool descending = reads_descending(&list->page);
+	SqlQuery query;
+	const char *newest;
+	const char *beyond;
+
+	if (is_full && !list->page.has_key)
+		return true;
+	begin_query(&query, account_id);
+	beyond = beyond_key(&query, &list->page, &newest);
+	if (is_full)
+		beyond = psprintf("%s AND id OPERATOR(pg_catalog.%s) %s", beyond, descending ? ">=" : "<=",
+						  sql_query_argument(&query, UUIDOID, row_value_there(list->page.limit, 1)));
+	sql_query_append(&query,
+					 "SELECT FROM usage_events.event WHERE account_id " EQ " $1%s ORDER BY id %s OFFSET %s LIMIT 1",
+					 beyond, descending ? "DESC" : "ASC", sql_query_argument(&query, INT8OID, Int64GetDatum(events)));
+	execute_in_order(&query, list);
+	return SPI_processed == 0;
+}
+
+/* All events of the runs are looked at, and sorted by id. */
+static void
+read_gathered(const pg_uuid_t *account_id, const EventList *list, const EventRuns *runs)
+{
+	PageQuery page;
+	const char *unnested;
+	const char *asked_for;
+
+	begin_page(&page, account_id, list);
+	unnested = event_runs_unnested(&page.query, runs);
+	asked_for = period(&page.query, list);
+	sql_query_append(&page.query,
+					 "SELECT event.* FROM %s CROSS JOIN LATERAL (SELECT " EVENT_COLUMNS
+					 " FROM usage_events.event WHERE account_id " EQ " $1 AND " EVENT_OF_RUN
+					 "%s%s OFFSET 0) AS event %s LIMIT %s",
+					 unnested, asked_for, page.beyond, page.order, page.limit);
+	end_page(&page);
+	execute(&page.query, list);
+}
+
+/* What is first of each run, in the order of time.  Where there are runs enough, nothing after the first of the last. */
+static void
+read_merged(const pg_uuid_t *account_id, const EventList *list, EventRuns *runs)
+{
+	PageQuery page;
+	bool descending = reads_descending(&list->page);
+	const char *bound = "";
+	const char *unnested;
+	const char *asked_for;
+	bool is_bounded = runs->count >= page_rows(&list->page);
+
+	event_runs_keep_first(runs, descending, (int) page_rows(&list->page));
+	begin_page(&page, account_id, list);
+	unnested = event_runs_unnested(&page.query, runs);
+	asked_for = period(&page.query, list);
+	if (is_bounded)
+		bound = psprintf(" AND event_timestamp OPERATOR(pg_catalog.%s) %s", descending ? ">=" : "<=",
+						 sql_query_argument(&page.query, TIMESTAMPTZOID,
+											TimestampTzGetDatum(runs->items[runs->count - 1].first)));
+	sql_query_append(&page.query,
+					 "SELECT event.* FROM %s CROSS JOIN LATERAL (SELECT " EVENT_COLUMNS
+					 " FROM usage_events.event WHERE account_id " EQ " $1 AND " EVENT_OF_RUN
+					 "%s%s%s %s LIMIT %s) AS event %s LIMIT %s",
+					 unnested, asked_for, bound, page.beyond, page.order, page.limit, page.order, page.limit);
+	end_page(&page);
+	execute_merging(&page.query, list);
+}
+
+/* Which way a page is read -------------------------------------------------------- */
+
+/* So many are gathered, or walked through, before another way is tried: some milliseconds. */
+#define FEW_EVENTS 2000
+#define FEW_STEPS 10000
+
+/* Finds the runs of a list, and in the order of time what of each comes first on the page. */
+static bool
+find_runs(const pg_uuid_t *account_id, const EventList *list, EventRuns *runs)
+{
+	SqlQuery query;
+	const char *newest;
+	const char *asked_for;
+	int nest_level = begin_settings(list);
+	bool are_all;
+
+	begin_query(&query, account_id);
+	asked_for = period(&query, list);
+	if (list->page.order == LIST_EVENTS_BY_TIMESTAMP)
+		asked_for = psprintf("%s%s", asked_for, beyond_key(&query, &list->page, &newest));
+	are_all = event_runs_find(&query, list, asked_for, reads_descending(&list->page), runs);
+	AtEOXact_GUC(true, nest_level);
+	return are_all;
+}
+
+static bool
+is_filtered(const EventList *list)
+{
+	return list->has_customer_aliases || list->event_type != NULL || list->has_timestamp_before ||
+		   list->has_timestamp_after;
+}
+
+/* Lists without a filter, or of an id. */
+static void
+read_unfiltered(const pg_uuid_t *account_id, EventList *list)
+{
+	if (!list->page.has_key)
+		list->page.total = count_plain(account_id, list, list_page_total_limit());
+	read_plain(account_id, list);
+}
+
+static void
+read_by_timestamp(const pg_uuid_t *account_id, EventList *list)
+{
+	EventRuns runs;
+
+	if (!find_runs(account_id, list, &runs))
+		refuse_lookup("too many customers and types to put their events in the order of time",
+					  "The list has events of many customers and types",
+					  "Name aliases in \"customerAlias\" or a type in \"eventType\", or sort by \"createdAt\".");
+	if (!list->page.has_key && is_filtered(list))
+		list->page.total = count_of_runs(account_id, list, &runs, list_page_total_limit());
+	else if (!list->page.has_key)
+		list->page.total = count_plain(account_id, list, list_page_total_limit());
+	read_merged(account_id, list, &runs);
+}
+
+/* The total of a list whose page has been read, which stays the last statement's. */
+static void
+count_after_page(const pg_uuid_t *account_id, EventList *list, const EventRuns *runs)
+{
+	SPITupleTable *rows = SPI_tuptable;
+	uint64 count = SPI_processed;
+
+	if (!list->page.has_key && runs != NULL)
+		list->page.total = count_of_runs(account_id, list, runs, list_page_total_limit());
+	else if (!list->page.has_key)
+		list->page.total = count_while_found(account_id, list, list_page_total_limit());
+	SPI_tuptable = rows;
+	SPI_processed = count;
+}
+
+/* Reads the page along the ids, if it is found in so many events. */
+static bool
+walk(const pg_uuid_t *account_id, EventList *list, int64 events)
+{
+	SPITupleTable *rows;
+	uint64 count;
+	bool is_enough;
+
+	read_walking(account_id, list, events);
+	rows = SPI_tuptable;
+	count = SPI_processed;
+	is_enough = is_walked_enough(account_id, list, events);
+	SPI_tuptable = rows;
+	SPI_processed = count;
+	return is_enough;
+}
+
+/*
+ * How many events are gathered before others are passed by: a few.  Of a customer's key as many as are counted, since
+ * it could tell from the time how many events others have.
+ */
+static int64
+gathered_first(void)
+{
+	return key_scope_customer() != NULL ? list_page_total_limit() : Min(FEW_EVENTS, list_page_total_limit());
+}
+
+/*
+ * No index has the events of a list with filters in the order of their ids.  A few are gathered
+ * and sorted.  Of others enough are found soon along all of the account's ids; unless they are rare, or
+ * all at the far end of the order: then they are gathered as well, as long as that is not too much.
+ */
+static void
+read_by_id(const pg_uuid_t *account_id, EventList *list)
+{
+	int64 most = (int64) list_page_lookup_limit() * EVENTS_FOR_A_LOOKUP;
+	int64 count = TOTAL_UNKNOWN;
+	EventRuns runs;
+	bool has_runs = list->has_customer_aliases && find_runs(account_id, list, &runs);
+
+	if (has_runs)
+		count = count_of_runs(account_id, list, &runs, gathered_first());
+	if (count == TOTAL_UNKNOWN && walk(account_id, list, FEW_STEPS))
+	{
+		count_after_page(account_id, list, has_runs ? &runs : NULL);
+		return;
+	}
+	if (count == TOTAL_UNKNOWN && (has_runs || (!list->has_customer_aliases && find_runs(account_id, list, &runs))))
+		count = count_of_runs(account_id, list, &runs, most);
+	if (count != TOTAL_UNKNOWN)
+	{
+		if (!list->page.has_key)
+			list->page.total = count <= list_page_total_limit() ? count : TOTAL_UNKNOWN;
+		read_gathered(account_id, list, &runs);
+	}
+	else if (walk(account_id, list, most))
+		list->page.total = list->page.has_key ? list->page.total : TOTAL_UNKNOWN;
+	else
+		refuse_events();
 }
 
 static Jsonb *
@@ -471,14 +809,14 @@ event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults)
 		require_few_corrections(account_id, list);
 	if (list->unmapped_aliases_only)
 		resolve_unmapped(account_id, list, context);
-	if (!page->has_key)
-	{
-		if (key_scope_customer() == NULL)
-			read_newest(account_id, list);
-		page->total = count_listed(account_id, list);
-	}
-	decide_gathering(account_id, list);
-	read_page(account_id, list);
+	if (!page->has_key && key_scope_customer() == NULL)
+		read_newest(account_id, list);
+	if (list->event_id != NULL || (page->order == LIST_EVENTS_BY_ID && !is_filtered(list)))
+		read_unfiltered(account_id, list);
+	else if (page->order == LIST_EVENTS_BY_TIMESTAMP)
+		read_by_timestamp(account_id, list);
+	else
+		read_by_id(account_id, list);
 	json = list_page_answer(page, account_id, read_item, context);
 	SPI_finish();
 	return json;

@@ -20,8 +20,6 @@ typedef struct EventList
 	bool has_timestamp_after;
 	TimestampTz timestamp_before; /* exclusive */
 	TimestampTz timestamp_after;  /* inclusive: periods that meet have no event in common, and none between */
-
-	bool gathers; /* all events of the list are looked at, and sorted */
 } EventList;
 
 extern Jsonb *event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults);

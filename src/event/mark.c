@@ -7,7 +7,8 @@
  * its own transaction.  Marks are rows that are only added here, and only taken
  * away by a refresh, so that writers never wait for each other, or for a refresh,
  * because of them.  A batch writes few: a minute rather than several of its seconds,
- * and one for all customers where several have events in a minute.
+ * and one for all customers where several have events in a minute.  That one has the lowest
+ * and the highest id of these events, by which they are found: whose they are is whom it concerns.
  *
  * Only types of events that a metric aggregates are marked, and each backend
  * remembers which they are.  It looks whether that still holds when the events have
@@ -50,15 +51,20 @@ typedef struct Mark
 	TimestampTz bucket;
 	int seconds;
 	bool is_dense; /* its customer has many events in its minute */
+	bool is_common;
+	const pg_uuid_t *first_id; /* of the events that it is of */
+	const pg_uuid_t *last_id;
 } Mark;
 
 /* With RETURNING, Citus sends rows by INSERT and not by COPY, which row-level security refuses. */
 static Statement insert_marks = {
 	.sql =
-		"INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
-		" SELECT $1, pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), $5, pg_catalog.unnest($6) RETURNING account_id",
-	.argument_count = 6,
-	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, INT2ARRAYOID},
+		"INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds, first_id, last_id)"
+		" SELECT $1, pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), $5, pg_catalog.unnest($6),"
+		" pg_catalog.unnest($7), pg_catalog.unnest($8) RETURNING account_id",
+	.argument_count = 8,
+	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, INT2ARRAYOID,
+					   UUIDARRAYOID, UUIDARRAYOID},
 };
 
 static Statement read_types = {
@@ -203,7 +209,12 @@ event_mark_arguments(const UsageEvent *event, Datum *arguments)
 static Mark
 mark_of(const UsageEvent *event)
 {
-	return (Mark){event->event_type, event->customer_alias, second_of(event), 1, false};
+	return (Mark){.event_type = event->event_type,
+				  .customer_alias = event->customer_alias,
+				  .bucket = second_of(event),
+				  .seconds = 1,
+				  .first_id = &event->id,
+				  .last_id = &event->id};
 }
 
 /* In the order of the index. */
@@ -227,6 +238,16 @@ is_same_minute(const Mark *a, const Mark *b)
 		   slice_compare(a->customer_alias, b->customer_alias) == 0 && slice_compare(a->event_type, b->event_type) == 0;
 }
 
+/* The mark stands for the other one's events as well. */
+static void
+take_in(Mark *mark, const Mark *other)
+{
+	if (uuid_v7_compare(other->first_id, mark->first_id) < 0)
+		mark->first_id = other->first_id;
+	if (uuid_v7_compare(other->last_id, mark->last_id) > 0)
+		mark->last_id = other->last_id;
+}
+
 /*
  * Makes sorted marks fewer: each second once, or its minute.  Few rows are worth
  * more than exact ones, as long as reading a minute of events is nothing.
@@ -245,9 +266,13 @@ condense(Mark *marks, int count)
 		{
 			if (kept == kept_before || marks[kept - 1].bucket != marks[last].bucket)
 				marks[kept++] = marks[last];
+			else
+				take_in(&marks[kept - 1], &marks[last]);
 		}
 		if (kept - kept_before > 1 && last - first < DENSE_EVENTS * (kept - kept_before))
 		{
+			for (int i = kept_before + 1; i < kept; i++)
+				take_in(&marks[kept_before], &marks[i]);
 			kept = kept_before + 1;
 			marks[kept_before].bucket = bucket_start(marks[kept_before].bucket, BUCKET_MINUTE);
 			marks[kept_before].seconds = SECS_PER_MINUTE;
@@ -290,10 +315,17 @@ make_common(Mark *marks, int count)
 		for (; last < count && compare_minutes(&marks[first], &marks[last]) == 0; last++)
 			is_dense = is_dense || marks[last].is_dense;
 		if (last - first >= COMMON_CUSTOMERS && !is_dense)
-			marks[kept++] = (Mark){.event_type = marks[first].event_type,
-								   .customer_alias = {"", 0},
-								   .bucket = bucket_start(marks[first].bucket, BUCKET_MINUTE),
-								   .seconds = SECS_PER_MINUTE};
+		{
+			Mark common = marks[first];
+
+			for (int i = first + 1; i < last; i++)
+				take_in(&common, &marks[i]);
+			common.customer_alias = (Slice){"", 0};
+			common.bucket = bucket_start(common.bucket, BUCKET_MINUTE);
+			common.seconds = SECS_PER_MINUTE;
+			common.is_common = true;
+			marks[kept++] = common;
+		}
 		else
 		{
 			for (int i = first; i < last; i++)
@@ -309,7 +341,8 @@ insert_many(const pg_uuid_t *account_id, const Mark *marks, int count)
 {
 	Slice *texts = palloc(sizeof(Slice) * count);
 	Datum *values = palloc(sizeof(Datum) * count);
-	Datum arguments[6];
+	bool *nulls = palloc(sizeof(bool) * count);
+	Datum arguments[8];
 
 	arguments[0] = UUIDPGetDatum(account_id);
 	for (int i = 0; i < count; i++)
@@ -325,6 +358,14 @@ insert_many(const pg_uuid_t *account_id, const Mark *marks, int count)
 	for (int i = 0; i < count; i++)
 		values[i] = Int16GetDatum((int16) marks[i].seconds);
 	arguments[5] = statement_array(values, NULL, count, INT2OID);
+	for (int i = 0; i < count; i++)
+		nulls[i] = !marks[i].is_common;
+	for (int i = 0; i < count; i++)
+		values[i] = UUIDPGetDatum(marks[i].first_id);
+	arguments[6] = statement_array(values, nulls, count, UUIDOID);
+	for (int i = 0; i < count; i++)
+		values[i] = UUIDPGetDatum(marks[i].last_id);
+	arguments[7] = statement_array(values, nulls, count, UUIDOID);
 
 	statement_execute(&insert_marks, arguments, NULL);
 }
@@ -359,8 +400,8 @@ sort_and_condense(Mark *marks, int count)
 
 /*
  * Marks what the puts have changed; the caller is connected to SPI.  Versions that
- * were replaced are marked for their own customers: a mark for all is for those who have events
- * there when it is taken away.
+ * were replaced are marked for their own customers: a mark for all is for those whose events
+ * from its first id to its last are still there when it is taken away.
  */
 void
 event_mark_add(const pg_uuid_t *account_id, const EventPut *puts, int count)

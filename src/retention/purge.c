@@ -36,10 +36,25 @@
 	" AND s.customer_event_id " EQ " e.customer_event_id" \
 	" AND s.event_timestamp " GE " $2)"
 
+/*
+ * From the events of one customer and type to those of the next in the index, each with its oldest
+ * event: only where that is before the horizon there is something to do.
+ */
 static Statement lock_old_events = {
-	.sql = "SELECT e.customer_event_id FROM usage_events.event AS e"
-		   " WHERE e.account_id " EQ " $1 AND e.event_timestamp " LT " $2"
-		   " AND NOT " HAS_KEPT_VERSION " ORDER BY e.event_timestamp, e.id LIMIT $3 FOR UPDATE SKIP LOCKED",
+	.sql = "WITH RECURSIVE kind (customer_alias, event_type, oldest) AS ("
+		   " (SELECT customer_alias, event_type, event_timestamp FROM usage_events.event WHERE account_id " EQ " $1"
+		   " ORDER BY customer_alias, event_type, event_timestamp LIMIT 1)"
+		   " UNION ALL SELECT next.customer_alias, next.event_type, next.event_timestamp FROM kind"
+		   " CROSS JOIN LATERAL (SELECT customer_alias, event_type, event_timestamp FROM usage_events.event"
+		   " WHERE account_id " EQ " $1"
+		   " AND ROW(customer_alias, event_type) " GT " ROW(kind.customer_alias, kind.event_type)"
+		   " ORDER BY customer_alias, event_type, event_timestamp LIMIT 1) AS next)"
+		   " SELECT old.customer_event_id FROM kind"
+		   " CROSS JOIN LATERAL (SELECT e.customer_event_id FROM usage_events.event AS e"
+		   " WHERE e.account_id " EQ " $1 AND e.customer_alias " EQ " kind.customer_alias"
+		   " AND e.event_type " EQ " kind.event_type AND e.event_timestamp " LT " $2"
+		   " AND NOT " HAS_KEPT_VERSION " ORDER BY e.event_timestamp FOR UPDATE SKIP LOCKED) AS old"
+		   " WHERE kind.oldest " LT " $2 LIMIT $3",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, TIMESTAMPTZOID, INT8OID},
 };

@@ -20,26 +20,21 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* A bucket with more events than this, of any type, is a branch: so many are read from the table at once. */
+/* A bucket with more events of the type than this is a branch: so many are read from the table at once. */
 #define LEAF_EVENTS 256
 
-/* Events of an alias, of any type, but what they say only of one: at most one more than a leaf has. */
-static Statement read_few_events = {
-	.sql = "SELECT id, event_timestamp, CASE WHEN pg_catalog.texteq(event_type, $5) THEN event_properties END"
-		   " FROM usage_events.event"
-		   " WHERE account_id " EQ " $1 AND customer_alias " EQ " $2"
-		   " AND event_timestamp " GE " $3 AND event_timestamp " LT " $4"
-		   " LIMIT $6",
-	.argument_count = 6,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT8OID},
-};
-
-/* Compared by a function, the type does not tempt the planner to an index that has all customers' events of it. */
 #define EVENTS_OF_TYPE \
 	" FROM usage_events.event" \
 	" WHERE account_id " EQ " $1 AND customer_alias " EQ " $2" \
 	" AND event_timestamp " GE " $3 AND event_timestamp " LT " $4" \
-	" AND pg_catalog.texteq(event_type, $5)"
+	" AND event_type " EQ " $5"
+
+/* At most one more than a leaf has. */
+static Statement read_few_events = {
+	.sql = "SELECT id, event_timestamp, event_properties" EVENTS_OF_TYPE " LIMIT $6",
+	.argument_count = 6,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT8OID},
+};
 
 static Statement read_events = {
 	.sql = "SELECT id, event_timestamp, event_properties" EVENTS_OF_TYPE,
@@ -69,7 +64,7 @@ typedef struct BucketTime
 	TimestampTz end;
 } BucketTime;
 
-/* The events of a type in a bucket that has few of any type. */
+/* The events of a type in a bucket that has few. */
 typedef struct FewEvents
 {
 	BucketTime time;
@@ -152,20 +147,16 @@ read_few(const AliasRefresh *refresh, BucketTime time, FewEvents *few)
 	{
 		few->items = palloc(sizeof(BucketEvent) * Max(SPI_processed, 1));
 		few->size = GetMemoryChunkSpace(few->items);
+		few->count = (int) SPI_processed;
 	}
-	for (uint64 row = 0; few->are_few && row < SPI_processed; row++)
+	for (int i = 0; i < few->count; i++)
 	{
-		bool isnull;
-		Datum properties = row_value(row, 3, &isnull);
-		BucketEvent *event = &few->items[few->count];
+		BucketEvent *event = &few->items[i];
 
-		if (isnull)
-			continue;
-		event->id = *DatumGetUUIDP(row_value(row, 1, &isnull));
-		event->timestamp = DatumGetTimestampTz(row_value(row, 2, &isnull));
-		event->properties = DatumGetJsonbPCopy(properties);
+		event->id = *DatumGetUUIDP(row_value_there(i, 1));
+		event->timestamp = DatumGetTimestampTz(row_value_there(i, 2));
+		event->properties = DatumGetJsonbPCopy(row_value_there(i, 3));
 		few->size += GetMemoryChunkSpace(event->properties);
-		few->count++;
 	}
 	SPI_freetuptable(SPI_tuptable);
 }

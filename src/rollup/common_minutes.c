@@ -3,9 +3,9 @@
  *		Minutes that are marked for all customers, when all are asked for.
  *
  * Of all customers, most have no events in such a minute: for them it is no mark.  So
- * when all are asked for, the events of these minutes are read first, and once: they
- * are added to the totals of those who have them, and only to these it is a mark, of
- * time that is done with.  Minutes in a row are one such time.
+ * when all are asked for, the events that the marks are of are read first, and added to the totals of those
+ * whose they are.  What remains is what there was without them, which rollups say that have none of them:
+ * whose newest id is below all of theirs.  Of other rollups, and where events are read, they are left out.
  */
 #include "postgres.h"
 
@@ -16,17 +16,27 @@
 #include "common/hashfn.h"
 #include "customer/alias.h"
 #include "rollup/scan_events.h"
-#include "sql/planner.h"
 #include "sql/row.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* One search for all, where there may be very many customers. */
 static Statement read_marks_of_all = {
-	.sql = "SELECT d.customer_alias, d.bucket, pg_catalog.max(d.seconds) FROM usage_events.dirty_bucket AS d"
+	.sql = "SELECT d.customer_alias, d.bucket, pg_catalog.max(d.seconds) AS seconds, d.first_id, d.last_id"
+		   " FROM usage_events.dirty_bucket AS d"
 		   " WHERE d.account_id " EQ " $1 AND d.event_type " EQ " $2"
 		   " AND d.bucket " GE " $3 AND d.bucket " LT " $4"
-		   " GROUP BY d.customer_alias, d.bucket",
+		   " GROUP BY d.customer_alias, d.bucket, d.first_id, d.last_id",
+	.read_only = true,
+	.argument_count = 4,
+	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+static Statement read_common_marks = {
+	.sql = "SELECT " COMMON_MARK_COLUMNS " FROM usage_events.dirty_bucket AS d"
+		   " WHERE d.account_id " EQ " $1"
+		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " ''"
+		   " AND d.bucket " GE " $3 AND d.bucket " LT " $4",
 	.read_only = true,
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
@@ -72,40 +82,25 @@ common_minutes_place(CommonMinutes *common, Slice alias)
 	common->aliases =
 		memory_budget_room(common->aliases, common->alias_count, &common->alias_capacity, sizeof(CommonAlias));
 	new = &common->aliases[common->alias_count++];
-	*new = (CommonAlias){.alias = entry->alias, .last_minutes = -1};
+	*new = (CommonAlias){.alias = entry->alias};
 	metric_total_init(&new->total, common->scan->metric, common->context);
 	return entry->place;
 }
 
-/* Marks all of the minutes in a row, once. */
+/* An event that a mark is of. */
 static void
-add_common_mark(CommonMinutes *common, int place, int minutes)
-{
-	CommonAlias *alias = &common->aliases[place];
-	Mark mark = common->minutes.items[minutes];
-
-	if (alias->last_minutes == minutes)
-		return;
-	alias->last_minutes = minutes;
-	mark.alias = place;
-	marks_append(&common->added, mark);
-}
-
-static void
-take_common_event(uint64 row, void *argument)
+take_concerned(const ConcernedEvent *event, void *argument)
 {
 	CommonMinutes *common = argument;
 	MemoryContext context;
-	EventRow event;
 	int place;
 
-	event_row_read(row, 2, &event);
-	if (scan_compare_aliases(&event.alias, &SLICE(VOID_ALIAS)) == 0)
+	if (scan_compare_aliases(&event->alias, &SLICE(VOID_ALIAS)) == 0)
 		return;
 	context = MemoryContextSwitchTo(common->context);
-	place = common_minutes_place(common, event.alias);
-	add_common_mark(common, place, scan_row_place(row));
-	event_row_add(&common->aliases[place].total, common->matcher, common->scan->as_of, &event, common->row_context);
+	place = common_minutes_place(common, event->alias);
+	scan_add_event(&common->aliases[place].total, common->matcher, common->scan->as_of, event->row,
+				   common->row_context);
 	MemoryContextSwitchTo(context);
 }
 
@@ -115,14 +110,23 @@ take_mark_of_all(uint64 row, void *argument)
 	CommonMinutes *common = argument;
 	text *packed = DatumGetTextPP(row_value_there(row, 1));
 	Slice alias = {VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed)};
-	TimestampTz bucket = DatumGetTimestampTz(row_value_there(row, 2));
 	MemoryContext context = MemoryContextSwitchTo(common->context);
 
 	if (alias.length == 0)
-		marks_add_seconds(&common->minutes, 0, bucket, SECS_PER_MINUTE);
+		common_marks_take(&common->marked, row, 2);
 	else
-		marks_add_seconds(&common->marks, common_minutes_place(common, alias), bucket,
-						  DatumGetInt16(row_value_there(row, 3)));
+		marks_add_seconds(&common->marks, common_minutes_place(common, alias),
+						  DatumGetTimestampTz(row_value_there(row, 2)), DatumGetInt16(row_value_there(row, 3)));
+	MemoryContextSwitchTo(context);
+}
+
+static void
+take_common_mark(uint64 row, void *argument)
+{
+	CommonMinutes *common = argument;
+	MemoryContext context = MemoryContextSwitchTo(common->context);
+
+	common_marks_take(&common->marked, row, 1);
 	MemoryContextSwitchTo(context);
 }
 
@@ -134,18 +138,15 @@ static void
 read_marks(CommonMinutes *common, TimestampTz start, TimestampTz end)
 {
 	const Metric *metric = common->scan->metric;
-	Marks *minutes = &common->minutes;
-	MemoryContext context = MemoryContextSwitchTo(common->context);
+	Marks *minutes = &common->marked.minutes;
+	Datum arguments[] = {UUIDPGetDatum(&metric->account_id), scan_event_type(metric),
+						 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)};
 
 	if (common->knows_rolled_up)
-		statement_each_row(&read_marks_of_all,
-						   (Datum[]){UUIDPGetDatum(&metric->account_id), scan_event_type(metric),
-									 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
-						   take_mark_of_all, common);
+		statement_each_row(&read_marks_of_all, arguments, take_mark_of_all, common);
 	else
-		scan_read_common_marks(metric, start, end, minutes);
-	MemoryContextSwitchTo(context);
-	marks_sort(minutes);
+		statement_each_row(&read_common_marks, arguments, take_common_mark, common);
+	common_marks_sort(&common->marked);
 	for (int i = 0; i < minutes->count; i++)
 	{
 		minutes->items[i].start = Max(minutes->items[i].start, start);
@@ -174,28 +175,13 @@ common_minutes_make(const RollupScan *scan, MemoryContext context)
 void
 common_minutes_read(CommonMinutes *common, TimestampTz start, TimestampTz end)
 {
-	int nest_level;
+	const Metric *metric = common->scan->metric;
 
 	read_marks(common, start, end);
-	nest_level = planner_use_bitmaps();
-	scan_read_times(common->scan->metric, &common->minutes, take_common_event, common);
-	planner_use_end(nest_level);
+	common_marks_each_event(&common->marked, &metric->account_id, metric->event_type, true, take_concerned, common);
 }
 
-/* Marks of an alias by its place in the scan. */
-static void
-take_over_marks(const CommonMinutes *common, const Marks *from, Marks *marks)
-{
-	for (int i = 0; i < from->count; i++)
-	{
-		Mark mark = from->items[i];
-
-		mark.alias = common->aliases[mark.alias].place;
-		marks_append(marks, mark);
-	}
-}
-
-/* Adds what they have to the totals of the intervals, and notes that it is there; and what is marked. */
+/* Adds what they have to the totals of the intervals; and what is marked for single ones. */
 void
 common_minutes_add(ScanWork *work, CommonMinutes *common, TimestampTz start)
 {
@@ -207,10 +193,15 @@ common_minutes_add(ScanWork *work, CommonMinutes *common, TimestampTz start)
 		if (alias->total.event_count > 0)
 			metric_total_move(scan_find_interval(work->scan, alias->place, start)->total, &alias->total);
 	}
-	take_over_marks(common, &common->added, &work->added);
-	take_over_marks(common, &common->added, &work->marks);
-	take_over_marks(common, &common->marks, &work->marks);
-	marks_sort(&work->added);
+	for (int i = 0; i < common->marks.count; i++)
+	{
+		Mark mark = common->marks.items[i];
+
+		mark.alias = common->aliases[mark.alias].place;
+		marks_append(&work->marks, mark);
+	}
+	if (common->marked.range_count > 0)
+		work->added = &common->marked;
 }
 
 /* Which aliases are rolled up, if that is known already. */

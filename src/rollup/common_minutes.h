@@ -5,14 +5,14 @@
 #ifndef USAGE_EVENTS_ROLLUP_COMMON_MINUTES_H
 #define USAGE_EVENTS_ROLLUP_COMMON_MINUTES_H
 
+#include "rollup/common_marks.h"
 #include "rollup/scan_work.h"
 
-/* An alias that has events in them, or marks of its own, or is rolled up. */
+/* An alias that they concern, or that has marks of its own, or is rolled up. */
 typedef struct CommonAlias
 {
 	Slice alias;
-	MetricTotal total; /* of the events in these minutes */
-	int last_minutes;  /* that it has events in: their place */
+	MetricTotal total; /* of the events that the marks are of */
 	bool is_rolled_up;
 	int place; /* among the scan's aliases */
 } CommonAlias;
@@ -23,13 +23,12 @@ struct CommonMinutes
 	const RollupScan *scan;
 	const MetricMatcher *matcher;
 	bool knows_rolled_up; /* which aliases are */
-	Marks minutes;        /* that are marked for all, of alias 0; several in a row are one */
+	CommonMarks marked;   /* of all */
 	CommonAlias *aliases;
 	int alias_count;
 	int alias_capacity;
 	struct common_aliases_hash *places;
 	Marks marks; /* of single aliases, which are places of those above */
-	Marks added; /* the same of the minutes in which they have events */
 	MemoryContext context;
 	MemoryContext row_context;
 };

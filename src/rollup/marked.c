@@ -12,13 +12,13 @@
 
 #include "base/calendar.h"
 #include "catalog/pg_type.h"
-#include "event/mark.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "rollup/alias.h"
+#include "rollup/common_marks.h"
 #include "rollup/follower.h"
 #include "rollup/version.h"
-#include "sql/planner.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/memutils.h"
@@ -55,19 +55,21 @@ static Statement take_marks = {
 
 /* Marks of all customers, of a type. */
 static Statement take_common_marks = {
-	.sql = "DELETE FROM usage_events.dirty_bucket WHERE account_id " EQ " $1"
-		   " AND event_type " EQ " $2 AND customer_alias " EQ " '' RETURNING bucket",
+	.sql = "DELETE FROM usage_events.dirty_bucket AS d WHERE d.account_id " EQ " $1"
+		   " AND d.ctid " EQ " ANY (ARRAY(SELECT ctid FROM usage_events.dirty_bucket"
+		   " WHERE account_id " EQ " $1 AND event_type " EQ " $2"
+		   " AND customer_alias " EQ " '' ORDER BY bucket LIMIT " MARKS_AT_A_TIME "))"
+		   " RETURNING " COMMON_MARK_COLUMNS,
 	.argument_count = 2,
 	.argument_types = {UUIDOID, TEXTOID},
 };
 
-/* In their place, marks of those customers who have events in these minutes. */
+/* In their place, marks of those customers whom they concern. */
 static Statement insert_marks_of_customers = {
 	.sql = "INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
-		   " SELECT $1, $2, c.customer_alias, c.starts_at, $4, 60::smallint"
-		   " FROM " CUSTOMERS_IN_MINUTES " AS c RETURNING account_id",
-	.argument_count = 4,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID},
+		   " SELECT $1, $2, pg_catalog.unnest($3), pg_catalog.unnest($4), $5, 60::smallint RETURNING account_id",
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID},
 };
 
 /* Metrics that have rolled up this alias, or passed by its place: their ids, since the metrics themselves may be large. */
@@ -146,36 +148,150 @@ read_versions(void)
 	return versions;
 }
 
+/* Minutes of customers ---------------------------------------------------------- */
+
+/* So many are kept before they are written: of more than these, some may be written twice. */
+#define MINUTES_AT_A_TIME 20000
+
+typedef struct CustomerMinute
+{
+	Slice alias;
+	TimestampTz minute;
+} CustomerMinute;
+
+typedef struct CustomerMinuteEntry
+{
+	CustomerMinute key;
+	uint32 hash;
+	char status;
+} CustomerMinuteEntry;
+
+static uint32
+hash_minute(CustomerMinute key)
+{
+	return hash_combine(hash_bytes((const unsigned char *) key.alias.data, key.alias.length),
+						hash_bytes((const unsigned char *) &key.minute, sizeof(key.minute)));
+}
+
+#define SH_PREFIX customer_minutes
+#define SH_ELEMENT_TYPE CustomerMinuteEntry
+#define SH_KEY_TYPE CustomerMinute
+#define SH_KEY key
+#define SH_HASH_KEY(table, key) hash_minute(key)
+#define SH_EQUAL(table, a, b) ((a).minute == (b).minute && slice_equal((a).alias, (b).alias))
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) (entry)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+typedef struct Division
+{
+	const pg_uuid_t *account_id;
+	Slice event_type;
+	MemoryContext context; /* of the minutes that are kept */
+	customer_minutes_hash *minutes;
+	uint64 written;
+} Division;
+
+static void
+begin_minutes(Division *division)
+{
+	division->minutes = customer_minutes_create(division->context, 256, NULL);
+}
+
+/* Writes marks of the minutes that are kept, and forgets them.  The rows of the last statement stay. */
+static void
+write_minutes(Division *division)
+{
+	SPITupleTable *rows = SPI_tuptable;
+	MemoryContext context = MemoryContextSwitchTo(division->context);
+	uint32 count = division->minutes->members;
+	Slice *aliases = palloc(sizeof(Slice) * Max(count, 1));
+	Datum *minutes = palloc(sizeof(Datum) * Max(count, 1));
+	customer_minutes_iterator iterator;
+	const CustomerMinuteEntry *entry;
+	int place = 0;
+
+	customer_minutes_start_iterate(division->minutes, &iterator);
+	while ((entry = customer_minutes_iterate(division->minutes, &iterator)) != NULL)
+	{
+		aliases[place] = entry->key.alias;
+		minutes[place++] = TimestampTzGetDatum(entry->key.minute);
+	}
+	if (count > 0)
+	{
+		statement_execute(&insert_marks_of_customers,
+						  (Datum[]){UUIDPGetDatum(division->account_id), slice_to_datum(division->event_type),
+									statement_varlena_array(aliases, place, TEXTOID),
+									statement_timestamp_array(minutes, place),
+									TimestampTzGetDatum(GetCurrentTimestamp())},
+						  NULL);
+		SPI_freetuptable(SPI_tuptable);
+	}
+	division->written += count;
+	SPI_tuptable = rows;
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(division->context);
+	begin_minutes(division);
+}
+
+static void
+take_concerned(const ConcernedEvent *event, void *argument)
+{
+	Division *division = argument;
+	CustomerMinute key = {event->alias, bucket_start(event->timestamp, BUCKET_MINUTE)};
+	CustomerMinuteEntry *entry;
+	bool found;
+
+	entry = customer_minutes_insert(division->minutes, key, &found);
+	if (found)
+		return;
+	entry->key.alias.data = memcpy(MemoryContextAlloc(division->context, Max(event->alias.length, 1)),
+								   event->alias.data, event->alias.length);
+	if (division->minutes->members >= MINUTES_AT_A_TIME)
+		write_minutes(division);
+}
+
+/* Deletes marks of all customers, and returns them in order. */
+static CommonMarks
+take_marks_of_all(const pg_uuid_t *account_id, Slice event_type)
+{
+	CommonMarks marks = {0};
+
+	statement_execute(&take_common_marks, (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type)}, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		if (is_event_time(DatumGetTimestampTz(row_value_there(row, 1))))
+			common_marks_take(&marks, row, 1);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	common_marks_sort(&marks);
+	return marks;
+}
+
 /*
- * Turns the marks of all customers into those of the ones concerned: who has events in
- * such a minute.  Who had one that is gone from it was marked when it went.
+ * Turns the marks of all customers into those of the ones concerned: whose events they are
+ * of.  Who had one that is gone from its minute was marked when it went.
  */
 static void
 divide_common_marks(const pg_uuid_t *account_id, Slice event_type)
 {
-	Datum *buckets;
-	int count = 0;
-	int nest_level;
+	CommonMarks marks = take_marks_of_all(account_id, event_type);
+	Division division = {
+		.account_id = account_id,
+		.event_type = event_type,
+		.context = AllocSetContextCreate(CurrentMemoryContext, "usage metric minutes", ALLOCSET_DEFAULT_SIZES),
+	};
 
-	statement_execute(&take_common_marks, (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type)}, NULL);
-	buckets = palloc_extended(sizeof(Datum) * Max(SPI_processed, 1), MCXT_ALLOC_HUGE);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		Datum bucket = row_value_there(row, 1);
-
-		if (is_event_time(DatumGetTimestampTz(bucket)))
-			buckets[count++] = bucket;
-	}
-	SPI_freetuptable(SPI_tuptable);
-	if (count == 0)
-		return;
-	nest_level = planner_use_any_index();
-	statement_execute(&insert_marks_of_customers,
-					  (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(event_type),
-								statement_timestamp_array(buckets, count), TimestampTzGetDatum(GetCurrentTimestamp())},
-					  NULL);
-	elog(DEBUG1, "divided %d marks of all customers into " UINT64_FORMAT " of one customer each", count, SPI_processed);
-	planner_use_end(nest_level);
+	begin_minutes(&division);
+	common_marks_each_event(&marks, account_id, event_type, false, take_concerned, &division);
+	write_minutes(&division);
+	elog(DEBUG1,
+		 "divided marks of all customers, of %d minutes in a row or alone, into " UINT64_FORMAT " of one customer each",
+		 marks.minutes.count, division.written);
+	MemoryContextDelete(division.context);
 }
 
 static void

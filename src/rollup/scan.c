@@ -84,9 +84,6 @@ rollup_scan(const RollupScan *scan)
 		open = scan_read_level(&work, (BucketLevel) level, &open);
 	scan_read_raw(&work);
 	planner_use_end(nest_level);
-
-	if (work.reads_all)
-		scan_read_all(&work, start, end);
 	SPI_finish();
 	if (work.is_one_snapshot)
 		distribution_require_here(&scan->metric->account_id);
@@ -220,5 +217,4 @@ rollup_scan_find_aliases(RollupScan *scan, TimestampTz start, TimestampTz end)
 	}
 	scan->aliases = list.items;
 	scan->alias_count = count;
-	scan->is_all = true;
 }

@@ -22,10 +22,9 @@ typedef struct RollupScan
 {
 	const Metric *metric;
 	const pg_uuid_t *as_of; /* only what was known then: ids below this one; NULL: what is current */
-	Slice *aliases;         /* each once */
+	Slice *aliases;         /* each once; those of all customers in the order of "C" */
 	int alias_count;
-	bool is_all;               /* these are the aliases of all customers, in the order of "C" */
-	CommonMinutes *common;     /* of all customers, as they were read with the aliases */
+	CommonMinutes *common;     /* of all customers, as they were read with the aliases; otherwise NULL */
 	MetricInterval *intervals; /* sorted by alias and time, none overlaps another of its alias */
 	int interval_count;
 } RollupScan;

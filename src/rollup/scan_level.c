@@ -15,9 +15,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* If no more aliases than these are not rolled up, the events of each are looked up. */
-#define FEW_ALIASES 20
-
 /* Aliases that are rolled up. */
 static Statement find_roots = {
 	.sql = "SELECT i.place"
@@ -172,13 +169,11 @@ scan_find_rolled_up(ScanWork *work)
 	}
 
 	find_roots_of_aliases(work);
-	work->reads_all =
-		scan->is_all && scan->alias_count - work->rolled_up_count > Max(work->rolled_up_count, FEW_ALIASES);
 	for (int i = 0; i < scan->interval_count; i++)
 	{
 		if (work->is_rolled_up[scan->intervals[i].alias])
 			scan_add_interval(&open, scan->intervals[i]);
-		else if (!work->reads_all)
+		else
 			scan_add_raw(work, scan->intervals[i]);
 	}
 	return open;
@@ -220,8 +215,7 @@ cut(const ScanWork *work, BucketLevel level, const MetricInterval *interval, Int
 
 			other = bucket_start(at, level);
 			end = bucket_end(other, level);
-			if (!scan_is_added(work, interval->alias, at, Min(end, interval->end)))
-				scan_add_interval(others, scan_part(interval, at, end));
+			scan_add_interval(others, scan_part(interval, at, end));
 			scan_skip_marks(work, &place, end);
 			at = end;
 		}
@@ -236,13 +230,30 @@ descend_row(ScanWork *work, const MetricInterval *interval, const RollupRow *row
 			row->is_branch ? ROLLUP_BRANCH : ROLLUP_LEAF);
 }
 
+/* Whether a bucket holds only if all of its events are old enough. */
+static bool
+looks_at_ids(const ScanWork *work)
+{
+	return work->scan->as_of != NULL || work->added != NULL;
+}
+
+/* Whether all events of the cell were known then, and none is of those that have been added. */
+static bool
+is_old_enough(const ScanWork *work, const MetricCell *cell)
+{
+	const pg_uuid_t *as_of = work->scan->as_of;
+
+	return (as_of == NULL || uuid_v7_compare(&cell->newest_id, as_of) < 0) &&
+		   (work->added == NULL || uuid_v7_compare(&cell->newest_id, &work->added->ranges[0].first) < 0);
+}
+
 /* All rows of a bucket are there: they are added, if they hold. */
 static void
 end_node(ScanWork *work)
 {
 	const MetricInterval *interval;
 	bool holds = true;
-	bool is_newer = true;
+	bool is_newer = work->scan->as_of != NULL;
 
 	if (work->node_count == 0)
 		return;
@@ -254,7 +265,7 @@ end_node(ScanWork *work)
 		/* A value is its group's, and as old. */
 		if (cell->event_count + cell->skipped_count == 0)
 			continue;
-		holds = holds && uuid_v7_compare(&cell->newest_id, work->scan->as_of) < 0;
+		holds = holds && is_old_enough(work, cell);
 		is_newer = is_newer && uuid_v7_compare(&cell->oldest_id, work->scan->as_of) >= 0;
 	}
 	if (is_newer && !holds)
@@ -289,10 +300,10 @@ take_bucket(uint64 row, void *argument)
 
 	if (rollup.is_open)
 		descend_row(work, &work->reading->items[place], &rollup);
-	/* As of now every bucket holds: there may be many rows, with long groups, and none has to wait for the others. */
-	else if (work->scan->as_of == NULL)
+	/* Where every bucket holds: there may be many rows, with long groups, and none has to wait for the others. */
+	else if (!looks_at_ids(work))
 		metric_total_add_cell(work->reading->items[place].total, &rollup.cell);
-	if (rollup.is_open || work->scan->as_of == NULL)
+	if (rollup.is_open || !looks_at_ids(work))
 	{
 		MemoryContextReset(work->row_context);
 		return;

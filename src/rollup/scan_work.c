@@ -113,27 +113,9 @@ scan_row_place(uint64 row)
 	return (int) DatumGetInt64(row_value_there(row, 1)) - 1;
 }
 
-/* Those of the alias that overlap the interval, from the first one on: false if there is none at that place. */
-static bool
-overlaps(const Marks *marks, int place, const MetricInterval *interval)
-{
-	return place < marks->count && marks->items[place].alias == interval->alias &&
-		   marks->items[place].start < interval->end;
-}
-
-/* Whether all events of the alias from start to end are in the totals already. */
-bool
-scan_is_added(const ScanWork *work, int alias, TimestampTz start, TimestampTz end)
-{
-	int place = marks_first(&work->added, alias, start);
-
-	return place < work->added.count && work->added.items[place].alias == alias &&
-		   work->added.items[place].start <= start && work->added.items[place].end >= end;
-}
-
 /* To be read from the events; seconds in a row as one. */
-static void
-add_raw_part(ScanWork *work, MetricInterval interval)
+void
+scan_add_raw(ScanWork *work, MetricInterval interval)
 {
 	MetricInterval *last = work->raw.count > 0 ? &work->raw.items[work->raw.count - 1] : NULL;
 
@@ -141,23 +123,6 @@ add_raw_part(ScanWork *work, MetricInterval interval)
 		last->end = interval.end;
 	else
 		scan_add_interval(&work->raw, interval);
-}
-
-/* To be read from the events, but for what has been added already. */
-void
-scan_add_raw(ScanWork *work, MetricInterval interval)
-{
-	const Marks *added = &work->added;
-	TimestampTz at = interval.start;
-
-	for (int i = marks_first(added, interval.alias, at); overlaps(added, i, &interval); i++)
-	{
-		if (added->items[i].start > at)
-			add_raw_part(work, scan_part(&interval, at, added->items[i].start));
-		at = Max(at, added->items[i].end);
-	}
-	if (at < interval.end)
-		add_raw_part(work, scan_part(&interval, at, interval.end));
 }
 
 MarkPlace

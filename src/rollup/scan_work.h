@@ -8,6 +8,7 @@
 #define USAGE_EVENTS_ROLLUP_SCAN_WORK_H
 
 #include "base/calendar.h"
+#include "rollup/common_marks.h"
 #include "rollup/marks.h"
 #include "rollup/row.h"
 #include "rollup/scan.h"
@@ -51,12 +52,11 @@ typedef struct ScanWork
 	MemoryContext row_context; /* of one row */
 	Marks marks;               /* of single aliases */
 	Marks common_marks;        /* of all aliases, as those of alias 0 */
-	Marks added;               /* of single aliases: their events are in the totals already */
+	const CommonMarks *added;  /* marks of all aliases, whose events are in the totals already; NULL: none */
 	bool is_one_snapshot;      /* all statements see the same */
 	Intervals raw;             /* to be read from the events */
 	bool *is_rolled_up;        /* of each alias */
 	int rolled_up_count;
-	bool reads_all; /* aliases that are not rolled up are read all together */
 
 	/* While a level is read. */
 	const Intervals *reading;
@@ -84,7 +84,6 @@ extern void scan_interval_arguments(const ScanWork *work, const Intervals *inter
 extern Datum scan_event_type(const Metric *metric);
 extern Datum scan_aliases(const ScanWork *work);
 extern int scan_row_place(uint64 row);
-extern bool scan_is_added(const ScanWork *work, int alias, TimestampTz start, TimestampTz end);
 extern void scan_add_raw(ScanWork *work, MetricInterval interval);
 extern MarkPlace scan_mark_place(const ScanWork *work, int alias, TimestampTz moment);
 extern bool scan_next_mark(const ScanWork *work, const MarkPlace *place, TimestampTz end, TimestampTz *mark_start,
@@ -99,6 +98,5 @@ extern void scan_add_superseded(ScanWork *work, TimestampTz start, TimestampTz e
 extern Intervals scan_find_rolled_up(ScanWork *work);
 extern Intervals scan_read_level(ScanWork *work, BucketLevel level, const Intervals *open);
 extern void scan_read_raw(ScanWork *work);
-extern void scan_read_all(ScanWork *work, TimestampTz start, TimestampTz end);
 
 #endif /* USAGE_EVENTS_ROLLUP_SCAN_WORK_H */

@@ -44,10 +44,11 @@ list_page_init(void)
 							"How many rows a list looks at to find its total; beyond, the total is null.",
 							"The total is never an estimate.  Only the first page of a list counts.", &total_limit,
 							50000, 0, INT_MAX / 2, PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("usage_events.list_lookup_limit",
-							"How many corrections or aliases a list looks through beside its events.",
-							"A list that would have to look through more is refused.", &lookup_limit, 200000, 0,
-							INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"usage_events.list_lookup_limit",
+		"How many corrections, aliases, or types of customers a list looks through beside its events.",
+		"A list that would have to look through more is refused.", &lookup_limit, 200000, 0, INT_MAX / 2, PGC_SUSET, 0,
+		NULL, NULL, NULL);
 }
 
 int

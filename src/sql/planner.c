@@ -17,7 +17,6 @@
 #include "optimizer/planner.h"
 #include "sql/own_statement.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 
 static planner_hook_type next_planner = NULL;
 static bool is_planning = false; /* a statement of ours */
@@ -64,10 +63,6 @@ plan_along_indexes(Query *query, const char *text, int options, ParamListInfo pa
 	return plan;
 }
 
-/* The index along which events are read while usage_events.plan_by_customer is on; a shard's has a number at its end. */
-#define CUSTOMER_INDEX "event_customer_idx"
-
-static bool plan_by_customer = false;
 static build_simple_rel_hook_type next_describe_table = NULL;
 
 /* A table is planned for as if it had so many rows, if it has not more: a plan for many does for few, and not the other way round. */
@@ -93,28 +88,6 @@ take_for_large(RelOptInfo *rel)
 	}
 }
 
-/*
- * Without statistics, all indexes of events that begin with the account look alike
- * to the planner; it then takes one that has everybody's events for each customer.
- */
-static void
-keep_customer_index(RelOptInfo *rel)
-{
-	ListCell *cell;
-
-	foreach(cell, rel->indexlist)
-	{
-		IndexOptInfo *index = lfirst(cell);
-		const char *name = get_rel_name(index->indexoid);
-
-		if (name != NULL && strncmp(name, CUSTOMER_INDEX, strlen(CUSTOMER_INDEX)) == 0)
-		{
-			rel->indexlist = list_make1(index);
-			return;
-		}
-	}
-}
-
 static void
 describe_table(TABLE_HOOK_PARAMETERS)
 {
@@ -122,8 +95,6 @@ describe_table(TABLE_HOOK_PARAMETERS)
 		next_describe_table(TABLE_HOOK_ARGUMENTS);
 	if (is_planning && TABLE_HOOK_TABLE >= FirstNormalObjectId)
 		take_for_large(rel);
-	if (plan_by_customer)
-		keep_customer_index(rel);
 }
 
 static void
@@ -145,28 +116,6 @@ planner_use_indexes(void)
 
 	for (size_t i = 0; i < lengthof(others); i++)
 		set_for_nest(others[i], "off");
-	set_for_nest("usage_events.plan_by_customer", "on");
-	return nest_level;
-}
-
-/* The same with all indexes of events: also inside of it. */
-int
-planner_use_any_index(void)
-{
-	int nest_level = planner_use_indexes();
-
-	set_for_nest("usage_events.plan_by_customer", "off");
-	return nest_level;
-}
-
-/* The same for statements that read many rows that lie side by side: each page once. */
-int
-planner_use_bitmaps(void)
-{
-	int nest_level = planner_use_any_index();
-
-	set_for_nest("enable_bitmapscan", "on");
-	set_for_nest("enable_indexscan", "off");
 	return nest_level;
 }
 
@@ -179,9 +128,6 @@ planner_use_end(int nest_level)
 void
 planner_init(void)
 {
-	DefineCustomBoolVariable("usage_events.plan_by_customer", "Plans read events along the index on customers.",
-							 "Set by functions of the extension for their own statements.", &plan_by_customer, false,
-							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, NULL, NULL);
 	next_describe_table = build_simple_rel_hook;
 	build_simple_rel_hook = describe_table;
 	next_planner = planner_hook;

@@ -7,8 +7,6 @@
 
 extern void planner_init(void);
 extern int planner_use_indexes(void);
-extern int planner_use_any_index(void);
-extern int planner_use_bitmaps(void);
 extern void planner_use_end(int nest_level);
 
 #endif /* USAGE_EVENTS_SQL_PLANNER_H */

@@ -145,7 +145,7 @@ SELECT shown(list_usage_events(2, before => :'before')), shown(list_usage_events
     shown(list_usage_events(2, before => :'before', page_offset => 8));
 -- it may be written in either base64, with its padding or without
 SELECT shown(list_usage_events(2, translate(:'after', '-_', '+/'))), shown(list_usage_events(2, rpad(:'after', (length(:'after') + 3) / 4 * 4, '=')));
--- the total: exact, or not counted; that of the first page goes with the cursor
+-- the total: exact, or not counted, also where a fifth as many customers would have to be looked for; that of the first page goes with the cursor
 SET usage_events.list_total_limit = 11;
 SELECT shown(list_usage_events(2)), shown(list_usage_events(2, event_type => 'call')), shown(list_usage_events(2, :'after')),
     shown(list_usage_events(2, unmapped_aliases_only => true, event_timestamp_after => '2026-10-02Z'));

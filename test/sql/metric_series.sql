@@ -125,7 +125,7 @@ CREATE FUNCTION differing_hours() RETURNS bigint LANGUAGE sql AS $$
     FULL JOIN hours ON now.name = hours.name AND now.zone = hours.zone AND now.period_start = hours.period_start
         WHERE (now.*)::text IS DISTINCT FROM (hours.*)::text $$;
 CALL pg_temp.refresh_until_ready();
-SELECT count(*) > 100 AS rolled_up FROM usage_events.metric_rollup;
+SELECT count(*) > 50 AS rolled_up FROM usage_events.metric_rollup;
 SELECT * FROM disagreeing();
 SELECT count(*), sum(event_count), differing_hours() FROM hours;
 -- all out of date

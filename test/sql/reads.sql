@@ -16,7 +16,7 @@ SET ROLE regress_usage_events_reader;
 SET enable_bitmapscan = off;
 SET enable_sort = off;
 
--- a customer's events by time
+-- a customer's events by time: of each type they are in order
 EXPLAIN (COSTS OFF) SELECT * FROM usage_events WHERE customer_alias = 'c-7' AND event_timestamp >= '2026-10-01Z' AND event_timestamp < '2026-11-01Z'
     ORDER BY event_timestamp;
 -- a type within that
@@ -29,7 +29,7 @@ EXPLAIN (COSTS OFF) SELECT * FROM usage_events WHERE customer_event_id = 'e-7';
 EXPLAIN (COSTS OFF) SELECT * FROM usage_events ORDER BY id DESC LIMIT 20;
 EXPLAIN (COSTS OFF) SELECT * FROM usage_events WHERE id < '0184421a-8202-70ea-a729-30308a40bbf7' ORDER BY id DESC LIMIT 20;
 EXPLAIN (COSTS OFF) SELECT * FROM usage_events WHERE event_type = 't-2' ORDER BY id DESC LIMIT 20;
-EXPLAIN (COSTS OFF) SELECT * FROM usage_events WHERE customer_alias = 'c-7' ORDER BY event_timestamp DESC LIMIT 20;
+EXPLAIN (COSTS OFF) SELECT * FROM usage_events WHERE customer_alias = 'c-7' AND event_type = 't-2' ORDER BY event_timestamp DESC LIMIT 20;
 EXPLAIN (COSTS OFF) SELECT * FROM usage_events WHERE event_timestamp >= '2026-10-05Z' AND event_timestamp < '2026-10-06Z' ORDER BY id DESC LIMIT 20;
 -- the history of an event
 EXPLAIN (COSTS OFF) SELECT * FROM usage_event_history WHERE customer_event_id = 'e-7' ORDER BY id;

@@ -114,6 +114,29 @@ SELECT create_usage_event(message(3001, 'customer 1', '2026-10-09T12:01:00Z')) -
 SELECT * FROM wrong_periods();
 SELECT refreshed();
 SELECT * FROM wrong_periods();
+-- A mark of all customers has the ids of the events that it is of, and is divided among those whose they are: not among others who
+-- have events in the minute, nor among those whose events have gone from it since, who have marks of their own.
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(6000, 'concerned ' || n, '2026-10-10T10:00:00Z')))) FROM generate_series(1, 3) AS n;
+SELECT refreshed();
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(6001, 'concerned ' || n, '2026-10-10T10:00:30Z')))) FROM generate_series(2, 9) AS n;
+SELECT customer_alias, seconds, first_id = (SELECT min(id::text) FROM usage_events WHERE customer_event_id LIKE 'concerned % 6001')::uuid AS first,
+    last_id = (SELECT max(id::text) FROM usage_events WHERE customer_event_id LIKE 'concerned % 6001')::uuid AS last
+FROM usage_events.dirty_bucket WHERE event_type = 'common';
+SELECT create_usage_event(message(6001, 'concerned 9', '2026-10-10T11:00:00Z')) ->> 'customerAlias' AS moved,
+    create_usage_event(message(6001, 'concerned 8', '2026-10-10T10:00:30Z') || '{"customerAlias": "VOID"}') ->> 'customerAlias' AS taken_back;
+SELECT * FROM sums WHERE customer LIKE 'concerned%';
+SELECT usage_events.refresh_rollups(usage_events.current_account_id(), 1);
+SELECT * FROM marks;
+SELECT * FROM sums WHERE customer LIKE 'concerned%';
+SELECT refreshed();
+SELECT * FROM sums WHERE customer LIKE 'concerned%';
+-- one that was written by hand may be of any events in its minute
+INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)
+VALUES (usage_events.current_account_id(), 'common', '', '2026-10-10 10:00Z', now(), 60);
+SELECT * FROM sums WHERE customer LIKE 'concerned%';
+SELECT usage_events.refresh_rollups(usage_events.current_account_id(), 1);
+SELECT * FROM marks;
+SELECT refreshed();
 -- marks that somebody has written by hand, of times at which there are no events
 INSERT INTO usage_events.dirty_bucket SELECT usage_events.current_account_id(), 'common', '', bucket, now(), 60
 FROM unnest('{-infinity,4714-11-24 00:00:00Z BC,294276-12-31 23:59:59.999Z,infinity}'::timestamptz[]) AS bucket;

@@ -423,10 +423,10 @@ my @steps = (
 		SELECT calculate_usage_metric(id, '{acme}', $midst), calculate_usage_metric(id, $customers, $october, now()) FROM usage_metrics WHERE name = 'custom';
 		SELECT count(*) FROM usage_metric_series((SELECT id FROM usage_metrics WHERE name = 'custom'), '{acme}', $midst, 'hour');
 		SELECT usage_events.update_custom_metric(id, '{"name": "custom", "eventType": "call", "expression": "sum(1)"}') IS NOT NULL FROM usage_metrics WHERE name = 'custom'},
-	'lists' => q{SELECT list_usage_events(20), list_usage_events(20, sort_order => 'ASC'), list_usage_events(20, sort_by => 'eventTimestamp'), list_usage_events(20, customer_aliases => '{acme}'), list_usage_events(20, event_type => 'other'),
+	'lists' => q{SELECT list_usage_events(20), list_usage_events(20, sort_order => 'ASC'), list_usage_events(20, sort_by => 'eventTimestamp'), list_usage_events(20, sort_by => 'eventTimestamp', sort_order => 'ASC'), list_usage_events(20, customer_aliases => '{acme}'), list_usage_events(20, event_type => 'other'),
 		list_usage_events(20, event_id => 'a-7'), list_usage_events(20, event_id => '01a207ec-ed42-7599-b554-5d1b40ef75a0')},
 	'filtered lists' => q{SELECT list_usage_events(20, customer_aliases => '{acme}', sort_by => s, sort_order => 'ASC', page_offset => 1000), list_usage_events(20, customer_aliases => '{acme,some-1}', event_type => 'call', sort_by => s),
-		list_usage_events(20, event_timestamp_after => '2026-10-01 00:30Z', event_timestamp_before => '2026-10-01 01:00Z', sort_by => s), list_usage_events(20, event_type => 'other', sort_by => s), list_usage_events(20, customer_aliases => '{nobody}', sort_by => s)
+		list_usage_events(20, event_timestamp_after => '2026-10-01 00:30Z', event_timestamp_before => '2026-10-01 01:00Z', sort_by => s), list_usage_events(20, event_type => 'other', sort_by => s), list_usage_events(20, event_type => 'absent', sort_by => s), list_usage_events(20, customer_aliases => '{nobody}', sort_by => s)
 		FROM unnest('{createdAt,eventTimestamp}'::text[]) AS s},
 	'lists of unmapped aliases' => q{SELECT list_usage_events(20, unmapped_aliases_only => true)},
 	'lists of named aliases' => "SELECT list_usage_events(20, unmapped_aliases_only => true, customer_aliases => $named), list_usage_events(20, customer_aliases => $named), list_usage_events(20, customer_aliases => $named, sort_by => 'eventTimestamp')",
@@ -522,7 +522,7 @@ sub run_by_hand
 	return "SELECT version_id AS version FROM usage_events.metric WHERE account_id = $default LIMIT 1 \\gset
 		SELECT array_agg('some-' || n % 20) AS aliases, array_agg('2026-10-01Z'::timestamptz + n * interval '1 minute') AS starts, array_agg('2026-10-01 00:01Z'::timestamptz + n * interval '1 minute') AS ends FROM generate_series(0, 1999) AS n \\gset
 		SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_sort = off;
-		LOAD 'usage_events'; SET usage_events.plan_by_customer = on; BEGIN; PREPARE by_hand ($types) AS $found[0]; EXECUTE by_hand ($values); ROLLBACK";
+		LOAD 'usage_events'; BEGIN; PREPARE by_hand ($types) AS $found[0]; EXECUTE by_hand ($values); ROLLBACK";
 }
 
 # SQL and PL/pgSQL, which are for administrators.

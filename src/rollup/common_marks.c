@@ -1,0 +1,173 @@
+/*
+ * rollup/common_marks.c
+ *		Marks of all customers, and whom they concern.
+ *
+ * Such a mark is of a minute, and of those events in it that one batch has stored.  It has the
+ * lowest and the highest of their ids, so they are found along the index on ids, among
+ * few others: what was stored at the same time.  An event that has been corrected since is not found
+ * any more, nor need it be: whoever replaced it marked it for its own customer.
+ */
+#include "postgres.h"
+
+#include "rollup/common_marks.h"
+
+#include "base/memory_budget.h"
+#include "base/uuid_v7.h"
+#include "catalog/pg_type.h"
+#include "sql/planner.h"
+#include "sql/row.h"
+#include "sql/statement.h"
+#include "utils/timestamp.h"
+
+#define READ_CONCERNED(columns) \
+	"SELECT " columns " FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4)) AS i(first_id, last_id)" \
+	" CROSS JOIN LATERAL (SELECT " columns " FROM usage_events.event AS e" \
+	" WHERE e.account_id " EQ " $1 AND e.id " GE " i.first_id AND e.id " LE " i.last_id" \
+	" AND e.event_type " EQ " $2 OFFSET 0) AS e"
+#define READ_CONCERNED_TYPES UUIDOID, TEXTOID, UUIDARRAYOID, UUIDARRAYOID
+
+static Statement read_concerned = {
+	.sql = READ_CONCERNED("e.customer_alias, e.id, e.event_timestamp"),
+	.argument_count = 4,
+	.argument_types = {READ_CONCERNED_TYPES},
+};
+
+/* On the snapshot of whoever asks, and with what scan_add_event() reads. */
+static Statement read_concerned_in_question = {
+	.sql = READ_CONCERNED("e.customer_alias, e.id, e.event_timestamp, e.event_properties"),
+	.read_only = true,
+	.argument_count = 4,
+	.argument_types = {READ_CONCERNED_TYPES},
+};
+
+/* Adds the mark in a row of the last statement; one that was written by hand may be of any events. */
+void
+common_marks_take(CommonMarks *marks, uint64 row, int first_column)
+{
+	IdRange *range;
+	bool has_no_first;
+	bool has_no_last;
+	Datum first = row_value(row, first_column + 2, &has_no_first);
+	Datum last = row_value(row, first_column + 3, &has_no_last);
+
+	marks_add_seconds(&marks->minutes, 0, DatumGetTimestampTz(row_value_there(row, first_column)),
+					  DatumGetInt16(row_value_there(row, first_column + 1)));
+	marks->ranges = memory_budget_room(marks->ranges, marks->range_count, &marks->range_capacity, sizeof(IdRange));
+	range = &marks->ranges[marks->range_count++];
+	memset(&range->first, 0, UUID_LEN);
+	memset(&range->last, 0xff, UUID_LEN);
+	if (!has_no_first)
+		range->first = *DatumGetUUIDP(first);
+	if (!has_no_last)
+		range->last = *DatumGetUUIDP(last);
+}
+
+static int
+compare_ranges(const void *a, const void *b)
+{
+	return uuid_v7_compare(&((const IdRange *) a)->first, &((const IdRange *) b)->first);
+}
+
+/* Brings minutes and ranges in order, and makes one of those that overlap: a batch has marked several minutes. */
+void
+common_marks_sort(CommonMarks *marks)
+{
+	int kept = 0;
+
+	marks_sort(&marks->minutes);
+	if (marks->range_count < 2)
+		return;
+	qsort(marks->ranges, marks->range_count, sizeof(IdRange), compare_ranges);
+	for (int i = 1; i < marks->range_count; i++)
+	{
+		IdRange *last = &marks->ranges[kept];
+		const IdRange *range = &marks->ranges[i];
+
+		if (uuid_v7_compare(&range->first, &last->last) > 0)
+			marks->ranges[++kept] = *range;
+		else if (uuid_v7_compare(&range->last, &last->last) > 0)
+			last->last = range->last;
+	}
+	marks->range_count = kept + 1;
+}
+
+static bool
+is_in_minutes(const Marks *minutes, TimestampTz timestamp)
+{
+	int place = marks_first(minutes, 0, timestamp);
+
+	return place < minutes->count && minutes->items[place].start <= timestamp;
+}
+
+static bool
+is_in_ranges(const CommonMarks *marks, const pg_uuid_t *id)
+{
+	int low = 0;
+	int high = marks->range_count;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (uuid_v7_compare(&marks->ranges[middle].last, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < marks->range_count && uuid_v7_compare(&marks->ranges[low].first, id) <= 0;
+}
+
+/* Whether an event of the type is one of those that are handed out for the marks, which are in order. */
+bool
+common_marks_have(const CommonMarks *marks, const pg_uuid_t *id, TimestampTz timestamp)
+{
+	return is_in_ranges(marks, id) && is_in_minutes(&marks->minutes, timestamp);
+}
+
+/* Events in the ranges --------------------------------------------------------- */
+
+typedef struct ConcernedWork
+{
+	const CommonMarks *marks;
+	void (*take_event)(const ConcernedEvent *event, void *argument);
+	void *argument;
+} ConcernedWork;
+
+static void
+take_row(uint64 row, void *argument)
+{
+	ConcernedWork *work = argument;
+	ConcernedEvent event = {.row = row, .timestamp = DatumGetTimestampTz(row_value_there(row, 3))};
+
+	if (!is_in_minutes(&work->marks->minutes, event.timestamp))
+		return;
+	event.alias = row_text(row, 1);
+	work->take_event(&event, work->argument);
+}
+
+/* One end of each range. */
+static Datum
+range_ends(const CommonMarks *marks, size_t offset)
+{
+	Datum *values = palloc_extended(sizeof(Datum) * marks->range_count, MCXT_ALLOC_HUGE);
+
+	for (int i = 0; i < marks->range_count; i++)
+		values[i] = PointerGetDatum((char *) &marks->ranges[i] + offset);
+	return statement_uuid_array(values, marks->range_count);
+}
+
+/* Hands out the events of the type in the ranges and minutes of the marks, which are in order. */
+void
+common_marks_each_event(const CommonMarks *marks, const pg_uuid_t *account_id, Slice event_type, bool is_question,
+						void (*take_event)(const ConcernedEvent *event, void *argument), void *argument)
+{
+	ConcernedWork work = {marks, take_event, argument};
+	Datum arguments[4] = {UUIDPGetDatum(account_id), slice_to_datum(event_type)};
+
+	if (marks->minutes.count == 0)
+		return;
+	memory_budget_require(2 * (sizeof(Datum) + UUID_LEN) * marks->range_count);
+	arguments[2] = range_ends(marks, offsetof(IdRange, first));
+	arguments[3] = range_ends(marks, offsetof(IdRange, last));
+	statement_each_row(is_question ? &read_concerned_in_question : &read_concerned, arguments, take_row, &work);
+}
