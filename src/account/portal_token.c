@@ -118,8 +118,7 @@ portal_token_init(void)
 static Jsonb *
 ids_to_json(ArrayType *ids)
 {
-	JsonbParseState *state = NULL;
-	JsonbValue *array;
+	JsonbInState state = {0};
 	Datum *elements;
 	int count;
 
@@ -135,8 +134,8 @@ ids_to_json(ArrayType *ids)
 		value.val.string.len = UUID_TEXT_LENGTH;
 		pushJsonbValue(&state, WJB_ELEM, &value);
 	}
-	array = pushJsonbValue(&state, WJB_END_ARRAY, NULL);
-	return JsonbValueToJsonb(array);
+	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	return JsonbValueToJsonb(state.result);
 }
 
 /* The columns of a row; of a token that is being made its secret as well, which is seen this once. */

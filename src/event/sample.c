@@ -294,9 +294,9 @@ take_event(uint64 row, void *argument)
 static Jsonb *
 kinds_to_json(const SampledProperty *property)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 
-	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int kind = 0; kind < KIND_COUNT; kind++)
 	{
 		JsonbValue name = {.type = jbvString};
@@ -304,25 +304,27 @@ kinds_to_json(const SampledProperty *property)
 		name.val.string.val = unconstify(char *, kind_names[kind]);
 		name.val.string.len = (int) strlen(kind_names[kind]);
 		if (property->kinds[kind])
-			(void) pushJsonbValue(&state, WJB_ELEM, &name);
+			pushJsonbValue(&state, WJB_ELEM, &name);
 	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	return JsonbValueToJsonb(state.result);
 }
 
 static Jsonb *
 examples_to_json(const SampledProperty *property)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 
-	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < property->example_count; i++)
 	{
 		JsonbValue value;
 
 		(void) JsonbExtractScalar(&property->examples[i]->root, &value);
-		(void) pushJsonbValue(&state, WJB_ELEM, &value);
+		pushJsonbValue(&state, WJB_ELEM, &value);
 	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	return JsonbValueToJsonb(state.result);
 }
 
 static Jsonb *
