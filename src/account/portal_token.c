@@ -118,24 +118,20 @@ portal_token_init(void)
 static Jsonb *
 ids_to_json(ArrayType *ids)
 {
-	JsonbInState state = {0};
+	JsonbValue *texts;
 	Datum *elements;
 	int count;
 
 	deconstruct_array(ids, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, &elements, NULL, &count);
-	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	texts = palloc(sizeof(JsonbValue) * Max(count, 1));
 	for (int i = 0; i < count; i++)
 	{
 		char *id = palloc(UUID_TEXT_LENGTH + 1);
-		JsonbValue value = {.type = jbvString};
 
 		uuid_v7_to_text(DatumGetUUIDP(elements[i]), id);
-		value.val.string.val = id;
-		value.val.string.len = UUID_TEXT_LENGTH;
-		pushJsonbValue(&state, WJB_ELEM, &value);
+		texts[i] = (JsonbValue){.type = jbvString, .val.string = {.val = id, .len = UUID_TEXT_LENGTH}};
 	}
-	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
-	return JsonbValueToJsonb(state.result);
+	return json_make_array_of_scalars(texts, count);
 }
 
 /* The columns of a row; of a token that is being made its secret as well, which is seen this once. */

@@ -15,7 +15,6 @@
 #include "alert/check.h"
 #include "alert/known.h"
 #include "base/argument.h"
-#include "base/compat.h"
 #include "base/json_build.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
@@ -130,17 +129,11 @@ require_room_for_version(const pg_uuid_t *account_id)
 static Jsonb *
 thresholds_to_json(const UsageAlert *alert)
 {
-	JsonbInState state = {0};
+	JsonbValue *thresholds = palloc(sizeof(JsonbValue) * alert->threshold_count);
 
-	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < alert->threshold_count; i++)
-	{
-		JsonbValue value = {.type = jbvNumeric, .val.numeric = alert->thresholds[i]};
-
-		pushJsonbValue(&state, WJB_ELEM, &value);
-	}
-	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
-	return JsonbValueToJsonb(state.result);
+		thresholds[i] = (JsonbValue){.type = jbvNumeric, .val.numeric = alert->thresholds[i]};
+	return json_make_array_of_scalars(thresholds, alert->threshold_count);
 }
 
 /* The alert as it is answered. */

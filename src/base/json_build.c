@@ -18,6 +18,7 @@
 
 #include "base/json_build.h"
 
+#include "base/compat.h"
 #include "base/json_read.h"
 #include "base/memory_budget.h"
 #include "base/timestamp.h"
@@ -208,6 +209,19 @@ json_make_array(Jsonb *const *elements, int count)
 		write_part(&writer, JENTRY_ISCONTAINER, (const char *) &elements[i]->root, VARSIZE(elements[i]) - VARHDRSZ);
 	SET_VARSIZE(json, writer.at - (char *) json);
 	return json;
+}
+
+/* Of numbers, strings, booleans and nulls. */
+Jsonb *
+json_make_array_of_scalars(JsonbValue *scalars, int count)
+{
+	JsonbInState state = {0};
+
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < count; i++)
+		pushJsonbValue(&state, WJB_ELEM, &scalars[i]);
+	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	return JsonbValueToJsonb(state.result);
 }
 
 Jsonb *

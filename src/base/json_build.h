@@ -60,6 +60,7 @@ extern void json_add_container(JsonObject *object, Slice key, Slice value);
 extern void json_add_json(JsonObject *object, Slice key, const Jsonb *value);
 extern Jsonb *json_make_object(const JsonObject *object);
 extern Jsonb *json_make_array(Jsonb *const *elements, int count);
+extern Jsonb *json_make_array_of_scalars(JsonbValue *scalars, int count);
 extern Jsonb *json_copy(const Jsonb *json);
 extern void json_array_begin(JsonArray *array);
 extern MemoryContext json_array_next(JsonArray *array);

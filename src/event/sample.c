@@ -294,37 +294,27 @@ take_event(uint64 row, void *argument)
 static Jsonb *
 kinds_to_json(const SampledProperty *property)
 {
-	JsonbInState state = {0};
+	JsonbValue names[KIND_COUNT];
+	int count = 0;
 
-	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int kind = 0; kind < KIND_COUNT; kind++)
 	{
-		JsonbValue name = {.type = jbvString};
+		char *name = unconstify(char *, kind_names[kind]);
 
-		name.val.string.val = unconstify(char *, kind_names[kind]);
-		name.val.string.len = (int) strlen(kind_names[kind]);
 		if (property->kinds[kind])
-			pushJsonbValue(&state, WJB_ELEM, &name);
+			names[count++] = (JsonbValue){.type = jbvString, .val.string = {.val = name, .len = (int) strlen(name)}};
 	}
-	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
-	return JsonbValueToJsonb(state.result);
+	return json_make_array_of_scalars(names, count);
 }
 
 static Jsonb *
 examples_to_json(const SampledProperty *property)
 {
-	JsonbInState state = {0};
+	JsonbValue *examples = palloc(sizeof(JsonbValue) * Max(property->example_count, 1));
 
-	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < property->example_count; i++)
-	{
-		JsonbValue value;
-
-		(void) JsonbExtractScalar(&property->examples[i]->root, &value);
-		pushJsonbValue(&state, WJB_ELEM, &value);
-	}
-	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
-	return JsonbValueToJsonb(state.result);
+		(void) JsonbExtractScalar(&property->examples[i]->root, &examples[i]);
+	return json_make_array_of_scalars(examples, property->example_count);
 }
 
 static Jsonb *
