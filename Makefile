@@ -13,6 +13,7 @@
 #	make test-http-faults	connections ended in COMMIT, restarts, a failover, lost grants, under load; needs the same
 #	make test-http-contract	docs/openapi.json, by dredd; needs npx as well
 #	make test-citus		a cluster of three servers, where PostgreSQL has Citus
+#	make test-image		the files of the image for Kubernetes, in PostgreSQL 18 or newer
 #	make serve-http		a private server, PostgREST and nginx, to try
 #	make serve			as demo, and keep the server up
 #	make, make install	as for any PGXS extension; PG_CONFIG=... picks the server; DEBUG=1 builds for gdb
@@ -30,7 +31,7 @@ MODULE_big = usage_events
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
 # The present objects by subject, in the order in which they are made.  What has been released stays as it is.
-SUBJECTS = base account event event_type customer metric rollup usage limit limit_lock alert retention http status distribution access
+SUBJECTS = base account event outbox event_type customer metric rollup usage limit limit_lock alert retention http status distribution access
 SCRIPT = sql/usage_events--$(EXTVERSION).sql
 RELEASED = $(shell sed 's,^[^ ]* *,sql/,' sql/released.sha256)
 
@@ -59,7 +60,7 @@ REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=usage_events
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --load-extension=usage_events
 
-.PHONY: demo serve serve-http test test-http test-http-faults test-http-contract test-citus test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent deb dist FORCE
+.PHONY: demo serve serve-http test test-http test-http-faults test-http-contract test-citus test-image test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent deb dist FORCE
 
 # Without a server's development files only the targets below that install them exist.
 PG_CONFIG ?= pg_config
@@ -120,6 +121,11 @@ test-http-contract:
 # Status 77: this PostgreSQL has no Citus, as it says.
 test-citus:
 	@test/citus || { status=$$?; [ $$status = 77 ] && echo "skipped"; }
+
+# Status 77: this PostgreSQL is older than 18, as it says.
+test-image:
+	@test/packages
+	@test/image || { status=$$?; [ $$status = 77 ] && echo "skipped"; }
 
 test-crash:
 	@test/packages
