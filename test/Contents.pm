@@ -71,8 +71,8 @@ sub rows_where
 
 my $rollups = "('metric_rollup', 'metric_progress', 'dirty_bucket')";
 
-# What is only of the moment: who waits for whom, and what is still to be looked at.
-my $work = "('usage_limit_lock', 'usage_alert_due', 'usage_alert_progress')";
+# What is only of the moment, and so in no dump: who waits for whom, what is still to be looked at, and tokens of a day.
+my $work = "('usage_limit_lock', 'usage_alert_due', 'usage_alert_progress', 'portal_token')";
 
 sub rows { return rows_where(@_, "relname NOT IN $rollups AND relname NOT IN $work"); }
 

@@ -1795,6 +1795,69 @@ sub cases_by_customer
 	check($path, 401, as => undef);
 }
 
+# Filters and groups of a question -----------------------------------------------
+
+sub cases_breakdown
+{
+	my @as = (as => 'asker');
+	my @spent = ([ 'acme', 1, { n => 5, model => 'large', region => 'EU' } ], [ 'acme', 1, { n => 2.5, model => 'large' } ],
+		[ 'acme', 2, { n => 1, model => 'small', region => 'a,b' } ], [ 'acme', 2, { n => 'x', model => 'small' } ],
+		[ '=1+1', 2, { n => 7, model => JSON::PP::true, region => undef } ]);
+	my @ids = send_events('asker', map { { customerAlias => $spent[$_][0], eventType => 'spent', customerEventId => "spent $_",
+	  eventTimestamp => "2024-07-0$spent[$_][1]T12:00:00Z", eventProperties => $spent[$_][2] } } 0 .. $#spent);
+	my $metric = check('POST /usage-metrics', 201, @as, body => new_metric(name => 'Spent', eventType => 'spent', aggregationType => 'SUM',
+	  aggregationProperty => 'n'))->{json};
+	my $path = "/usage-metrics/$metric->{id}";
+	my $of_acme = "customerAliases=acme&$in_july";
+	my $large = percent_encoded('{"model": ["large"]}');
+	my $group = sub { my ($grouping, $count, $value) = @_; return { grouping => $grouping, eventCount => $count, value => $value } };
+
+	# Of all, by step, by customer.
+	check("GET $path/calculate?$of_acme&filters=$large", 200, @as, json => value_of($metric, eventCount => 2, value => 7.5, minEventId => $ids[0],
+	  maxEventId => $ids[1], filters => { model => ['large'] }));
+	my @groups = ($group->({ model => 'large' }, 2, 7.5), $group->({ model => 'small' }, 1, 1));
+	check("GET $path/calculate?$of_acme&groupBy=model", 200, @as, json => value_of($metric, eventCount => 3, value => 8.5, minEventId => $ids[0],
+	  maxEventId => $ids[2], skippedEventCount => 1, groupBy => ['model'], groupedValues => \@groups));
+	check("GET $path/calculate?$of_acme&filters=$large&$_", 200, @as, json => value_of($metric, eventCount => 2, value => 7.5, minEventId => $ids[0],
+	  maxEventId => $ids[1], filters => { model => ['large'] }, groupBy => [ 'model', 'region' ],
+	  groupedValues => [ $group->({ model => 'large', region => 'EU' }, 1, 5), $group->({ model => 'large', region => undef }, 1, 2.5) ]))
+	  foreach 'groupBy=model,region', 'groupBy=model&groupBy=region';
+	check("GET $path/series?customerAliases=acme&periodStart=2024-07-01&periodEnd=2024-07-02&step=day&groupBy=model", 200, @as,
+	  json => of_metric($metric, groupBy => ['model'], items => [
+		step('2024-07-01T00:00:00Z', '2024-07-02T00:00:00Z', 2, 7.5, groupedValues => [ $groups[0] ]),
+		step('2024-07-02T00:00:00Z', '2024-07-03T00:00:00Z', 1, 1, skippedEventCount => 1, groupedValues => [ $groups[1] ]) ]));
+	my $by_customer = "$path/by-customer?$in_july&sortBy=customer&groupBy=region";
+	my @customers = (
+		{ customer => '=1+1', eventCount => 1, value => 7, skippedEventCount => 0, groupedValues => [ $group->({ region => undef }, 1, 7) ] },
+		{ customer => 'acme', eventCount => 3, value => 8.5, skippedEventCount => 1, groupedValues => [
+			$group->({ region => 'EU' }, 1, 5), $group->({ region => 'a,b' }, 1, 1), $group->({ region => undef }, 1, 2.5) ] });
+	check("GET $by_customer", 200, @as, json => of_metric($metric, groupBy => ['region'], items => \@customers,
+	  pagination => { after => undef, before => undef, totalResultSize => 2 }));
+	report('pages of customers with groups', difference([ pages_of("GET $by_customer", 1, @as) ], \@customers));
+	my $cursor = check("GET $by_customer&limit=1", 200, @as)->{json}{pagination}{after};
+	check("GET $_&after=$cursor", 400, @as, names => 'after', what => 'of another list') foreach "$by_customer&filters=$large", "$by_customer,model",
+	  "$path/by-customer?$in_july&sortBy=customer";
+
+	# A column a property: what a spreadsheet would run is harmless, in the first line too.
+	check("GET $by_customer&format=csv", 200, @as, csv => [ 'customer,region,eventCount,value', "'=1+1,,1,7", 'acme,EU,1,5', 'acme,"a,b",1,1', 'acme,,1,2.5' ]);
+	check("GET $path/by-customer?$in_july&sortBy=customer&groupBy=customer,%3Dx,value&format=csv", 200, @as,
+	  csv => [ "customer,customer,'=x,value,eventCount,value", "'=1+1,,,,1,7", 'acme,,,,3,8.5' ]);
+	check("GET $path/series?customerAliases=acme&periodStart=2024-07-01&periodEnd=2024-07-02&step=day&groupBy=model,region&filters=$large&format=csv", 200, @as,
+	  csv => [ 'periodStart,periodEnd,model,region,eventCount,value', map { "2024-07-01T00:00:00Z,2024-07-02T00:00:00Z,large,$_" } 'EU,1,5', ',1,2.5' ]);
+
+	# Refusals.
+	foreach my $route ("calculate?$of_acme", "series?$of_acme&step=day", "by-customer?$in_july")
+	{
+		check("GET $path/$route&filters=$_->[0]", 400, @as, names => $_->[1]) foreach [ '', 'filters' ], [ 'x', 'filters' ], [ '%5B%5D', '"filters" must be a JSON object, not an array' ],
+		  [ 'null', 'filters' ], [ '%7B%7D', '"filters" must name a property' ], [ percent_encoded('{"a": 5}'), '"filters" of "a" must be an array of values' ],
+		  [ percent_encoded('{"a": []}'), '"filters" of "a" must not be empty' ], [ "$large&filters=$large", '"filters" must be given once' ];
+		check("GET $path/$route&groupBy=$_->[0]", 400, @as, names => $_->[1]) foreach [ '', 'groupBy' ], [ 'a,', 'groupBy' ], [ '%ff', 'groupBy' ],
+		  [ 'a,b,c,d', '"groupBy" must name 1 to 3 properties, not 4' ], [ 'a,a', '"groupBy" names "a" twice' ], [ '%20', 'must not be blank' ];
+		check("GET $path/$route&groupBy=a,a&filters=%7B%7D&foo=1", 400, @as, names => qr/"groupBy".*"filters".*"foo"/s, what => 'all faults at once');
+	}
+	check("GET $path/changes?$of_acme&since=2024-07-01T00:00:00Z&$_", 400, @as, names => 'is not a parameter of this path') foreach "filters=$large", 'groupBy=a';
+}
+
 sub cases_changes
 {
 	my @as = (as => 'asker');
@@ -2596,6 +2659,7 @@ sub run_cases
 	make_asked();
 	cases_series();
 	cases_by_customer();
+	cases_breakdown();
 	cases_changes();
 	cases_explain();
 	cases_rejected();

@@ -2,6 +2,7 @@
 #
 #	my $document = OpenApi->new($text);		an answer of usage_events.openapi()
 #	$document->faults						what is wrong with the document itself
+#	$document->without_examples				bodies and required parameters that have no example
 #	$document->operations					each {id, path, method, parameters, body, responses}
 #	$document->disagrees($schema, $value)	where the value breaks the schema, and how
 #
@@ -44,7 +45,7 @@ my %kinds = (
 		responses => '{response}', schemas => '{schema}' },
 	security => { type => 'text!', scheme => 'text', description => 'text' },
 	schema => { type => 'text', nullable => 'any', format => 'text', enum => '[any]', minimum => 'any',
-		maximum => 'any', minLength => 'any', maxLength => 'any', minItems => 'any', maxItems => 'any', items => 'schema',
+		maximum => 'any', minLength => 'any', maxLength => 'any', minItems => 'any', maxItems => 'any', uniqueItems => 'any', items => 'schema',
 		required => '[text]', properties => '{schema}', additionalProperties => 'any', oneOf => '[schema]',
 		description => 'text', default => 'any', example => 'any' });
 
@@ -76,6 +77,29 @@ sub operations { return @{ $_[0]{operations} } }
 
 # Examples and defaults, each [where, schema, value].
 sub samples { return @{ $_[0]{samples} } }
+
+# Where whoever tests the contract by the document alone would have to make something up.
+sub without_examples
+{
+	my ($self) = @_;
+	my @places;
+	foreach my $path (sort keys %{ $self->{root}{paths} })
+	{
+		foreach my $method (sort keys %{ $self->{root}{paths}{$path} })
+		{
+			my $object = $self->{root}{paths}{$path}{$method};
+			my %bodies = ('the request' => $object->{requestBody}, %{ $object->{responses} });
+			foreach my $name (sort keys %bodies)
+			{
+				my $content = ($self->follow($bodies{$name}) // {})->{content} // {};
+				push @places, map { "$method $path: $name as $_" } grep { !exists $content->{$_}{example} && !exists $content->{$_}{examples} } sort keys %$content;
+			}
+			push @places, map { "$method $path: $_->{name}" } grep { $_->{required} && !exists $_->{example} && !$_->{schema}{enum} }
+				map { $self->follow($_) } @{ $object->{parameters} // [] };
+		}
+	}
+	return @places;
+}
 
 sub fault
 {
@@ -272,7 +296,7 @@ my %keywords_of = (
 	integer => [qw(format minimum maximum)],
 	number => [qw(minimum maximum)],
 	boolean => [],
-	array => [qw(items minItems maxItems)],
+	array => [qw(items minItems maxItems uniqueItems)],
 	object => [qw(required properties additionalProperties)]);
 
 # Those of any type, and those that say nothing about values.
@@ -351,6 +375,12 @@ sub same
 	return $a eq $b;
 }
 
+sub is_unique
+{
+	my @values = @_;
+	return !any { my $n = $_; any { same($values[$n], $values[$_]) } 0 .. $n - 1 } 0 .. $#values;
+}
+
 # Where the value breaks the schema, and how; nothing where it does not.
 #
 #	closed	an object may only have the properties that its schema names, unless the
@@ -393,6 +423,7 @@ sub disagrees
 	push @faults, "$place has more than $schema->{maxItems} items" if defined $schema->{maxItems} && @$value > $schema->{maxItems};
 	push @faults, "$place has fewer than $schema->{minItems} items" if defined $schema->{minItems} && @$value < $schema->{minItems};
 
+	push @faults, "$place has an item twice" if $schema->{uniqueItems} && !is_unique(@$value);
 	if ($schema->{items})
 	{
 		push @faults, $self->disagrees($schema->{items}, $value->[$_], %options, at => "$at/$_") foreach 0 .. $#$value;

@@ -141,19 +141,17 @@ END $$;
 
 -- Metrics and aliases -------------------------------------------------------
 
+-- One filter at least, of each property with values of its own.
+CREATE FUNCTION test.filters() RETURNS jsonb LANGUAGE sql VOLATILE AS $$
+	SELECT jsonb_object_agg(property, (SELECT jsonb_agg(value::jsonb)
+		FROM unnest(test.some_of('"EU"', '"us"', '"É"', '1.5', '1', '"1.50"', 'true', '"TRUE"', 'false', 'null', '"{\"a\": 1.50}"', '""')) AS value
+		WHERE property <> '')) FROM unnest(test.some_of('region', 'größe', 'group')) AS property
+$$;
+
 CREATE FUNCTION test.metric(name text, aggregation text) RETURNS jsonb LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	filters jsonb := '{}';
-	property text;
+	filters jsonb := CASE WHEN test.dice(5) < 3 THEN test.filters() ELSE '{}' END;
 BEGIN
-	IF test.dice(5) < 3 THEN
-		FOREACH property IN ARRAY test.some_of('region', 'größe', 'group') LOOP
-			filters := filters || jsonb_build_object(property,
-				(SELECT jsonb_agg(value::jsonb)
-					FROM unnest(test.some_of('"EU"', '"us"', '"É"', '1.5', '1', '"1.50"', 'true', '"TRUE"', 'false', 'null',
-					'"{\"a\": 1.50}"', '""')) AS value));
-		END LOOP;
-	END IF;
 	RETURN jsonb_build_object('name', name, 'metricType', 'SIMPLE', 'eventType', test.event_type(), 'aggregationType', aggregation,
 		'aggregationProperty', CASE WHEN aggregation <> 'COUNT' OR test.dice(2) = 0 THEN test.one_of('amount', 'amount', 'user.name "x"') END,
 		'unit', test.one_of('calls', NULL), 'propertyFilters', filters,
@@ -248,8 +246,15 @@ CREATE FUNCTION test.steps() RETURNS jsonb LANGUAGE sql VOLATILE AS $$
 		FROM test.one_of('hour', 'day', 'month') AS step OFFSET 0) AS s
 $$;
 
+-- What a question may add to the metric: mostly nothing, since such a one is not answered from rollups.
+CREATE FUNCTION test.breakdown() RETURNS jsonb LANGUAGE sql VOLATILE AS $$
+	SELECT CASE WHEN dice < 2 THEN jsonb_build_object('filters', test.filters()) ELSE '{}' END
+		|| CASE WHEN dice BETWEEN 1 AND 3 THEN jsonb_build_object('group_by', test.some_of('region', 'größe', 'amount')) ELSE '{}' END
+	FROM test.dice(10) AS dice
+$$;
+
 CREATE FUNCTION test.question(metric uuid, account uuid) RETURNS jsonb LANGUAGE sql VOLATILE AS $$
-	SELECT jsonb_build_object('metric', metric, 'account', account)
+	SELECT jsonb_build_object('metric', metric, 'account', account) || test.breakdown()
 		|| CASE
 			WHEN dice < 20 THEN jsonb_build_object('kind', 'by_customer', 'period', test.period())
 			WHEN dice < 40 THEN jsonb_build_object('kind', 'series', 'aliases', test.some_of('hot-1', 'daily', 'customer-1', 'customer-2')) || test.steps()

@@ -5,8 +5,8 @@
 -- because obvious.
 --
 -- A question is a jsonb: {"kind": "calculate", "series", "by_customer" or "explain",
--- "account", "metric", "aliases", "period", "step", "timezone", "as_of", "event"}, in
--- the words of the functions' arguments.  oracle.ours() asks the extension, oracle.expected() the rows.
+-- "account", "metric", "aliases", "period", "step", "timezone", "as_of", "event", "filters",
+-- "group_by"}, in the words of the functions' arguments.  oracle.ours() asks the extension, oracle.expected() the rows.
 CREATE SCHEMA oracle;
 
 -- Values --------------------------------------------------------------------
@@ -73,12 +73,21 @@ $$;
 -- Events --------------------------------------------------------------------
 
 -- An event that a metric is about: it counts, or is skipped for its value.
-CREATE TYPE oracle.relevant_event AS (id uuid, customer_alias text, event_timestamp timestamptz, grouping text, text text, number numeric, counts boolean);
+CREATE TYPE oracle.relevant_event AS (id uuid, customer_alias text, event_timestamp timestamptz, grouping text[], text text, number numeric, counts boolean);
+
+-- The values of the properties that make a group; NULL where there are none.
+CREATE FUNCTION oracle.grouping_of(metric usage_events.metric, properties jsonb, question jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+	SELECT CASE
+		WHEN question ? 'group_by' THEN ARRAY(SELECT oracle.text_of(properties -> property)
+			FROM jsonb_array_elements_text(question -> 'group_by') WITH ORDINALITY AS p(property, place) ORDER BY place)
+		WHEN metric.metric_type = 'GROUPED' THEN ARRAY[oracle.text_of(properties -> metric.grouping_property)]
+	END
+$$;
 
 -- Those of some aliases, or of all where they are NULL.
-CREATE FUNCTION oracle.events(metric usage_events.metric, aliases text[], period tstzrange, as_of timestamptz) RETURNS SETOF oracle.relevant_event
-    LANGUAGE sql STABLE AS $$
-	SELECT id, customer_alias, event_timestamp, oracle.text_of(event_properties -> metric.grouping_property), text, number,
+CREATE FUNCTION oracle.events(metric usage_events.metric, aliases text[], period tstzrange, as_of timestamptz, question jsonb)
+    RETURNS SETOF oracle.relevant_event LANGUAGE sql STABLE AS $$
+	SELECT id, customer_alias, event_timestamp, oracle.grouping_of(metric, event_properties, question), text, number,
 		CASE metric.aggregation_type WHEN 'COUNT' THEN true WHEN 'UNIQUE' THEN text IS NOT NULL ELSE number IS NOT NULL END
 	FROM (
 		SELECT *, oracle.text_of(event_properties -> metric.aggregation_property) AS text, oracle.number_of(event_properties -> metric.aggregation_property) AS number
@@ -91,7 +100,8 @@ CREATE FUNCTION oracle.events(metric usage_events.metric, aliases text[], period
 				AND oracle.time_of(id) <= as_of AND oracle.time_of(superseded_by) > as_of) AS e
 		WHERE customer_alias <> 'VOID' AND (aliases IS NULL OR customer_alias = ANY (aliases)) AND event_timestamp <@ period
 		OFFSET 0) AS e
-	WHERE metric.property_filters = '{}' OR oracle.passes(event_properties, metric.property_filters, metric.properties_to_negate, metric.case_sensitive)
+	WHERE (metric.property_filters = '{}' OR oracle.passes(event_properties, metric.property_filters, metric.properties_to_negate, metric.case_sensitive))
+		AND (NOT question ? 'filters' OR oracle.passes(event_properties, question -> 'filters', NULL, metric.case_sensitive))
 $$;
 
 -- As few of the values, in order, as make the share; percentile_disc() reckons with floating point.
@@ -114,9 +124,15 @@ CREATE FUNCTION oracle.value_of(metric usage_events.metric, events oracle.releva
 	FROM unnest(events) WHERE counts
 $$;
 
-CREATE FUNCTION oracle.groups_of(metric usage_events.metric, events oracle.relevant_event[]) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-	SELECT CASE WHEN metric.metric_type = 'GROUPED' THEN coalesce(jsonb_agg(
-		jsonb_build_object('grouping', grouping, 'value', oracle.value_of(metric, events), 'eventCount', cardinality(events))
+-- A group as it is answered: a text, or an object of those that the question groups by.
+CREATE FUNCTION oracle.group_of(texts text[], question jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+	SELECT CASE WHEN question ? 'group_by' THEN (SELECT jsonb_object_agg(property, texts[place])
+		FROM jsonb_array_elements_text(question -> 'group_by') WITH ORDINALITY AS p(property, place)) ELSE to_jsonb(texts[1]) END
+$$;
+
+CREATE FUNCTION oracle.groups_of(metric usage_events.metric, events oracle.relevant_event[], question jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+	SELECT CASE WHEN metric.metric_type = 'GROUPED' OR question ? 'group_by' THEN coalesce(jsonb_agg(
+		jsonb_build_object('grouping', oracle.group_of(grouping, question), 'value', oracle.value_of(metric, events), 'eventCount', cardinality(events))
 		ORDER BY grouping COLLATE "C" NULLS LAST), '[]') END
 	FROM (SELECT grouping, array_agg((e.*)::oracle.relevant_event) AS events FROM unnest(events) AS e WHERE counts GROUP BY grouping) AS g
 $$;
@@ -124,9 +140,9 @@ $$;
 -- Answers -------------------------------------------------------------------
 
 -- What the functions that return rows say of each.
-CREATE FUNCTION oracle.row_of(metric usage_events.metric, events oracle.relevant_event[]) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION oracle.row_of(metric usage_events.metric, events oracle.relevant_event[], question jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
 	SELECT jsonb_build_object('event_count', count(*) FILTER (WHERE counts), 'value', oracle.value_of(metric, events),
-		'skipped_event_count', count(*) FILTER (WHERE NOT counts), 'grouped_values', oracle.groups_of(metric, events))
+		'skipped_event_count', count(*) FILTER (WHERE NOT counts), 'grouped_values', oracle.groups_of(metric, events, question))
 	FROM unnest(events)
 $$;
 
@@ -134,22 +150,24 @@ CREATE FUNCTION oracle.calculate(question jsonb) RETURNS jsonb LANGUAGE sql STAB
 	SELECT jsonb_build_object('name', metric.name, 'metricType', metric.metric_type, 'eventType', metric.event_type, 'aggregationType', metric.aggregation_type,
 		'eventCount', answer -> 'event_count', 'value', answer -> 'value', 'unit', metric.unit, 'minEventId', min_id, 'maxEventId', max_id,
 		'skippedEventCount', answer -> 'skipped_event_count')
-		|| CASE WHEN metric.metric_type = 'GROUPED' THEN jsonb_build_object('groupedValues', answer -> 'grouped_values') ELSE '{}' END
+		|| CASE WHEN metric.metric_type = 'GROUPED' OR question ? 'group_by' THEN jsonb_build_object('groupedValues', answer -> 'grouped_values') ELSE '{}' END
+		|| CASE WHEN question ? 'filters' THEN jsonb_build_object('filters', question -> 'filters') ELSE '{}' END
+		|| CASE WHEN question ? 'group_by' THEN jsonb_build_object('groupBy', question -> 'group_by') ELSE '{}' END
 	FROM (SELECT (question ->> 'account')::uuid AS account, (question ->> 'period')::tstzrange AS period, (question ->> 'as_of')::timestamptz AS as_of,
 			ARRAY(SELECT jsonb_array_elements_text(question -> 'aliases')) AS aliases) AS q,
 		oracle.metric_at(account, (question ->> 'metric')::uuid, as_of) AS metric,
 		LATERAL (SELECT array_agg((e.*)::oracle.relevant_event) AS events, min(id::text) FILTER (WHERE counts) AS min_id,
 			max(id::text) FILTER (WHERE counts) AS max_id
-			FROM oracle.events(metric, coalesce(oracle.aliases_of(account, aliases, as_of), '{}'), period, as_of) AS e) AS e,
-		oracle.row_of(metric, events) AS answer
+			FROM oracle.events(metric, coalesce(oracle.aliases_of(account, aliases, as_of), '{}'), period, as_of, question) AS e) AS e,
+		oracle.row_of(metric, events, question) AS answer
 $$;
 
 CREATE FUNCTION oracle.by_customer(question jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
-	SELECT coalesce(jsonb_agg(oracle.row_of(metric, events) || jsonb_build_object('customer', customer) ORDER BY customer COLLATE "C"), '[]')
+	SELECT coalesce(jsonb_agg(oracle.row_of(metric, events, question) || jsonb_build_object('customer', customer) ORDER BY customer COLLATE "C"), '[]')
 	FROM (SELECT (question ->> 'account')::uuid AS account, (question ->> 'period')::tstzrange AS period, (question ->> 'as_of')::timestamptz AS as_of) AS q,
 		oracle.metric_at(account, (question ->> 'metric')::uuid, as_of) AS metric,
 		LATERAL (SELECT coalesce(customer_id, customer_alias) AS customer, array_agg((e.*)::oracle.relevant_event) AS events
-			FROM oracle.events(metric, NULL, period, as_of) AS e LEFT JOIN oracle.mapping_at(account, as_of) AS m ON m.value = customer_alias
+			FROM oracle.events(metric, NULL, period, as_of, question) AS e LEFT JOIN oracle.mapping_at(account, as_of) AS m ON m.value = customer_alias
 			GROUP BY 1) AS e
 $$;
 
@@ -185,9 +203,11 @@ CREATE FUNCTION oracle.series(question jsonb, ours jsonb) RETURNS jsonb LANGUAGE
 	), event AS MATERIALIZED (
 		SELECT e.*
 		FROM (SELECT (question ->> 'as_of')::timestamptz AS as_of, ARRAY(SELECT jsonb_array_elements_text(question -> 'aliases')) AS aliases) AS q, metric,
-			oracle.events(metric.*::usage_events.metric, coalesce(oracle.aliases_of(account_id, aliases, as_of), '{}'), (question ->> 'period')::tstzrange, as_of) AS e
+			oracle.events(metric.*::usage_events.metric, coalesce(oracle.aliases_of(account_id, aliases, as_of), '{}'), (question ->> 'period')::tstzrange, as_of,
+				question) AS e
 	)
-	SELECT coalesce(jsonb_agg(oracle.row_of(metric.*::usage_events.metric, events) || jsonb_build_object('period_start', step_start, 'period_end', step_end)
+	SELECT coalesce(jsonb_agg(oracle.row_of(metric.*::usage_events.metric, events, question)
+		|| jsonb_build_object('period_start', step_start, 'period_end', step_end)
 		ORDER BY step_start), '[]')
 	FROM metric, step, LATERAL (SELECT array_agg((e.*)::oracle.relevant_event) AS events FROM event AS e
 		WHERE event_timestamp >= step_start AND event_timestamp < step_end) AS e
@@ -196,7 +216,7 @@ $$;
 CREATE FUNCTION oracle.explain(question jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
 	SELECT jsonb_build_object('counts', coalesce(bool_or(counts), false), 'skipped', coalesce(bool_or(NOT counts), false))
 	FROM oracle.metric_at((question ->> 'account')::uuid, (question ->> 'metric')::uuid, NULL) AS metric,
-		oracle.events(metric, NULL, tstzrange(NULL, NULL), NULL) AS e
+		oracle.events(metric, NULL, tstzrange(NULL, NULL), NULL, '{}') AS e
 	WHERE e.id = (question ->> 'event')::uuid
 $$;
 
@@ -217,21 +237,24 @@ DECLARE
 	aliases text[] := ARRAY(SELECT jsonb_array_elements_text(question -> 'aliases'));
 	period tstzrange := question ->> 'period';
 	as_of timestamptz := question ->> 'as_of';
+	filters jsonb := question -> 'filters';
+	group_by text[] := CASE WHEN question ? 'group_by' THEN ARRAY(SELECT jsonb_array_elements_text(question -> 'group_by')) END;
 	answer jsonb;
 BEGIN
 	IF question ->> 'kind' = 'calculate' AND question ? 'as_administrator' THEN
-		RETURN usage_events.calculate_metric(account, metric, aliases, period, as_of, NULL);
+		RETURN usage_events.calculate_metric(account, metric, aliases, period, as_of, NULL, filters, group_by);
 	END IF;
 	PERFORM set_config('usage_events.account_id', account::text, true);
 	CASE question ->> 'kind'
 		WHEN 'calculate' THEN
-			answer := calculate_usage_metric(metric, aliases, period, as_of);
+			answer := calculate_usage_metric(metric, aliases, period, as_of, NULL, filters, group_by);
 		WHEN 'by_customer' THEN
 			SELECT coalesce(jsonb_agg(to_jsonb(row) - 'ordinality' ORDER BY ordinality), '[]') INTO answer
-			FROM usage_metric_by_customer(metric, period, as_of) WITH ORDINALITY AS row;
+			FROM usage_metric_by_customer(metric, period, as_of, filters, group_by) WITH ORDINALITY AS row;
 		WHEN 'series' THEN
 			SELECT coalesce(jsonb_agg(to_jsonb(row) - 'ordinality' ORDER BY ordinality), '[]') INTO answer
-			FROM usage_metric_series(metric, aliases, period, question ->> 'step', question ->> 'timezone', as_of) WITH ORDINALITY AS row;
+			FROM usage_metric_series(metric, aliases, period, question ->> 'step', question ->> 'timezone', as_of, filters, group_by)
+				WITH ORDINALITY AS row;
 		WHEN 'explain' THEN
 			SELECT jsonb_build_object('counts', explanation -> 'counts', 'skipped', explanation -> 'skipped') INTO answer
 			FROM explain_usage_event(metric, (question ->> 'event')::uuid) AS explanation;

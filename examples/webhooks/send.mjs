@@ -8,7 +8,7 @@
 //
 // The database is the one that PGHOST, PGUSER, PGDATABASE and the like name.  Numbers are sent digit by digit as the
 // database has them: the body is made of its text, and never of a number of this language.
-import { EventEmitter } from 'node:events';
+import { EventEmitter, setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -46,6 +46,7 @@ const seconds = new Histogram({
 });
 
 const stopping = new AbortController();
+setMaxListeners(0, stopping.signal);
 const database = new pg.Pool({ max: config.endpoints.length });
 // A connection that breaks while it is idle is replaced by the next one that is asked for.
 database.on('error', (error) => log('database', error.message));

@@ -229,3 +229,12 @@ key_scope_refuse_parameter(const char *name)
 		http_refuse_access(REFUSAL,
 						   psprintf("It is a key that reads what one customer used, and not by \"%s\".", name));
 }
+
+/* Refuses to answer a key of some metrics what would be read from properties: it sees no events, only what metrics say. */
+void
+key_scope_refuse_properties(const char *name)
+{
+	if (key_scope_current() != NULL && scope.metric_ids != NULL)
+		http_refuse_access(REFUSAL,
+						   psprintf("It is a key that reads what some usage metrics say, and not by \"%s\".", name));
+}

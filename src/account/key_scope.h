@@ -57,5 +57,6 @@ extern const KeyScope *key_scope_current(void);
 extern const Slice *key_scope_customer(void);
 extern bool key_scope_has_metric(const pg_uuid_t *metric_id);
 extern void key_scope_refuse_parameter(const char *name);
+extern void key_scope_refuse_properties(const char *name);
 
 #endif /* USAGE_EVENTS_ACCOUNT_KEY_SCOPE_H */

@@ -193,12 +193,22 @@ read_alerts(void *argument)
 	statement_execute(&alerts_of_type, (Datum[]){UUIDPGetDatum(read->account_id), slice_to_datum(read->event_type)},
 					  NULL);
 	read->alerts = MemoryContextAlloc(read->context, sizeof(UsageAlert) * Max(SPI_processed, 1));
-	for (read->count = 0; read->count < (int) SPI_processed; read->count++)
-		alert_read_row(read->count, read->account_id, &read->alerts[read->count], read->context);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		UsageAlert *alert = &read->alerts[read->count];
+
+		alert_read_row(row, read->account_id, alert, read->context);
+		if (alert->scope.period.zone != NULL)
+			read->count++;
+		else
+			ereport(WARNING, (errmsg("usage alert \"%.*s\" cannot be evaluated", alert->scope.name.length,
+									 alert->scope.name.data),
+							  errdetail("Its time zone is not known to this server.")));
+	}
 	SPI_finish();
 }
 
-/* One that this server cannot read, of a time zone that it does not know, keeps no rollups from being refreshed. */
+/* Alerts that this server cannot read keep no rollups from being refreshed. */
 static void
 try_read_alerts(AlertsOfType *read)
 {

@@ -56,17 +56,18 @@ static Statement delete_progress_of_deleted = {
 
 /* The first event that the consumer c has not acknowledged, of those after the place where it was before. */
 #define FIRST_OPEN \
-	"(SELECT pg_catalog.min(e.number) FROM usage_events.usage_alert_event AS e" \
+	"(SELECT e.number FROM usage_events.usage_alert_event AS e" \
 	" WHERE e.account_id " EQ " $1 AND e.number " GT " c.acknowledged_through" \
 	" AND NOT EXISTS (SELECT FROM usage_events.usage_alert_delivery AS d WHERE d.account_id " EQ " $1" \
-	" AND d.consumer " EQ " c.consumer AND d.event_number " EQ " e.number AND d.acknowledged_at IS NOT NULL))"
+	" AND d.consumer " EQ " c.consumer AND d.event_number " EQ " e.number AND d.acknowledged_at IS NOT NULL)" \
+	" ORDER BY e.number LIMIT 1)"
 
 /* Only what it has acknowledged is passed: an event that has no number yet gets a higher one. */
 static Statement advance_consumers = {
 	.sql = "UPDATE usage_events.usage_alert_consumer AS u SET acknowledged_through = n.number"
 		   " FROM (SELECT c.consumer, (SELECT pg_catalog.max(e.number) FROM usage_events.usage_alert_event AS e"
 		   " WHERE e.account_id " EQ " $1 AND e.number " GT " c.acknowledged_through"
-		   " AND e.number " LT " COALESCE(" FIRST_OPEN ", 9223372036854775807)) AS number"
+		   " AND e.number " LT " (SELECT COALESCE(" FIRST_OPEN ", 9223372036854775807))) AS number"
 		   " FROM usage_events.usage_alert_consumer AS c WHERE c.account_id " EQ " $1) AS n"
 		   " WHERE u.account_id " EQ " $1 AND u.consumer " EQ " n.consumer AND n.number IS NOT NULL",
 	.argument_count = 1,
@@ -79,9 +80,9 @@ static Statement delete_deliveries = {
 		   " AND ctid " EQ " ANY (ARRAY(SELECT d.ctid FROM usage_events.usage_alert_delivery AS d"
 		   " JOIN usage_events.usage_alert_consumer AS c ON c.account_id " EQ " d.account_id"
 		   " AND c.consumer " EQ " d.consumer WHERE d.account_id " EQ " $1"
-		   " AND (d.event_number " LE " c.acknowledged_through OR d.event_number " LT
-		   " COALESCE((SELECT pg_catalog.min(e.number) FROM usage_events.usage_alert_event AS e"
-		   " WHERE e.account_id " EQ " $1), 9223372036854775807))"
+		   " AND d.event_number " LE " GREATEST(c.acknowledged_through,"
+		   " (SELECT COALESCE(pg_catalog.min(e.number) " MINUS " 1, 9223372036854775807)"
+		   " FROM usage_events.usage_alert_event AS e WHERE e.account_id " EQ " $1))"
 		   " LIMIT " ROWS_AT_A_TIME " FOR UPDATE OF d SKIP LOCKED))",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},

@@ -149,6 +149,8 @@ read_definition(void *argument)
 	work->is_in_force = alert_get(work->account_id, &work->alert.id, &work->alert) && !work->alert.is_deleted &&
 						metric_get(work->account_id, &work->alert.scope.metric_id, &work->metric) &&
 						!work->metric.is_deleted && !work->metric.kind->is_expression;
+	if (work->is_in_force)
+		limit_scope_require_zone(&work->alert.scope);
 	PopActiveSnapshot();
 }
 

@@ -5,7 +5,9 @@
  * A single event is written, and checked; one that does not fit is an error, which takes it back.
  * Of many some may fit.  So they are written and checked in a subtransaction; where they do not
  * fit all, it is taken back, and those that do are written once more.  Where the guard cannot say which
- * do, it is asked for one half and then for the other: in the end for a single one.
+ * do, it says which events are in the way: these are stored each by itself, and those between them
+ * together.  Where it cannot even say that, it is asked for one half and then for the other.  So that a
+ * request has a bound, only some of a batch are stored by themselves, and more are refused.
  *
  * The guard's locks are taken before anything is written, and outlast what is taken back.
  */
@@ -23,6 +25,9 @@
 
 static const EventGuard *guard = NULL;
 
+/* So many events of a batch may be stored each by itself. */
+#define MAX_ALONE 20
+
 /* Events under a guard, and as they were sent: each attempt fills in what the sender left out. */
 typedef struct GuardedPuts
 {
@@ -31,6 +36,7 @@ typedef struct GuardedPuts
 	EventPut *puts;
 	UsageEvent *sent;
 	int count;
+	int *alone_count;      /* of the whole batch, until now */
 	MemoryContext context; /* that outlasts attempts */
 	EventVerdict verdict;
 	bool is_taken_back; /* by us: it is no error */
@@ -63,6 +69,23 @@ announce_end(TimestampTz until)
 		http_retry_never();
 }
 
+/* What helps all that are refused, where nobody can say of any whether it fits; NULL: some do not. */
+static const char *
+refusal_advice(const EventPut *puts, int count)
+{
+	const char *advice = NULL;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (puts[i].refusal == NULL)
+			continue;
+		if (refusal_of(&puts[i])->advice == NULL)
+			return NULL;
+		advice = refusal_of(&puts[i])->advice;
+	}
+	return advice;
+}
+
 /* Refuses events that are kept out: one error for all.  first_index is -1 for a single event. */
 static void
 report_refusals(const EventPut *puts, int count, int64 first_index)
@@ -70,6 +93,7 @@ report_refusals(const EventPut *puts, int count, int64 first_index)
 	int refused = 0;
 	int told = 0;
 	TimestampTz until = DT_NOBEGIN;
+	const char *advice = refusal_advice(puts, count);
 	StringInfoData detail;
 
 	initStringInfo(&detail);
@@ -88,6 +112,9 @@ report_refusals(const EventPut *puts, int count, int64 first_index)
 	if (told < refused)
 		appendStringInfo(&detail, "\nAnd %d more event%s.", refused - told, refused - told == 1 ? "" : "s");
 	announce_end(until);
+	if (advice != NULL)
+		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("usage limit cannot be checked"),
+						errdetail_internal("%s", detail.data), errhint("%s", advice)));
 	ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("usage limit exceeded"),
 					errdetail_internal("%s", detail.data),
 					errhint("Send it again in another period, send less, or have the usage limit raised.")));
@@ -153,12 +180,20 @@ restore_sent(GuardedPuts *guarded)
 	}
 }
 
+static void
+forget_alone(GuardedPuts *guarded)
+{
+	for (int i = 0; i < guarded->count; i++)
+		guarded->puts[i].is_alone = false;
+}
+
 static EventVerdict
 attempt(GuardedPuts *guarded)
 {
 	MemoryContext context = AllocSetContextCreate(guarded->context, "usage events under limits", ALLOCSET_SMALL_SIZES);
 
 	restore_sent(guarded);
+	forget_alone(guarded);
 	guard->begin(guarded->entered);
 	MemoryContextSwitchTo(context);
 	(void) stays(attempt_work, guarded);
@@ -183,6 +218,51 @@ part(const GuardedPuts *whole, int first, int count)
 	return part;
 }
 
+static void put_each(GuardedPuts *guarded);
+
+/* How many from the first on are stored together: up to the next that is alone.  Where none is, it is half of them. */
+static int
+part_length(const GuardedPuts *guarded, int first)
+{
+	int last = first + 1;
+
+	while (last < guarded->count && !guarded->puts[first].is_alone && !guarded->puts[last].is_alone)
+		last++;
+	return first == 0 && last == guarded->count ? guarded->count / 2 : last - first;
+}
+
+static const Fault *
+refuse_alone(const GuardedPuts *guarded)
+{
+	MemoryContext caller = MemoryContextSwitchTo(guarded->context);
+	EventRefusal *refusal = palloc0(sizeof(EventRefusal));
+
+	memory_budget_grow(sizeof(EventRefusal));
+	refusal->fault.text = psprintf("can only be checked against usage limits by itself, as %d events of its batch "
+								   "before it, which is as many as may be",
+								   MAX_ALONE);
+	refusal->until = DT_NOEND;
+	refusal->advice = "Send it in a request of its own.";
+	MemoryContextSwitchTo(caller);
+	return &refusal->fault;
+}
+
+static void
+put_parts(GuardedPuts *guarded)
+{
+	for (int first = 0, length; first < guarded->count; first += length)
+	{
+		GuardedPuts next;
+
+		length = part_length(guarded, first);
+		next = part(guarded, first, length);
+		if (guarded->puts[first].is_alone && ++*guarded->alone_count > MAX_ALONE)
+			guarded->puts[first].refusal = refuse_alone(guarded);
+		else
+			put_each(&next);
+	}
+}
+
 /* Stores those that fit, in order, and gives the others their refusals. */
 static void
 put_each(GuardedPuts *guarded)
@@ -194,14 +274,7 @@ put_each(GuardedPuts *guarded)
 		verdict = attempt(guarded);
 	while (verdict == EVENTS_REFUSED);
 	if (verdict == EVENTS_UNSURE)
-	{
-		int half = guarded->count / 2;
-		GuardedPuts first = part(guarded, 0, half);
-		GuardedPuts second = part(guarded, half, guarded->count - half);
-
-		put_each(&first);
-		put_each(&second);
-	}
+		put_parts(guarded);
 }
 
 /* For who wants all or none: which are refused. */
@@ -231,8 +304,10 @@ enter(GuardedPuts *guarded, const pg_uuid_t *account_id, EventPut *puts, int cou
 }
 
 static void
-keep_sent(GuardedPuts *guarded)
+keep_sent(GuardedPuts *guarded, int *alone_count)
 {
+	guarded->alone_count = alone_count;
+	*alone_count = 0;
 	memory_budget_require(sizeof(UsageEvent) * guarded->count);
 	guarded->sent = palloc_extended(sizeof(UsageEvent) * guarded->count, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < guarded->count; i++)
@@ -261,13 +336,14 @@ void
 event_guarded_put_all(const pg_uuid_t *account_id, EventPut *puts, int count, int64 first_index)
 {
 	GuardedPuts guarded;
+	int alone_count;
 
 	if (!enter(&guarded, account_id, puts, count))
 	{
 		event_store_put_many(account_id, puts, count);
 		return;
 	}
-	keep_sent(&guarded);
+	keep_sent(&guarded, &alone_count);
 	if (attempt(&guarded) != EVENTS_FIT && !stays(put_each_or_none, &guarded))
 		report_refusals(puts, count, first_index);
 	guard->leave(guarded.entered);
@@ -278,13 +354,14 @@ void
 event_guarded_put_each(const pg_uuid_t *account_id, EventPut *puts, int count)
 {
 	GuardedPuts guarded;
+	int alone_count;
 
 	if (!enter(&guarded, account_id, puts, count))
 	{
 		event_store_put_many(account_id, puts, count);
 		return;
 	}
-	keep_sent(&guarded);
+	keep_sent(&guarded, &alone_count);
 	put_each(&guarded);
 	guard->leave(guarded.entered);
 }

@@ -17,7 +17,7 @@ typedef enum EventVerdict
 {
 	EVENTS_FIT,
 	EVENTS_REFUSED, /* those with a refusal do not fit, of which there is one more now; the others do */
-	EVENTS_UNSURE   /* some may not fit, and which cannot be said; never of a single one */
+	EVENTS_UNSURE   /* some may not fit, and which cannot be said: for those that are alone; never of a single one */
 } EventVerdict;
 
 /* A refusal, and until when it holds. */
@@ -25,6 +25,7 @@ typedef struct EventRefusal
 {
 	Fault fault;
 	TimestampTz until; /* what does not fit may fit from then on; DT_NOEND: never by waiting alone */
+	const char *advice; /* what helps where nobody can say whether it fits; NULL: it does not */
 } EventRefusal;
 
 typedef struct EventGuard

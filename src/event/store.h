@@ -28,6 +28,7 @@ typedef struct EventPut
 	const UsageEvent *superseded; /* the version that this event replaced, or NULL */
 	bool is_marked;               /* its mark is written with it, see event/mark.c */
 	const Fault *refusal;         /* what keeps it out, see event/guard.h; it is not to be stored then */
+	bool is_alone;                /* the guard cannot judge it together with others that were sent before it */
 } EventPut;
 
 extern void event_store_init(void);

@@ -176,6 +176,15 @@ append_value(StringInfo csv, const JsonbValue *value)
 
 /* Lines -------------------------------------------------------------------- */
 
+/* The columns of a line. */
+typedef struct Columns
+{
+	const char *item;           /* members of the item, as "a,b" */
+	bool has_groups;            /* a line is of a group of the item */
+	JsonbContainer *properties; /* by which the question groups; NULL: the group is one text */
+	const char *group;          /* members of the group */
+} Columns;
+
 /* The next column of "a,b,c", as a text of its own; NULL after the last. */
 static const char *
 next_column(const char **columns)
@@ -189,66 +198,114 @@ next_column(const char **columns)
 	return pnstrdup(column, length);
 }
 
-static void
-append_names(StringInfo csv, const char *columns)
-{
-	const char *separator = "";
-	const char *column;
-
-	while ((column = next_column(&columns)) != NULL)
-	{
-		appendStringInfo(csv, "%s%s", separator, column);
-		separator = ",";
-	}
-	appendStringInfoString(csv, LINE_END);
-}
-
 static JsonbContainer *
 container_of(const JsonbValue *value)
 {
 	return value->val.binary.data;
 }
 
-/* The member of the group, where the line has one and it has the member, or else of the item. */
-static bool
-find_member(JsonbContainer *item, JsonbContainer *group, const char *name, JsonbValue *value)
+/* The cells of a line begin with nothing, and then with a comma. */
+static void
+append_separator(StringInfo csv, bool *is_first)
 {
-	return (group != NULL && getKeyJsonValueFromContainer(group, name, (int) strlen(name), value) != NULL) ||
-		   getKeyJsonValueFromContainer(item, name, (int) strlen(name), value) != NULL;
+	if (!*is_first)
+		appendStringInfoChar(csv, ',');
+	*is_first = false;
 }
 
 static void
-append_line(StringInfo csv, JsonbContainer *item, JsonbContainer *group, const char *columns)
+append_names(StringInfo csv, const char *columns, bool *is_first)
 {
-	int length = csv->len;
-	const char *separator = "";
 	const char *column;
 
-	CHECK_FOR_INTERRUPTS();
 	while ((column = next_column(&columns)) != NULL)
 	{
-		JsonbValue value;
-
-		appendStringInfoString(csv, separator);
-		if (find_member(item, group, column, &value))
-			append_value(csv, &value);
-		separator = ",";
+		append_separator(csv, is_first);
+		appendStringInfoString(csv, column);
 	}
+}
+
+/* The first line. */
+static void
+append_head(StringInfo csv, const Columns *columns)
+{
+	bool is_first = true;
+
+	append_names(csv, columns->item, &is_first);
+	for (uint32 i = 0; columns->properties != NULL && i < JsonContainerSize(columns->properties); i++)
+	{
+		append_separator(csv, &is_first);
+		append_value(csv, getIthJsonbValueFromContainer(columns->properties, i));
+	}
+	if (columns->has_groups)
+		append_names(csv, columns->group, &is_first);
+	appendStringInfoString(csv, LINE_END);
+}
+
+static void
+append_member(StringInfo csv, JsonbContainer *object, const char *name, int length, bool *is_first)
+{
+	JsonbValue value;
+
+	append_separator(csv, is_first);
+	if (getKeyJsonValueFromContainer(object, name, length, &value) != NULL)
+		append_value(csv, &value);
+}
+
+static void
+append_members(StringInfo csv, JsonbContainer *object, const char *columns, bool *is_first)
+{
+	const char *column;
+
+	while ((column = next_column(&columns)) != NULL)
+		append_member(csv, object, column, (int) strlen(column), is_first);
+}
+
+/* What a group has of the properties by which the question groups. */
+static void
+append_properties(StringInfo csv, JsonbContainer *group, JsonbContainer *properties, bool *is_first)
+{
+	JsonbValue grouping;
+
+	if (getKeyJsonValueFromContainer(group, "grouping", (int) strlen("grouping"), &grouping) == NULL)
+		elog(ERROR, "group has no properties");
+	for (uint32 i = 0; i < JsonContainerSize(properties); i++)
+	{
+		Slice property = json_string(getIthJsonbValueFromContainer(properties, i));
+
+		append_member(csv, container_of(&grouping), property.data, property.length, is_first);
+	}
+}
+
+static void
+append_line(StringInfo csv, JsonbContainer *item, JsonbContainer *group, const Columns *columns)
+{
+	int length = csv->len;
+	bool is_first = true;
+
+	CHECK_FOR_INTERRUPTS();
+	append_members(csv, item, columns->item, &is_first);
+	if (columns->properties != NULL)
+		append_properties(csv, group, columns->properties, &is_first);
+	if (group != NULL)
+		append_members(csv, group, columns->group, &is_first);
 	appendStringInfoString(csv, LINE_END);
 	memory_budget_grow(csv->len - length);
 }
 
 /* Of an item with groups, a line for each of them. */
 static void
-append_item(StringInfo csv, JsonbContainer *item, bool has_groups, const char *columns)
+append_item(StringInfo csv, JsonbContainer *item, const Columns *columns)
 {
 	JsonbValue groups;
 
-	if (!has_groups || !find_member(item, NULL, "groupedValues", &groups))
+	if (!columns->has_groups)
 	{
 		append_line(csv, item, NULL, columns);
 		return;
 	}
+	if (getKeyJsonValueFromContainer(item, "groupedValues", (int) strlen("groupedValues"), &groups) == NULL)
+		elog(ERROR, "item has no groups");
 	for (uint32 i = 0; i < JsonContainerSize(container_of(&groups)); i++)
 	{
 		JsonbValue *group = getIthJsonbValueFromContainer(container_of(&groups), i);
@@ -257,44 +314,46 @@ append_item(StringInfo csv, JsonbContainer *item, bool has_groups, const char *c
 	}
 }
 
-/* Whether the answer is a metric's that has groups. */
-static bool
-is_grouped(Jsonb *answer)
+/*
+ * The columns of the answer's lines.  With groups, the group comes where those of the values begin, and what is not
+ * told of single groups is left out.
+ */
+static Columns
+columns_of(Jsonb *answer, const char *names)
 {
+	Columns columns = {.item = names};
+	const char *values = strstr(names, "eventCount");
 	JsonbValue kind;
+	JsonbValue properties;
 
-	return json_member(answer, "metricType", &kind) && slice_equal(json_string(&kind), SLICE("GROUPED"));
-}
-
-/* With groups, the group comes where the columns of the values begin, and what is not told of single groups is left out. */
-static const char *
-grouped_columns(const char *columns)
-{
-	const char *values = strstr(columns, "eventCount");
-
-	return psprintf("%.*sgrouping,eventCount,value", (int) (values - columns), columns);
+	if (json_member(answer, "groupBy", &properties))
+		columns.properties = container_of(&properties);
+	else if (!json_member(answer, "metricType", &kind) || !slice_equal(json_string(&kind), SLICE("GROUPED")))
+		return columns;
+	columns.has_groups = true;
+	columns.item = pnstrdup(names, values - names);
+	columns.group = columns.properties != NULL ? "eventCount,value" : "grouping,eventCount,value";
+	return columns;
 }
 
 /* The items of an answer, of which these members are columns. */
 text *
 http_csv_write(Jsonb *answer, const char *columns)
 {
-	bool has_groups = is_grouped(answer);
+	const Columns table = columns_of(answer, columns);
 	StringInfoData csv;
 	JsonbValue items;
 	JsonbIterator *iterator;
 	JsonbValue item;
 
-	if (has_groups)
-		columns = grouped_columns(columns);
 	initStringInfo(&csv);
 	appendStringInfoString(&csv, BYTE_ORDER_MARK);
-	append_names(&csv, columns);
+	append_head(&csv, &table);
 	if (!json_member(answer, "items", &items))
 		elog(ERROR, "answer has no items");
 	iterator = JsonbIteratorInit(container_of(&items));
 	(void) JsonbIteratorNext(&iterator, &item, true);
 	while (JsonbIteratorNext(&iterator, &item, true) == WJB_ELEM)
-		append_item(&csv, container_of(&item), has_groups, columns);
+		append_item(&csv, container_of(&item), &table);
 	return cstring_to_text_with_len(csv.data, csv.len);
 }

@@ -7,6 +7,7 @@
 #include "http/usage.h"
 
 #include "account/account.h"
+#include "base/json_read.h"
 #include "usage/by_customer.h"
 #include "usage/calculate.h"
 #include "usage/changes.h"
@@ -21,6 +22,7 @@ typedef struct Asked
 	TimestampTz end;
 	bool has_as_of;
 	TimestampTz as_of;
+	const MetricBreakdown *breakdown;
 } Asked;
 
 static List *
@@ -34,12 +36,30 @@ read_customers(HttpRequest *request)
 	return customers;
 }
 
+/* Filters and properties to group by; NULL where neither is given. */
+static const MetricBreakdown *
+read_breakdown(HttpRequest *request)
+{
+	MetricBreakdown *breakdown = palloc0(sizeof(MetricBreakdown));
+	Jsonb *filters = http_read_object(request, "filters");
+	bool is_grouped;
+	List *group_by = http_parameter_list(request, "groupBy", &is_grouped);
+
+	/* What is no object, or no list, has its fault already. */
+	if (group_by != NIL)
+		request->faults = metric_breakdown_check_group_by(request->faults, "groupBy", group_by, breakdown);
+	if (filters != NULL && json_is_object(filters))
+		request->faults = metric_breakdown_check_filters(request->faults, filters, breakdown);
+	return filters != NULL || is_grouped ? breakdown : NULL;
+}
+
 static void
 read_asked(HttpRequest *request, Asked *asked)
 {
 	asked->customers = read_customers(request);
 	http_read_period(request, &asked->start, &asked->end);
 	http_read_timestamp(request, "asOf", &asked->has_as_of, &asked->as_of);
+	asked->breakdown = read_breakdown(request);
 }
 
 /* No more parameters are read; refuses those that were, if they have faults. */
@@ -60,7 +80,7 @@ http_usage_calculate(HttpCall *call)
 	parameters = http_read_object(&call->request, "customParameters");
 	end_parameters(&call->request);
 	return usage_calculate(account_current(), &call->id, asked.customers, asked.start, asked.end,
-						   asked.has_as_of ? &asked.as_of : NULL, parameters);
+						   asked.has_as_of ? &asked.as_of : NULL, parameters, asked.breakdown);
 }
 
 static void
@@ -86,7 +106,7 @@ http_usage_series(HttpCall *call)
 	read_steps(&call->request, &steps);
 	end_parameters(&call->request);
 	return usage_series(account_current(), &call->id, asked.customers, asked.start, asked.end, steps,
-						asked.has_as_of ? &asked.as_of : NULL);
+						asked.has_as_of ? &asked.as_of : NULL, asked.breakdown);
 }
 
 /* The largest value first, or the customers from A to Z, where the other direction is not asked for. */
@@ -111,13 +131,15 @@ http_usage_by_customer(HttpCall *call)
 	TimestampTz end = 0;
 	bool has_as_of;
 	TimestampTz as_of;
+	const MetricBreakdown *breakdown;
 
 	http_read_period(request, &start, &end);
 	http_read_timestamp(request, "asOf", &has_as_of, &as_of);
+	breakdown = read_breakdown(request);
 	http_read_place_page(request, &page.page);
 	read_customer_order(request, &page);
 	http_parameters_end(request);
-	return usage_by_customer_page(account_current(), &call->id, start, end, has_as_of ? &as_of : NULL, &page,
+	return usage_by_customer_page(account_current(), &call->id, start, end, has_as_of ? &as_of : NULL, breakdown, &page,
 								  request->faults);
 }
 

@@ -125,6 +125,7 @@ check_one(const Metric *metric, const LimitCustomer *customer, const UsageLimit 
 	Jsonb *json;
 
 	limit_use_read(metric, customer, limit, question->at, &use);
+	limit_use_require_kept(&use);
 	json = use_to_json(&use);
 	used = use.used;
 	if (limit_is_passed(limit, used, limit_use_with(&use, question->at, question->amount)))

@@ -14,8 +14,12 @@
  *
  * Those of a batch are judged as if they had come one by one.  That nothing has been above the
  * limit on the way is certain where the value in the end, and all that was taken away on the way,
- * are not.  Where it is not certain each is counted in its order, if it can be known from the event
- * alone what it adds; otherwise event/guard.c asks again for fewer of them.
+ * are not.  Where it is not certain each is counted in its order, in memory, on top of what there was
+ * before.  What takes something away of a value that cannot be counted back, and what rests on an
+ * earlier event of the batch, is left to event/guard.c to store by itself.
+ *
+ * Where events of the period were purged, nobody knows how much there is: what adds is refused, and
+ * nothing else.
  */
 #include "postgres.h"
 
@@ -47,6 +51,7 @@ typedef struct Entered
 	int alias_count;
 	LimitLock *locks;
 	int lock_count;
+	int rounds;          /* how often a batch, or parts of it, were counted */
 	ResourceOwner owner; /* of the snapshot, which outlasts subtransactions */
 	Snapshot before;     /* NULL: it would not show what other nodes of a cluster have */
 } Entered;
@@ -56,13 +61,15 @@ typedef struct Effect
 {
 	Measure *measure;
 	EventPut *put;
-	Numeric amount; /* what it adds, by itself */
+	Numeric amount; /* what it adds, by itself; a correction less what it replaces there */
+	bool leaves;    /* it only takes away what it replaces, and comes elsewhere */
 } Effect;
 
 /* A look at events that are written. */
 typedef struct Look
 {
-	const Entered *entered;
+	Entered *entered;
+	uint64 state; /* of what is in force, before anything is read */
 	MemoryContext of_refusals;
 	EventPut *puts;
 	int count;
@@ -233,7 +240,8 @@ look_again(Look *look)
 {
 	const Entered *entered = look->entered;
 
-	if (limit_in_force_is_told() && limit_in_force_state() == entered->state)
+	look->state = limit_in_force_state();
+	if (limit_in_force_is_told() && look->state == entered->state)
 	{
 		look->aliases = entered->aliases;
 		look->alias_count = entered->alias_count;
@@ -254,7 +262,10 @@ add_effects(Look *look, EventPut *put, const LimitedAlias *alias)
 
 		memory_budget_grow(sizeof(Measure));
 		measure = palloc(sizeof(Measure));
-		*measure = (Measure){.limit = lfirst(cell), .customer = &alias->customer, .moment = put->event.timestamp};
+		*measure = (Measure){.limit = lfirst(cell),
+							 .customer = &alias->customer,
+							 .moment = put->event.timestamp,
+							 .purged_before = DT_NOBEGIN};
 		period_find(&measure->limit->scope.period, measure->moment, &measure->start, &measure->end);
 		look->effects = memory_budget_room(look->effects, look->effect_count, &look->effect_capacity, sizeof(Effect));
 		look->effects[look->effect_count++] = (Effect){.measure = measure, .put = put};
@@ -328,14 +339,17 @@ ask_measures(Look *look)
 {
 	Snapshot now = take_snapshot(CurrentResourceOwner);
 
+	PushActiveSnapshot(now);
 	for (int i = 0; i < look->measure_count; i++)
 	{
 		Measure *measure = &look->measures[i];
 
 		CHECK_FOR_INTERRUPTS();
-		measure->metric = measure_metric(look->entered->account_id, &measure->limit->scope.metric_id, &look->metrics);
+		measure->metric =
+			measure_metric(look->entered->account_id, look->state, &measure->limit->scope.metric_id, &look->metrics);
 		measure->value = measure->metric == NULL ? NULL : measure_ask(measure, now);
 	}
+	PopActiveSnapshot();
 	UnregisterSnapshot(now);
 }
 
@@ -364,26 +378,92 @@ period_text(const Measure *measure)
 	return psprintf("until %s", end);
 }
 
-/* Worded to follow the event; `used` is without it. */
+/* The fault is worded to follow the event; measure: NULL where it is not of one limit. */
 static const Fault *
-refusal(const Look *look, const Measure *measure, Numeric used, Numeric amount)
+make_refusal(const Look *look, const Measure *measure, const char *text, const char *advice)
 {
 	MemoryContext context = MemoryContextSwitchTo(look->of_refusals);
 	EventRefusal *refusal = palloc0(sizeof(EventRefusal));
-	char *id = palloc(UUID_TEXT_LENGTH + 1);
 
-	uuid_v7_to_text(&measure->limit->id, id);
-	refusal->fault.limit_id = id;
-	refusal->fault.text = psprintf("adds %s to usage limit %s, of whose %s there are %s used %s", number_text(amount),
-								   fault_quote(measure->limit->scope.name), number_text(measure->limit->limit),
-								   number_text(used), period_text(measure));
-	refusal->until = measure->end;
-	memory_budget_grow(sizeof(EventRefusal) + strlen(refusal->fault.text));
+	if (measure != NULL)
+	{
+		char *id = palloc(UUID_TEXT_LENGTH + 1);
+
+		uuid_v7_to_text(&measure->limit->id, id);
+		refusal->fault.limit_id = id;
+	}
+	refusal->fault.text = pstrdup(text);
+	refusal->until = measure != NULL ? measure->end : DT_NOEND;
+	refusal->advice = advice;
+	memory_budget_grow(sizeof(EventRefusal) + strlen(text));
 	MemoryContextSwitchTo(context);
 	return &refusal->fault;
 }
 
+/* `used` is without the event. */
+static const Fault *
+refuse_above(const Look *look, const Measure *measure, Numeric used, Numeric amount)
+{
+	return make_refusal(look, measure,
+						psprintf("adds %s to usage limit %s, of whose %s there are %s used %s", number_text(amount),
+								 fault_quote(measure->limit->scope.name), number_text(measure->limit->limit),
+								 number_text(used), period_text(measure)),
+						NULL);
+}
+
+static const Fault *
+refuse_unknown(const Look *look, const Measure *measure)
+{
+	char horizon[TIMESTAMP_TEXT_SIZE];
+
+	timestamp_to_text(measure->purged_before, horizon);
+	return make_refusal(
+		look, measure,
+		psprintf("adds to usage limit %s, whose period begins before %s, up to which events were purged",
+				 fault_quote(measure->limit->scope.name), horizon),
+		"Update the limit with an \"anchor\" from there on.");
+}
+
+/* What becomes of it only an attempt without the earlier one could say, and there have been many. */
+static const Fault *
+refuse_follower(const Look *look)
+{
+	return make_refusal(look, NULL, "rests on an earlier event of its batch that does not fit, as many others of it do",
+						"Send it in a request of its own.");
+}
+
 /* Judging ----------------------------------------------------------------- */
+
+static bool
+just_adds(const Measure *measure)
+{
+	return measure->metric->metric.kind->rise == METRIC_ADDS;
+}
+
+static bool
+is_purged(const Measure *measure)
+{
+	return measure->purged_before != DT_NOBEGIN;
+}
+
+/* Why an event may not bring the value from one to the other, or NULL; amount: NULL where it is their difference. */
+static const Fault *
+refuse_change(const Look *look, const Measure *measure, const UsageEvent *event, Numeric before, Numeric after,
+			  Numeric amount)
+{
+	Numeric difference = measure_difference(measure_or_zero(after), measure_or_zero(before));
+
+	if (is_purged(measure))
+	{
+		bool adds = just_adds(measure) ? metric_number_is_above(difference, measure_zero())
+									   : measure_counts(measure->metric, event);
+
+		return adds ? refuse_unknown(look, measure) : NULL;
+	}
+	if (!limit_is_passed(measure->limit, before, after))
+		return NULL;
+	return refuse_above(look, measure, measure_or_zero(before), amount != NULL ? amount : difference);
+}
 
 /* Refuses the only event that was written, if it adds to what is above a limit. */
 static EventVerdict
@@ -391,18 +471,17 @@ judge_single(Look *look)
 {
 	for (int i = 0; i < look->effect_count; i++)
 	{
-		const Measure *measure = look->effects[i].measure;
+		Measure *measure = look->effects[i].measure;
+		EventPut *put = look->effects[i].put;
 		Numeric before = NULL;
 
-		if (!is_above(measure, measure->value))
+		if (measure->metric == NULL || (!is_above(measure, measure->value) && !is_purged(measure)))
 			continue;
 		if (look->entered->before != NULL)
 			before = measure_ask(measure, look->entered->before);
-		if (!limit_is_passed(measure->limit, before, measure->value))
-			continue;
-		before = measure_or_zero(before);
-		look->effects[i].put->refusal = refusal(look, measure, before, measure_difference(measure->value, before));
-		return EVENTS_REFUSED;
+		put->refusal = refuse_change(look, measure, &put->event, before, measure->value, NULL);
+		if (put->refusal != NULL)
+			return EVENTS_REFUSED;
 	}
 	return EVENTS_FIT;
 }
@@ -450,19 +529,32 @@ taken_away(const Look *look, MeasuredMetric *metric)
 	return sum;
 }
 
-/* Whether an event of the batch rests on an earlier one of it, conflicts with one, or takes the place of another. */
+static bool
+is_in_batch(const Look *look, const UsageEvent *event)
+{
+	const char *place = (const char *) event;
+
+	return place >= (const char *) look->puts && place < (const char *) (look->puts + look->count);
+}
+
+/* The event of the batch that this one rests on: takes its place, repeats it, or conflicts with it.  NULL: there is none. */
+static const EventPut *
+rests_on(const Look *look, const EventPut *put)
+{
+	const UsageEvent *earlier = is_written(put) ? put->superseded : put->answer;
+
+	if (!is_in_batch(look, earlier))
+		return NULL;
+	return (const EventPut *) ((const char *) earlier - offsetof(EventPut, event));
+}
+
+/* Whether an event of the batch rests on an earlier one of it, or takes the place of another. */
 static bool
 has_repeats(const Look *look)
 {
 	for (int i = 0; i < look->count; i++)
 	{
-		const EventPut *put = &look->puts[i];
-		const char *answer = (const char *) put->answer;
-
-		if (put->superseded != NULL)
-			return true;
-		if (!is_written(put) && answer >= (const char *) look->puts &&
-			answer < (const char *) (look->puts + look->count))
+		if (look->puts[i].superseded != NULL || rests_on(look, &look->puts[i]) != NULL)
 			return true;
 	}
 	return false;
@@ -486,31 +578,56 @@ largest(const Look *look, const Measure *measure)
 
 /* Whether a value that may go up and down with each event was certainly never above: it is none that is above all numbers. */
 static bool
-was_never_above_any(const Look *look, const Measure *measure)
+was_never_above_any(const Look *look, Measure *measure)
 {
 	return !has_repeats(look) && look->entered->before != NULL && !is_above(measure, largest(look, measure)) &&
 		   !is_above(measure, measure_ask(measure, look->entered->before));
 }
 
+/* The same of a value that nothing lowers but what is taken away: it was never above what it would be if nothing were. */
+static bool
+was_never_above_rising(const Look *look, Measure *measure)
+{
+	bool is_sure = look->entered->before != NULL;
+
+	if (is_sure)
+		measure_run(measure, look->entered->before);
+	for (int i = 0; is_sure && i < look->effect_count; i++)
+	{
+		const Effect *effect = &look->effects[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (effect->measure != measure)
+			continue;
+		measure_add(measure, &effect->put->event, effect->amount);
+		is_sure = !is_above(measure, measure_value(measure));
+	}
+	measure->running = NULL;
+	return is_sure;
+}
+
 /* Whether the value was certainly never above the limit as the events came one by one, whichever of them stay. */
 static bool
-was_never_above(const Look *look, const Measure *measure)
+was_never_above(const Look *look, Measure *measure)
 {
 	if (measure->metric == NULL)
 		return true;
+	if (is_purged(measure))
+		return false;
 	if (measure->metric->metric.kind->rise == METRIC_VARIES)
 		return was_never_above_any(look, measure);
-	return !is_above(measure,
-					 measure_sum(above_zero(measure_or_zero(measure->value)), taken_away(look, measure->metric)));
+	if (!is_above(measure, measure_sum(above_zero(measure_or_zero(measure->value)), taken_away(look, measure->metric))))
+		return true;
+	return measure->metric->metric.kind->rise == METRIC_RISES && has_repeats(look) &&
+		   was_never_above_rising(look, measure);
 }
 
-/* Measures that need no more attention are marked by a limit that is none. */
+/* Measures that need no more attention are marked by a metric that is none. */
 static int
-keep_unsure(Look *look, bool *adds)
+keep_unsure(Look *look)
 {
 	int unsure = 0;
 
-	*adds = true;
 	for (int i = 0; i < look->measure_count; i++)
 	{
 		Measure *measure = &look->measures[i];
@@ -519,13 +636,199 @@ keep_unsure(Look *look, bool *adds)
 		if (was_never_above(look, measure))
 			measure->metric = NULL;
 		else
-		{
 			unsure++;
-			*adds = *adds && measure->metric->metric.kind->rise == METRIC_ADDS;
-		}
 	}
 	return unsure;
 }
+
+/* What leaves -------------------------------------------------------------- */
+
+/* Under which name events come that a limit measures of a customer, and the measures of all periods of both. */
+typedef struct MeasuredName
+{
+	Slice event_type;
+	Slice alias;
+	int first; /* among the measures */
+	int last;  /* behind them */
+} MeasuredName;
+
+typedef struct MeasuredNames
+{
+	MeasuredName *items; /* sorted */
+	int count;
+	int capacity;
+} MeasuredNames;
+
+static int
+compare_names(const void *a, const void *b)
+{
+	const MeasuredName *first = a;
+	const MeasuredName *second = b;
+	int result = slice_compare(first->event_type, second->event_type);
+
+	return result != 0 ? result : slice_compare(first->alias, second->alias);
+}
+
+static bool
+same_limit_and_customer(const Measure *a, const Measure *b)
+{
+	return uuid_v7_equal(&a->limit->id, &b->limit->id) && slice_equal(a->customer->id, b->customer->id);
+}
+
+static void
+add_names(MeasuredNames *names, const Measure *measure, const Metric *metric, int first, int last)
+{
+	for (int i = 0; i < measure->customer->alias_count; i++)
+	{
+		names->items = memory_budget_room(names->items, names->count, &names->capacity, sizeof(MeasuredName));
+		names->items[names->count++] = (MeasuredName){metric->event_type, measure->customer->aliases[i], first, last};
+	}
+}
+
+/* Of the measures that are not sure, in whose periods something may leave. */
+static void
+gather_names(const Look *look, MeasuredNames *names)
+{
+	*names = (MeasuredNames){0};
+	for (int first = 0, last; first < look->measure_count; first = last)
+	{
+		const MeasuredMetric *metric = NULL;
+
+		for (last = first;
+			 last < look->measure_count && same_limit_and_customer(&look->measures[first], &look->measures[last]);
+			 last++)
+			metric = look->measures[last].metric != NULL ? look->measures[last].metric : metric;
+		if (metric != NULL)
+			add_names(names, &look->measures[first], &metric->metric, first, last);
+	}
+	if (names->count > 1)
+		qsort(names->items, names->count, sizeof(MeasuredName), compare_names);
+}
+
+/* The first of that type and alias; the number of all if there is none. */
+static int
+find_name(const MeasuredNames *names, const MeasuredName *name)
+{
+	int low = 0;
+	int high = names->count;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (compare_names(&names->items[middle], name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < names->count && compare_names(&names->items[low], name) == 0 ? low : names->count;
+}
+
+/* The measure of the period that has the moment; NULL if there is none, or it is sure. */
+static Measure *
+find_measure(const Look *look, const MeasuredName *name, TimestampTz moment)
+{
+	int low = name->first;
+	int high = name->last;
+	TimestampTz start;
+	TimestampTz end;
+
+	period_find(&look->measures[low].limit->scope.period, moment, &start, &end);
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (look->measures[middle].start < start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == name->last || look->measures[low].start != start || look->measures[low].metric == NULL)
+		return NULL;
+	return &look->measures[low];
+}
+
+/* Takes from the event's amount in the measure what it replaces there; the event's effects begin at first. */
+static void
+add_leaving(Look *look, EventPut *put, Measure *measure, int first, int effect_count)
+{
+	Numeric amount;
+
+	if (!just_adds(measure))
+	{
+		put->is_alone = true;
+		return;
+	}
+	amount = measure_event(measure->metric, put->superseded);
+	for (int i = first; i < effect_count && look->effects[i].put == put; i++)
+	{
+		if (look->effects[i].measure != measure)
+			continue;
+		look->effects[i].amount = measure_difference(look->effects[i].amount, amount);
+		return;
+	}
+	look->effects = memory_budget_room(look->effects, look->effect_count, &look->effect_capacity, sizeof(Effect));
+	look->effects[look->effect_count++] =
+		(Effect){.measure = measure, .put = put, .amount = measure_difference(measure_zero(), amount), .leaves = true};
+}
+
+static void
+look_at_leaving(Look *look, const MeasuredNames *names, EventPut *put, int first, int effect_count)
+{
+	MeasuredName name = {.event_type = put->superseded->event_type, .alias = put->superseded->customer_alias};
+
+	for (int i = find_name(names, &name); i < names->count && compare_names(&names->items[i], &name) == 0; i++)
+	{
+		Measure *measure = find_measure(look, &names->items[i], put->superseded->timestamp);
+
+		if (measure != NULL)
+			add_leaving(look, put, measure, first, effect_count);
+	}
+}
+
+/* What takes the place of another may not be counted on top of a value that does not just add up. */
+static void
+look_at_coming(const Look *look, EventPut *put, int first, int effect_count)
+{
+	for (int i = first; i < effect_count && look->effects[i].put == put; i++)
+	{
+		const Measure *measure = look->effects[i].measure;
+
+		if (measure->metric != NULL && !just_adds(measure))
+			put->is_alone = true;
+	}
+}
+
+/* What the events take away.  Returns whether some have to be judged alone: they are marked. */
+static bool
+gather_leaving(Look *look)
+{
+	int effect_count = look->effect_count;
+	int effect = 0;
+	bool some_alone = false;
+	MeasuredNames names;
+
+	gather_names(look, &names);
+	for (int i = 0; i < look->count; i++)
+	{
+		EventPut *put = &look->puts[i];
+
+		CHECK_FOR_INTERRUPTS();
+		while (effect < effect_count && look->effects[effect].put < put)
+			effect++;
+		if (put->superseded != NULL)
+		{
+			look_at_leaving(look, &names, put, effect, effect_count);
+			look_at_coming(look, put, effect, effect_count);
+		}
+		some_alone = some_alone || put->is_alone;
+	}
+	if (look->effect_count > effect_count)
+		qsort(look->effects, look->effect_count, sizeof(Effect), compare_effects_by_event);
+	return some_alone;
+}
+
+/* Counting ----------------------------------------------------------------- */
 
 /* Takes the amounts of all events from their measures: what there was before. */
 static void
@@ -535,49 +838,98 @@ go_back(Look *look)
 	{
 		Effect *effect = &look->effects[i];
 
-		if (effect->measure->metric != NULL)
+		if (effect->measure->metric != NULL && just_adds(effect->measure))
 			effect->measure->value = measure_difference(measure_or_zero(effect->measure->value), effect->amount);
 	}
 }
 
-/* What keeps the event out whose effects these are, one after the other; NULL: nothing does. */
+/* Has the measures as they were before the events; false where that is not known. */
+static bool
+begin_counting(Look *look)
+{
+	for (int i = 0; i < look->measure_count; i++)
+	{
+		Measure *measure = &look->measures[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (measure->metric == NULL || just_adds(measure))
+			continue;
+		if (look->entered->before == NULL)
+			return false;
+		measure_run(measure, look->entered->before);
+	}
+	go_back(look);
+	return true;
+}
+
+/* Why the event does not fit on top of what was counted until now, or NULL. */
 static const Fault *
 first_refusal(const Look *look, const Effect *effects, int count)
 {
 	for (int i = 0; i < count; i++)
 	{
 		const Measure *measure = effects[i].measure;
+		const UsageEvent *event = &effects[i].put->event;
+		const Fault *fault;
 
-		if (measure->metric != NULL &&
-			limit_is_passed(measure->limit, measure->value, measure_sum(measure->value, effects[i].amount)))
-			return refusal(look, measure, measure->value, effects[i].amount);
+		if (measure->metric == NULL || effects[i].leaves)
+			continue;
+		fault = refuse_change(look, measure, event, measure_value(measure),
+							  measure_value_with(measure, event, effects[i].amount),
+							  just_adds(measure) ? effects[i].amount : NULL);
+		if (fault != NULL)
+			return fault;
 	}
 	return NULL;
 }
 
-/* Counts each event in its order, and refuses those that do not fit. */
+/* So often a batch is counted anew because of events that rest on one that does not fit. */
+#define MAX_ROUNDS 10
+
+/* Counts an event whose effects are those, or refuses it. */
+static void
+count_event(Look *look, EventPut *put, const Effect *effects, int count)
+{
+	memory_budget_grow(256);
+	put->refusal = first_refusal(look, effects, count);
+	for (int i = 0; put->refusal == NULL && i < count; i++)
+	{
+		if (effects[i].measure->metric != NULL)
+			measure_add(effects[i].measure, &put->event, effects[i].amount);
+	}
+}
+
+/*
+ * Counts each event in its order, and refuses those that do not fit.  What rests on one of these is
+ * not what was written: up to there all is certain, and the rest is for the next attempt.
+ */
 static EventVerdict
 count_one_by_one(Look *look)
 {
 	EventVerdict verdict = EVENTS_FIT;
+	int first = 0;
+	int last;
 
-	go_back(look);
-	for (int first = 0, last; first < look->effect_count; first = last)
+	look->entered->rounds++;
+	for (int i = 0; i < look->count; i++, first = last)
 	{
-		EventPut *put = look->effects[first].put;
+		EventPut *put = &look->puts[i];
+		const EventPut *earlier = rests_on(look, put);
 
-		for (last = first + 1; last < look->effect_count && look->effects[last].put == put; last++)
+		CHECK_FOR_INTERRUPTS();
+		for (last = first; last < look->effect_count && look->effects[last].put == put; last++)
 			;
-		put->refusal = first_refusal(look, look->effects + first, last - first);
+		/* By an attempt before this one: it was not written. */
+		if (put->refusal != NULL)
+			continue;
+		if (earlier == NULL || earlier->refusal == NULL)
+			count_event(look, put, look->effects + first, last - first);
+		else if (look->entered->rounds < MAX_ROUNDS)
+			return EVENTS_REFUSED;
+		else
+			put->refusal = refuse_follower(look);
 		if (put->refusal != NULL)
 			verdict = EVENTS_REFUSED;
-		for (int i = first; put->refusal == NULL && i < last; i++)
-		{
-			Measure *measure = look->effects[i].measure;
-
-			if (measure->metric != NULL)
-				measure->value = measure_sum(measure->value, look->effects[i].amount);
-		}
 	}
 	return verdict;
 }
@@ -585,12 +937,10 @@ count_one_by_one(Look *look)
 static EventVerdict
 judge_many(Look *look)
 {
-	bool adds;
-
 	measure_events(look);
-	if (keep_unsure(look, &adds) == 0)
+	if (keep_unsure(look) == 0)
 		return EVENTS_FIT;
-	if (!adds || has_repeats(look))
+	if (gather_leaving(look) || !begin_counting(look))
 		return EVENTS_UNSURE;
 	return count_one_by_one(look);
 }

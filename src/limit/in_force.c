@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "customer/alias.h"
+#include "limit/remembered.h"
 #include "miscadmin.h"
 #include "sql/distribution.h"
 #include "sql/row.h"
@@ -42,15 +43,18 @@ static Statement read_types = {
 	.argument_types = {UUIDOID},
 };
 
+/* COALESCE() would do, but what row-level security lets through to an index must not have it. */
+#define LIMITED_CUSTOMER "CASE WHEN word.customer_id IS NULL THEN l.customer ELSE word.customer_id END"
+
 /* Under which aliases the events of customers come that have limits of their own, by whatever name. */
 static Statement read_aliases = {
 	.sql = "SELECT m.event_type, name.value FROM usage_events.usage_limit AS l"
 		   " JOIN usage_events.metric AS m ON " METRIC_HOLDS
 		   " LEFT JOIN usage_events.customer_alias AS word ON word.account_id " EQ " $1"
 		   " AND word.value " EQ " l.customer AND word.deleted_at IS NULL"
-		   " CROSS JOIN LATERAL (SELECT COALESCE(word.customer_id, l.customer) AS value"
+		   " CROSS JOIN LATERAL (SELECT " LIMITED_CUSTOMER " AS value"
 		   " UNION ALL SELECT own.value FROM usage_events.customer_alias AS own WHERE own.account_id " EQ " $1"
-		   " AND own.customer_id " EQ " COALESCE(word.customer_id, l.customer) AND own.deleted_at IS NULL) AS name"
+		   " AND own.customer_id " EQ " " LIMITED_CUSTOMER " AND own.deleted_at IS NULL) AS name"
 		   " WHERE " LIMIT_HOLDS " AND l.customer IS NOT NULL LIMIT $2",
 	.sees_all = true,
 	.argument_count = 2,
@@ -371,6 +375,19 @@ require_same_now(const pg_uuid_t *account_id, const LimitedAlias *alias)
 						errhint("The transaction might succeed if retried.")));
 }
 
+/* What is remembered of that state holds; what is found anew is remembered if it is of that state still. */
+static void
+find_or_remember(const pg_uuid_t *account_id, uint64 state, LimitedAlias *alias)
+{
+	if (limit_in_force_is_told() && remembered_alias(account_id, state, alias))
+		return;
+	find_for_alias(account_id, alias);
+	if (IsolationUsesXactSnapshot())
+		require_same_now(account_id, alias);
+	if (limit_in_force_is_told() && limit_in_force_state() == state)
+		remember_alias(account_id, state, alias);
+}
+
 /*
  * Finds what holds for each of the aliases, now.  Those for which nothing does are left out;
  * returns how many remain.
@@ -378,15 +395,15 @@ require_same_now(const pg_uuid_t *account_id, const LimitedAlias *alias)
 int
 limit_in_force_find(const pg_uuid_t *account_id, LimitedAlias *aliases, int count)
 {
+	/* Before the snapshot: what that does not show is told afterwards. */
+	uint64 state = limit_in_force_state();
 	int kept = 0;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		find_for_alias(account_id, &aliases[i]);
-		if (IsolationUsesXactSnapshot())
-			require_same_now(account_id, &aliases[i]);
+		find_or_remember(account_id, state, &aliases[i]);
 		if (aliases[i].limits != NIL)
 			aliases[kept++] = aliases[i];
 	}

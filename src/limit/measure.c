@@ -12,14 +12,28 @@
 
 #include "base/uuid_v7.h"
 #include "event/json.h"
+#include "limit/remembered.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* The metric of that id, as it is now; each is read once.  NULL: it was deleted. */
+/* Reads the metric, unless it is remembered of that state, which is of before the snapshot; false if there is none. */
+static bool
+get_metric(const pg_uuid_t *account_id, uint64 state, const pg_uuid_t *id, Metric *metric)
+{
+	if (limit_in_force_is_told() && remembered_metric(account_id, state, id, metric))
+		return true;
+	if (!metric_get(account_id, id, metric))
+		return false;
+	if (limit_in_force_is_told() && limit_in_force_state() == state)
+		remember_metric(state, metric);
+	return true;
+}
+
+/* The metric of that id, as the active snapshot has it; each is read once.  NULL: it was deleted. */
 MeasuredMetric *
-measure_metric(const pg_uuid_t *account_id, const pg_uuid_t *id, List **known)
+measure_metric(const pg_uuid_t *account_id, uint64 state, const pg_uuid_t *id, List **known)
 {
 	MeasuredMetric *measured;
 	ListCell *cell;
@@ -31,7 +45,7 @@ measure_metric(const pg_uuid_t *account_id, const pg_uuid_t *id, List **known)
 			return measured;
 	}
 	measured = palloc0(sizeof(MeasuredMetric));
-	if (!metric_get(account_id, id, &measured->metric) || measured->metric.is_deleted ||
+	if (!get_metric(account_id, state, id, &measured->metric) || measured->metric.is_deleted ||
 		measured->metric.kind->is_expression)
 		return NULL;
 	measured->matcher = metric_matcher_make(&measured->metric);
@@ -39,38 +53,118 @@ measure_metric(const pg_uuid_t *account_id, const pg_uuid_t *id, List **known)
 	return measured;
 }
 
-/* What the metric says under a snapshot; NULL: it has no value there, as a MAX of no events. */
-Numeric
-measure_ask(const Measure *measure, Snapshot snapshot)
+/* Reads what is used under a snapshot, in a memory context of its own, which the caller deletes. */
+static MemoryContext
+read_use(Measure *measure, Snapshot snapshot, LimitUse *use)
 {
-	MemoryContext context = CurrentMemoryContext;
-	MemoryContext work = AllocSetContextCreate(context, "usage of a limit", ALLOCSET_DEFAULT_SIZES);
-	LimitUse use;
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "usage of a limit", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = MemoryContextSwitchTo(work);
 
 	PushActiveSnapshot(snapshot);
-	MemoryContextSwitchTo(work);
-	limit_use_read(&measure->metric->metric, measure->customer, measure->limit, measure->moment, &use);
+	limit_use_read(&measure->metric->metric, measure->customer, measure->limit, measure->moment, use);
+	PopActiveSnapshot();
 	MemoryContextSwitchTo(context);
+	measure->purged_before = Max(measure->purged_before, use->purged_before);
+	return work;
+}
+
+/* What the metric says under a snapshot; NULL: it has no value there, as a MAX of no events. */
+Numeric
+measure_ask(Measure *measure, Snapshot snapshot)
+{
+	LimitUse use;
+	MemoryContext work = read_use(measure, snapshot, &use);
+
 	if (use.used != NULL)
 		use.used = DatumGetNumericCopy(NumericGetDatum(use.used));
-	PopActiveSnapshot();
 	MemoryContextDelete(work);
 	return use.used;
+}
+
+/* The same as what events are counted on top of. */
+void
+measure_run(Measure *measure, Snapshot snapshot)
+{
+	LimitUse use;
+	MemoryContext work = read_use(measure, snapshot, &use);
+
+	measure->running = metric_running_begin(&use.total);
+	MemoryContextDelete(work);
+}
+
+/* Events ------------------------------------------------------------------ */
+
+/* An event of the metric's type, alone. */
+static void
+make_total(const MeasuredMetric *metric, const UsageEvent *event, MetricTotal *total)
+{
+	metric_total_init(total, &metric->metric, CurrentMemoryContext);
+	metric_total_add_event(total, metric->matcher, &event->id, event->timestamp, event_json_properties(event));
+}
+
+/* What the metric says of one event alone; false of one that is not of its type. */
+static bool
+read_event(const MeasuredMetric *metric, const UsageEvent *event, MetricResult *result)
+{
+	MetricTotal total;
+
+	if (!slice_equal(event->event_type, metric->metric.event_type))
+		return false;
+	make_total(metric, event, &total);
+	metric_total_result(&total, result);
+	return true;
 }
 
 /* What the metric says of one event alone; 0 of one that does not count. */
 Numeric
 measure_event(const MeasuredMetric *metric, const UsageEvent *event)
 {
-	MetricTotal total;
 	MetricResult result;
 
-	if (!slice_equal(event->event_type, metric->metric.event_type))
-		return measure_zero();
-	metric_total_init(&total, &metric->metric, CurrentMemoryContext);
-	metric_total_add_event(&total, metric->matcher, &event->id, event->timestamp, event_json_properties(event));
-	metric_total_result(&total, &result);
-	return measure_or_zero(result.value);
+	return read_event(metric, event, &result) ? measure_or_zero(result.value) : measure_zero();
+}
+
+/* Whether the event is one of those that make the value. */
+bool
+measure_counts(const MeasuredMetric *metric, const UsageEvent *event)
+{
+	MetricResult result;
+
+	return read_event(metric, event, &result) && result.event_count > 0;
+}
+
+/* One by one -------------------------------------------------------------- */
+
+Numeric
+measure_value(const Measure *measure)
+{
+	return measure->running != NULL ? metric_running_value(measure->running) : measure->value;
+}
+
+/* What the value would be with the event, of which the amount is known. */
+Numeric
+measure_value_with(const Measure *measure, const UsageEvent *event, Numeric amount)
+{
+	MetricTotal total;
+
+	if (measure->running == NULL)
+		return measure_sum(measure->value, amount);
+	make_total(measure->metric, event, &total);
+	return metric_running_value_with(measure->running, &total);
+}
+
+void
+measure_add(Measure *measure, const UsageEvent *event, Numeric amount)
+{
+	MetricTotal total;
+
+	if (measure->running == NULL)
+	{
+		measure->value = measure_sum(measure->value, amount);
+		return;
+	}
+	make_total(measure->metric, event, &total);
+	metric_running_add(measure->running, &total);
 }
 
 /* Numbers ----------------------------------------------------------------- */

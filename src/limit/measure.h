@@ -7,6 +7,7 @@
 
 #include "event/store.h"
 #include "limit/use.h"
+#include "metric/running.h"
 #include "metric/value.h"
 #include "utils/snapshot.h"
 
@@ -27,12 +28,20 @@ typedef struct Measure
 	TimestampTz moment;     /* in the period */
 	TimestampTz start;
 	TimestampTz end;
-	Numeric value; /* with all events */
+	TimestampTz purged_before; /* events of the period are gone up to then, and not in the value; DT_NOBEGIN: none */
+	Numeric value;             /* with all events; while they are counted, with those that came before */
+	MetricRunning *running;    /* instead of the value while events are counted whose values do not just add up */
 } Measure;
 
-extern MeasuredMetric *measure_metric(const pg_uuid_t *account_id, const pg_uuid_t *id, List **known);
-extern Numeric measure_ask(const Measure *measure, Snapshot snapshot);
+extern MeasuredMetric *measure_metric(const pg_uuid_t *account_id, uint64 state, const pg_uuid_t *id, List **known);
+extern Numeric measure_ask(Measure *measure, Snapshot snapshot);
+extern void measure_run(Measure *measure, Snapshot snapshot);
 extern Numeric measure_event(const MeasuredMetric *metric, const UsageEvent *event);
+extern bool measure_counts(const MeasuredMetric *metric, const UsageEvent *event);
+
+extern Numeric measure_value(const Measure *measure);
+extern Numeric measure_value_with(const Measure *measure, const UsageEvent *event, Numeric amount);
+extern void measure_add(Measure *measure, const UsageEvent *event, Numeric amount);
 
 extern Numeric measure_zero(void);
 extern Numeric measure_sum(Numeric a, Numeric b);

@@ -141,13 +141,9 @@ limit_scope_check(List *faults, const pg_uuid_t *account_id, Jsonb *body, LimitS
 	faults = check_period(faults, body, &scope->period);
 	faults = check_zone(faults, body, &scope->period);
 	faults = check_anchor(faults, body, &scope->period);
+	if (scope->period.zone != NULL)
+		scope->zone_name = slice_from_cstring(pg_get_timezone_name(scope->period.zone));
 	return faults;
-}
-
-static Slice
-zone_name(const PeriodRule *period)
-{
-	return slice_from_cstring(pg_get_timezone_name(period->zone));
 }
 
 /* Adds it to what is answered. */
@@ -158,7 +154,7 @@ limit_scope_to_json(JsonObject *object, const LimitScope *scope)
 	json_add_uuid(object, SLICE("usageMetricId"), &scope->metric_id);
 	json_add_text_or_null(object, SLICE("customer"), scope->customer);
 	json_add_text(object, SLICE("period"), period_unit_name(scope->period.unit));
-	json_add_text(object, SLICE("timezone"), zone_name(&scope->period));
+	json_add_text(object, SLICE("timezone"), scope->zone_name);
 	if (scope->period.has_anchor)
 		json_add_timestamp(object, SLICE("anchor"), scope->period.anchor);
 	else
@@ -168,29 +164,33 @@ limit_scope_to_json(JsonObject *object, const LimitScope *scope)
 static bool
 same_period(const PeriodRule *a, const PeriodRule *b)
 {
-	return a->unit == b->unit && a->zone == b->zone && a->has_anchor == b->has_anchor && a->anchor == b->anchor;
+	return a->unit == b->unit && a->has_anchor == b->has_anchor && a->anchor == b->anchor;
 }
 
 bool
 limit_scope_equal(const LimitScope *a, const LimitScope *b)
 {
 	return slice_equal(a->name, b->name) && uuid_v7_equal(&a->metric_id, &b->metric_id) &&
-		   slice_equal(a->customer, b->customer) && same_period(&a->period, &b->period);
+		   slice_equal(a->customer, b->customer) && slice_equal(a->zone_name, b->zone_name) &&
+		   same_period(&a->period, &b->period);
 }
 
 /* Rows -------------------------------------------------------------------- */
 
-/* A zone that was known when the row was written may be unknown to the server it was restored into. */
-static pg_tz *
-zone_of(const char *name)
+/*
+ * To be called by who needs its periods: a zone that was known when the row was written may be unknown to
+ * the server it was restored into.  There it can still be looked at, updated, and deleted.
+ */
+void
+limit_scope_require_zone(const LimitScope *scope)
 {
-	pg_tz *zone = pg_tzset(name);
-
-	if (zone == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("time zone \"%s\" is not known to this server", name),
-				 errdetail("A usage limit or a usage alert has periods by its clock.")));
-	return zone;
+	if (scope->period.zone == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("time zone \"%.*s\" is not known to this server", scope->zone_name.length,
+							   scope->zone_name.data),
+						errdetail("A usage limit or a usage alert has periods by its clock."),
+						errhint("Update or delete \"%.*s\", or install that time zone.", scope->name.length,
+								scope->name.data)));
 }
 
 /* Reads the columns LIMIT_SCOPE_COLUMNS of a row of the last statement, texts copied into the current memory context. */
@@ -206,7 +206,8 @@ limit_scope_read_row(uint64 row, int first_column, LimitScope *scope)
 	scope->customer = row_text_copy(row, first_column + 2);
 	if (period_unit_from_text(row_text(row, first_column + 3), &period->unit) != NULL)
 		elog(ERROR, "unexpected period of a usage limit or a usage alert");
-	period->zone = zone_of(TextDatumGetCString(row_value_there(row, first_column + 4)));
+	scope->zone_name = row_text_copy(row, first_column + 4);
+	period->zone = pg_tzset(pnstrdup(scope->zone_name.data, scope->zone_name.length));
 	anchor = row_value(row, first_column + 5, &isnull);
 	period->has_anchor = !isnull;
 	period->anchor = isnull ? 0 : DatumGetTimestampTz(anchor);
@@ -226,7 +227,7 @@ limit_scope_set_arguments(Datum *arguments, char *nulls, int first, const LimitS
 	else
 		nulls[first + 2] = 'n';
 	arguments[first + 3] = slice_to_datum(period_unit_name(period->unit));
-	arguments[first + 4] = slice_to_datum(zone_name(period));
+	arguments[first + 4] = slice_to_datum(scope->zone_name);
 	arguments[first + 5] = TimestampTzGetDatum(period->anchor);
 	if (!period->has_anchor)
 		nulls[first + 5] = 'n';

@@ -13,8 +13,9 @@ typedef struct LimitScope
 {
 	Slice name;
 	pg_uuid_t metric_id;
-	Slice customer; /* an alias, or a customer's id; absent: every customer */
-	PeriodRule period;
+	Slice customer;    /* an alias, or a customer's id; absent: every customer */
+	PeriodRule period; /* its zone is NULL where this server knows none of that name */
+	Slice zone_name;
 } LimitScope;
 
 /* The columns that limit_scope_read_row() reads, and those that limit_scope_set_arguments() is for, in this order. */
@@ -29,6 +30,7 @@ extern List *limit_scope_check(List *faults, const pg_uuid_t *account_id, Jsonb 
 extern void limit_scope_to_json(JsonObject *object, const LimitScope *scope);
 extern bool limit_scope_equal(const LimitScope *a, const LimitScope *b);
 extern void limit_scope_read_row(uint64 row, int first_column, LimitScope *scope);
+extern void limit_scope_require_zone(const LimitScope *scope);
 extern void limit_scope_set_arguments(Datum *arguments, char *nulls, int first, const LimitScope *scope);
 
 #endif /* USAGE_EVENTS_LIMIT_SCOPE_H */

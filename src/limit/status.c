@@ -105,6 +105,7 @@ take_limit(uint64 row, void *argument)
 	limits->items = memory_budget_room(limits->items, limits->count, &limits->capacity, sizeof(PresentLimit));
 	present = &limits->items[limits->count++];
 	limit_read_row(row, limits->account_id, &present->limit);
+	limit_scope_require_zone(&present->limit.scope);
 	present->customer = row_text_copy(row, LIMIT_ROW_COLUMN_COUNT + 1);
 	if (present->customer.data == NULL)
 		present->customer = present->limit.scope.customer;

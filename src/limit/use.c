@@ -20,25 +20,9 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
-/* Of what was purged nobody knows how much it was: to count only the rest would let more in. */
-static void
-require_kept(const UsageLimit *limit, TimestampTz start)
-{
-	TimestampTz horizon = horizon_of_question(&limit->account_id);
-	char text[TIMESTAMP_TEXT_SIZE];
-
-	if (Max(start, CALENDAR_START) >= horizon)
-		return;
-	timestamp_to_text(horizon, text);
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("usage limit \"%.*s\" cannot be checked", limit->scope.name.length, limit->scope.name.data),
-					errdetail("Its period begins before %s, up to which events were purged.", text),
-					errhint("Update the limit with an \"anchor\" from there on.")));
-}
-
 /* Adds up the customer's events in the period. */
 static void
-add_up(const LimitCustomer *customer, LimitUse *use)
+add_up(const LimitCustomer *customer, TimestampTz start, TimestampTz end, LimitUse *use)
 {
 	RollupScan scan = {
 		.metric = use->total.metric,
@@ -46,11 +30,12 @@ add_up(const LimitCustomer *customer, LimitUse *use)
 		.alias_count = customer->alias_count,
 	};
 
+	if (start >= end)
+		return;
 	memory_budget_grow(sizeof(MetricInterval) * customer->alias_count);
 	scan.intervals = palloc_extended(sizeof(MetricInterval) * Max(customer->alias_count, 1), MCXT_ALLOC_HUGE);
 	for (int alias = 0; alias < customer->alias_count; alias++)
-		scan.intervals[scan.interval_count++] =
-			(MetricInterval){alias, Max(use->start, CALENDAR_START), Min(use->end, CALENDAR_END), &use->total};
+		scan.intervals[scan.interval_count++] = (MetricInterval){alias, start, end, &use->total};
 	rollup_scan(&scan);
 }
 
@@ -59,16 +44,35 @@ void
 limit_use_read(const Metric *metric, const LimitCustomer *customer, const UsageLimit *limit, TimestampTz moment,
 			   LimitUse *use)
 {
+	TimestampTz horizon = horizon_of_question(&limit->account_id);
+	TimestampTz start;
 	MetricResult result;
 
 	use->limit = limit;
 	period_find(&limit->scope.period, moment, &use->start, &use->end);
-	require_kept(limit, use->start);
+	start = Max(use->start, CALENDAR_START);
+	use->purged_before = start < horizon ? horizon : DT_NOBEGIN;
 	metric_total_init(&use->total, metric, CurrentMemoryContext);
-	add_up(customer, use);
+	add_up(customer, Max(start, horizon), Min(use->end, CALENDAR_END), use);
 	metric_total_result(&use->total, &result);
 	/* The total goes on with its own. */
 	use->used = result.value != NULL ? DatumGetNumericCopy(NumericGetDatum(result.value)) : NULL;
+}
+
+/* Of what was purged nobody knows how much it was: to count only the rest would let more in. */
+void
+limit_use_require_kept(const LimitUse *use)
+{
+	Slice name = use->limit->scope.name;
+	char text[TIMESTAMP_TEXT_SIZE];
+
+	if (use->purged_before == DT_NOBEGIN)
+		return;
+	timestamp_to_text(use->purged_before, text);
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("usage limit \"%.*s\" cannot be checked", name.length, name.data),
+					errdetail("Its period begins before %s, up to which events were purged.", text),
+					errhint("Update the limit with an \"anchor\" from there on.")));
 }
 
 static Numeric

@@ -14,12 +14,15 @@ typedef struct LimitUse
 	const UsageLimit *limit;
 	TimestampTz start;
 	TimestampTz end; /* exclusive */
+	TimestampTz
+		purged_before; /* events of the period are gone up to then: only what is left is used; DT_NOBEGIN: none */
 	MetricTotal total;
 	Numeric used; /* the metric's value; NULL: it has none */
 } LimitUse;
 
 extern void limit_use_read(const Metric *metric, const LimitCustomer *customer, const UsageLimit *limit,
 						   TimestampTz moment, LimitUse *use);
+extern void limit_use_require_kept(const LimitUse *use);
 extern Numeric limit_use_with(LimitUse *use, TimestampTz moment, Numeric amount);
 extern bool limit_is_passed(const UsageLimit *limit, Numeric before, Numeric after);
 extern Numeric limit_remaining(const UsageLimit *limit, Numeric used);

@@ -215,30 +215,30 @@ check_percentile(List *faults, Jsonb *body, Metric *metric)
 
 /* Rule of the filter of one property: values, any of which an event may have. */
 static List *
-check_filter(List *faults, Slice property, const JsonbValue *filter)
+check_filter(List *faults, const char *field, Slice property, const JsonbValue *filter)
 {
 	const char *quoted = fault_quote(property);
 	const char *fault = text_check(property);
 	int count;
 
 	if (fault != NULL)
-		return fault_add(faults, "propertyFilters", psprintf("has the property %s, whose name %s", quoted, fault));
+		return fault_add(faults, field, psprintf("has the property %s, whose name %s", quoted, fault));
 	if (!is_array(filter))
-		return fault_add(faults, "propertyFilters",
+		return fault_add(faults, field,
 						 psprintf("of %s must be an array of values, not %s", quoted, json_kind(filter)));
 
 	count = JsonContainerSize(filter->val.binary.data);
 	if (count == 0)
-		return fault_add(faults, "propertyFilters", psprintf("of %s must not be empty", quoted));
+		return fault_add(faults, field, psprintf("of %s must not be empty", quoted));
 	if (count > MAX_FILTER_VALUES)
-		return fault_add(faults, "propertyFilters",
+		return fault_add(faults, field,
 						 psprintf("of %s must have at most %d values, not %d", quoted, MAX_FILTER_VALUES, count));
 	for (int i = 0; i < count; i++)
 	{
 		JsonbValue *value = getIthJsonbValueFromContainer(filter->val.binary.data, i);
 
 		if (value->type == jbvBinary)
-			return fault_add(faults, "propertyFilters",
+			return fault_add(faults, field,
 							 psprintf("of %s must hold strings, numbers, booleans or null, not %s", quoted,
 									  json_kind(value)));
 	}
@@ -246,7 +246,7 @@ check_filter(List *faults, Slice property, const JsonbValue *filter)
 }
 
 static List *
-check_filters(List *faults, JsonbContainer *filters)
+check_filters(List *faults, const char *field, JsonbContainer *filters)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(filters);
 	JsonbIteratorToken token;
@@ -259,16 +259,32 @@ check_filters(List *faults, JsonbContainer *filters)
 		if (token != WJB_KEY)
 			continue;
 		(void) JsonbIteratorNext(&iterator, &value, true);
-		faults = check_filter(faults, json_string(&key), &value);
+		faults = check_filter(faults, field, json_string(&key), &value);
 		if (is_array(&value))
 			value_count += JsonContainerSize(value.val.binary.data);
 	}
 	if (value_count > max_filter_values)
 		faults =
-			fault_add(faults, "propertyFilters",
+			fault_add(faults, field,
 					  psprintf("must have at most %d values in all (usage_events.max_filter_values), not " INT64_FORMAT,
 							   max_filter_values, value_count));
 	return faults;
+}
+
+/* Rule of filters: an object of them, not too many.  They stay NULL if they are not to be used. */
+List *
+metric_check_filters(List *faults, const char *field, const JsonbValue *value, Jsonb **filters)
+{
+	int count;
+
+	if (!is_object(value))
+		return fault_add(faults, field, psprintf("must be an object, not %s", json_kind(value)));
+	count = JsonContainerSize(value->val.binary.data);
+	if (count > MAX_FILTERS)
+		return fault_add(faults, field, psprintf("must have at most %d properties, not %d", MAX_FILTERS, count));
+
+	*filters = JsonbValueToJsonb(unconstify(JsonbValue *, value));
+	return check_filters(faults, field, value->val.binary.data);
 }
 
 /* Rule of propertyFilters: absent, null, or an object of filters.  NULL in the metric if they are not to be used. */
@@ -276,29 +292,25 @@ static List *
 check_property_filters(List *faults, Jsonb *body, Metric *metric)
 {
 	JsonbValue value;
-	int count;
 
 	metric->property_filters = NULL;
-	if (!member_given(body, "propertyFilters", &value))
-	{
-		metric->property_filters = json_make_object(&(JsonObject){0});
-		return faults;
-	}
-	if (!is_object(&value))
-		return fault_add(faults, "propertyFilters", psprintf("must be an object, not %s", json_kind(&value)));
-	count = JsonContainerSize(value.val.binary.data);
-	if (count > MAX_FILTERS)
-		return fault_add(faults, "propertyFilters",
-						 psprintf("must have at most %d properties, not %d", MAX_FILTERS, count));
-
-	metric->property_filters = JsonbValueToJsonb(&value);
-	return check_filters(faults, value.val.binary.data);
+	if (member_given(body, "propertyFilters", &value))
+		return metric_check_filters(faults, "propertyFilters", &value, &metric->property_filters);
+	metric->property_filters = json_make_object(&(JsonObject){0});
+	return faults;
 }
 
 static Size
 json_size(const Jsonb *json)
 {
 	return json != NULL ? json_written_size(&json->root, VARSIZE(json), max_metric_bytes) : 0;
+}
+
+static const char *
+size_fault(void)
+{
+	return psprintf("must take at most %d bytes (usage_events.max_metric_bytes), with its numbers written out",
+					max_metric_bytes);
 }
 
 /* Rule of the metric as a whole, as far as it could be read: not too large. */
@@ -311,12 +323,14 @@ metric_check_size(List *faults, const Metric *metric)
 				json_size(metric->property_filters) + json_size(metric->properties_to_negate) +
 				json_size(metric->parameters);
 
-	if (size <= (Size) max_metric_bytes)
-		return faults;
-	return fault_add(
-		faults, NULL,
-		psprintf("must take at most %d bytes (usage_events.max_metric_bytes), with its numbers written out",
-				 max_metric_bytes));
+	return size <= (Size) max_metric_bytes ? faults : fault_add(faults, NULL, size_fault());
+}
+
+/* The same of filters that a question has. */
+List *
+metric_check_filter_size(List *faults, const char *field, const Jsonb *filters)
+{
+	return json_size(filters) <= (Size) max_metric_bytes ? faults : fault_add(faults, field, size_fault());
 }
 
 /* Rule of propertiesToNegate: absent, null, or names of properties that have a filter. */

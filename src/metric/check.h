@@ -18,6 +18,8 @@ extern void metric_require_object(Jsonb *body, const char *hint);
 extern void metric_check_init(void);
 extern List *metric_check(Jsonb *body, Metric *metric);
 extern List *metric_check_texts(List *faults, Jsonb *body, Metric *metric);
+extern List *metric_check_filters(List *faults, const char *field, const JsonbValue *value, Jsonb **filters);
+extern List *metric_check_filter_size(List *faults, const char *field, const Jsonb *filters);
 extern List *metric_check_size(List *faults, const Metric *metric);
 extern List *metric_check_unknown_fields(List *faults, Jsonb *body);
 extern void metric_faults_report(const List *faults, const char *hint);

@@ -465,6 +465,8 @@ metric_definition_delete(const pg_uuid_t *account_id, const pg_uuid_t *id)
 									TimestampTzGetDatum(GetCurrentTimestamp())},
 						  NULL);
 		read_written(account_id, &metric, context);
+		/* Its type is marked until a refresh has seen to it; whoever remembers the metric is told now. */
+		event_mark_types_changed();
 	}
 	SPI_finish();
 	return found ? metric_definition_to_json(&metric) : NULL;

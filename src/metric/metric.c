@@ -101,6 +101,7 @@ metric_read_row(uint64 row, const pg_uuid_t *account_id, Metric *metric, MemoryC
 	deleted_at = row_value(row, COLUMN_DELETED_AT, &isnull);
 	metric->is_deleted = !isnull;
 	metric->deleted_at = isnull ? 0 : DatumGetTimestampTz(deleted_at);
+	metric->breakdown = NULL;
 	MemoryContextSwitchTo(spi_context);
 }
 

@@ -13,6 +13,8 @@
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
+struct MetricBreakdown;
+
 /* A version of a metric.  Texts that are absent have no data. */
 typedef struct Metric
 {
@@ -36,6 +38,7 @@ typedef struct Metric
 	TimestampTz created_at;
 	bool is_deleted;
 	TimestampTz deleted_at;
+	const struct MetricBreakdown *breakdown; /* of a question; NULL: as it is stored */
 } Metric;
 
 /* The columns of a row that metric_read_row() reads, the first ones of the row. */

@@ -31,6 +31,7 @@
 #include "common/hashfn.h"
 #include "common/sha2.h"
 #include "fmgr.h"
+#include "metric/breakdown.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -39,8 +40,8 @@
 /* Longer texts have a digest as their key: an index takes no key of any length. */
 #define MAX_KEY_TEXT 200
 
-/* Both keys, each with its kind, and the zero between. */
-#define MAX_KEY (2 * (1 + MAX_KEY_TEXT) + 1)
+/* Those of the groups' properties and of a value, each with its kind, and the zeros between. */
+#define MAX_KEY ((METRIC_MAX_GROUPINGS + 1) * (1 + MAX_KEY_TEXT) + METRIC_MAX_GROUPINGS)
 
 /* A bucket of more bytes has no rows: a refresh holds a total of each level at the same time. */
 #define MAX_ROW_BYTES ((Size) 24 * 1024 * 1024)
@@ -134,7 +135,7 @@ typedef struct CellEntry
 void
 metric_total_settings_init(void)
 {
-	DefineCustomIntVariable("usage_events.max_groups", "How many groups an answer of a GROUPED metric may have.",
+	DefineCustomIntVariable("usage_events.max_groups", "How many groups an answer may have.",
 							"An answer that would have more is refused.", &max_groups, 100000, 1, INT_MAX, PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("usage_events.max_sum_digits",
@@ -305,7 +306,7 @@ check_size(MetricTotal *total)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("usage metric has too many groups for one answer"),
 				 errdetail("An answer may have %d groups (usage_events.max_groups).", max_groups),
-				 errhint("Ask for a shorter period or fewer customers at a time, let the metric group by another "
+				 errhint("Ask for a shorter period or fewer customers at a time, group by another "
 						 "property, or have usage_events.max_groups raised.")));
 }
 
@@ -371,8 +372,12 @@ static void
 make_key(const Metric *metric, MetricVerdict verdict, const MetricValue *value, Probe *probe)
 {
 	probe->cell = (KeptCell){.kind = CELL_VALUE};
-	if (metric->is_grouped)
-		append_key(probe, value->group, value->long_group);
+	for (int i = 0; i < metric_grouping_count(metric); i++)
+	{
+		if (i > 0)
+			probe->key[probe->cell.key_length++] = '\0';
+		append_key(probe, value->groupings[i].text, value->groupings[i].long_number);
+	}
 	probe->cell.group_key_length = probe->cell.key_length;
 	probe->key[probe->cell.key_length++] = '\0';
 	if (metric->kind->keeps == METRIC_KEEPS_NO_VALUES || verdict != METRIC_COUNTS)
@@ -457,7 +462,7 @@ find_group(const MetricTotal *total, const MetricCell *cell)
 	Probe room;
 	CellEntry *entry;
 
-	if (!total->metric->is_grouped)
+	if (metric_grouping_count(total->metric) == 0)
 		return (KeptGroup *) total->only;
 	if (total->cells == NULL)
 		return NULL;
@@ -475,7 +480,7 @@ keep_group(MetricTotal *total, const MetricCell *cell)
 	KeptCell *kept;
 	bool is_new;
 
-	if (!total->metric->is_grouped)
+	if (metric_grouping_count(total->metric) == 0)
 	{
 		if (total->only == NULL)
 			total->only = keep_cell(total, CELL_GROUP, probe);
@@ -634,6 +639,15 @@ metric_total_add_cell(MetricTotal *total, const MetricCell *cell)
 	check_size(total);
 }
 
+/* How the group is told that an event is the first of: what is written out only once. */
+static Slice
+new_group_value(const Metric *metric, const MetricValue *value)
+{
+	if (metric_breakdown_groups(metric))
+		return metric_breakdown_text(metric->breakdown, value);
+	return metric_number_text(value->groupings[0].long_number);
+}
+
 /* Adds an event that is of that value, or is skipped. */
 static void
 add_event(MetricTotal *total, MetricVerdict verdict, const MetricValue *value, const pg_uuid_t *id,
@@ -646,7 +660,7 @@ add_event(MetricTotal *total, MetricVerdict verdict, const MetricValue *value, c
 	cell = (MetricCell){
 		.key = {probe.key, probe.cell.key_length},
 		.group_key_length = probe.cell.group_key_length,
-		.group_value = value->group,
+		.group_value = value->groupings[0].text,
 		.event_count = verdict == METRIC_COUNTS,
 		.skipped_count = verdict == METRIC_SKIPS,
 		.value_event_count = verdict == METRIC_COUNTS,
@@ -658,8 +672,9 @@ add_event(MetricTotal *total, MetricVerdict verdict, const MetricValue *value, c
 		.oldest_id = *id,
 		.newest_id = *id,
 	};
-	if (value->long_group != NULL && find_group(total, &cell) == NULL)
-		cell.group_value = metric_number_text(value->long_group);
+	if ((value->groupings[0].long_number != NULL || metric_breakdown_groups(total->metric)) &&
+		find_group(total, &cell) == NULL)
+		cell.group_value = new_group_value(total->metric, value);
 	metric_total_add_cell(total, &cell);
 }
 
@@ -1016,7 +1031,7 @@ metric_total_result(const MetricTotal *total, MetricResult *result)
 	memset(result, 0, sizeof(MetricResult));
 	if (total->metric->kind->keeps == METRIC_KEEPS_COUNTS)
 		counted = whole.values = gather_counted(total, &whole.value_count);
-	if (total->metric->is_grouped)
+	if (metric_grouping_count(total->metric) > 0)
 		add_groups(total, &whole, result);
 	else if (total->only != NULL)
 		whole = *(const KeptGroup *) total->only;

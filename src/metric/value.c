@@ -19,6 +19,7 @@
 #include "base/memory_budget.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "metric/breakdown.h"
 #include "utils/builtins.h"
 
 /*
@@ -42,8 +43,10 @@ typedef struct PropertyFilter
 struct MetricMatcher
 {
 	const Metric *metric;
-	PropertyFilter *filters;
+	PropertyFilter *filters; /* the metric's, and the question's */
 	int filter_count;
+	const Slice *groupings; /* properties */
+	int grouping_count;
 };
 
 /* Texts ------------------------------------------------------------------- */
@@ -271,7 +274,6 @@ make_filter(const Metric *metric, const JsonbValue *name, const JsonbValue *valu
 		refuse_filters(metric);
 	count = (int) JsonContainerSize(array);
 	filter->property = json_string(name);
-	filter->is_negated = is_listed(metric->properties_to_negate, filter->property);
 	filter->texts = palloc(sizeof(Slice) * Max(count, 1));
 	for (int i = 0; i < count; i++)
 	{
@@ -291,28 +293,46 @@ make_filter(const Metric *metric, const JsonbValue *name, const JsonbValue *valu
 	qsort(filter->texts, filter->text_count, sizeof(Slice), compare_texts);
 }
 
-MetricMatcher *
-metric_matcher_make(const Metric *metric)
+/* Adds filters; those of properties that are listed hold for all other values. */
+static void
+add_filters(MetricMatcher *matcher, Jsonb *filters, const Jsonb *negated)
 {
-	MetricMatcher *matcher = palloc0(sizeof(MetricMatcher));
-	JsonbIterator *iterator;
+	JsonbIterator *iterator = JsonbIteratorInit(&filters->root);
 	JsonbIteratorToken token;
 	JsonbValue name;
 	JsonbValue values;
 
-	if (!JB_ROOT_IS_OBJECT(metric->property_filters) ||
-		(metric->properties_to_negate != NULL && !JB_ROOT_IS_ARRAY(metric->properties_to_negate)))
-		refuse_filters(metric);
-	iterator = JsonbIteratorInit(&metric->property_filters->root);
-	matcher->metric = metric;
-	matcher->filters = palloc0(sizeof(PropertyFilter) * Max(JB_ROOT_COUNT(metric->property_filters), 1));
 	while ((token = JsonbIteratorNext(&iterator, &name, true)) != WJB_DONE)
 	{
+		PropertyFilter *filter;
+
 		if (token != WJB_KEY)
 			continue;
 		(void) JsonbIteratorNext(&iterator, &values, true);
-		make_filter(metric, &name, &values, &matcher->filters[matcher->filter_count++]);
+		filter = &matcher->filters[matcher->filter_count++];
+		make_filter(matcher->metric, &name, &values, filter);
+		filter->is_negated = is_listed(negated, filter->property);
 	}
+}
+
+MetricMatcher *
+metric_matcher_make(const Metric *metric)
+{
+	MetricMatcher *matcher = palloc0(sizeof(MetricMatcher));
+	Jsonb *asked = metric->breakdown != NULL ? metric->breakdown->filters : NULL;
+	int count;
+
+	if (!JB_ROOT_IS_OBJECT(metric->property_filters) ||
+		(metric->properties_to_negate != NULL && !JB_ROOT_IS_ARRAY(metric->properties_to_negate)))
+		refuse_filters(metric);
+	count = (int) JB_ROOT_COUNT(metric->property_filters) + (asked != NULL ? (int) JB_ROOT_COUNT(asked) : 0);
+	matcher->metric = metric;
+	matcher->filters = palloc0(sizeof(PropertyFilter) * Max(count, 1));
+	add_filters(matcher, metric->property_filters, metric->properties_to_negate);
+	if (asked != NULL)
+		add_filters(matcher, asked, NULL);
+	matcher->grouping_count = metric_grouping_count(metric);
+	matcher->groupings = metric_breakdown_groups(metric) ? metric->breakdown->group_by : &metric->grouping_property;
 	return matcher;
 }
 
@@ -385,6 +405,24 @@ skip(MetricValue *value, bool explain, const char *format, Slice name)
 	return METRIC_SKIPS;
 }
 
+static void
+read_grouping(Jsonb *properties, Slice name, bool explain, MetricGrouping *grouping)
+{
+	JsonbValue found;
+
+	if (property(properties, name, &found))
+		read_value(&found, explain, &grouping->text, &grouping->long_number);
+}
+
+/* How many properties make a group; 0 where there are no groups. */
+int
+metric_grouping_count(const Metric *metric)
+{
+	if (metric_breakdown_groups(metric))
+		return metric->breakdown->group_by_count;
+	return metric->is_grouped ? 1 : 0;
+}
+
 /* Reads what is aggregated. */
 static MetricVerdict
 read_aggregated(const Metric *metric, Jsonb *properties, bool explain, MetricValue *value)
@@ -420,7 +458,6 @@ MetricVerdict
 metric_value_read(const MetricMatcher *matcher, Jsonb *properties, bool explain, MetricValue *value)
 {
 	const Metric *metric = matcher->metric;
-	JsonbValue group;
 
 	memset(value, 0, sizeof(MetricValue));
 	for (int i = 0; i < matcher->filter_count; i++)
@@ -433,7 +470,7 @@ metric_value_read(const MetricMatcher *matcher, Jsonb *properties, bool explain,
 			value->reason = psprintf("does not pass the filter of property %s", fault_quote(filter->property));
 		return METRIC_FILTERS;
 	}
-	if (metric->is_grouped && property(properties, metric->grouping_property, &group))
-		read_value(&group, explain, &value->group, &value->long_group);
+	for (int i = 0; i < matcher->grouping_count; i++)
+		read_grouping(properties, matcher->groupings[i], explain, &value->groupings[i]);
 	return read_aggregated(metric, properties, explain, value);
 }

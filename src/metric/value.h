@@ -18,11 +18,20 @@ typedef enum MetricVerdict
 	METRIC_FILTERS /* is filtered out */
 } MetricVerdict;
 
+/* So many properties make a group. */
+#define METRIC_MAX_GROUPINGS 3
+
+/* The value of a property by which events are grouped. */
+typedef struct MetricGrouping
+{
+	Slice text;          /* no data: the event has none, or long_number */
+	Numeric long_number; /* that is too long to be written out for each event */
+} MetricGrouping;
+
 typedef struct MetricValue
 {
-	Slice group;        /* of a GROUPED metric; no data: the event has none, or long_group */
-	Numeric long_group; /* a number that is too long to be written out for each event */
-	Slice unique;       /* the text, of a kind that reads texts; no data: long_unique */
+	MetricGrouping groupings[METRIC_MAX_GROUPINGS]; /* as many as the metric groups by */
+	Slice unique;                                   /* the text, of a kind that reads texts; no data: long_unique */
 	Numeric long_unique;
 	Numeric number;     /* of a kind that reads numbers */
 	const char *reason; /* why it does not count, worded to follow the event: "has no property \"length\"" */
@@ -31,6 +40,7 @@ typedef struct MetricValue
 extern MetricMatcher *metric_matcher_make(const Metric *metric);
 extern MetricVerdict metric_value_read(const MetricMatcher *matcher, Jsonb *properties, bool explain,
 									   MetricValue *value);
+extern int metric_grouping_count(const Metric *metric);
 extern Numeric metric_number_from_text(Slice text);
 extern Slice metric_number_text(Numeric number);
 extern int metric_number_scale(Numeric number);

@@ -14,6 +14,8 @@
  * under one snapshot, marks and buckets always fit together, and what is said
  * here is what the events say, whatever was refreshed or not.
  *
+ * A question with filters or groups of its own is answered from the events alone.
+ *
  * A minute may be marked for all customers.  Where all are asked for, the events of
  * such minutes are read before anything else, and are in the totals.
  *

@@ -33,6 +33,17 @@ static Statement read_events = {
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES},
 };
 
+/* Of a single interval, as after each event under a limit: made ready in a third of the time. */
+static Statement read_events_of_interval = {
+	.sql = "SELECT 1::bigint, e.id, e.event_timestamp, e.event_properties FROM usage_events.event AS e"
+		   " WHERE e.account_id " EQ " $1 AND e.customer_alias " EQ " $3"
+		   " AND e.event_timestamp " GE " $4 AND e.event_timestamp " LT " $5"
+		   " AND pg_catalog.texteq(e.event_type, $2)",
+	.read_only = true,
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
 /* Both from one statement, where several would not see the same. */
 static Statement read_events_and_superseded = {
 	.sql = READ_EVENTS
@@ -68,6 +79,17 @@ take_event(uint64 row, void *argument)
 	MemoryContextReset(work->row_context);
 }
 
+static void
+read_interval(ScanWork *work)
+{
+	const MetricInterval *interval = &work->raw.items[0];
+	Datum arguments[] = {UUIDPGetDatum(&work->scan->metric->account_id), scan_event_type(work->scan->metric),
+						 slice_to_datum(work->scan->aliases[interval->alias]), TimestampTzGetDatum(interval->start),
+						 TimestampTzGetDatum(interval->end)};
+
+	statement_each_row(&read_events_of_interval, arguments, take_event, work);
+}
+
 void
 scan_read_raw(ScanWork *work)
 {
@@ -75,6 +97,11 @@ scan_read_raw(ScanWork *work)
 
 	if (work->raw.count == 0)
 		return;
+	if (work->raw.count == 1 && work->scan->as_of == NULL)
+	{
+		read_interval(work);
+		return;
+	}
 	scan_interval_arguments(work, &work->raw, arguments);
 	arguments[1] = scan_event_type(work->scan->metric);
 	if (work->scan->as_of == NULL)

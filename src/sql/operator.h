@@ -21,5 +21,6 @@
 #define GT "OPERATOR(pg_catalog.>)"
 #define GE "OPERATOR(pg_catalog.>=)"
 #define PLUS "OPERATOR(pg_catalog.+)"
+#define MINUS "OPERATOR(pg_catalog.-)"
 
 #endif /* USAGE_EVENTS_SQL_OPERATOR_H */

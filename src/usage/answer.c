@@ -11,6 +11,7 @@
 #include "base/memory_budget.h"
 #include "catalog/pg_type.h"
 #include "event/columns.h"
+#include "metric/breakdown.h"
 #include "metric/expression.h"
 #include "rollup/scan.h"
 #include "sql/query.h"
@@ -117,18 +118,21 @@ add_number_or_null(JsonObject *object, Slice key, Numeric number)
 }
 
 static Jsonb *
-group_to_json(const MetricGroup *group)
+group_to_json(const Metric *metric, const MetricGroup *group)
 {
 	JsonObject object = {0};
 
-	json_add_text_or_null(&object, SLICE("grouping"), group->value);
+	if (metric_breakdown_groups(metric))
+		json_add_json(&object, SLICE("grouping"), metric_breakdown_grouping(metric->breakdown, group->value));
+	else
+		json_add_text_or_null(&object, SLICE("grouping"), group->value);
 	add_number_or_null(&object, SLICE("value"), group->result);
 	json_add_integer(&object, SLICE("eventCount"), group->event_count);
 	return json_make_object(&object);
 }
 
 static Jsonb *
-groups_to_json(const MetricResult *result)
+groups_to_json(const Metric *metric, const MetricResult *result)
 {
 	JsonArray groups;
 
@@ -136,9 +140,35 @@ groups_to_json(const MetricResult *result)
 	for (int i = 0; i < result->group_count; i++)
 	{
 		json_array_next(&groups);
-		json_array_add(&groups, group_to_json(&result->groups[i]));
+		json_array_add(&groups, group_to_json(metric, &result->groups[i]));
 	}
 	return json_array_end(&groups);
+}
+
+/* The properties that the question groups by: ["model", "region"]. */
+static Jsonb *
+group_by_to_json(const MetricBreakdown *breakdown)
+{
+	JsonbValue *names = palloc(sizeof(JsonbValue) * Max(breakdown->group_by_count, 1));
+
+	for (int i = 0; i < breakdown->group_by_count; i++)
+	{
+		const Slice *name = &breakdown->group_by[i];
+
+		names[i] = (JsonbValue){.type = jbvString,
+								.val.string = {.val = unconstify(char *, name->data), .len = name->length}};
+	}
+	return json_make_array_of_scalars(names, breakdown->group_by_count);
+}
+
+/* What the question adds to the metric, so that nobody takes the answer for that of the metric alone. */
+static void
+add_breakdown(JsonObject *object, const MetricBreakdown *breakdown)
+{
+	if (breakdown->filters != NULL)
+		json_add_json(object, SLICE("filters"), breakdown->filters);
+	if (breakdown->group_by_count > 0)
+		json_add_json(object, SLICE("groupBy"), group_by_to_json(breakdown));
 }
 
 /* What the metric is, which is the same in all of an answer. */
@@ -150,6 +180,8 @@ usage_add_metric(JsonObject *object, const Metric *metric)
 	json_add_text(object, SLICE("eventType"), metric->event_type);
 	json_add_text(object, SLICE("aggregationType"), metric->kind->name);
 	json_add_text_or_null(object, SLICE("unit"), metric->unit);
+	if (metric->breakdown != NULL)
+		add_breakdown(object, metric->breakdown);
 }
 
 /* What it says: of all, of a step, of a customer. */
@@ -159,8 +191,8 @@ usage_add_result(JsonObject *object, const Metric *metric, const MetricResult *r
 	json_add_integer(object, SLICE("eventCount"), result->event_count);
 	add_number_or_null(object, SLICE("value"), result->value);
 	json_add_integer(object, SLICE("skippedEventCount"), result->skipped_count);
-	if (metric->is_grouped)
-		json_add_json(object, SLICE("groupedValues"), groups_to_json(result));
+	if (metric_grouping_count(metric) > 0)
+		json_add_json(object, SLICE("groupedValues"), groups_to_json(metric, result));
 }
 
 Jsonb *
@@ -192,8 +224,8 @@ usage_put_result(ReturnSetInfo *result_set, Datum *values, bool *nulls, int befo
 	nulls[before + 1] = result->value == NULL;
 	values[before + 1] = NumericGetDatum(result->value);
 	values[before + 2] = Int64GetDatum(result->skipped_count);
-	nulls[before + 3] = !metric->is_grouped;
-	if (metric->is_grouped)
-		values[before + 3] = JsonbPGetDatum(groups_to_json(result));
+	nulls[before + 3] = metric_grouping_count(metric) == 0;
+	if (!nulls[before + 3])
+		values[before + 3] = JsonbPGetDatum(groups_to_json(metric, result));
 	tuplestore_putvalues(result_set->setResult, result_set->setDesc, values, nulls);
 }

@@ -309,10 +309,19 @@ add_page(UsageCustomerPage *page, const Metric *metric, const Ranked *ranked, in
 		place_page_add(&page->page, ranked_place(&ranked[i]), customer_to_json(metric, &ranked[i]));
 }
 
+static void
+append_breakdown(StringInfo list, const MetricBreakdown *breakdown)
+{
+	if (breakdown->filters != NULL)
+		appendBinaryStringInfo(list, VARDATA(breakdown->filters), (int) VARSIZE(breakdown->filters) - VARHDRSZ);
+	for (int i = 0; i < breakdown->group_by_count; i++)
+		appendBinaryStringInfo(list, breakdown->group_by[i].data, breakdown->group_by[i].length + 1);
+}
+
 /* Tells lists of other questions and orders apart. */
 static uint32
 list_hash(const pg_uuid_t *metric_id, TimestampTz start, TimestampTz end, const TimestampTz *as_of,
-		  const UsageCustomerPage *page)
+		  const MetricBreakdown *breakdown, const UsageCustomerPage *page)
 {
 	StringInfoData list;
 
@@ -320,6 +329,8 @@ list_hash(const pg_uuid_t *metric_id, TimestampTz start, TimestampTz end, const 
 	appendStringInfo(&list, "by customer %d %d " INT64_FORMAT " " INT64_FORMAT " %d " INT64_FORMAT " ", page->by_value,
 					 page->descending, start, end, as_of != NULL, as_of != NULL ? *as_of : 0);
 	appendBinaryStringInfo(&list, (const char *) metric_id->data, UUID_LEN);
+	if (breakdown != NULL)
+		append_breakdown(&list, breakdown);
 	return hash_bytes((unsigned char *) list.data, list.len);
 }
 
@@ -329,7 +340,8 @@ list_hash(const pg_uuid_t *metric_id, TimestampTz start, TimestampTz end, const 
  */
 Jsonb *
 usage_by_customer_page(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, TimestampTz start, TimestampTz end,
-					   const TimestampTz *as_of, UsageCustomerPage *page, List *faults)
+					   const TimestampTz *as_of, const MetricBreakdown *breakdown, UsageCustomerPage *page,
+					   List *faults)
 {
 	UsageQuestion question;
 	CustomerTotals all;
@@ -337,12 +349,13 @@ usage_by_customer_page(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, 
 	int count;
 	JsonObject answer = {0};
 
-	page->page.list = list_hash(metric_id, start, end, as_of, page);
+	page->page.list = list_hash(metric_id, start, end, as_of, breakdown, page);
 	faults = place_page_check(faults, &page->page);
 	faults_report_request(faults, "invalid parameters of a list");
 	if (!usage_question_ask(account_id, metric_id, as_of, &question))
 		return NULL;
 	require_totals_of_all(&question.metric);
+	usage_question_break_down(&question, breakdown);
 	start = Max(start, CALENDAR_START);
 	horizon_check_period(account_id, start);
 	usage_by_customer(&question, start, Min(end, CALENDAR_END), &all);
@@ -380,7 +393,7 @@ put_customers(FunctionCallInfo fcinfo, const UsageQuestion *question, const Cust
 	MemoryContextSwitchTo(context);
 }
 
-/* usage_metric_by_customer(metric_id uuid, period tstzrange, as_of timestamptz) */
+/* usage_metric_by_customer(metric_id uuid, period tstzrange, as_of timestamptz, filters jsonb, group_by text[]) */
 PG_FUNCTION_INFO_V1(usage_metric_by_customer);
 Datum
 usage_metric_by_customer(PG_FUNCTION_ARGS)
@@ -394,6 +407,7 @@ usage_metric_by_customer(PG_FUNCTION_ARGS)
 	(void) usage_ask(fcinfo, account_current(), 0, 2, &question);
 	usage_period_argument(fcinfo, 1, &start, &end);
 	require_totals_of_all(&question.metric);
+	usage_question_break_down(&question, usage_breakdown_argument(fcinfo, 3));
 	horizon_check_period(account_current(), start);
 	usage_by_customer(&question, start, end, &totals);
 	put_customers(fcinfo, &question, &totals);

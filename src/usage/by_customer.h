@@ -29,6 +29,7 @@ typedef struct UsageCustomerPage
 } UsageCustomerPage;
 
 extern Jsonb *usage_by_customer_page(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, TimestampTz start,
-									 TimestampTz end, const TimestampTz *as_of, UsageCustomerPage *page, List *faults);
+									 TimestampTz end, const TimestampTz *as_of, const MetricBreakdown *breakdown,
+									 UsageCustomerPage *page, List *faults);
 
 #endif /* USAGE_EVENTS_USAGE_BY_CUSTOMER_H */

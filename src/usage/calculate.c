@@ -53,13 +53,14 @@ calculate(const UsageQuestion *question, const List *customers, TimestampTz star
 /* What the metric says of the customers from start to end, exclusive; NULL if there is no such metric. */
 Jsonb *
 usage_calculate(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, List *customer_aliases, TimestampTz start,
-				TimestampTz end, const TimestampTz *as_of, Jsonb *parameters)
+				TimestampTz end, const TimestampTz *as_of, Jsonb *parameters, const MetricBreakdown *breakdown)
 {
 	UsageQuestion question;
 
 	if (!usage_question_ask(account_id, metric_id, as_of, &question))
 		return NULL;
 	question_set_parameters(&question, parameters);
+	usage_question_break_down(&question, breakdown);
 	return calculate(&question, customer_aliases, start, end);
 }
 /* From the metric's id on, the arguments of both forms are the same. */
@@ -74,6 +75,7 @@ calculate_for(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, int first)
 	if (!usage_ask(fcinfo, account_id, first, first + 3, &question))
 		PG_RETURN_NULL();
 	question_set_parameters(&question, PG_ARGISNULL(first + 4) ? NULL : PG_GETARG_JSONB_P(first + 4));
+	usage_question_break_down(&question, usage_breakdown_argument(fcinfo, first + 5));
 	customers = usage_customers_argument(fcinfo, first + 1);
 	usage_period_argument(fcinfo, first + 2, &start, &end);
 	PG_RETURN_JSONB_P(calculate(&question, customers, start, end));
@@ -85,7 +87,7 @@ calculate_own(PG_FUNCTION_ARGS)
 	return calculate_for(fcinfo, account_current(), 0);
 }
 
-/* calculate_usage_metric(metric_id uuid, customer_aliases text[], period tstzrange, as_of timestamptz, parameters jsonb) */
+/* calculate_usage_metric(metric_id uuid, customer_aliases text[], period tstzrange, as_of timestamptz, parameters jsonb, filters jsonb, group_by text[]) */
 PG_FUNCTION_INFO_V1(calculate_usage_metric);
 Datum
 calculate_usage_metric(PG_FUNCTION_ARGS)

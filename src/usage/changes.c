@@ -239,8 +239,9 @@ is_same_contribution(const Compared *compared, const Contribution *a, const Cont
 	return metric_number_equal(contributed_number(a), contributed_number(b)) &&
 		   (!compared->unique || (slice_equal(a->value.unique, b->value.unique) &&
 								  metric_number_equal(a->value.long_unique, b->value.long_unique))) &&
-		   (!compared->group || (slice_equal(a->value.group, b->value.group) &&
-								 metric_number_equal(a->value.long_group, b->value.long_group))) &&
+		   (!compared->group ||
+			(slice_equal(a->value.groupings[0].text, b->value.groupings[0].text) &&
+			 metric_number_equal(a->value.groupings[0].long_number, b->value.groupings[0].long_number))) &&
 		   (!compared->timestamp || a->timestamp == b->timestamp);
 }
 

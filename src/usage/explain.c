@@ -119,7 +119,7 @@ explain(const Metric *metric, const UsageEvent *event, const pg_uuid_t *supersed
 	else
 		json_add_text_or_null(&object, SLICE("value"), value.unique);
 	if (metric->is_grouped)
-		json_add_text_or_null(&object, SLICE("grouping"), value.group);
+		json_add_text_or_null(&object, SLICE("grouping"), value.groupings[0].text);
 	json_add_json(&object, SLICE("event"), event_json_write(event));
 	return json_make_object(&object);
 }

@@ -12,6 +12,7 @@
 #include "account/key_scope.h"
 #include "base/argument.h"
 #include "base/calendar.h"
+#include "base/fault.h"
 #include "base/memory_budget.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
@@ -22,6 +23,7 @@
 #include "sql/query.h"
 #include "sql/row.h"
 #include "sql/statement.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rangetypes.h"
@@ -45,6 +47,23 @@ usage_question_ask(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, cons
 	question->as_of_timestamp = *as_of;
 	uuid_v7_after(&question->as_of, *as_of);
 	return metric_get_as_of(account_id, metric_id, &question->as_of, &question->metric) && !question->metric.is_deleted;
+}
+
+/* Adds filters and groups, where there are any; the breakdown must stay where it is. */
+void
+usage_question_break_down(UsageQuestion *question, const MetricBreakdown *breakdown)
+{
+	if (breakdown == NULL)
+		return;
+	if (breakdown->filters != NULL)
+		key_scope_refuse_properties("filters");
+	if (breakdown->group_by_count > 0)
+		key_scope_refuse_properties("groupBy");
+	/* What an expression makes of groups, only the expression knows. */
+	if (question->metric.kind->is_expression)
+		ereport(ERROR, (usage_custom_errcode(), errmsg("a CUSTOM metric cannot be filtered or grouped by a question"),
+						errhint("Have its expression do so, with parameters.")));
+	question->metric.breakdown = breakdown;
 }
 
 /* The error of a question for a metric that is not there. */
@@ -222,6 +241,32 @@ usage_as_of_argument(FunctionCallInfo fcinfo, int number, TimestampTz *as_of)
 		return NULL;
 	*as_of = Max(*as_of, CALENDAR_START);
 	return as_of;
+}
+
+static List *
+check_group_by_argument(List *faults, FunctionCallInfo fcinfo, int number, MetricBreakdown *breakdown)
+{
+	if (PG_ARGISNULL(number))
+		return faults;
+	if (array_contains_nulls(PG_GETARG_ARRAYTYPE_P(number)))
+		return fault_add(faults, "group_by", "must not contain null");
+	return metric_breakdown_check_group_by(faults, "group_by", argument_texts(fcinfo, number), breakdown);
+}
+
+/* filters and, after it, group_by; NULL where neither is given. */
+const MetricBreakdown *
+usage_breakdown_argument(FunctionCallInfo fcinfo, int number)
+{
+	MetricBreakdown *breakdown = palloc0(sizeof(MetricBreakdown));
+	List *faults = NIL;
+
+	if (PG_ARGISNULL(number) && PG_ARGISNULL(number + 1))
+		return NULL;
+	if (!PG_ARGISNULL(number))
+		faults = metric_breakdown_check_filters(faults, PG_GETARG_JSONB_P(number), breakdown);
+	faults = check_group_by_argument(faults, fcinfo, number + 1, breakdown);
+	faults_report_request(faults, "invalid parameters of a calculation");
+	return breakdown;
 }
 
 /* Reads the question, or refuses it: as a request for what is not there, where it is one. */

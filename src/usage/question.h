@@ -6,7 +6,7 @@
 #define USAGE_EVENTS_USAGE_QUESTION_H
 
 #include "fmgr.h"
-#include "metric/metric.h"
+#include "metric/breakdown.h"
 #include "sql/query.h"
 
 /* How much of what: the metric, in a version, and as of when. */
@@ -21,6 +21,7 @@ typedef struct UsageQuestion
 
 extern bool usage_question_ask(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, const TimestampTz *as_of,
 							   UsageQuestion *question);
+extern void usage_question_break_down(UsageQuestion *question, const MetricBreakdown *breakdown);
 extern void usage_question_refuse(const pg_uuid_t *metric_id, const UsageQuestion *question);
 extern const char *usage_in_force(SqlQuery *query, const UsageQuestion *question, const char *table);
 extern Slice usage_copied_text(uint64 row, int number, MemoryContext context);
@@ -29,6 +30,7 @@ extern const pg_uuid_t *usage_metric_argument(FunctionCallInfo fcinfo, int numbe
 extern List *usage_customers_argument(FunctionCallInfo fcinfo, int number);
 extern void usage_period_argument(FunctionCallInfo fcinfo, int number, TimestampTz *start, TimestampTz *end);
 extern const TimestampTz *usage_as_of_argument(FunctionCallInfo fcinfo, int number, TimestampTz *as_of);
+extern const MetricBreakdown *usage_breakdown_argument(FunctionCallInfo fcinfo, int number);
 extern bool usage_ask(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, int metric_id_number, int as_of_number,
 					  UsageQuestion *question);
 extern int usage_custom_errcode(void);

@@ -57,7 +57,7 @@ step_to_json(const Metric *metric, const Series *series, int step)
 /* {"name", ..., "items": [a step each]}; NULL if there is no such metric. */
 Jsonb *
 usage_series(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, const List *customers, TimestampTz start,
-			 TimestampTz end, UsageSteps steps, const TimestampTz *as_of)
+			 TimestampTz end, UsageSteps steps, const TimestampTz *as_of, const MetricBreakdown *breakdown)
 {
 	UsageQuestion question;
 	Series series;
@@ -66,6 +66,7 @@ usage_series(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, const List
 
 	if (!usage_question_ask(account_id, metric_id, as_of, &question))
 		return NULL;
+	usage_question_break_down(&question, breakdown);
 	series = calculate_series(&question, customers, Max(start, CALENDAR_START), Min(end, CALENDAR_END), steps);
 	json_array_begin(&items);
 	for (int step = 0; step < series.step_count; step++)
@@ -96,7 +97,7 @@ refuse_argument(const char *name, const char *fault, const char *given)
 					errdetail("The %s %s.", name, fault)));
 }
 
-/* usage_metric_series(metric_id uuid, customer_aliases text[], period tstzrange, step text, timezone text, as_of) */
+/* usage_metric_series(metric_id uuid, customer_aliases text[], period tstzrange, step text, timezone text, as_of, filters, group_by) */
 PG_FUNCTION_INFO_V1(usage_metric_series);
 Datum
 usage_metric_series(PG_FUNCTION_ARGS)
@@ -115,6 +116,7 @@ usage_metric_series(PG_FUNCTION_ARGS)
 
 	memory_budget_begin();
 	(void) usage_ask(fcinfo, account_current(), 0, 5, &question);
+	usage_question_break_down(&question, usage_breakdown_argument(fcinfo, 6));
 	customers = usage_customers_argument(fcinfo, 1);
 	usage_period_argument(fcinfo, 2, &start, &end);
 	if ((fault = series_step_from_text(step_text, &steps.step)) != NULL)

@@ -6,6 +6,7 @@
 #define USAGE_EVENTS_USAGE_SERIES_H
 
 #include "base/calendar.h"
+#include "metric/breakdown.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
@@ -18,6 +19,7 @@ typedef struct UsageSteps
 } UsageSteps;
 
 extern Jsonb *usage_series(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, const List *customers,
-						   TimestampTz start, TimestampTz end, UsageSteps steps, const TimestampTz *as_of);
+						   TimestampTz start, TimestampTz end, UsageSteps steps, const TimestampTz *as_of,
+						   const MetricBreakdown *breakdown);
 
 #endif /* USAGE_EVENTS_USAGE_SERIES_H */

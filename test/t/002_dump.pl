@@ -50,15 +50,28 @@ $node->safe_psql('original', qq{
 		'anchor', '2024-01-31T12:00:00Z'))
 	FROM api.usage_limits WHERE customer = 'carol';
 	SELECT api.delete_usage_limit(id) FROM api.usage_limits WHERE customer = 'gone';
+	SELECT api.update_usage_alert((api.create_usage_alert(alert) ->> 'id')::uuid, alert || '{"name": "updated"}')
+	FROM (SELECT jsonb_build_object('name', 'alert', 'usageMetricId', id, 'period', 'ALL_TIME', 'anchor', '2024-01-31T12:00:00Z', 'thresholds', '[100, 10000]'::jsonb, 'direction', 'ABOVE') AS alert
+		FROM api.usage_metrics) AS a;
 	SELECT usage_events.create_custom_metric('{"name": "custom", "eventType": "call", "expression": "count(*) * factor",
 		"parameters": [{"name": "factor", "type": "POSITIVE_INTEGER", "description": "x", "defaultValue": "2"}]}');
 	SELECT usage_events.refresh_rollups() FROM generate_series(1, 3);
+	SELECT api.take_usage_alert_events('consumer');
 	SELECT usage_events.purge('2020-01-01Z');
 	SELECT usage_events.create_event(usage_events.create_account('another'), '$event');
 	CREATE TABLE typed (event api.usage_event PRIMARY KEY);
 	INSERT INTO typed VALUES ('$event'), ('{"customerAlias": "bob", "eventType": "call"}');});
 
-# What the metrics say, of customers and of all, and what limits leave of it; with rollups and without.
+# A portal token is made over HTTP.
+$node->safe_psql('original', q{
+	SELECT client_id || ':' || client_secret AS key FROM usage_events.create_api_key(usage_events.current_account_id(), 'of portals') \gset
+	BEGIN;
+	SELECT set_config('request.path', '/rpc/usage_api_write', true), set_config('request.headers', jsonb_build_object('usage-request', 'POST /portal-tokens',
+		'authorization', 'Basic ' || translate(encode(convert_to(:'key', 'UTF8'), 'base64'), E'\n', ''))::text, true);
+	SELECT usage_events.authenticate_request(), api.usage_api_write('{"customer": "customer-1"}');
+	COMMIT});
+
+# What the metrics say, of customers and of all, what limits leave of it, and what alerts have told; with rollups and without.
 sub answers
 {
 	my ($database, $schema) = @_;
@@ -67,7 +80,8 @@ sub answers
 		SELECT m.name, $schema.calculate_usage_metric(m.id, '{alice,bob}', '[2024-01-01Z, 2100-01-01Z)') FROM $schema.usage_metrics AS m ORDER BY 1;
 		SELECT c.* FROM $schema.usage_metrics AS m, $schema.usage_metric_by_customer(m.id, '[2024-01-01Z, 2100-01-01Z)') AS c WHERE m.name = 'n' ORDER BY 1;
 		SELECT customer, $schema.check_usage_limit(customer, id, 4950) FROM $schema.usage_metrics, unnest('{alice,bob,gone}'::text[]) AS customer
-		WHERE name = 'n' ORDER BY 1});
+		WHERE name = 'n' ORDER BY 1;
+		SELECT customer, threshold, value, state FROM $schema.usage_alert_events ORDER BY id});
 }
 
 sub call
@@ -85,6 +99,8 @@ my $privileges = privileges($node, 'original');
 my $answers = answers('original');
 like($answers, qr/"value": 5050,/, 'the original has metrics');
 like($answers, qr/^bob\|.*"used": 5050,.*"allowed": false/m, 'and limits');
+like($answers, qr/^bob\|100\|5050\|TRIGGERED$/m, 'and alerts that have told something');
+is($node->safe_psql('original', 'SELECT (SELECT count(*) FROM usage_events.portal_token), (SELECT count(*) FROM usage_events.usage_alert_delivery)'), '1|1', 'a portal token, and an event that was taken');
 is($node->safe_psql('original', 'SELECT count(*) > 0 FROM usage_events.metric_rollup'), 't', 'and rollups');
 my $id = call('original', $event);
 my $another = $node->safe_psql('original', q{SELECT account_id FROM usage_events.account WHERE name = 'another'});
@@ -122,6 +138,7 @@ foreach my $way (
 	is($node->safe_psql('restored', q{SELECT count(*), count(DISTINCT event) FROM typed}), '2|2', "$name: a table of events, with an index");
 	is(privileges($node, 'restored'), $privileges, "$name: the privileges are the same");
 	is($node->safe_psql('restored', 'SELECT count(*) FROM usage_events.metric_rollup'), 0, "$name: rollups are not dumped");
+	is($node->safe_psql('restored', 'SELECT count(*) FROM usage_events.portal_token'), 0, "$name: nor are tokens that end within a day");
 	is(answers('restored'), $answers, "$name: metrics say the same");
 	$node->safe_psql('restored', 'SELECT usage_events.refresh_rollups() FROM generate_series(1, 3)');
 	is(answers('restored'), $answers, "$name: and with new rollups");
@@ -173,7 +190,7 @@ foreach my $triggers ([], ['--disable-triggers'], ['--single-transaction'])
 	$some->('account', 'metric', 'superseded_metric', 'customer_alias', 'usage_limit', 'superseded_usage_limit');
 	my $refreshed = 'SELECT usage_events.refresh_rollups() IS NOT NULL AND bool_and(is_built) FROM usage_events.metric_progress';
 	ok($node->poll_query_until('restored', $refreshed), "$name: a refresh has rolled up what was there");
-	$some->('event', 'superseded_event', 'purge_horizon');
+	$some->('event', 'superseded_event', 'purge_horizon', map { "usage_alert$_" } '', '_state', '_event', '_consumer', '_delivery');
 	is(answers('restored'), $answers, "$name: metrics say the same");
 	ok($node->poll_query_until('restored', $refreshed), "$name: what has come is rolled up");
 	is(answers('restored'), $answers, "$name: and with new rollups");

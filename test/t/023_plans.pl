@@ -176,6 +176,24 @@ my $other_account = q{
 	INSERT INTO usage_events.rejected_overflow (account_id, id, event_count, last_at) SELECT :'other', uuid_v7(), 1, now() FROM generate_series(1, 20000) AS n;
 	INSERT INTO usage_events.api_key (account_id, client_id, secret_hash, label, created_at) SELECT :'other', :'other' || '.' || n, '', 'key', now() FROM generate_series(1, 20000) AS n;
 	INSERT INTO usage_events.portal_token (account_id, id, secret_hash, created_at, expires_at, customer) SELECT :'other', uuid_v7(), '', now(), now() + (n - 10000) * interval '1 second', 'acme' FROM generate_series(1, 20000) AS n;
+	INSERT INTO usage_events.usage_limit (account_id, id, version_id, name, metric_id, customer, period, timezone, limit_value, mode, created_at, updated_at)
+		SELECT account_id, uuid_v7(), uuid_v7(), 'limit', id, CASE WHEN right(name, 1) < '5' THEN 'alias-7' END, 'MONTH', 'UTC', 10, 'BLOCK', now(), now() FROM usage_events.metric;
+	INSERT INTO usage_events.superseded_usage_limit SELECT * FROM usage_events.usage_limit;
+	INSERT INTO usage_events.usage_limit_lock (account_id, metric_id, customer_hash, turn) SELECT account_id, id, 7, 1 FROM usage_events.metric;
+	INSERT INTO usage_events.usage_alert (account_id, id, version_id, name, metric_id, customer, period, timezone, thresholds, direction, created_at, updated_at)
+		SELECT account_id, uuid_v7(), uuid_v7(), 'alert', id, CASE WHEN right(name, 1) < '5' THEN 'alias-7' END, 'MONTH', 'UTC', '{10}', 'ABOVE', now(), now() FROM usage_events.metric;
+	INSERT INTO usage_events.superseded_usage_alert SELECT * FROM usage_events.usage_alert;
+	INSERT INTO usage_events.usage_alert_progress (account_id, usage_alert_id, version_id, metric_version_id, customer_alias, is_over)
+		SELECT account_id, id, version_id, metric_id, 'alias-7', name < 'b' FROM usage_events.usage_alert;
+	INSERT INTO usage_events.usage_alert_due (account_id, id, usage_alert_id, customer, period_start)
+		SELECT account_id, uuid_v7(), id, 'alias-7', '2026-10-01Z' FROM usage_events.usage_alert;
+	INSERT INTO usage_events.usage_alert_state (account_id, usage_alert_id, customer, period_start, threshold, is_triggered, period_end)
+		SELECT account_id, id, 'alias-' || n, '2026-10-01Z', 10, true, '2026-11-01Z' FROM usage_events.usage_alert, generate_series(1, 3) AS n;
+	INSERT INTO usage_events.usage_alert_event (account_id, id, usage_alert_id, customer, period_start, threshold, value, state, occurred_at, number)
+		SELECT account_id, uuid_v7(), usage_alert_id, customer, period_start, threshold, 11, 'TRIGGERED', now(), row_number() OVER () FROM usage_events.usage_alert_state;
+	INSERT INTO usage_events.usage_alert_consumer (account_id, consumer, acknowledged_through, created_at) SELECT :'other', 'consumer-' || n, n, now() FROM generate_series(1, 20000) AS n;
+	INSERT INTO usage_events.usage_alert_delivery (account_id, consumer, event_number, leased_until, acknowledged_at)
+		SELECT account_id, 'consumer-1', number, now(), CASE WHEN number % 2 = 0 THEN now() END FROM usage_events.usage_alert_event;
 };
 
 # Statistics of a user's own: of all columns, and of some together.
@@ -249,12 +267,104 @@ sub request_function
 			PERFORM set_config('request.headers', jsonb_build_object('usage-request', request, 'authorization',
 				'Basic ' || translate(encode(convert_to(credentials, 'UTF8'), 'base64'), E'\n', ''))::text, true), set_config('request.path', '/rpc/', true);
 			PERFORM usage_events.authenticate_request();
-			RETURN CASE WHEN body IS NULL THEN usage_api_read() ELSE usage_api_write(convert_to(body, 'UTF8')) END;
+			RETURN CASE WHEN body IS NULL THEN usage_api_read()::text ELSE usage_api_write(convert_to(body, 'UTF8'))::text END;
 		EXCEPTION WHEN OTHERS THEN
 			IF SQLERRM !~ 'not found' THEN RAISE; END IF;
 			RETURN NULL;
 		END $$;};
 }
+
+# Limits that hold for events which others count as well, and so high that they keep none out; and those of a metric of their own, which do.
+my $limit = q{jsonb_build_object('name', 'limit', 'usageMetricId', id, 'period', 'MONTH', 'limit', 1e12, 'mode', 'BLOCK')};
+my $of_blocked = q{jsonb_build_object('customerAlias', 'acme', 'customerEventId', 'b-' || n, 'eventType', 'blocked')};
+my @limit_steps = (
+	'limits are made' => qq{
+		SELECT create_usage_metric(m || '{"metricType": "SIMPLE", "eventType": "blocked"}') FROM jsonb_array_elements('[
+			{"name": "blocked", "aggregationType": "COUNT"}, {"name": "blocked users", "aggregationType": "UNIQUE", "aggregationProperty": "user"}]') AS m;
+		SELECT create_usage_limit($limit) FROM usage_metrics WHERE name IN ('sum', 'unique', 'grouped', 'others');
+		SELECT create_usage_limit($limit || '{"mode": "REPORT", "period": "ALL_TIME"}') FROM usage_metrics WHERE name IN ('sum', 'median');
+		SELECT create_usage_limit($limit || '{"period": "ALL_TIME", "limit": 1700}') FROM usage_metrics WHERE name LIKE 'blocked%';
+		SELECT create_usage_limit($limit || jsonb_build_object('customer', c)) FROM usage_metrics, unnest('{acme,customer-7,some-1,alias-9}'::text[]) AS c WHERE name IN ('sum', 'others')},
+	'limits are updated, and deleted' => qq{
+		SELECT update_usage_limit(l.id, jsonb_set($limit || '{"customer": "acme", "name": "updated"}', '{usageMetricId}', to_jsonb(usage_metric_id))) FROM usage_limits AS l WHERE customer = 'acme';
+		SELECT get_usage_limit(id), delete_usage_limit(id) FROM usage_limits WHERE customer = 'some-1'},
+	'limits are listed' => q{SELECT list_usage_limits(20), list_usage_limits(20, name => 'LIMIT 7'), list_usage_limits(20, usage_metric_id => usage_metric_id::text), list_usage_limits(20, customer => 'acme'),
+			list_usage_limits(20, period => 'DAY'), list_usage_limits(20, mode => 'REPORT'), list_usage_limits(20, usage_metric_id => usage_metric_id::text, customer => 'alias-9', mode => 'BLOCK'),
+			list_usage_limits(20, after => list_usage_limits(20) #>> '{pagination,after}'), list_usage_limits(20, after => list_usage_limits(20, mode => 'BLOCK') #>> '{pagination,after}', mode => 'BLOCK')
+		FROM usage_limits WHERE customer = 'alias-9' LIMIT 1},
+	'limits are checked' => q{SELECT check_usage_limit(c, id, 1, '2026-10-01 01:00Z') FROM usage_metrics, unnest('{acme,customer-7,alias-7,alias-9,some-1,nobody}'::text[]) AS c WHERE metric_type <> 'CUSTOM'},
+	'what is used of limits' => q{SELECT count(*) FROM usage_limit_status; SELECT count(*) FROM usage_limits},
+	'events under limits, one by one' => join(';', map { "SELECT create_usage_event($_)" } (q{'{"customerAlias": "acme", "customerEventId": "under a limit", "eventType": "call", "eventProperties": {"n": 3}}'}) x 2,
+		q{'{"customerAlias": "acme", "customerEventId": "under a limit", "eventType": "call", "eventProperties": {"n": 2}}'}, q{'{"customerAlias": "alias-7", "eventType": "other"}'}),
+	'corrections of one customer, under limits' => "SELECT jsonb_array_length(create_usage_events(@{[ events(qq($of_acme || jsonb_build_object('eventProperties', jsonb_build_object('n', n + 2)))) ]}))",
+	'events of some customers, under limits' => "SELECT jsonb_array_length(create_usage_events(@{[ events(qq($of_some || jsonb_build_object('customerEventId', 'l-' || n))) ]}))",
+	'events of many customers, under limits' => "SELECT jsonb_array_length(create_usage_events(@{[ events(qq($of_many || jsonb_build_object('customerEventId', 'l-' || n)), 500) ]}))",
+	'ingested under limits' => "SELECT ingest_usage_events(@{[ events(qq($of_many || $other), 200) ]}) -> 'superseded'",
+	'refused by limits' => "SELECT ingest_usage_events(@{[ events($of_blocked) ]}) -> 'refused'; SELECT retry_rejected_usage_events() -> 'refused';
+		SELECT ingest_usage_events(@{[ events(qq($of_blocked || jsonb_build_object('customerEventId', 'over-' || n)), 20) ]}) -> 'refused'",
+	'refused by a limit, one by one' => q{DO $$ BEGIN PERFORM create_usage_event('{"customerAlias": "acme", "eventType": "blocked"}'); EXCEPTION WHEN configuration_limit_exceeded THEN NULL; END $$},
+	'a refresh of events under limits' => $refresh);
+
+# Alerts of one customer and of each.
+my $alert = q{jsonb_build_object('name', 'alert', 'usageMetricId', id, 'period', 'ALL_TIME', 'thresholds', '[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]'::jsonb, 'direction', 'ABOVE')};
+my $take = q{SELECT jsonb_array_length(take_usage_alert_events('%s', 1000))};
+my $take_and_acknowledge = q{SELECT acknowledge_usage_alert_events('%s', ARRAY(SELECT (e ->> 'id')::uuid FROM jsonb_array_elements(take_usage_alert_events('%1$s', 1000)) AS e))};
+my @alert_steps = (
+	'alerts are made' => qq{
+		SELECT create_usage_alert($alert) FROM usage_metrics WHERE name = 'others';
+		SELECT create_usage_metric('{"name": "seen", "eventType": "seen", "metricType": "SIMPLE", "aggregationType": "COUNT"}');
+		SELECT create_usage_alert($alert || '{"customer": "seen"}') FROM usage_metrics WHERE name = 'seen';
+		SELECT create_usage_event('{"customerEventId": "seen", "customerAlias": "seen", "eventType": "seen"}');
+		SELECT create_usage_alert($alert || jsonb_build_object('direction', 'BELOW', 'customer', c)) FROM usage_metrics, unnest('{acme,customer-7,some-1,alias-9}'::text[]) AS c WHERE name = 'others'},
+	'alerts are updated, and deleted' => qq{
+		SELECT update_usage_alert(a.id, jsonb_set($alert || '{"direction": "BELOW", "customer": "acme", "name": "updated"}', '{usageMetricId}', to_jsonb(usage_metric_id))) FROM usage_alerts AS a WHERE customer = 'acme';
+		SELECT get_usage_alert(id), delete_usage_alert(id) FROM usage_alerts WHERE customer = 'some-1'},
+	'alerts are listed' => q{SELECT list_usage_alerts(20), list_usage_alerts(20, usage_metric_id => usage_metric_id), list_usage_alerts(20, customer => 'acme'),
+			list_usage_alerts(20, after => list_usage_alerts(20) #>> '{pagination,after}'), list_usage_alerts(20, usage_metric_id => usage_metric_id, customer => 'alias-9')
+		FROM usage_alerts WHERE customer = 'alias-9' LIMIT 1},
+	'a refresh looks at all customers' => $refresh,
+	'an event that alerts have told of is taken back' => q{SELECT create_usage_event('{"customerEventId": "seen", "customerAlias": "VOID", "eventType": "seen"}')},
+	'events of more customers, with alerts' => "SELECT jsonb_array_length(create_usage_events(@{[ events(qq($of_many || jsonb_build_object('customerEventId', 'w-' || n)), 100) ]}))",
+	'a refresh looks at those that have changed' => $refresh,
+	'aliases are made and deleted, with alerts' => q{
+		SELECT count(create_customer_alias(jsonb_build_object('customerId', 'acme', 'value', 'watched-' || n))) FROM generate_series(1, 20) AS n;
+		SELECT delete_customer_alias(id) FROM customer_aliases WHERE value LIKE 'watched-%'},
+	'alert events are listed' => q{SELECT list_usage_alert_events(20), list_usage_alert_events(20, usage_alert_id => usage_alert_id), list_usage_alert_events(20, customer => customer), list_usage_alert_events(20, state => 'RESOLVED'),
+			list_usage_alert_events(20, after => list_usage_alert_events(20) #>> '{pagination,after}'),
+			list_usage_alert_events(20, usage_alert_id => usage_alert_id, after => list_usage_alert_events(20, usage_alert_id => usage_alert_id) #>> '{pagination,after}')
+		FROM usage_alert_events LIMIT 1},
+	'alert events are taken' => join(';', map { sprintf $take, $_ } 'slow', 'slow', 'other'),
+	'alert events are acknowledged' => join(';', (sprintf $take_and_acknowledge, 'quick') x 4),
+	'a refresh after that' => $refresh,
+	'alert events are taken again' => join(';', map { sprintf $take, $_ } 'slow', 'quick', 'other'),
+	'a refresh deletes old alert events' => $refresh);
+
+# Rows of which there would be too many to be made one by one, or that time has to make: what is done before a step.
+my %beforehand = (
+	'limits are listed' => q{
+		INSERT INTO usage_events.usage_limit (account_id, id, version_id, name, metric_id, customer, period, timezone, limit_value, mode, created_at, updated_at)
+			SELECT m.account_id, uuid_v7(), uuid_v7(), 'limit ' || n, m.id, 'alias-' || n, 'DAY', 'UTC', 1e12, CASE WHEN n % 2 = 0 THEN 'BLOCK' ELSE 'REPORT' END, now(), now()
+			FROM usage_events.metric AS m, generate_series(1, 2000) AS n WHERE account_id = '00000000-0000-8000-8000-000000000001' AND m.name = 'others';
+		INSERT INTO usage_events.superseded_usage_limit SELECT * FROM usage_events.usage_limit WHERE account_id = '00000000-0000-8000-8000-000000000001'},
+	'alerts are listed' => q{
+		INSERT INTO usage_events.usage_alert (account_id, id, version_id, name, metric_id, customer, period, timezone, thresholds, direction, created_at, updated_at)
+			SELECT m.account_id, uuid_v7(), uuid_v7(), 'alert ' || n, m.id, 'alias-' || n, 'DAY', 'UTC', '{5}', 'ABOVE', now(), now()
+			FROM usage_events.metric AS m, generate_series(1, 80) AS n WHERE account_id = '00000000-0000-8000-8000-000000000001' AND m.name = 'sum';
+		INSERT INTO usage_events.superseded_usage_alert (account_id, id, version_id, name, metric_id, customer, period, timezone, thresholds, direction, created_at, updated_at)
+			SELECT account_id, id, uuid_v7(), name, metric_id, customer, period, timezone, thresholds, direction, created_at, updated_at
+			FROM usage_events.usage_alert, generate_series(1, 25) WHERE account_id = '00000000-0000-8000-8000-000000000001'},
+	# It has looked at most customers already, and each that is left tells as many thresholds as there are.
+	'a refresh looks at all customers' => q{
+		INSERT INTO usage_events.usage_alert_progress (account_id, usage_alert_id, version_id, metric_version_id, customer_alias, is_over)
+			SELECT a.account_id, a.id, a.version_id, m.version_id, 'alias-8', false FROM usage_events.usage_alert AS a JOIN usage_events.metric AS m ON m.account_id = a.account_id AND m.id = a.metric_id
+			WHERE a.account_id = '00000000-0000-8000-8000-000000000001' AND a.deleted_at IS NULL AND a.customer IS NULL},
+	'a refresh looks at those that have changed' => q{
+		INSERT INTO usage_events.usage_alert_due (account_id, id, usage_alert_id, customer, period_start)
+			SELECT account_id, uuid_v7(), id, 'alias-' || n, '2026-10-01Z' FROM usage_events.usage_alert, generate_series(1, 2000) AS n
+			WHERE account_id = '00000000-0000-8000-8000-000000000001' AND deleted_at IS NOT NULL},
+	'a refresh deletes old alert events' => q{
+		UPDATE usage_events.usage_alert_event SET occurred_at = '2020-01-01Z' WHERE account_id = '00000000-0000-8000-8000-000000000001';
+		UPDATE usage_events.usage_alert_state SET period_end = '2020-01-01Z' WHERE account_id = '00000000-0000-8000-8000-000000000001'});
 
 # What is run, in this order; each key says as whom.
 my @steps = (
@@ -320,6 +430,8 @@ my @steps = (
 		FROM unnest('{createdAt,eventTimestamp}'::text[]) AS s},
 	'lists of unmapped aliases' => q{SELECT list_usage_events(20, unmapped_aliases_only => true)},
 	'lists of named aliases' => "SELECT list_usage_events(20, unmapped_aliases_only => true, customer_aliases => $named), list_usage_events(20, customer_aliases => $named), list_usage_events(20, customer_aliases => $named, sort_by => 'eventTimestamp')",
+	@limit_steps,
+	@alert_steps,
 	'later pages' => qq{CREATE TEMPORARY TABLE page AS SELECT list_usage_events(20) AS by_id, list_usage_events(20, sort_by => 'eventTimestamp') AS by_time, list_usage_events(20, unmapped_aliases_only => true) AS unmapped, list_usage_events(20, customer_aliases => '{acme}') AS of_acme;
 		SELECT jsonb_array_length(create_usage_events(@{[ events(qq($of_acme || $other)) ]})), jsonb_array_length(create_usage_events(@{[ events(qq($of_some), 1000) ]}));
 		SELECT list_usage_events(20, after => by_id #>> '{pagination,after}'), list_usage_events(20, after => by_time #>> '{pagination,after}', sort_by => 'eventTimestamp'),
@@ -347,9 +459,17 @@ my @steps = (
 		SELECT pg_temp.request(:'of_acme', 'GET /usage-metrics/' || :'metric' || '/calculate?customerAliases=acme,alias-7&periodStart=2026-10-01&periodEnd=2026-10-31');
 		SELECT pg_temp.request(:'full', 'POST /portal-tokens', '{"customer": "acme"}') ->> 'id' AS ended \gset
 		SELECT pg_temp.request(:'full', 'POST /portal-tokens', '{"customer": "acme", "usageMetricIds": null}') AS token \gset
+		SELECT pg_temp.request(:'full', 'GET /status');
 		SELECT pg_temp.request(:'full', 'GET /portal-tokens?customer=acme'), pg_temp.request(:'full', 'DELETE /portal-tokens/' || :'ended', ''),
 			pg_temp.request(:'full', 'POST /portal-tokens', '{"customer": "acme"}') IS NOT NULL;
 		SELECT pg_temp.request(:'token'::jsonb ->> 'clientId' || ':' || (:'token'::jsonb ->> 'clientSecret'), 'GET /usage-events?limit=5')},
+	'refused events are listed, explained and given up' => q{
+		SELECT list_rejected_usage_events(20), list_rejected_usage_events(20, after => list_rejected_usage_events(20) #>> '{pagination,after}');
+		SELECT explain_usage_event((SELECT id FROM usage_metrics WHERE name = 'sum'), id) FROM rejected_usage_events LIMIT 1;
+		SELECT delete_rejected_usage_event(id) FROM rejected_usage_events LIMIT 3;
+		SELECT ingest_usage_events('[{"customerAlias": "acme"}]') -> 'refused'},
+	'customers, types and properties' => q{SELECT list_usage_customers(20), list_usage_customers(20, after => list_usage_customers(20) #>> '{pagination,after}'),
+		list_usage_event_types(), list_usage_event_properties('call')},
 	'a customer is erased' => q{SELECT usage_events.erase_customer('acme', max_rows => 1500); SELECT usage_events.erase_customer('acme'); SELECT usage_events.erase_customer('customer-7')},
 	'a purge' => q{SELECT usage_events.purge('2026-10-01 02:00Z', max_rows => 1500); SELECT usage_events.purge('2026-10-01 02:00Z'); SELECT usage_events.purge('2026-10-01 02:00Z')},
 	'a purge of all' => q{SELECT usage_events.purge(now()); SELECT usage_events.purge(now())},
@@ -386,6 +506,7 @@ my $never_run = qr/pg_dist_|is_built = false, customer_alias = NULL, horizon = N
 my $default = q{'00000000-0000-8000-8000-000000000001'};
 my @by_hand = (
 	[ qr/^SELECT pg_catalog\.pg_logical_emit_message/, 'uuid', $default ],
+	[ qr/^UPDATE usage_events\.usage_alert_progress SET customer_alias = \$2, is_over = false/, 'uuid, text', "$default, ''" ],
 	[ qr/^UPDATE usage_events\.metric_progress SET turn_at = \$2/, 'uuid, timestamptz, timestamptz', "$default, now(), now()" ],
 	[ qr/^UPDATE usage_events\.metric_progress SET horizon = \$3/, 'uuid, uuid, xid8', "$default, :'version', '1'" ],
 	[ qr/^DELETE FROM usage_events\.metric_rollup WHERE account_id \S+ \$1 AND metric_version_id \S+ \$2 AND level/, 'uuid, uuid', "$default, :'version'" ],
@@ -516,6 +637,7 @@ foreach my $state (sort keys %states)
 	{
 		my ($name, $sql) = @$step;
 		$node->safe_psql('d', $state{after}) if $state{after} && $name =~ /^(?:a moment|refused, sent again|aliases are made|late events|a refresh of all|lists|a purge)$/;
+		$node->safe_psql('d', $beforehand{$name}) if $beforehand{$name};
 		step_is_linear('d', 'app', "$state: $name", $sql);
 		next if $name ne 'later pages';    # while there is most of everything
 		step_is_linear('d', undef, "$state: by hand: $_->[0]", run_by_hand($_)) foreach @by_hand;

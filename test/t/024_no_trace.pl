@@ -38,7 +38,16 @@ $node->safe_psql('postgres', q{
 		'authorization', 'Basic ' || translate(encode(convert_to(:'key', 'UTF8'), 'base64'), E'\n', ''))::text, true);
 	SELECT usage_events.authenticate_request(), usage_api_write('{"customer": "a"}');
 	COMMIT});
+# A limit that holds for an event, and an alert that tells of one, both updated.
+my $limit = q{jsonb_build_object('name', 'limit', 'usageMetricId', id, 'period', 'ALL_TIME', 'anchor', '2021-01-01T00:00:00Z', 'limit', 1000, 'mode', 'BLOCK')};
+my $alert = q{jsonb_build_object('name', 'alert', 'usageMetricId', id, 'period', 'ALL_TIME', 'anchor', '2021-01-01T00:00:00Z', 'thresholds', '[1]'::jsonb, 'direction', 'ABOVE')};
+$node->safe_psql('postgres', qq{
+	SELECT update_usage_limit((create_usage_limit($limit) ->> 'id')::uuid, $limit || '{"name": "updated"}') FROM usage_metrics;
+	SELECT create_usage_event('{"customerAlias": "bob", "eventType": "call"}');
+	SELECT update_usage_alert((create_usage_alert($alert) ->> 'id')::uuid, $alert || '{"name": "updated"}') FROM usage_metrics});
 $node->poll_query_until('postgres', 'SELECT usage_events.refresh_rollups() = 0 AND bool_and(is_built) FROM usage_events.metric_progress');
+$node->poll_query_until('postgres', 'SELECT usage_events.refresh_rollups() = 0 AND EXISTS (SELECT FROM usage_alert_events)');
+$node->safe_psql('postgres', q{SELECT take_usage_alert_events('consumer'), create_customer_alias('{"customerId": "b", "value": "bob"}')});
 $node->safe_psql('postgres', q{SELECT create_usage_event('{"customerAlias": "bob", "eventType": "call", "customerEventId": "2"}')});
 my @tables = split /\n/, $node->safe_psql('postgres', q{
 	SELECT relname FROM pg_class WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r' ORDER BY 1});
@@ -224,11 +233,17 @@ like($error, qr/ERROR:  rows of usage_events are not written by hand\nDETAIL:  T
 
 # The functions work, for each access, also where those of one are called in triggers on a table of one's own.
 my %calls = (
-	reader => [ 'list_usage_events()', 'list_usage_metrics()', 'list_customer_aliases()', q{calculate_usage_metric(id, '{a}', '[2021-01-02Z, 2021-02-01Z)') FROM usage_metrics}, 'get_usage_event_history(id) FROM usage_events' ],
+	reader => [ 'list_usage_events()', 'list_usage_metrics()', 'list_customer_aliases()', q{calculate_usage_metric(id, '{a}', '[2021-01-02Z, 2021-02-01Z)') FROM usage_metrics},
+		'list_usage_limits()', q{check_usage_limit('bob', id) FROM usage_metrics}, 'list_usage_alerts()', 'list_usage_alert_events()', 'get_usage_event_history(id) FROM usage_events' ],
 	ingester => [ $create, $many, q{ingest_usage_events('[{}, {"customerAlias": "a", "eventType": "call"}]')}, 'retry_rejected_usage_events()',
 		q{create_usage_event('{"customerAlias": "carol", "eventType": "call", "customerEventId": "1"}')},
 		q{create_customer_alias('{"customerId": "c", "value": "carol"}')}, q{update_customer_alias(id, '{"label": "l"}') FROM customer_aliases WHERE value = 'carol'},
 		q{delete_customer_alias(id) FROM customer_aliases WHERE value = 'carol'},
+		"create_usage_limit($limit) FROM usage_metrics WHERE aggregation_type = 'COUNT'",
+		q{update_usage_limit(id, jsonb_build_object('name', 'new', 'usageMetricId', usage_metric_id, 'period', period, 'anchor', anchor, 'limit', 2000, 'mode', mode)) FROM usage_limits}, 'delete_usage_limit(id) FROM usage_limits',
+		"create_usage_alert($alert) FROM usage_metrics WHERE aggregation_type = 'COUNT'",
+		q{update_usage_alert(id, jsonb_build_object('name', 'new', 'usageMetricId', usage_metric_id, 'period', period, 'anchor', anchor, 'thresholds', thresholds, 'direction', direction)) FROM usage_alerts},
+		q{take_usage_alert_events('another')}, q{acknowledge_usage_alert_events('another', ARRAY(SELECT id FROM usage_alert_events))}, 'delete_usage_alert(id) FROM usage_alerts',
 		"create_usage_metric($count)", "update_usage_metric(id, $count) FROM (SELECT id FROM usage_metrics WHERE metric_type = 'SIMPLE' AND aggregation_type = 'COUNT' LIMIT 1) AS m", 'delete_usage_metric(id) FROM usage_metrics LIMIT 1' ],
 	administrator => [ q{usage_events.create_account('new')}, (map { "usage_events.create_event(usage_events.create_account('n'), $_)" } q('{"customerAlias": "a", "eventType": "t"}')),
 		q{usage_events.create_api_key(usage_events.current_account_id(), 'k')}, q{usage_events.rotate_api_key((SELECT max(client_id) FROM usage_events.api_key))},

@@ -329,6 +329,28 @@ foreach my $kind (qw(customer portal))
 	is(value_of($kind, 'acme'), 31, "$kind: the value from rollups");
 }
 
+# Filters and groups, which read properties: a key of some metrics sees no events, and so no properties of theirs.
+my $broken_down = sub {
+	my ($route, $aliases, @more) = @_;
+	return "/usage-metrics/$metric/$route?" . query($aliases ne '' ? (customerAliases => $aliases) : (), @month, $route eq 'series' ? (step => 'month') : (), @more);
+};
+foreach my $route (qw(calculate series))
+{
+	my $answer = ask_as('customer', $broken_down->($route, 'acme', groupBy => 'note'))->{json};
+	my $groups = $route eq 'series' ? $answer->{items}[0]{groupedValues} : $answer->{groupedValues};
+	is(join(' ', map { "$_->{grouping}{note}: $_->{value}" } @$groups), 'secret of acme: 10 secret of acme-1: 11 secret of acme-2: 10',
+		"$route: the customer's groups, and no others");
+	foreach my $more ([ groupBy => 'note' ], [ filters => '%7B%22note%22:[%22secret%20of%20acme-1%22]%7D' ])
+	{
+		same_answers("$route: another customer's are those of one whom nobody knows, by $more->[0]", 'customer',
+			map { $broken_down->($route, $_, @$more) } qw(globex globex-1 stray VOID nobody));
+		is(ask($_, 'GET', $broken_down->($route, 'acme', @$more))->{status}, 403, "$route: not for the key $_, by $more->[0]") foreach qw(metric portal);
+		is(ask('read', 'GET', $broken_down->($route, 'acme', @$more))->{status}, 200, "$route: for a key that reads events, by $more->[0]");
+	}
+}
+is(ask('metric', 'GET', $broken_down->('by-customer', '', groupBy => 'note'))->{status}, 403, 'nor by customer');
+is(ask('read', 'GET', $broken_down->('by-customer', '', groupBy => 'note'))->{status}, 200, 'but for a key that reads events');
+
 # By step, and as CSV.
 foreach my $kind (qw(customer portal))
 {

@@ -114,10 +114,11 @@ $node->safe_psql('postgres', q{SELECT delete_usage_alert(id) FROM test.alert WHE
 sub psql_loop
 {
 	my ($sql) = @_;
-	return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$sql, '>', \my $out, '2>', \my $err);
+	return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $sql ], '<', \undef, '>', \my $out, '2>', \my $err);
 }
 
-my $before = $node->safe_psql('postgres', 'SELECT count(*) FROM usage_alert_events');
+my $count = 'SELECT count(*) FROM usage_alert_events';
+my $before = $node->safe_psql('postgres', $count);
 my $writer = 'DO $$ BEGIN FOR i IN 1 .. 1000000 LOOP PERFORM test.change(150); COMMIT; END LOOP; END $$;';
 my $refresher = 'DO $$ BEGIN FOR i IN 1 .. 1000000 LOOP PERFORM usage_events.refresh_rollups(max_steps => 1 + (random() * 20)::int); COMMIT; END LOOP; END $$;';
 my @processes = map { psql_loop($_) } ($writer) x 2, ($refresher) x 2;
@@ -144,8 +145,10 @@ sub consume
 	return scalar @ids;
 }
 
+# For some seconds, and until something was told.
 my $until = time + 8;
-consume(1) while time < $until;
+my $patience = time + $PostgreSQL::Test::Utils::timeout_default;
+consume(1) while time < $until || ($node->safe_psql('postgres', $count) <= $before && time < $patience);
 $node->stop('immediate');
 $_->finish foreach @processes;
 $node->start;
@@ -155,9 +158,9 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT FROM usage_events
 	'and each has a number of its own');
 
 # What was taken and not acknowledged comes again when its lease is over.
-my $all = $node->safe_psql('postgres', 'SELECT count(*) FROM usage_alert_events');
+my $all = $node->safe_psql('postgres', $count);
 cmp_ok($all, '>', $before, 'and something was told meanwhile');
-my $patience = time + $PostgreSQL::Test::Utils::timeout_default;
+$patience = time + $PostgreSQL::Test::Utils::timeout_default;
 my $open = q{SELECT count(*) FROM usage_events.usage_alert_event AS e WHERE NOT EXISTS (SELECT FROM usage_events.usage_alert_delivery AS d
 	WHERE d.event_number = e.number AND d.acknowledged_at IS NOT NULL) AND number > (SELECT acknowledged_through FROM usage_events.usage_alert_consumer)};
 while ($node->safe_psql('postgres', $open) > 0 && time < $patience)

@@ -1,0 +1,112 @@
+-- BLOCK limits: a batch comes out as its events would one by one, whatever they take away, repeat or correct.
+\i test/helpers/empty.sql
+
+CREATE FUNCTION pg_temp.metric(aggregation text, options jsonb) RETURNS uuid LANGUAGE sql AS $$
+    SELECT (create_usage_metric(jsonb_build_object('name', aggregation, 'metricType', 'SIMPLE', 'eventType', aggregation || options, 'aggregationType', aggregation)
+        || CASE aggregation WHEN 'COUNT' THEN '{}' ELSE '{"aggregationProperty": "n"}' END::jsonb || options) ->> 'id')::uuid
+$$;
+-- Events of two customers, of whom one has two aliases, in two months: new ones, corrections, some taken back, some sent twice.
+CREATE FUNCTION pg_temp.stream(type text, size int) RETURNS jsonb LANGUAGE sql VOLATILE AS $$
+    SELECT jsonb_agg(jsonb_build_object('customerEventId', (random() * 30)::int, 'eventType', type,
+        'customerAlias', (ARRAY['a', 'a too', 'b', 'a', 'VOID'])[1 + (random() * random() * 4)::int],
+        'eventTimestamp', (ARRAY['2026-10-15T00:00:00Z', '2026-10-16T00:00:00Z', '2026-11-01T00:00:00Z'])[1 + (random() * 2)::int],
+        'eventProperties', jsonb_build_object('n', (random() * 8)::int - 2, 'g', (random() * 2)::int))) FROM generate_series(1, size)
+$$;
+-- The same events for others.
+CREATE FUNCTION pg_temp.of(who text, events jsonb) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_agg(e || jsonb_build_object('customerEventId', who || ' ' || (e ->> 'eventType') || (e ->> 'customerEventId'),
+        'customerAlias', CASE e ->> 'customerAlias' WHEN 'VOID' THEN 'VOID' ELSE who || ' ' || (e ->> 'customerAlias') END) ORDER BY n)
+    FROM jsonb_array_elements(events) WITH ORDINALITY AS u(e, n)
+$$;
+CREATE FUNCTION pg_temp.outcomes(answer jsonb) RETURNS text[] LANGUAGE sql AS $$
+    SELECT array_agg(o ->> 'outcome' ORDER BY n) FROM jsonb_array_elements(answer -> 'outcomes') WITH ORDINALITY AS a(o, n)
+$$;
+-- Whether all of them can be stored; none of them is.
+CREATE FUNCTION pg_temp.fit(events jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM create_usage_events(events);
+    RAISE division_by_zero;
+EXCEPTION
+    WHEN configuration_limit_exceeded THEN RETURN false;
+    WHEN division_by_zero THEN RETURN true;
+END $$;
+CREATE FUNCTION pg_temp.compare(aggregation text, most numeric, options jsonb DEFAULT '{}', rounds int DEFAULT 8, size int DEFAULT 20)
+RETURNS TABLE (kind text, differences int, were_kept_out boolean, were_let_in boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    metric CONSTANT uuid := pg_temp.metric(aggregation, options);
+    events jsonb;
+    alone text[];
+    batch text[];
+    fits boolean;
+BEGIN
+    kind := aggregation || ' ' || options;
+    differences := 0;
+    were_kept_out := false;
+    were_let_in := false;
+    PERFORM create_usage_limit(jsonb_build_object('name', 'most', 'usageMetricId', metric, 'period', 'MONTH', 'limit', most, 'mode', 'BLOCK'));
+    FOR round IN 1 .. rounds LOOP
+        events := pg_temp.stream(aggregation || options, size);
+        SELECT array_agg(pg_temp.outcomes(ingest_usage_events(jsonb_build_array(e))) ORDER BY n) INTO alone
+        FROM jsonb_array_elements(pg_temp.of('alone', events)) WITH ORDINALITY AS u(e, n);
+        SELECT array_agg(o) INTO alone FROM unnest(alone) AS o;
+        fits := pg_temp.fit(pg_temp.of('batch', events));
+        batch := pg_temp.outcomes(ingest_usage_events(pg_temp.of('batch', events)));
+        differences := differences + (SELECT count(*) FROM unnest(alone, batch) AS u(a, b) WHERE a <> b) + (fits <> ('refused' <> ALL (batch)))::int;
+        were_kept_out := were_kept_out OR 'refused' = ANY (batch);
+        were_let_in := were_let_in OR 'created' = ANY (batch);
+    END LOOP;
+    RETURN NEXT;
+END $$;
+SELECT create_customer_alias(jsonb_build_object('customerId', who || ' a', 'value', who || ' a too')) IS NOT NULL AS mapped
+FROM unnest(ARRAY['alone', 'batch']) AS who;
+SELECT setseed(0.5) IS NULL AS seeded;
+
+SELECT * FROM pg_temp.compare('COUNT', 6);
+SELECT * FROM pg_temp.compare('SUM', 12);
+SELECT * FROM pg_temp.compare('UNIQUE', 4);
+SELECT * FROM pg_temp.compare('MAX', 4);
+SELECT * FROM pg_temp.compare('MIN', 2);
+SELECT * FROM pg_temp.compare('AVERAGE', 2);
+SELECT * FROM pg_temp.compare('LATEST', 3);
+SELECT * FROM pg_temp.compare('PERCENTILE', 3, '{"percentile": 0.7}');
+SELECT * FROM pg_temp.compare('UNIQUE', 5, '{"metricType": "GROUPED", "groupingProperty": "g"}');
+SELECT * FROM pg_temp.compare('PERCENTILE', 3, '{"percentile": 0.5, "metricType": "GROUPED", "groupingProperty": "g"}');
+SELECT * FROM pg_temp.compare('AVERAGE', 2, '{"metricType": "GROUPED", "groupingProperty": "g"}');
+SELECT * FROM pg_temp.compare('SUM', 10, '{"propertyFilters": {"g": [0, 1]}}');
+
+-- On top of what is rolled up, too.
+SELECT usage_events.refresh_rollups() > 0 AS refreshed;
+SELECT usage_events.refresh_rollups() >= 0 AS refreshed;
+CREATE FUNCTION pg_temp.again(type text) RETURNS TABLE (differences bigint, kept_out boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    events CONSTANT jsonb := pg_temp.stream(type, 20);
+    alone text[];
+BEGIN
+    SELECT array_agg(pg_temp.outcomes(ingest_usage_events(jsonb_build_array(e))) ORDER BY n) INTO alone
+    FROM jsonb_array_elements(pg_temp.of('alone', events)) WITH ORDINALITY AS u(e, n);
+    RETURN QUERY SELECT count(*) FILTER (WHERE a <> b), bool_or(b = 'refused')
+    FROM unnest(ARRAY(SELECT unnest(alone)), pg_temp.outcomes(ingest_usage_events(pg_temp.of('batch', events)))) AS u(a, b);
+END $$;
+SELECT m.event_type, a.* FROM (SELECT DISTINCT event_type FROM usage_metrics ORDER BY 1) AS m, pg_temp.again(m.event_type) AS a ORDER BY 1;
+
+-- So that a request has a bound: of corrections that cannot be counted back some are looked at each by itself, and the others refused.
+\i test/helpers/empty.sql
+CREATE FUNCTION pg_temp.told(answer jsonb) RETURNS TABLE (outcome text, fault text, count bigint) LANGUAGE sql AS $$
+    SELECT o ->> 'outcome', o #>> '{faults,0,fault}', count(*) FROM jsonb_array_elements(answer -> 'outcomes') AS o
+    GROUP BY 1, 2 ORDER BY min((o ->> 'index')::int)
+$$;
+CREATE FUNCTION pg_temp.events(type text, keys int, first int, last int, most int) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_agg(jsonb_build_object('customerEventId', type || i % keys, 'customerAlias', 'c', 'eventType', type,
+        'eventTimestamp', '2026-10-15T00:00:00Z', 'eventProperties', jsonb_build_object('n', least(i, most)))) FROM generate_series(first, last) AS i
+$$;
+SELECT pg_temp.metric('MAX', '{"eventType": "level"}') AS level, pg_temp.metric('SUM', '{"eventType": "tokens"}') AS tokens \gset
+SELECT jsonb_array_length(create_usage_events(pg_temp.events('level', 100, 21, 50, 1))) AS stored;
+SELECT create_usage_limit(jsonb_build_object('name', 'most', 'usageMetricId', id, 'period', 'MONTH', 'limit', 10, 'mode', 'BLOCK')) IS NOT NULL AS made
+FROM unnest(ARRAY[:'level', :'tokens']::uuid[]) AS id;
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.events('level', 100, 21, 50, 11)));
+SELECT pg_temp.fit(pg_temp.events('level', 100, 21, 50, 11)), pg_temp.fit(pg_temp.events('level', 100, 21, 50, 10));
+-- so are events that rest on others of their batch which do not fit; alone they are looked at
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.events('tokens', 1, 11, 24, 20) || pg_temp.events('tokens', 1, 5, 5, 5)));
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.events('tokens', 1, 5, 5, 5)));
+
+\i test/helpers/empty.sql
