@@ -24,7 +24,7 @@ typedef enum EventVerdict
 typedef struct EventRefusal
 {
 	Fault fault;
-	TimestampTz until; /* what does not fit may fit from then on; DT_NOEND: never by waiting alone */
+	TimestampTz until;  /* what does not fit may fit from then on; DT_NOEND: never by waiting alone */
 	const char *advice; /* what helps where nobody can say whether it fits; NULL: it does not */
 } EventRefusal;
 

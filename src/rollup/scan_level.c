@@ -307,23 +307,47 @@ take_bucket(uint64 row, void *argument)
 	work->node[work->node_count++] = rollup;
 }
 
+/* Buckets that are asked for, and the parts of them that are wanted: those of a bucket follow one another. */
 typedef struct FoundWork
 {
 	ScanWork *work;
-	const Intervals *buckets; /* as they are asked for: the parts of buckets */
+	const Intervals *parts;
+	int *ends; /* of the parts of each bucket */
 } FoundWork;
 
 static void
 take_found(uint64 row, void *argument)
 {
 	FoundWork *found = argument;
+	int place = scan_row_place(row);
 	bool isnull;
 	bool is_branch = DatumGetBool(row_value(row, 2, &isnull));
+	RollupNode node = isnull ? ROLLUP_ABSENT : is_branch ? ROLLUP_BRANCH : ROLLUP_LEAF;
 
-	descend(found->work, found->buckets->items[scan_row_place(row)],
-			isnull      ? ROLLUP_ABSENT
-			: is_branch ? ROLLUP_BRANCH
-						: ROLLUP_LEAF);
+	for (int i = place > 0 ? found->ends[place - 1] : 0; i < found->ends[place]; i++)
+		descend(found->work, found->parts->items[i], node);
+}
+
+/* The buckets of the parts, each once: an hourly series has 24 parts of a day, and 744 of a month. */
+static Intervals
+buckets_of_parts(BucketLevel level, FoundWork *found)
+{
+	const Intervals *parts = found->parts;
+	Intervals buckets = {0};
+
+	memory_budget_require(sizeof(int) * parts->count);
+	found->ends = palloc_extended(sizeof(int) * parts->count, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < parts->count; i++)
+	{
+		MetricInterval bucket = parts->items[i];
+		const MetricInterval *last = buckets.count > 0 ? &buckets.items[buckets.count - 1] : NULL;
+
+		bucket.start = bucket_start(bucket.start, level);
+		if (last == NULL || last->alias != bucket.alias || last->start != bucket.start)
+			scan_add_interval(&buckets, bucket);
+		found->ends[buckets.count - 1] = i + 1;
+	}
+	return buckets;
 }
 
 /* Looks the intervals up on a level; returns what is to be looked up below. */
@@ -351,17 +375,11 @@ scan_read_level(ScanWork *work, BucketLevel level, const Intervals *open)
 	}
 	if (others.count > 0)
 	{
-		Intervals buckets = {0};
+		FoundWork found = {work, &others, NULL};
+		Intervals buckets = buckets_of_parts(level, &found);
 
-		for (int i = 0; i < others.count; i++)
-		{
-			MetricInterval bucket = others.items[i];
-
-			bucket.start = bucket_start(bucket.start, level);
-			scan_add_interval(&buckets, bucket);
-		}
 		scan_interval_arguments(work, &buckets, arguments);
-		statement_each_row(&find_buckets, arguments, take_found, &(FoundWork){work, &others});
+		statement_each_row(&find_buckets, arguments, take_found, &found);
 	}
 	return work->next;
 }
