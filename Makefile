@@ -14,6 +14,8 @@
 #	make test-http-contract	docs/openapi.json, by dredd; needs npx as well
 #	make test-citus		a cluster of three servers, where PostgreSQL has Citus
 #	make test-image		the files of the image for Kubernetes, in PostgreSQL 18 or newer
+#	make web				the page, into web/dist; needs node and npm
+#	make test-web			the page in a real browser; needs Chromium as well
 #	make serve-http		a private server, PostgREST and nginx, to try
 #	make serve			as demo, and keep the server up
 #	make, make install	as for any PGXS extension; PG_CONFIG=... picks the server; DEBUG=1 builds for gdb
@@ -60,7 +62,7 @@ REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=usage_events
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --load-extension=usage_events
 
-.PHONY: demo serve serve-http test test-http test-http-faults test-http-contract test-citus test-image test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent deb dist FORCE
+.PHONY: demo serve serve-http web test-web test test-http test-http-faults test-http-contract test-citus test-image test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent deb dist FORCE
 
 # Without a server's development files only the targets below that install them exist.
 PG_CONFIG ?= pg_config
@@ -158,6 +160,14 @@ fuzz:
 
 serve-http:
 	@examples/postgrest/run
+
+# Its files are in web/dist, for any web server; examples/postgrest/setup brings them to nginx.
+web:
+	@web/build
+
+test-web: web
+	@test/packages tests
+	@test/run tap 043_page
 
 bench:
 	@test/packages

@@ -226,7 +226,7 @@ sub read_operations
 				$self->fault($where, "answers with an unknown status: $status") if $status !~ /^[1-5][0-9][0-9]$/;
 				$operation->{responses}{$status} = {
 					schema => $response->{content}{'application/json'}{schema},
-					csv => $response->{content}{'text/csv'}{schema},
+					csv => ($response->{content}{'text/csv'} // {})->{schema},
 					headers => { map { $_ => $self->follow($response->{headers}{$_}) } keys %{ $response->{headers} // {} } } };
 			}
 			push @{ $self->{operations} }, $operation;

@@ -155,8 +155,8 @@ group_by_to_json(const MetricBreakdown *breakdown)
 	{
 		const Slice *name = &breakdown->group_by[i];
 
-		names[i] = (JsonbValue){.type = jbvString,
-								.val.string = {.val = unconstify(char *, name->data), .len = name->length}};
+		names[i] =
+			(JsonbValue){.type = jbvString, .val.string = {.val = unconstify(char *, name->data), .len = name->length}};
 	}
 	return json_make_array_of_scalars(names, breakdown->group_by_count);
 }

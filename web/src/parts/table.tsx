@@ -1,0 +1,95 @@
+// table.tsx: a table that draws the rows that are seen, however many there are
+import type { ComponentChildren } from 'preact';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+
+export interface Column<T> {
+	title: string;
+	width: string;
+	right?: boolean;
+	cell: (row: T) => ComponentChildren;
+}
+
+interface Properties<T> {
+	label: string;
+	columns: Column<T>[];
+	rows: T[];
+	keyOf: (row: T) => string;
+	open?: (row: T) => void;
+	chosen?: string;
+	nearEnd?: () => void;
+	rowHeight?: number;
+	tall?: boolean;
+}
+
+const SPARE = 8;
+
+// Up and down move between rows, Enter opens one.
+export function Table<T>({ label, columns, rows, keyOf, open, chosen, nearEnd, rowHeight = 34, tall }: Properties<T>) {
+	const box = useRef<HTMLDivElement>(null);
+	const [view, setView] = useState({ top: 0, height: 600 });
+	useLayoutEffect(() => {
+		const element = box.current;
+		if (!element) return undefined;
+		const measure = () => setView({ top: element.scrollTop, height: element.clientHeight });
+		measure();
+		const observer = new ResizeObserver(measure);
+		observer.observe(element);
+		return () => observer.disconnect();
+	}, []);
+	const first = Math.max(0, Math.floor(view.top / rowHeight) - SPARE);
+	const last = Math.min(rows.length, Math.ceil((view.top + view.height) / rowHeight) + SPARE);
+	const scrolled = () => {
+		const element = box.current;
+		if (!element) return;
+		setView({ top: element.scrollTop, height: element.clientHeight });
+		if (nearEnd && element.scrollTop + element.clientHeight > element.scrollHeight - 20 * rowHeight) nearEnd();
+	};
+	const step = (event: KeyboardEvent, row: T) => {
+		const target = event.currentTarget as HTMLElement;
+		const sibling = event.key === 'ArrowDown' ? target.nextElementSibling : event.key === 'ArrowUp' ? target.previousElementSibling : null;
+		if (sibling instanceof HTMLElement && sibling.getAttribute('role') === 'row') {
+			event.preventDefault();
+			sibling.focus();
+			sibling.scrollIntoView({ block: 'nearest' });
+		}
+		if (open && (event.key === 'Enter' || event.key === ' ') && event.target === target) {
+			event.preventDefault();
+			open(row);
+		}
+	};
+	// Below it the table scrolls sideways: header and rows as one.
+	const narrowest = columns.reduce((sum, column) => sum + Number(/\d+/.exec(column.width)?.[0] ?? 0) + 14, 26);
+	const grid = { gridTemplateColumns: columns.map((column) => column.width).join(' ') };
+	return (
+		<div class={`table${tall ? ' tall' : ''}`} ref={box} onScroll={scrolled} role="table" aria-label={label} aria-rowcount={rows.length + 1} tabIndex={0}>
+			<div role="rowgroup" class="head" style={{ minWidth: `${narrowest}px` }}>
+				<div role="row" aria-rowindex={1} style={grid}>
+					{columns.map((column) => (
+						<div key={column.title} role="columnheader" class={column.right ? 'right' : ''}>
+							{column.title}
+						</div>
+					))}
+				</div>
+			</div>
+			<div role="rowgroup" class="rows" style={{ height: `${rows.length * rowHeight}px`, minWidth: `${narrowest}px` }}>
+				{rows.slice(first, last).map((row, number) => (
+					<div
+						key={keyOf(row)}
+						role="row"
+						aria-rowindex={first + number + 2}
+						tabIndex={open ? 0 : undefined}
+						class={`${open ? 'opens' : ''}${chosen === keyOf(row) ? ' chosen' : ''}`}
+						style={{ ...grid, height: `${rowHeight}px`, transform: `translateY(${(first + number) * rowHeight}px)` }}
+						onClick={open && (() => open(row))}
+						onKeyDown={open && ((event) => step(event, row))}>
+						{columns.map((column) => (
+							<div key={column.title} role="cell" class={column.right ? 'right number' : ''}>
+								{column.cell(row)}
+							</div>
+						))}
+					</div>
+				))}
+			</div>
+		</div>
+	);
+}
