@@ -146,10 +146,14 @@ static bool
 stays(void (*work)(void *argument), GuardedPuts *guarded)
 {
 	ErrorData *error;
+	bool is_ours;
 
 	guarded->is_taken_back = false;
 	error = subtransaction_try(work, guarded);
-	if (error != NULL && !guarded->is_taken_back)
+	is_ours = guarded->is_taken_back;
+	/* Another error may follow, in work that this is a part of. */
+	guarded->is_taken_back = false;
+	if (error != NULL && !is_ours)
 		ReThrowError(error);
 	return error == NULL;
 }
@@ -184,7 +188,10 @@ static void
 forget_alone(GuardedPuts *guarded)
 {
 	for (int i = 0; i < guarded->count; i++)
+	{
 		guarded->puts[i].is_alone = false;
+		guarded->puts[i].rests_on = NULL;
+	}
 }
 
 static EventVerdict
@@ -247,19 +254,40 @@ refuse_alone(const GuardedPuts *guarded)
 	return &refusal->fault;
 }
 
+/* None is stored by itself any more: refuses those that would have to be, and what rests on what was refused. */
+static void
+put_without_alone(GuardedPuts *guarded)
+{
+	for (int i = 0; i < guarded->count; i++)
+	{
+		EventPut *put = &guarded->puts[i];
+		bool rests_on_refused = put->rests_on != NULL && put->rests_on->refusal != NULL;
+
+		if (put->refusal == NULL && (put->is_alone || rests_on_refused))
+			put->refusal = refuse_alone(guarded);
+	}
+	put_each(guarded);
+}
+
 static void
 put_parts(GuardedPuts *guarded)
 {
 	for (int first = 0, length; first < guarded->count; first += length)
 	{
 		GuardedPuts next;
+		bool is_alone = guarded->puts[first].is_alone;
 
 		length = part_length(guarded, first);
+		if (is_alone && *guarded->alone_count >= MAX_ALONE)
+			length = guarded->count - first;
 		next = part(guarded, first, length);
-		if (guarded->puts[first].is_alone && ++*guarded->alone_count > MAX_ALONE)
-			guarded->puts[first].refusal = refuse_alone(guarded);
-		else
-			put_each(&next);
+		if (is_alone && *guarded->alone_count >= MAX_ALONE)
+		{
+			put_without_alone(&next);
+			continue;
+		}
+		*guarded->alone_count += is_alone ? 1 : 0;
+		put_each(&next);
 	}
 }
 

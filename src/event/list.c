@@ -339,14 +339,17 @@ is_out_of_order(const EventList *list)
  * Decides whether all events of the list are looked at and sorted.
  * Where they are known to be few that is safe, and walking along the order until
  * enough of them have passed by is not: they may all be at its far end.  They are
- * counted on later pages as well, because a cursor's total may be made up.
+ * counted on later pages as well, because a cursor's total may be made up.  That it has
+ * none is believed of the account's own keys, since counting takes as long as many pages,
+ * but not of a customer's, who would have others' events passed by, and tell from the
+ * time how many there are.
  */
 static void
 decide_gathering(const pg_uuid_t *account_id, EventList *list)
 {
 	int64 total = list->page.total;
 
-	if (list->page.has_key && total != TOTAL_UNKNOWN && is_out_of_order(list))
+	if (list->page.has_key && (total != TOTAL_UNKNOWN || key_scope_customer() != NULL) && is_out_of_order(list))
 		total = count_listed(account_id, list);
 	list->gathers = total != TOTAL_UNKNOWN && is_out_of_order(list);
 }

@@ -29,6 +29,8 @@ typedef struct EventPut
 	bool is_marked;               /* its mark is written with it, see event/mark.c */
 	const Fault *refusal;         /* what keeps it out, see event/guard.h; it is not to be stored then */
 	bool is_alone;                /* the guard cannot judge it together with others that were sent before it */
+	const struct EventPut
+		*rests_on; /* of a batch with such events: the one whose place this takes, or that it repeats */
 } EventPut;
 
 extern void event_store_init(void);

@@ -578,7 +578,10 @@ find_route(HttpCall *call)
 		return NULL;
 	}
 	if (route == NULL)
+	{
 		http_refuse_method(allowed_methods(path));
+		pg_unreachable();
+	}
 	key_scope_require(route->keys);
 	if (names.id != NULL && !uuid_v7_from_text(slice_from_cstring(names.id), &call->id))
 		ereport(ERROR,

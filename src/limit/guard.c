@@ -465,6 +465,46 @@ refuse_change(const Look *look, const Measure *measure, const UsageEvent *event,
 	return refuse_above(look, measure, measure_or_zero(before), amount != NULL ? amount : difference);
 }
 
+static bool
+is_in_batch(const Look *look, const UsageEvent *event)
+{
+	const char *place = (const char *) event;
+
+	return place >= (const char *) look->puts && place < (const char *) (look->puts + look->count);
+}
+
+/* The event of the batch that this one rests on: takes its place, repeats it, or conflicts with it.  NULL: there is none. */
+static const EventPut *
+rests_on(const Look *look, const EventPut *put)
+{
+	const UsageEvent *earlier = is_written(put) ? put->superseded : put->answer;
+
+	if (!is_in_batch(look, earlier))
+		return NULL;
+	return (const EventPut *) ((const char *) earlier - offsetof(EventPut, event));
+}
+
+/* So often a batch is counted anew because of events that rest on one that does not fit. */
+#define MAX_ROUNDS 10
+
+/* The event is the only one that was written.  What rests on it is for the next attempts, as long as there are not too many. */
+static void
+refuse_followers(Look *look, const EventPut *put)
+{
+	bool is_last = look->entered->rounds + 1 >= MAX_ROUNDS;
+	bool has_followers = false;
+
+	for (int i = 0; i < look->count; i++)
+	{
+		if (rests_on(look, &look->puts[i]) != put)
+			continue;
+		has_followers = true;
+		if (is_last)
+			look->puts[i].refusal = refuse_follower(look);
+	}
+	look->entered->rounds += has_followers ? 1 : 0;
+}
+
 /* Refuses the only event that was written, if it adds to what is above a limit. */
 static EventVerdict
 judge_single(Look *look)
@@ -480,8 +520,10 @@ judge_single(Look *look)
 		if (look->entered->before != NULL)
 			before = measure_ask(measure, look->entered->before);
 		put->refusal = refuse_change(look, measure, &put->event, before, measure->value, NULL);
-		if (put->refusal != NULL)
-			return EVENTS_REFUSED;
+		if (put->refusal == NULL)
+			continue;
+		refuse_followers(look, put);
+		return EVENTS_REFUSED;
 	}
 	return EVENTS_FIT;
 }
@@ -527,25 +569,6 @@ taken_away(const Look *look, MeasuredMetric *metric)
 	}
 	metric->taken_away = sum;
 	return sum;
-}
-
-static bool
-is_in_batch(const Look *look, const UsageEvent *event)
-{
-	const char *place = (const char *) event;
-
-	return place >= (const char *) look->puts && place < (const char *) (look->puts + look->count);
-}
-
-/* The event of the batch that this one rests on: takes its place, repeats it, or conflicts with it.  NULL: there is none. */
-static const EventPut *
-rests_on(const Look *look, const EventPut *put)
-{
-	const UsageEvent *earlier = is_written(put) ? put->superseded : put->answer;
-
-	if (!is_in_batch(look, earlier))
-		return NULL;
-	return (const EventPut *) ((const char *) earlier - offsetof(EventPut, event));
 }
 
 /* Whether an event of the batch rests on an earlier one of it, or takes the place of another. */
@@ -777,6 +800,8 @@ look_at_leaving(Look *look, const MeasuredNames *names, EventPut *put, int first
 {
 	MeasuredName name = {.event_type = put->superseded->event_type, .alias = put->superseded->customer_alias};
 
+	if (names->items == NULL)
+		return;
 	for (int i = find_name(names, &name); i < names->count && compare_names(&names->items[i], &name) == 0; i++)
 	{
 		Measure *measure = find_measure(look, &names->items[i], put->superseded->timestamp);
@@ -797,6 +822,14 @@ look_at_coming(const Look *look, EventPut *put, int first, int effect_count)
 		if (measure->metric != NULL && !just_adds(measure))
 			put->is_alone = true;
 	}
+}
+
+/* What becomes of an event is not known before that of the one that it rests on. */
+static void
+mark_followers(Look *look)
+{
+	for (int i = 0; i < look->count; i++)
+		look->puts[i].rests_on = rests_on(look, &look->puts[i]);
 }
 
 /* What the events take away.  Returns whether some have to be judged alone: they are marked. */
@@ -825,6 +858,8 @@ gather_leaving(Look *look)
 	}
 	if (look->effect_count > effect_count)
 		qsort(look->effects, look->effect_count, sizeof(Effect), compare_effects_by_event);
+	if (some_alone)
+		mark_followers(look);
 	return some_alone;
 }
 
@@ -882,9 +917,6 @@ first_refusal(const Look *look, const Effect *effects, int count)
 	}
 	return NULL;
 }
-
-/* So often a batch is counted anew because of events that rest on one that does not fit. */
-#define MAX_ROUNDS 10
 
 /* Counts an event whose effects are those, or refuses it. */
 static void

@@ -72,13 +72,6 @@ metric_breakdown_check_group_by(List *faults, const char *field, const List *pro
 	return faults;
 }
 
-/* Whether groups are of the question's properties. */
-bool
-metric_breakdown_groups(const Metric *metric)
-{
-	return metric->breakdown != NULL && metric->breakdown->group_by_count > 0;
-}
-
 /* The event's group as a text. */
 Slice
 metric_breakdown_text(const MetricBreakdown *breakdown, const MetricValue *value)

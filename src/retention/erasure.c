@@ -24,6 +24,7 @@
 #include "event/mark.h"
 #include "event/rejected_search.h"
 #include "fmgr.h"
+#include "limit/in_force.h"
 #include "miscadmin.h"
 #include "retention/step.h"
 #include "rollup/turn.h"
@@ -415,7 +416,11 @@ erase_limits_of(Erasure *erasure, Statement *statement)
 static void
 erase_limits(Erasure *erasure)
 {
+	int64 before = erasure->limits;
+
 	erase_limits_of(erasure, &delete_limits);
+	if (erasure->limits > before)
+		limit_in_force_changed();
 	if (erasure->rows_left > 0)
 		erase_limits_of(erasure, &delete_limit_versions);
 }
@@ -425,6 +430,8 @@ erase_aliases(Erasure *erasure)
 {
 	statement_execute(&delete_aliases, (Datum[]){erasure->account, erasure->names, erasure->alias_text}, NULL);
 	erasure->aliases += (int64) SPI_processed;
+	if (SPI_processed > 0)
+		limit_in_force_changed();
 	statement_execute(&delete_portal_tokens, (Datum[]){erasure->account, erasure->names}, NULL);
 }
 

@@ -6,6 +6,7 @@
 
 #include "sql/told.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -50,9 +51,10 @@ told_end(Told *told, uint64 since)
 	told->is_known = told->times_forgotten == since;
 }
 
-/* By who has changed it, in the same transaction. */
+/* By who has changed it, in the same transaction.  This backend knows at once: the same statement may go on with it. */
 void
 told_tell(const Told *told)
 {
 	CacheInvalidateRelcacheByRelid(find_table(told));
+	CommandCounterIncrement();
 }

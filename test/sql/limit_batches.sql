@@ -2,7 +2,8 @@
 \i test/helpers/empty.sql
 
 CREATE FUNCTION pg_temp.metric(aggregation text, options jsonb) RETURNS uuid LANGUAGE sql AS $$
-    SELECT (create_usage_metric(jsonb_build_object('name', aggregation, 'metricType', 'SIMPLE', 'eventType', aggregation || options, 'aggregationType', aggregation)
+    SELECT (create_usage_metric(jsonb_build_object('name', aggregation, 'metricType', 'SIMPLE', 'eventType', aggregation || options,
+            'aggregationType', aggregation)
         || CASE aggregation WHEN 'COUNT' THEN '{}' ELSE '{"aggregationProperty": "n"}' END::jsonb || options) ->> 'id')::uuid
 $$;
 -- Events of two customers, of whom one has two aliases, in two months: new ones, corrections, some taken back, some sent twice.
@@ -105,8 +106,16 @@ SELECT create_usage_limit(jsonb_build_object('name', 'most', 'usageMetricId', id
 FROM unnest(ARRAY[:'level', :'tokens']::uuid[]) AS id;
 SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.events('level', 100, 21, 50, 11)));
 SELECT pg_temp.fit(pg_temp.events('level', 100, 21, 50, 11)), pg_temp.fit(pg_temp.events('level', 100, 21, 50, 10));
+-- what rests on one that is refused goes with it; what repeats one that was stored is unchanged, and what is new is looked at with the rest
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.events('level', 100, 21, 21, 9) || pg_temp.events('level', 100, 22, 50, 11)
+    || pg_temp.events('level', 100, 21, 21, 9) || pg_temp.events('level', 100, 22, 50, 11) || pg_temp.events('level', 100, 60, 69, 10)
+    || pg_temp.events('level', 100, 70, 72, 11) || pg_temp.events('level', 100, 60, 69, 10)));
 -- so are events that rest on others of their batch which do not fit; alone they are looked at
 SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.events('tokens', 1, 11, 24, 20) || pg_temp.events('tokens', 1, 5, 5, 5)));
 SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.events('tokens', 1, 5, 5, 5)));
+-- and where nothing else is written, as of one event that comes again and again
+SELECT pg_temp.metric('SUM', '{"eventType": "again"}') AS again \gset
+SELECT create_usage_limit(jsonb_build_object('name', 'most', 'usageMetricId', :'again', 'period', 'MONTH', 'limit', 10, 'mode', 'BLOCK')) IS NOT NULL AS made;
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.events('again', 1, 30, 50, 20)));
 
 \i test/helpers/empty.sql

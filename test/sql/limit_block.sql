@@ -223,5 +223,53 @@ SELECT lim('Lowered', :'lowered', 50) AS most \gset
 SELECT * FROM pg_temp.outcomes(ingest_usage_events(jsonb_build_array(event('l1', 'VOID', 60, '2026-10-15', 'lowered'),
     event('l3', 'acme', 60, '2026-10-15', 'lowered'), event('l2', 'acme', 40, '2026-10-15', 'lowered'), event('l4', 'acme', 10, '2026-10-15', 'lowered'))));
 
+-- What a session has found of a limit, it does not hold on to: an erased customer has the general one, and a new one holds at once.
+SELECT metric('SUM', 'erased') AS erased \gset
+SELECT lim('General', :'erased', 10) AS general, lim('Own', :'erased', 1000, '{"customer": "dora"}') AS own \gset
+SELECT pg_temp.send(event('o1', 'dora', 500, '2026-10-15', 'erased'));
+SELECT usage_events.erase_customer('dora') > 0 AS erased;
+SELECT pg_temp.send(event('o2', 'dora', 500, '2026-10-15', 'erased'));
+-- so with an alias that went with its customer, of whom there was nothing else
+SELECT create_customer_alias('{"customerId": "erin", "value": "erin too"}') IS NOT NULL AS mapped;
+SELECT pg_temp.send(event('o3', 'erin too', 10, '2026-10-15', 'erased')), pg_temp.send(event('o3', 'VOID', 10, '2026-10-15', 'erased'));
+SELECT usage_events.erase_customer('erin too') > 0 AS erased;
+SELECT pg_temp.send(event('o4', 'erin', 10, '2026-10-15', 'erased')), pg_temp.send(event('o5', 'erin too', 10, '2026-10-15', 'erased'));
+-- made by the statement that also stores
+SELECT metric('SUM', 'at once') AS at_once \gset
+SELECT pg_temp.send(event('p1', 'acme', 5, '2026-10-15', 'at once'));
+SELECT state FROM pg_temp.outcome(format('SELECT lim(%L, %L, 10), create_usage_event(%L)', 'At once', :'at_once',
+    event('p2', 'acme', 50, '2026-10-15', 'at once')));
+
+-- A level that was not the latest may be, once the latest is taken back: that passes, and what comes then does not.
+SELECT metric('LATEST', 'seats') AS seats \gset
+SELECT lim('Seats', :'seats', 10) AS most \gset
+SELECT pg_temp.send(event('s1', 'acme', 5, '2026-10-16', 'seats')), pg_temp.send(event('s2', 'acme', 20, '2026-10-15', 'seats'));
+SELECT pg_temp.send(event('s1', 'VOID', 5, '2026-10-16', 'seats'));
+SELECT pg_temp.send(event('s3', 'acme', 21, '2026-10-17', 'seats')), pg_temp.send(event('s3', 'acme', 10, '2026-10-17', 'seats'));
+
+-- More groups than an answer may have: nobody can say how much there is.
+SELECT metric('SUM', 'groups', '{"metricType": "GROUPED", "groupingProperty": "n"}') AS groups \gset
+SELECT lim('Groups', :'groups', 100) AS most \gset
+SET usage_events.max_groups = 2;
+SELECT pg_temp.send(event('t1', 'acme', 1, '2026-10-15', 'groups')), pg_temp.send(event('t2', 'acme', 2, '2026-10-15', 'groups'));
+SELECT pg_temp.send(event('t3', 'acme', 3, '2026-10-15', 'groups')), pg_temp.send(event('t3', 'globex', 3, '2026-10-15', 'groups'));
+RESET usage_events.max_groups;
+SELECT pg_temp.send(event('t4', 'acme', 3, '2026-10-15', 'groups'));
+
+-- Where a batch is looked at in parts, an error of another kind stays what it is: that whatever stores one event alone fails.
+SELECT metric('UNIQUE', 'in parts') AS in_parts \gset
+SELECT lim('In parts', :'in_parts', 2) AS most \gset
+SELECT jsonb_array_length(create_usage_events(jsonb_build_array(event('q1', 'acme', 1, '2026-10-15', 'in parts'),
+    event('q2', 'acme', 2, '2026-10-15', 'in parts')))) AS stored;
+CREATE FUNCTION pg_temp.refuse_one() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT count(*) FROM stored) = 1 THEN RAISE serialization_failure USING MESSAGE = 'no event alone'; END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER refuse_one AFTER UPDATE ON usage_events.event REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.refuse_one();
+SELECT state, message FROM pg_temp.outcome(format('SELECT create_usage_events(%L)', jsonb_build_array(event('q1', 'acme', 3, '2026-10-15', 'in parts'),
+    event('q2', 'acme', 4, '2026-10-15', 'in parts'), event('q3', 'acme', 5, '2026-10-15', 'in parts'))));
+DROP TRIGGER refuse_one ON usage_events.event;
+
 \i test/helpers/empty.sql
 DROP FUNCTION metric, lim, event;

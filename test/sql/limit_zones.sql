@@ -3,7 +3,8 @@
 \i test/helpers/outcome.sql
 SELECT create_usage_metric('{"name": "calls", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "COUNT"}') ->> 'id' AS calls \gset
 SELECT jsonb_build_object('name', 'A day', 'usageMetricId', :'calls', 'period', 'DAY', 'timezone', 'Europe/Berlin') AS scope \gset
-SELECT create_usage_limit(:'scope' || '{"limit": 1, "mode": "BLOCK"}'::jsonb) ->> 'id' AS limit, create_usage_alert(:'scope' || '{"thresholds": [1], "direction": "ABOVE"}'::jsonb) ->> 'id' AS alert \gset
+SELECT create_usage_limit(:'scope' || '{"limit": 1, "mode": "BLOCK"}'::jsonb) ->> 'id' AS limit,
+    create_usage_alert(:'scope' || '{"thresholds": [1], "direction": "ABOVE"}'::jsonb) ->> 'id' AS alert \gset
 UPDATE usage_events.usage_limit SET timezone = 'Mars/Olympus';
 UPDATE usage_events.usage_alert SET timezone = 'Mars/Olympus';
 

@@ -13,6 +13,7 @@ use PostgREST;
 use PostgreSQL::Test::Utils;
 use Server;
 use Test::More;
+use Time::HiRes qw(sleep);
 
 my $megabyte = 1024 * 1024;
 
@@ -165,6 +166,8 @@ check_request('a metric of long numbers', 'POST', '/usage-metrics',
 	'{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "COUNT", "propertyFilters": {"a": [1e131071]}}', 400, qr/usage_events\.max_metric_bytes/);
 $node->append_conf('postgresql.conf', 'usage_events.max_metrics = 0');
 $node->reload;
+# The session reads it some time after the server does.
+sleep 0.1 until $api->{session}->query('SHOW usage_events.max_metrics')->[0][0] eq '0';
 check_request('a metric too many', 'POST', '/usage-metrics', '{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "COUNT"}', 400,
 	qr/"code":"54000".*"message":"account has as many usage metrics as it may"/);
 

@@ -22,10 +22,13 @@ max_locks_per_transaction = 128
 });
 $node->safe_psql('postgres', 'CREATE ROLE attacker LOGIN; CREATE ROLE owner LOGIN; CREATE ROLE admin LOGIN');
 
-my @tables = qw(account event metric metric_progress metric_rollup dirty_bucket);
+my @tables = qw(account event metric metric_progress metric_rollup dirty_bucket
+	usage_alert usage_alert_due usage_alert_progress usage_alert_state usage_alert_event);
+# What a refresh reads beside these, or deletes from now and then.
+my @others = qw(rejected_event customer_alias purge_horizon usage_alert_consumer usage_alert_delivery);
 my $number = 0;
 
-# A database with an account that has a metric and rollups, and what attackers do in it: a table that
+# A database with an account that has a metric with rollups and an alert, and what attackers do in it: a table that
 # all may write to, and a function that they run.
 sub fresh_database
 {
@@ -36,6 +39,8 @@ sub fresh_database
 		CREATE EXTENSION usage_events;
 		SELECT usage_events.grant_access('admin', 'admin');
 		SELECT create_usage_metric('{"name": "sum", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}');
+		SELECT create_usage_alert(jsonb_build_object('name', 'alert', 'usageMetricId', id, 'period', 'MONTH', 'thresholds', '[1, 4, 6, 8]'::jsonb, 'direction', 'ABOVE'))
+		FROM usage_metrics;
 		CREATE TABLE public.ran (who text, what text);
 		GRANT INSERT, SELECT ON public.ran TO PUBLIC;
 		CREATE FUNCTION public.attack(what text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
@@ -184,7 +189,7 @@ is($node->safe_psql($database, "SELECT usage_events.refresh_rollups(); SELECT cu
 
 $database = fresh_database();
 $node->safe_psql($database, "GRANT USAGE, CREATE ON SCHEMA public TO owner; ALTER SCHEMA usage_events OWNER TO owner");
-$node->safe_psql($database, "ALTER TABLE usage_events.$_ OWNER TO owner") foreach @tables, 'rejected_event';
+$node->safe_psql($database, "ALTER TABLE usage_events.$_ OWNER TO owner") foreach @tables, @others;
 $node->safe_psql($database, join('; ', map { qq{
 	CREATE TRIGGER always BEFORE INSERT OR UPDATE OR DELETE ON usage_events.$_ FOR EACH ROW EXECUTE FUNCTION public.attack_by_trigger();
 	ALTER TABLE usage_events.$_ ENABLE ALWAYS TRIGGER always;
@@ -251,7 +256,7 @@ $node->safe_psql($database, qq{
 	SET ROLE attacker;
 	ALTER SCHEMA usage_events RENAME TO renamed;
 	CREATE SCHEMA usage_events});
-$node->safe_psql($database, "SET ROLE attacker; CREATE VIEW usage_events.$_ AS SELECT gen_random_uuid() AS account_id, now() AS turn_at WHERE public.attack('view')") foreach @tables, 'rejected_event';
+$node->safe_psql($database, "SET ROLE attacker; CREATE VIEW usage_events.$_ AS SELECT gen_random_uuid() AS account_id, now() AS turn_at WHERE public.attack('view')") foreach @tables, @others;
 forget($database);
 $offset = -s $node->logfile;
 waits_for_log(qr/ERROR:  "usage_events.account" is not an ordinary table/, $offset, 'views instead of tables: the log says it');
@@ -295,7 +300,8 @@ $locker->quit;
 my $refresher = $node->background_psql($database, on_error_stop => 1);
 $refresher->query_safe("SELECT create_usage_event('{\"customerAlias\": \"acme\", \"eventType\": \"call\"}'); BEGIN; SELECT usage_events.refresh_rollups()");
 is($node->safe_psql($database, q{SELECT string_agg(DISTINCT locktype || ' ' || classid::regclass || ' ' || objsubid || ' ' || mode, ', ') FROM pg_locks WHERE locktype IN ('object', 'advisory')}),
-	'object usage_events.metric_progress 1 ExclusiveLock, object usage_events.metric_progress 2 ShareLock, object usage_events.metric_progress 6 ShareLock', 'pg_locks shows whose they are');
+	'object usage_events.metric_progress 1 ExclusiveLock, object usage_events.metric_progress 2 ShareLock, object usage_events.metric_progress 6 ShareLock, '
+	. 'object usage_events.metric_progress 8 ExclusiveLock', 'pg_locks shows whose they are');
 $refresher->quit;
 
 $node->stop('fast');

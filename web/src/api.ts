@@ -39,6 +39,39 @@ export function read(text: string): Json {
 	return parse(text) as Json;
 }
 
+// Levels of an answer that are shown.  Whoever sends events may nest thousands, at which a browser's stack ends, and with it
+// all of a list.
+const DEEPEST = 100;
+const DEEPER = JSON.stringify('… nested too deeply to be shown');
+
+function isEscaped(text: string, at: number): boolean {
+	let before = at;
+	while (text[before - 1] === '\\') before--;
+	return (at - before) % 2 === 1;
+}
+
+// The same JSON, where what lies deeper is a text that says so.
+export function shallow(text: string): string {
+	const parts: string[] = [];
+	let [depth, start, copied] = [0, 0, 0];
+	for (let at = 0; at < text.length; at++) {
+		const letter = text[at];
+		if (letter === '"') {
+			do at = text.indexOf('"', at + 1);
+			while (at > 0 && isEscaped(text, at));
+			if (at < 0) return text;
+		} else if (letter === '[' || letter === '{') {
+			if (++depth === DEEPEST + 1) start = at;
+		} else if (letter === ']' || letter === '}') {
+			if (depth-- === DEEPEST + 1) {
+				parts.push(text.slice(copied, start), DEEPER);
+				copied = at + 1;
+			}
+		}
+	}
+	return copied === 0 ? text : parts.join('') + text.slice(copied);
+}
+
 export function write(value: unknown, indent?: number): string {
 	return stringify(value, null, indent) ?? '';
 }
@@ -65,7 +98,7 @@ async function fetchExact(request: Request): Promise<Response> {
 	// Its length tells openapi-fetch to call json().
 	headers.set('content-length', String(text.length));
 	const answer = new Response(text, { status: response.status, headers });
-	return Object.defineProperty(answer, 'json', { value: async () => parse(text) });
+	return Object.defineProperty(answer, 'json', { value: async () => parse(shallow(text)) });
 }
 
 // A list is one parameter, with commas between what is encoded by itself; customerAlias repeats its name.

@@ -110,7 +110,7 @@ function App() {
 		setCredentials(null);
 	}, []);
 	useCredentials(credentials, () => leave('The key is not good any more. Sign in again.'));
-	const key = place.screen in screens ? (place.screen as keyof typeof screens) : 'events';
+	const key = Object.keys(screens).includes(place.screen) ? (place.screen as keyof typeof screens) : 'events';
 	useEffect(() => {
 		document.title = credentials ? `${screens[key].title} · Usage` : 'Usage';
 	}, [key, credentials]);

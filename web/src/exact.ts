@@ -63,10 +63,14 @@ export function plain(text: string): string {
 	return written(decimal(text));
 }
 
-// For people to read: groups of three digits.
+// For people to read: groups of three digits.  Whoever sends events may have a value of 60,000 digits, so no time for each
+// digit that grows with all of them.
 export function grouped(text: string): string {
 	const [whole, fraction] = plain(text).split('.');
-	return whole.replace(/\B(?=(\d{3})+$)/g, '\u202f') + (fraction === undefined ? '' : `.${fraction}`);
+	const digits = whole.replace('-', '');
+	const first = digits.length % 3 || 3;
+	const groups = [digits.slice(0, first), ...(digits.slice(first).match(/\d{3}/g) ?? [])];
+	return (whole.startsWith('-') ? '-' : '') + groups.join('\u202f') + (fraction === undefined ? '' : `.${fraction}`);
 }
 
 export function isNumber(text: string): boolean {

@@ -15,6 +15,12 @@ export interface Draft {
 
 type Event = Schemas['UsageEvent'];
 
+// Of its own: every object has a "constructor".
+function property(event: Event, name: string): Json | undefined {
+	const properties = event.eventProperties as Record<string, Json>;
+	return Object.prototype.hasOwnProperty.call(properties, name) ? properties[name] : undefined;
+}
+
 // Null and what is missing are the same.
 function text(value: Json | undefined): string | null {
 	if (value === undefined || value === null) return null;
@@ -29,16 +35,16 @@ function folded(value: string | null, draft: Draft): string | null {
 // Why the event does not count, or null.
 export function reason(event: Event, draft: Draft): string | null {
 	if (event.customerAlias === 'VOID') return 'was taken back';
-	const properties = event.eventProperties as Record<string, Json>;
 	for (const [name, values] of Object.entries(draft.propertyFilters)) {
-		const has = folded(text(properties[name]), draft);
+		const has = folded(text(property(event, name)), draft);
 		const passes = values.some((value) => folded(text(value), draft) === has);
 		if (passes === draft.propertiesToNegate.includes(name)) return `${name} is ${has ?? 'missing'}`;
 	}
 	if (draft.aggregationType === 'COUNT' || draft.aggregationProperty === '') return null;
-	const value = text(properties[draft.aggregationProperty]);
+	const found = property(event, draft.aggregationProperty);
+	const value = text(found);
 	if (value === null) return `${draft.aggregationProperty} is missing`;
-	if (draft.aggregationType !== 'UNIQUE' && !isNumeric(properties[draft.aggregationProperty])) return `${draft.aggregationProperty} is no number`;
+	if (draft.aggregationType !== 'UNIQUE' && !isNumeric(found as Json)) return `${draft.aggregationProperty} is no number`;
 	return null;
 }
 
@@ -51,7 +57,7 @@ function isNumeric(value: Json): boolean {
 // Of the events that count; null where there is no value.
 export function value(events: Event[], draft: Draft): string | null {
 	if (draft.aggregationType === 'COUNT') return String(events.length);
-	const texts = events.map((event) => text((event.eventProperties as Record<string, Json>)[draft.aggregationProperty]) ?? '');
+	const texts = events.map((event) => text(property(event, draft.aggregationProperty)) ?? '');
 	if (draft.aggregationType === 'UNIQUE') return String(new Set(texts).size);
 	if (draft.aggregationType === 'SUM') return texts.reduce(plus, '0');
 	if (texts.length === 0) return null;

@@ -9,7 +9,7 @@ const { inZone, moment, period, before, ranges, days } = await server.ssrLoadMod
 const { literal, word } = await server.ssrLoadModule('/src/quote.ts');
 // The API's address is the page's.
 globalThis.location = new URL('http://localhost/ui/');
-const { read } = await server.ssrLoadModule('/src/api.ts');
+const { read, shallow } = await server.ssrLoadModule('/src/api.ts');
 const { changes, storedAt } = await server.ssrLoadModule('/src/versions.ts');
 const { reason, value } = await server.ssrLoadModule('/src/preview.ts');
 test.after(() => server.close());
@@ -29,6 +29,10 @@ test('numbers are compared and written by their value', () => {
 	assert.equal(plain('15e-1'), '1.5');
 	assert.equal(grouped('1234567.1234567'), '1\u202f234\u202f567.1234567');
 	assert.equal(grouped('-1234'), '-1\u202f234');
+	assert.equal(grouped('-123'), '-123');
+	assert.equal(grouped('0'), '0');
+	assert.equal(grouped('123456.5'), '123\u202f456.5');
+	assert.equal(grouped('9'.repeat(60_000)), Array(20_000).fill('999').join('\u202f'));
 	assert.throws(() => plain('x'));
 });
 
@@ -77,6 +81,18 @@ test('texts are quoted for SQL and for a shell', () => {
 	assert.equal(word("it's $(x)"), "'it'\\''s $(x)'");
 });
 
+test('what is nested too deeply is not shown, and all else is', () => {
+	const nested = (depth, inside = '') => '['.repeat(depth) + inside + ']'.repeat(depth);
+	const kept = '{"a\\\\": "]}\\"[", "b": [' + nested(98, '1.50') + ', 2]}';
+	assert.equal(shallow(kept), kept);
+	assert.equal(
+		shallow(`{"items": [${nested(6000, '"]"')}, {"b": 1}, ${nested(99)}]}`),
+		`{"items": [${nested(98, '"… nested too deeply to be shown"')}, {"b": 1}, ${nested(98, '"… nested too deeply to be shown"')}]}`,
+	);
+	assert.equal(read(shallow(nested(6000))).length, 1);
+	assert.equal(shallow('"no end'), '"no end');
+});
+
 const event = (properties, more = {}) => ({
 	id: '01910382-f600-7b6c-9c53-2f0e6d1a8b47',
 	customerAlias: 'a',
@@ -101,6 +117,9 @@ test('a preview counts what the server would, and says why not', () => {
 	assert.equal(reason(event('{"n": "007"}'), draft()), 'n is no number');
 	assert.equal(reason(event('{}'), draft()), 'n is missing');
 	assert.equal(reason(event('{"n": 1}', { customerAlias: 'VOID' }), draft()), 'was taken back');
+	assert.equal(reason(event('{}'), draft({ aggregationProperty: 'constructor' })), 'constructor is missing');
+	assert.equal(reason(event('{"__proto__": 1}'), draft({ aggregationProperty: '__proto__' })), null);
+	assert.equal(reason(event('{}'), draft({ aggregationType: 'COUNT', propertyFilters: { toString: [null] } })), null);
 	const filtered = draft({ aggregationType: 'COUNT', propertyFilters: { status: read('[200, null]') } });
 	assert.equal(reason(event('{"status": 200.0}'), filtered), null);
 	assert.equal(reason(event('{}'), filtered), null);
