@@ -53,3 +53,4 @@ SELECT name, outbox_lag_seconds FROM usage_events.account_status WHERE name LIKE
 TRUNCATE usage_events.outbox_event;
 SELECT usage_events.revoke_access('regress_outbox');
 DROP ROLE regress_outbox;
+DELETE FROM usage_events.account WHERE account_id IN (:'account', :'other');
