@@ -2,6 +2,8 @@
 #
 # What its outbox has been given is stored once each, in the order of the calls: however the first copy has its rows ordered, with
 # either server killed in the midst, and with all rows copied anew.  What is refused is kept, and what comes after it goes on.
+#
+#	EVENTS=...	how many are sent while servers are killed (10,000); make test-outbox sends 100,000
 use strict;
 use warnings FATAL => 'all';
 
