@@ -26,9 +26,10 @@ delete $ENV{$_} foreach qw(PGSSLMODE PGOPTIONS);
 
 # How each is run, and what tells whether it can be.
 my $java = '/usr/share/java/postgresql.jar';
+my $npm = "cd $folder && test ! -e npm_failed && (test -d node_modules || timeout 60 npm ci --fetch-retries=1 || { rm -rf node_modules; touch npm_failed; false; })";
 my %client = (
-	'node_postgres.mjs' => { run => ['node', 'node_postgres.mjs'], needs => 'cd ' . $folder . ' && (test -d node_modules || npm ci)' },
-	'drizzle.mjs' => { run => ['node', 'drizzle.mjs'], needs => 'cd ' . $folder . ' && (test -d node_modules || npm ci)' },
+	'node_postgres.mjs' => { run => ['node', 'node_postgres.mjs'], needs => $npm },
+	'drizzle.mjs' => { run => ['node', 'drizzle.mjs'], needs => $npm },
 	'psycopg3.py' => { run => ['/usr/bin/python3', 'psycopg3.py'], needs => '/usr/bin/python3 -c "import psycopg"' },
 	'sqlalchemy_core.py' => { run => ['/usr/bin/python3', 'sqlalchemy_core.py'], needs => '/usr/bin/python3 -c "import sqlalchemy, psycopg2"' },
 	'Jdbc.java' => { run => ['java', '-cp', $java, 'Jdbc.java'], needs => "javac -version && test -f $java" },
