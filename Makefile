@@ -13,6 +13,9 @@
 #	make test-http-faults	connections ended in COMMIT, restarts, a failover, lost grants, under load; needs the same
 #	make test-http-contract	docs/openapi.json, by dredd; needs npx as well
 #	make test-citus		a cluster of three servers, where PostgreSQL has Citus
+#	make test-outbox		an outbox with 100,000 events, and kills of either server
+#	make test-bare		the README's two commands, in a root where nothing is installed
+#	make test-image		the files of the image for Kubernetes, in PostgreSQL 18 or newer
 #	make web				the page, into web/dist; needs node and npm
 #	make test-web			the page in a real browser; needs Chromium as well
 #	make serve-http		a private server, PostgREST and nginx, to try
@@ -32,7 +35,7 @@ MODULE_big = usage_events
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
 # The present objects by subject, in the order in which they are made.  What has been released stays as it is.
-SUBJECTS = base account event event_type customer metric rollup usage limit limit_lock alert retention http status distribution access
+SUBJECTS = base account event outbox event_type customer metric rollup usage limit limit_lock alert retention http status distribution access
 SCRIPT = sql/usage_events--$(EXTVERSION).sql
 RELEASED = $(shell sed 's,^[^ ]* *,sql/,' sql/released.sha256)
 
@@ -61,7 +64,7 @@ REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=usage_events
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --load-extension=usage_events
 
-.PHONY: demo serve serve-http web test-web test test-http test-http-faults test-http-contract test-citus test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent deb dist FORCE
+.PHONY: demo serve serve-http web test-web test test-http test-http-faults test-http-contract test-citus test-image test-bare test-outbox test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent deb dist FORCE
 
 # Without a server's development files only the targets below that install them exist.
 PG_CONFIG ?= pg_config
@@ -122,6 +125,20 @@ test-http-contract:
 # Status 77: this PostgreSQL has no Citus, as it says.
 test-citus:
 	@test/citus || { status=$$?; [ $$status = 77 ] && echo "skipped"; }
+
+# Status 77: this PostgreSQL is older than 18, as it says.
+test-image:
+	@test/packages
+	@test/image || { status=$$?; [ $$status = 77 ] && echo "skipped"; }
+
+# Status 77: not root, or a root is missing, as it says.
+test-bare:
+	@test/bare || { status=$$?; [ $$status = 77 ] && echo "skipped"; }
+
+# What is on its way when all has been sent may take longer than tests wait for by themselves.
+test-outbox:
+	@test/packages
+	@env EVENTS=$${EVENTS:-100000} PG_TEST_TIMEOUT_DEFAULT=$${PG_TEST_TIMEOUT_DEFAULT:-1800} test/run tap 047_outbox
 
 test-crash:
 	@test/packages

@@ -34,6 +34,7 @@ BEGIN
         FROM pg_class AS class
         JOIN pg_depend AS depend ON depend.classid = 'pg_class'::regclass AND depend.objid = class.oid AND depend.deptype = 'e'
         WHERE class.relnamespace = 'usage_events'::regnamespace AND class.relkind = 'r'
+          AND class.relname NOT IN ('outbox', 'outbox_event')
         ORDER BY class.oid <> anchor::regclass, name)
     LOOP
         EXECUTE 'SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = $1::regclass)'

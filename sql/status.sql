@@ -31,7 +31,8 @@ SELECT account.account_id,
        mark.waiting AS marks_waiting,
        EXTRACT(epoch FROM pg_catalog.statement_timestamp() OPERATOR(pg_catalog.-) mark.oldest)::double precision AS refresh_lag_seconds,
        (SELECT purged_before FROM usage_events.purge_horizon AS horizon
-        WHERE horizon.account_id OPERATOR(pg_catalog.=) account.account_id) AS purged_before
+        WHERE horizon.account_id OPERATOR(pg_catalog.=) account.account_id) AS purged_before,
+       usage_events.outbox_lag_seconds(account.account_id) AS outbox_lag_seconds
 FROM usage_events.account AS account
 CROSS JOIN LATERAL (
     SELECT @extschema@.uuid_v7_floor(pg_catalog.statement_timestamp() OPERATOR(pg_catalog.-) '1 minute'::interval) AS first_id
@@ -69,6 +70,7 @@ COMMENT ON COLUMN usage_events.account_status.newest_event_age_seconds IS 'How l
 COMMENT ON COLUMN usage_events.account_status.marks_waiting IS 'Marks of changed events that the next refresh of rollups will take away';
 COMMENT ON COLUMN usage_events.account_status.refresh_lag_seconds IS 'Age of the oldest mark, in seconds; NULL where there is none';
 COMMENT ON COLUMN usage_events.account_status.purged_before IS 'Up to when events were purged; NULL where none were';
+COMMENT ON COLUMN usage_events.account_status.outbox_lag_seconds IS 'How far behind the account''s outboxes are: the most of usage_events.outbox_status; Infinity where nothing applies one; NULL where there is none';
 
 CREATE VIEW usage_events.storage_status WITH (security_invoker = true) AS
 SELECT statistics.relname AS table_name,

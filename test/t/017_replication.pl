@@ -53,8 +53,8 @@ my @tables = split /\n/, $publisher->safe_psql('postgres', q{SELECT format('%I.%
 is(scalar @tables, 19, 'nineteen tables are published');
 is($publisher->safe_psql('postgres', q{
 	SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r'
-		AND oid NOT IN (SELECT prrelid FROM pg_publication_rel)}), 'dirty_bucket metric_progress metric_rollup portal_token usage_alert_due usage_alert_progress usage_limit_lock',
-	'those that are not are of rollups, of work that goes on, and tokens that end within a day');
+		AND oid NOT IN (SELECT prrelid FROM pg_publication_rel)}), 'dirty_bucket metric_progress metric_rollup outbox outbox_event portal_token usage_alert_due usage_alert_progress usage_limit_lock',
+	'those that are not are of rollups, of outboxes, of work that goes on, and tokens that end within a day');
 
 sub is_same
 {

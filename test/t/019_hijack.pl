@@ -184,6 +184,12 @@ calls('administrator', "SELECT usage_events.erase_customer('acme')");
 calls($superuser, "DELETE FROM usage_events.event WHERE account_id OPERATOR(pg_catalog.=) '$account'", 'a change by hand');
 calls($superuser, q{SET session_replication_role = replica; INSERT INTO usage_events.account SELECT * FROM usage_events.account WHERE account_id OPERATOR(pg_catalog.=) '00000000-0000-8000-8000-000000000001'}, 'the default account of a publisher');
 calls($superuser, q{SET client_min_messages = error; CREATE SUBSCRIPTION none CONNECTION '' PUBLICATION none WITH (connect = false); ALTER SUBSCRIPTION none SET (slot_name = NONE); DROP SUBSCRIPTION none}, 'a subscription');
+calls($superuser, "SELECT usage_events.attach_outbox('app', '$account')");
+calls($superuser, "SELECT usage_events.outbox_has_newer('$account', '01a216b8-537f-7263-86ab-d3640cac2d21', 'a')");
+calls($superuser, "INSERT INTO usage_events.outbox_event VALUES ('$account', '01a216b8-537f-7263-86ab-d3640cac2d21', null, 'created', null); SET session_replication_role = replica;
+	INSERT INTO usage_events.outbox_event (id) VALUES ('01a216b8-537f-7263-86ab-d3640cac2d21')", 'a row of an outbox that comes again');
+calls($superuser, 'TABLE usage_events.account_status', 'how far behind it is');
+calls($superuser, "SELECT usage_events.detach_outbox('app')");
 ($result, $output, $error) = $node->psql('trapped', "SET ROLE app; $as INSERT INTO public.usage_events (account_id) VALUES (null)");
 like($error, qr/view "usage_events" takes no writes/, 'a view that takes no writes');
 calls($superuser, 'SELECT usage_events.hide_statistics()');
@@ -194,7 +200,8 @@ calls('app', "SELECT v.event::pg_catalog.json FROM (VALUES ('$event'::public.usa
 # That is all: what is not called by its name is called by what is above.
 my %called_inside = map { $_ => 1 } qw(guard_drop import_usage_events written_by_extension usage_event_in usage_event_out usage_event_recv usage_event_send
 	usage_event_from_jsonb usage_event_to_jsonb usage_event_cmp usage_event_eq usage_event_ne usage_event_lt usage_event_le usage_event_gt usage_event_ge usage_event_hash
-	usage_event_hash_extended undistribute keep_default_account refuse_view_write watch_changes watch_subscriptions);
+	usage_event_hash_extended undistribute keep_default_account refuse_view_write watch_changes watch_subscriptions
+	check_outbox_can_be outbox_lag_seconds receive_outbox_event subscription_account);
 my @functions = split /\n/, $node->safe_psql('trapped', q{
 	SELECT DISTINCT p.proname FROM pg_catalog.pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
 	JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'usage_events' ORDER BY 1});
