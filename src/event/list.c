@@ -714,14 +714,30 @@ walk(const pg_uuid_t *account_id, EventList *list, int64 events)
 	return is_enough;
 }
 
-/*
- * How many events are gathered before others are passed by: a few.  Of a customer's key as many as are counted, since
- * it could tell from the time how many events others have.
- */
+/* So many events are gathered at most. */
 static int64
-gathered_first(void)
+gathered_at_most(void)
 {
-	return key_scope_customer() != NULL ? list_page_total_limit() : Min(FEW_EVENTS, list_page_total_limit());
+	return (int64) list_page_lookup_limit() * EVENTS_FOR_A_LOOKUP;
+}
+
+/*
+ * A customer's key is answered from the customer's events alone: it could tell how many events others have from how long
+ * the walk takes, and from whether it is refused.
+ */
+static void
+read_by_id_of_customer(const pg_uuid_t *account_id, EventList *list)
+{
+	EventRuns runs;
+	int64 count = TOTAL_UNKNOWN;
+
+	if (find_runs(account_id, list, &runs))
+		count = count_of_runs(account_id, list, &runs, gathered_at_most());
+	if (count == TOTAL_UNKNOWN)
+		refuse_events();
+	if (!list->page.has_key)
+		list->page.total = count <= list_page_total_limit() ? count : TOTAL_UNKNOWN;
+	read_gathered(account_id, list, &runs);
 }
 
 /*
@@ -732,13 +748,13 @@ gathered_first(void)
 static void
 read_by_id(const pg_uuid_t *account_id, EventList *list)
 {
-	int64 most = (int64) list_page_lookup_limit() * EVENTS_FOR_A_LOOKUP;
+	int64 most = gathered_at_most();
 	int64 count = TOTAL_UNKNOWN;
 	EventRuns runs;
 	bool has_runs = list->has_customer_aliases && find_runs(account_id, list, &runs);
 
 	if (has_runs)
-		count = count_of_runs(account_id, list, &runs, gathered_first());
+		count = count_of_runs(account_id, list, &runs, Min(FEW_EVENTS, list_page_total_limit()));
 	if (count == TOTAL_UNKNOWN && walk(account_id, list, FEW_STEPS))
 	{
 		count_after_page(account_id, list, has_runs ? &runs : NULL);
@@ -815,6 +831,8 @@ event_list_read(const pg_uuid_t *account_id, EventList *list, List *faults)
 		read_unfiltered(account_id, list);
 	else if (page->order == LIST_EVENTS_BY_TIMESTAMP)
 		read_by_timestamp(account_id, list);
+	else if (key_scope_customer() != NULL)
+		read_by_id_of_customer(account_id, list);
 	else
 		read_by_id(account_id, list);
 	json = list_page_answer(page, account_id, read_item, context);

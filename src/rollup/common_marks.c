@@ -56,6 +56,9 @@ common_marks_take(CommonMarks *marks, uint64 row, int first_column)
 	range = &marks->ranges[marks->range_count++];
 	memset(&range->first, 0, UUID_LEN);
 	memset(&range->last, 0xff, UUID_LEN);
+	/* So is one from a higher to a lower id: as a range it would bring the others out of order. */
+	if (!has_no_first && !has_no_last && uuid_v7_compare(DatumGetUUIDP(first), DatumGetUUIDP(last)) > 0)
+		return;
 	if (!has_no_first)
 		range->first = *DatumGetUUIDP(first);
 	if (!has_no_last)

@@ -137,6 +137,14 @@ SELECT * FROM sums WHERE customer LIKE 'concerned%';
 SELECT usage_events.refresh_rollups(usage_events.current_account_id(), 1);
 SELECT * FROM marks;
 SELECT refreshed();
+-- and if its last id is before its first: nothing is counted twice
+INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds, first_id, last_id)
+SELECT usage_events.current_account_id(), 'common', '', '2026-10-10 10:00Z', now(), 60, first_id, '00000000-0000-0000-0000-000000000001'
+FROM unnest('{ffffffff-0000-0000-0000-000000000000,ffffffff-0000-0000-0000-000000000001}'::uuid[]) AS first_id;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(message(6002, 'concerned ' || n, '2026-10-10T10:00:30Z')))) FROM generate_series(1, 4) AS n;
+SELECT * FROM sums WHERE customer LIKE 'concerned%';
+SELECT refreshed();
+SELECT * FROM sums WHERE customer LIKE 'concerned%';
 -- marks that somebody has written by hand, of times at which there are no events
 INSERT INTO usage_events.dirty_bucket SELECT usage_events.current_account_id(), 'common', '', bucket, now(), 60
 FROM unnest('{-infinity,4714-11-24 00:00:00Z BC,294276-12-31 23:59:59.999Z,infinity}'::timestamptz[]) AS bucket;
