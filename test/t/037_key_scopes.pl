@@ -516,9 +516,18 @@ sub looked_at {
 
 cmp_ok(looked_at("$in_order&after=$endless"), '<', 1000, 'and others\' events are not looked through for it');
 
-# Nor where the customer has thousands himself, which are each counted and read; others have as many that are newer.
+# Nor where the customer has thousands, which are each counted and read; others have as many that are newer.
 $node->safe_psql('postgres', qq{SELECT usage_events.ingest_events('$account', jsonb_agg(jsonb_build_object('customerAlias', alias, 'eventType', 'crowd')))
-	FROM (SELECT alias FROM unnest(ARRAY['acme', 'globex']) AS alias, generate_series(1, 5000) ORDER BY alias) AS event});
-cmp_ok(looked_at('/usage-events?limit=50&sortOrder=desc'), '<', 11000, 'of a customer with thousands of events others\' are not looked through either');
+	FROM (SELECT alias FROM unnest(ARRAY['acme-1', 'globex']) AS alias, generate_series(1, 5000) ORDER BY alias) AS event});
+my $newest = '/usage-events?limit=50&sortOrder=desc';
+cmp_ok(ask_as('customer', $newest)->{json}{pagination}{totalResultSize}, '>=', 5000, 'a customer has thousands of events');
+cmp_ok(looked_at($newest), '<', 11000, 'and others\' are not looked through either');
+
+# Nor where they are more than are counted; and those that are too many are so in both orders, wherever others' events lie.
+$node->safe_psql('postgres', 'ALTER DATABASE postgres SET usage_events.list_total_limit = 100');
+cmp_ok(looked_at($newest), '<', 11000, 'nor of one with more than are counted');
+$node->safe_psql('postgres', 'ALTER DATABASE postgres SET usage_events.list_lookup_limit = 200');
+$api->connect;
+is(ask_as('customer', $_)->{json}{message}, 'too many events to look for those of the list', "too many: $_") foreach $newest, $in_order;
 
 done_testing();
