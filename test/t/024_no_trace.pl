@@ -49,6 +49,9 @@ $node->poll_query_until('postgres', 'SELECT usage_events.refresh_rollups() = 0 A
 $node->poll_query_until('postgres', 'SELECT usage_events.refresh_rollups() = 0 AND EXISTS (SELECT FROM usage_alert_events)');
 $node->safe_psql('postgres', q{SELECT take_usage_alert_events('consumer'), create_customer_alias('{"customerId": "b", "value": "bob"}')});
 $node->safe_psql('postgres', q{SELECT create_usage_event('{"customerAlias": "bob", "eventType": "call", "customerEventId": "2"}')});
+# An outbox, and a row that has come, as a restore brings it.
+$node->safe_psql('postgres', q{SELECT usage_events.attach_outbox('app', usage_events.current_account_id());
+	INSERT INTO usage_events.outbox_event (account_id, id, outcome) VALUES (usage_events.current_account_id(), uuid_v7(), 'created')});
 my @tables = split /\n/, $node->safe_psql('postgres', q{
 	SELECT relname FROM pg_class WHERE relnamespace = 'usage_events'::regnamespace AND relkind = 'r' ORDER BY 1});
 cmp_ok(@tables, '>=', 12, 'there are tables');
