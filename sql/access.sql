@@ -204,7 +204,7 @@ VALUES
     ('ingest', 'INSERT (account_id, metric_version_id, event_type, started_at)', 'usage_events.metric_progress'),
     ('ingest', 'INSERT', 'usage_events.dirty_bucket'),
     ('ingest', 'INSERT (account_id, id, version_id, name, metric_id, customer, period, timezone, anchor, thresholds, direction, created_at, updated_at)', 'usage_events.usage_alert'),
-    ('ingest', 'UPDATE (version_id, name, thresholds, updated_at, deleted_at)', 'usage_events.usage_alert'),
+    ('ingest', 'UPDATE (version_id, name, timezone, thresholds, updated_at, deleted_at)', 'usage_events.usage_alert'),
     ('ingest', 'INSERT', 'usage_events.superseded_usage_alert'),
     ('ingest', 'EXECUTE', '@extschema@.create_usage_alert'),
     ('ingest', 'EXECUTE', '@extschema@.update_usage_alert'),

@@ -19,7 +19,8 @@
  * earlier event of the batch, is left to event/guard.c to store by itself.
  *
  * Where events of the period were purged, nobody knows how much there is: what adds is refused, and
- * nothing else.
+ * nothing else.  Where the period itself is not known, a correction adds less only if it is of the moment of what
+ * it replaces: that is the same period, whichever it is.
  */
 #include "postgres.h"
 
@@ -266,7 +267,7 @@ add_effects(Look *look, EventPut *put, const LimitedAlias *alias)
 							 .customer = &alias->customer,
 							 .moment = put->event.timestamp,
 							 .purged_before = DT_NOBEGIN};
-		period_find(&measure->limit->scope.period, measure->moment, &measure->start, &measure->end);
+		measure_find_period(measure);
 		look->effects = memory_budget_room(look->effects, look->effect_count, &look->effect_capacity, sizeof(Effect));
 		look->effects[look->effect_count++] = (Effect){.measure = measure, .put = put};
 	}
@@ -424,6 +425,15 @@ refuse_unknown(const Look *look, const Measure *measure)
 		"Update the limit with an \"anchor\" from there on.");
 }
 
+static const Fault *
+refuse_without_period(const Look *look, const Measure *measure)
+{
+	return make_refusal(look, measure,
+						psprintf("adds to usage limit %s, whose time zone %s is not known to this server",
+								 fault_quote(measure->limit->scope.name), fault_quote(measure->limit->scope.zone_name)),
+						"Update or delete the limit, or install that time zone.");
+}
+
 /* What becomes of it only an attempt without the earlier one could say, and there have been many. */
 static const Fault *
 refuse_follower(const Look *look)
@@ -446,17 +456,47 @@ is_purged(const Measure *measure)
 	return measure->purged_before != DT_NOBEGIN;
 }
 
+static bool
+has_period(const Measure *measure)
+{
+	return period_is_known(&measure->limit->scope.period);
+}
+
+/* Whether its value is all that was used in the period. */
+static bool
+is_certain(const Measure *measure)
+{
+	return has_period(measure) && !is_purged(measure);
+}
+
+/* Whether there may be more with the event in its period, of which nobody knows when it is. */
+static bool
+may_add(const Measure *measure, const EventPut *put)
+{
+	const UsageEvent *event = &put->event;
+	const UsageEvent *replaced = put->superseded;
+	bool is_there = replaced != NULL && replaced->timestamp == event->timestamp &&
+					slice_equal(replaced->customer_alias, event->customer_alias);
+
+	if (!just_adds(measure))
+		return measure_counts(measure->metric, event);
+	return metric_number_is_above(measure_event(measure->metric, event),
+								  is_there ? measure_event(measure->metric, replaced) : measure_zero());
+}
+
 /* Why an event may not bring the value from one to the other, or NULL; amount: NULL where it is their difference. */
 static const Fault *
-refuse_change(const Look *look, const Measure *measure, const UsageEvent *event, Numeric before, Numeric after,
+refuse_change(const Look *look, const Measure *measure, const EventPut *put, Numeric before, Numeric after,
 			  Numeric amount)
 {
 	Numeric difference = measure_difference(measure_or_zero(after), measure_or_zero(before));
 
+	if (!has_period(measure))
+		return may_add(measure, put) ? refuse_without_period(look, measure) : NULL;
 	if (is_purged(measure))
 	{
 		bool adds = just_adds(measure) ? metric_number_is_above(difference, measure_zero())
-									   : measure_counts(measure->metric, event);
+									   : measure_counts(measure->metric, &put->event);
 
 		return adds ? refuse_unknown(look, measure) : NULL;
 	}
@@ -515,11 +555,11 @@ judge_single(Look *look)
 		EventPut *put = look->effects[i].put;
 		Numeric before = NULL;
 
-		if (measure->metric == NULL || (!is_above(measure, measure->value) && !is_purged(measure)))
+		if (measure->metric == NULL || (is_certain(measure) && !is_above(measure, measure->value)))
 			continue;
 		if (look->entered->before != NULL)
 			before = measure_ask(measure, look->entered->before);
-		put->refusal = refuse_change(look, measure, &put->event, before, measure->value, NULL);
+		put->refusal = refuse_change(look, measure, put, before, measure->value, NULL);
 		if (put->refusal == NULL)
 			continue;
 		refuse_followers(look, put);
@@ -635,7 +675,7 @@ was_never_above(const Look *look, Measure *measure)
 {
 	if (measure->metric == NULL)
 		return true;
-	if (is_purged(measure))
+	if (!is_certain(measure))
 		return false;
 	if (measure->metric->metric.kind->rise == METRIC_VARIES)
 		return was_never_above_any(look, measure);
@@ -708,6 +748,13 @@ add_names(MeasuredNames *names, const Measure *measure, const Metric *metric, in
 	}
 }
 
+/* Whether there is something to count: it is not sure, and nothing is counted of a period that is not known. */
+static bool
+is_open(const Measure *measure)
+{
+	return measure->metric != NULL && has_period(measure);
+}
+
 /* Of the measures that are not sure, in whose periods something may leave. */
 static void
 gather_names(const Look *look, MeasuredNames *names)
@@ -720,7 +767,7 @@ gather_names(const Look *look, MeasuredNames *names)
 		for (last = first;
 			 last < look->measure_count && same_limit_and_customer(&look->measures[first], &look->measures[last]);
 			 last++)
-			metric = look->measures[last].metric != NULL ? look->measures[last].metric : metric;
+			metric = is_open(&look->measures[last]) ? look->measures[last].metric : metric;
 		if (metric != NULL)
 			add_names(names, &look->measures[first], &metric->metric, first, last);
 	}
@@ -819,7 +866,7 @@ look_at_coming(const Look *look, EventPut *put, int first, int effect_count)
 	{
 		const Measure *measure = look->effects[i].measure;
 
-		if (measure->metric != NULL && !just_adds(measure))
+		if (is_open(measure) && !just_adds(measure))
 			put->is_alone = true;
 	}
 }
@@ -887,7 +934,7 @@ begin_counting(Look *look)
 		Measure *measure = &look->measures[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (measure->metric == NULL || just_adds(measure))
+		if (!is_open(measure) || just_adds(measure))
 			continue;
 		if (look->entered->before == NULL)
 			return false;
@@ -904,13 +951,13 @@ first_refusal(const Look *look, const Effect *effects, int count)
 	for (int i = 0; i < count; i++)
 	{
 		const Measure *measure = effects[i].measure;
-		const UsageEvent *event = &effects[i].put->event;
+		const EventPut *put = effects[i].put;
 		const Fault *fault;
 
 		if (measure->metric == NULL || effects[i].leaves)
 			continue;
-		fault = refuse_change(look, measure, event, measure_value(measure),
-							  measure_value_with(measure, event, effects[i].amount),
+		fault = refuse_change(look, measure, put, measure_value(measure),
+							  measure_value_with(measure, &put->event, effects[i].amount),
 							  just_adds(measure) ? effects[i].amount : NULL);
 		if (fault != NULL)
 			return fault;

@@ -53,6 +53,18 @@ measure_metric(const pg_uuid_t *account_id, uint64 state, const pg_uuid_t *id, L
 	return measured;
 }
 
+/* Finds the period that has the measure's moment; all of time stands for one that nobody knows. */
+void
+measure_find_period(Measure *measure)
+{
+	const PeriodRule *period = &measure->limit->scope.period;
+
+	measure->start = DT_NOBEGIN;
+	measure->end = DT_NOEND;
+	if (period_is_known(period))
+		period_find(period, measure->moment, &measure->start, &measure->end);
+}
+
 /* Reads what is used under a snapshot, in a memory context of its own, which the caller deletes. */
 static MemoryContext
 read_use(Measure *measure, Snapshot snapshot, LimitUse *use)
@@ -68,13 +80,16 @@ read_use(Measure *measure, Snapshot snapshot, LimitUse *use)
 	return work;
 }
 
-/* What the metric says under a snapshot; NULL: it has no value there, as a MAX of no events. */
+/* What the metric says under a snapshot; NULL: it has no value there, as a MAX of no events.  0 where the period is not known. */
 Numeric
 measure_ask(Measure *measure, Snapshot snapshot)
 {
 	LimitUse use;
-	MemoryContext work = read_use(measure, snapshot, &use);
+	MemoryContext work;
 
+	if (!period_is_known(&measure->limit->scope.period))
+		return measure_zero();
+	work = read_use(measure, snapshot, &use);
 	if (use.used != NULL)
 		use.used = DatumGetNumericCopy(NumericGetDatum(use.used));
 	MemoryContextDelete(work);

@@ -34,6 +34,7 @@ typedef struct Measure
 } Measure;
 
 extern MeasuredMetric *measure_metric(const pg_uuid_t *account_id, uint64 state, const pg_uuid_t *id, List **known);
+extern void measure_find_period(Measure *measure);
 extern Numeric measure_ask(Measure *measure, Snapshot snapshot);
 extern void measure_run(Measure *measure, Snapshot snapshot);
 extern Numeric measure_event(const MeasuredMetric *metric, const UsageEvent *event);
