@@ -273,6 +273,7 @@ VALUES
     ('admin', 'INSERT', 'usage_events.dirty_bucket'),
     ('admin', 'UPDATE', 'usage_events.dirty_bucket'),
     ('admin', 'DELETE', 'usage_events.dirty_bucket'),
+    ('admin', 'DELETE', 'usage_events.usage_limit_lock'),
     ('admin', 'DELETE', 'usage_events.usage_alert'),
     ('admin', 'DELETE', 'usage_events.superseded_usage_alert'),
     ('admin', 'SELECT', 'usage_events.usage_alert_progress'),
