@@ -87,7 +87,7 @@ measure_ask(Measure *measure, Snapshot snapshot)
 	LimitUse use;
 	MemoryContext work;
 
-	if (!period_is_known(&measure->limit->scope.period))
+	if (!measure_has_period(measure))
 		return measure_zero();
 	work = read_use(measure, snapshot, &use);
 	if (use.used != NULL)
@@ -180,6 +180,47 @@ measure_add(Measure *measure, const UsageEvent *event, Numeric amount)
 	}
 	make_total(measure->metric, event, &total);
 	metric_running_add(measure->running, &total);
+}
+
+/* What is known of it ------------------------------------------------------- */
+
+/* Whether the value of each event by itself is what it adds. */
+bool
+measure_just_adds(const Measure *measure)
+{
+	return measure->metric->metric.kind->rise == METRIC_ADDS;
+}
+
+bool
+measure_is_purged(const Measure *measure)
+{
+	return measure->purged_before != DT_NOBEGIN;
+}
+
+bool
+measure_has_period(const Measure *measure)
+{
+	return period_is_known(&measure->limit->scope.period);
+}
+
+/* Whether its value is all that was used in the period. */
+bool
+measure_is_certain(const Measure *measure)
+{
+	return measure_has_period(measure) && !measure_is_purged(measure);
+}
+
+/* Whether there is something to count: it is not sure, and nothing is counted of a period that is not known. */
+bool
+measure_is_open(const Measure *measure)
+{
+	return measure->metric != NULL && measure_has_period(measure);
+}
+
+bool
+measure_is_above(const Measure *measure, Numeric value)
+{
+	return value != NULL && metric_number_is_above(value, measure->limit->limit);
 }
 
 /* Numbers ----------------------------------------------------------------- */

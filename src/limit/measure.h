@@ -44,6 +44,13 @@ extern Numeric measure_value(const Measure *measure);
 extern Numeric measure_value_with(const Measure *measure, const UsageEvent *event, Numeric amount);
 extern void measure_add(Measure *measure, const UsageEvent *event, Numeric amount);
 
+extern bool measure_just_adds(const Measure *measure);
+extern bool measure_is_purged(const Measure *measure);
+extern bool measure_has_period(const Measure *measure);
+extern bool measure_is_certain(const Measure *measure);
+extern bool measure_is_open(const Measure *measure);
+extern bool measure_is_above(const Measure *measure, Numeric value);
+
 extern Numeric measure_zero(void);
 extern Numeric measure_sum(Numeric a, Numeric b);
 extern Numeric measure_difference(Numeric a, Numeric b);
