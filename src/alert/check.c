@@ -161,7 +161,8 @@ check_same(List *faults, const char *field, bool is_same)
 
 /*
  * Rule of an update: what an alert is about stays, because what it has told is of that.  With another
- * period or customer the same thresholds would be told once more, or never.
+ * period or customer the same thresholds would be told once more, or never.  A time zone that this server
+ * does not know is no reason to: without another one nothing is told.
  */
 void
 alert_check_update(const UsageAlert *alert, const UsageAlert *stored)
@@ -173,7 +174,7 @@ alert_check_update(const UsageAlert *alert, const UsageAlert *stored)
 	faults = check_same(faults, "usageMetricId", uuid_v7_equal(&a->metric_id, &b->metric_id));
 	faults = check_same(faults, "customer", slice_equal(a->customer, b->customer));
 	faults = check_same(faults, "period", a->period.unit == b->period.unit);
-	faults = check_same(faults, "timezone", a->period.zone == b->period.zone);
+	faults = check_same(faults, "timezone", a->period.zone == b->period.zone || b->period.zone == NULL);
 	faults = check_same(faults, "anchor",
 						a->period.has_anchor == b->period.has_anchor && a->period.anchor == b->period.anchor);
 	faults = check_same(faults, "direction", alert->is_below == stored->is_below);

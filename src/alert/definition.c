@@ -37,10 +37,10 @@ static Statement insert_alert = {
 };
 
 static Statement update_alert = {
-	.sql = "UPDATE usage_events.usage_alert SET version_id = $3, name = $4, thresholds = $5, updated_at = $6" BY_ID
-		RETURNING,
-	.argument_count = 6,
-	.argument_types = {UUIDOID, UUIDOID, UUIDOID, TEXTOID, NUMERICARRAYOID, TIMESTAMPTZOID},
+	.sql = "UPDATE usage_events.usage_alert SET version_id = $3, name = $4, timezone = $5, thresholds = $6,"
+		   " updated_at = $7" BY_ID RETURNING,
+	.argument_count = 7,
+	.argument_types = {UUIDOID, UUIDOID, UUIDOID, TEXTOID, TEXTOID, NUMERICARRAYOID, TIMESTAMPTZOID},
 };
 
 static Statement set_deleted = {
@@ -227,7 +227,7 @@ replace_version(UsageAlert *alert, const UsageAlert *stored, MemoryContext conte
 {
 	pg_uuid_t version_id;
 
-	if (slice_equal(alert->scope.name, stored->scope.name) && same_thresholds(alert, stored))
+	if (limit_scope_equal(&alert->scope, &stored->scope) && same_thresholds(alert, stored))
 	{
 		alert_read_row(0, &stored->account_id, alert, context);
 		return;
@@ -238,7 +238,8 @@ replace_version(UsageAlert *alert, const UsageAlert *stored, MemoryContext conte
 	statement_execute(&update_alert,
 					  (Datum[]){UUIDPGetDatum(&stored->account_id), UUIDPGetDatum(&stored->id),
 								UUIDPGetDatum(&version_id), slice_to_datum(alert->scope.name),
-								alert_thresholds_datum(alert), TimestampTzGetDatum(GetCurrentTimestamp())},
+								slice_to_datum(alert->scope.zone_name), alert_thresholds_datum(alert),
+								TimestampTzGetDatum(GetCurrentTimestamp())},
 					  NULL);
 	read_written(alert, context);
 }

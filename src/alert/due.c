@@ -62,6 +62,14 @@ static Statement alerts_of_names = {
 	.argument_types = {UUIDOID, TEXTOID, TEXTOID},
 };
 
+/* It looks at all customers, from the first on, as soon as its periods are known. */
+static Statement restart_progress = {
+	.sql = "UPDATE usage_events.usage_alert_progress SET customer_alias = '', is_over = false"
+		   " WHERE account_id " EQ " $1 AND usage_alert_id " EQ " $2 AND (is_over OR customer_alias " NE " '')",
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
+};
+
 static int retention_minutes = 90 * 24 * 60;
 
 void
@@ -174,6 +182,25 @@ note_marks(const UsageAlert *alert, Slice alias, Slice customer, const Timestamp
 		note_periods(alert, only, seconds, count);
 }
 
+/*
+ * Nobody can say which periods have changed by a clock that this server does not know.  So that nothing of
+ * the present one is lost, all customers are looked at once it is known.  Connected to SPI.
+ */
+void
+alert_due_put_off(const UsageAlert *alert)
+{
+	statement_execute(&restart_progress, (Datum[]){UUIDPGetDatum(&alert->account_id), UUIDPGetDatum(&alert->id)}, NULL);
+}
+
+static void
+put_off_marks(const UsageAlert *alert)
+{
+	alert_due_put_off(alert);
+	ereport(WARNING,
+			(errmsg("usage alert \"%.*s\" cannot be evaluated", alert->scope.name.length, alert->scope.name.data),
+			 errdetail("Its time zone is not known to this server.")));
+}
+
 /* The alerts of metrics of a type. */
 typedef struct AlertsOfType
 {
@@ -192,19 +219,10 @@ read_alerts(void *argument)
 	SPI_connect();
 	statement_execute(&alerts_of_type, (Datum[]){UUIDPGetDatum(read->account_id), slice_to_datum(read->event_type)},
 					  NULL);
-	read->alerts = MemoryContextAlloc(read->context, sizeof(UsageAlert) * Max(SPI_processed, 1));
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		UsageAlert *alert = &read->alerts[read->count];
-
-		alert_read_row(row, read->account_id, alert, read->context);
-		if (alert->scope.period.zone != NULL)
-			read->count++;
-		else
-			ereport(WARNING, (errmsg("usage alert \"%.*s\" cannot be evaluated", alert->scope.name.length,
-									 alert->scope.name.data),
-							  errdetail("Its time zone is not known to this server.")));
-	}
+	read->count = (int) SPI_processed;
+	read->alerts = MemoryContextAlloc(read->context, sizeof(UsageAlert) * Max(read->count, 1));
+	for (int row = 0; row < read->count; row++)
+		alert_read_row(row, read->account_id, &read->alerts[row], read->context);
 	SPI_finish();
 }
 
@@ -242,7 +260,12 @@ alert_due_take_marks(const pg_uuid_t *account_id, Slice event_type, Slice alias,
 		Slice customer = alert_due_customer_of(account_id, alias);
 
 		for (int i = 0; i < of_type.count; i++)
-			note_marks(&of_type.alerts[i], alias, customer, seconds, count);
+		{
+			if (period_is_known(&of_type.alerts[i].scope.period))
+				note_marks(&of_type.alerts[i], alias, customer, seconds, count);
+			else
+				put_off_marks(&of_type.alerts[i]);
+		}
 	}
 	MemoryContextSwitchTo(context);
 	MemoryContextDelete(work_context);

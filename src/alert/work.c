@@ -129,6 +129,7 @@ typedef struct AlertWork
 	Metric metric;
 	bool is_read;
 	bool is_in_force;
+	bool is_put_off; /* it would be, if this server knew its time zone */
 } AlertWork;
 
 static bool
@@ -149,8 +150,8 @@ read_definition(void *argument)
 	work->is_in_force = alert_get(work->account_id, &work->alert.id, &work->alert) && !work->alert.is_deleted &&
 						metric_get(work->account_id, &work->alert.scope.metric_id, &work->metric) &&
 						!work->metric.is_deleted && !work->metric.kind->is_expression;
-	if (work->is_in_force)
-		limit_scope_require_zone(&work->alert.scope);
+	work->is_put_off = work->is_in_force && !period_is_known(&work->alert.scope.period);
+	work->is_in_force = work->is_in_force && !work->is_put_off;
 	PopActiveSnapshot();
 }
 
@@ -165,9 +166,12 @@ use_alert(AlertWork *work, const pg_uuid_t *alert_id)
 	MemoryContextReset(work->alert_context);
 	work->alert.id = *alert_id;
 	work->is_in_force = false;
+	work->is_put_off = false;
 	error = subtransaction_try(read_definition, work);
 	work->alert.id = *alert_id;
 	work->is_read = true;
+	if (error == NULL && work->is_put_off)
+		alert_due_put_off(&work->alert);
 	if (error == NULL)
 		return work->is_in_force;
 	if (refresh_rollups_must_end(error->sqlerrcode))
@@ -376,6 +380,8 @@ go_on(AlertWork *work, pg_uuid_t *alert_id)
 		else
 			is_done = look_at_all(work, &place);
 	}
+	else if (work->is_put_off)
+		return true;
 	statement_execute(&set_progress,
 					  (Datum[]){UUIDPGetDatum(work->account_id), UUIDPGetDatum(alert_id),
 								slice_to_datum((Slice){place.data, place.len}), BoolGetDatum(is_done)},

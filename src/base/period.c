@@ -289,8 +289,17 @@ find_all_time(const PeriodRule *rule, TimestampTz moment, TimestampTz *start, Ti
 	*end = is_before ? rule->anchor : DT_NOEND;
 }
 
+/* Whether it can be said when periods begin: not by the clock of a zone that this server does not know. */
+bool
+period_is_known(const PeriodRule *rule)
+{
+	bool needs_zone = rule->unit != PERIOD_ALL_TIME && !(rule->unit == PERIOD_HOUR && rule->has_anchor);
+
+	return rule->zone != NULL || !needs_zone;
+}
+
 /*
- * The period that has that moment: from start to end, exclusive.  A bound beyond what a
+ * The period that has that moment, of a rule whose periods are known: from start to end, exclusive.  A bound beyond what a
  * timestamp can be is infinite, and so are both where the moment is.
  */
 void

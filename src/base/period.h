@@ -31,6 +31,7 @@ typedef struct PeriodRule
 
 extern const char *period_unit_from_text(Slice text, PeriodUnit *unit);
 extern Slice period_unit_name(PeriodUnit unit);
+extern bool period_is_known(const PeriodRule *rule);
 extern void period_find(const PeriodRule *rule, TimestampTz moment, TimestampTz *start, TimestampTz *end);
 
 #endif /* USAGE_EVENTS_BASE_PERIOD_H */

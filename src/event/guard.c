@@ -9,7 +9,8 @@
  * together.  Where it cannot even say that, it is asked for one half and then for the other.  So that a
  * request has a bound, only some of a batch are stored by themselves, and more are refused.
  *
- * The guard's locks are taken before anything is written, and outlast what is taken back.
+ * The guard's locks are taken before anything is written, and outlast what is taken back.  So do those of what a batch
+ * in parts may replace: they are taken in the order in which a whole batch would lock them.
  */
 #include "postgres.h"
 
@@ -28,6 +29,13 @@ static const EventGuard *guard = NULL;
 /* So many events of a batch may be stored each by itself. */
 #define MAX_ALONE 20
 
+/* A batch that is stored in parts, until now. */
+typedef struct BatchParts
+{
+	int alone_count; /* events that were stored by themselves */
+	bool is_locked;  /* what the batch may replace */
+} BatchParts;
+
 /* Events under a guard, and as they were sent: each attempt fills in what the sender left out. */
 typedef struct GuardedPuts
 {
@@ -36,7 +44,7 @@ typedef struct GuardedPuts
 	EventPut *puts;
 	UsageEvent *sent;
 	int count;
-	int *alone_count;      /* of the whole batch, until now */
+	BatchParts *parts;     /* of the whole batch */
 	MemoryContext context; /* that outlasts attempts */
 	EventVerdict verdict;
 	bool is_taken_back; /* by us: it is no error */
@@ -269,24 +277,34 @@ put_without_alone(GuardedPuts *guarded)
 	put_each(guarded);
 }
 
+/* What is taken back lets go of its rows.  So they are locked for all parts before any is written. */
+static void
+lock_once(const GuardedPuts *guarded)
+{
+	if (!guarded->parts->is_locked)
+		event_store_lock(guarded->account_id, guarded->puts, guarded->count);
+	guarded->parts->is_locked = true;
+}
+
 static void
 put_parts(GuardedPuts *guarded)
 {
+	lock_once(guarded);
 	for (int first = 0, length; first < guarded->count; first += length)
 	{
 		GuardedPuts next;
 		bool is_alone = guarded->puts[first].is_alone;
 
 		length = part_length(guarded, first);
-		if (is_alone && *guarded->alone_count >= MAX_ALONE)
+		if (is_alone && guarded->parts->alone_count >= MAX_ALONE)
 			length = guarded->count - first;
 		next = part(guarded, first, length);
-		if (is_alone && *guarded->alone_count >= MAX_ALONE)
+		if (is_alone && guarded->parts->alone_count >= MAX_ALONE)
 		{
 			put_without_alone(&next);
 			continue;
 		}
-		*guarded->alone_count += is_alone ? 1 : 0;
+		guarded->parts->alone_count += is_alone ? 1 : 0;
 		put_each(&next);
 	}
 }
@@ -332,10 +350,10 @@ enter(GuardedPuts *guarded, const pg_uuid_t *account_id, EventPut *puts, int cou
 }
 
 static void
-keep_sent(GuardedPuts *guarded, int *alone_count)
+keep_sent(GuardedPuts *guarded, BatchParts *parts)
 {
-	guarded->alone_count = alone_count;
-	*alone_count = 0;
+	*parts = (BatchParts){0};
+	guarded->parts = parts;
 	memory_budget_require(sizeof(UsageEvent) * guarded->count);
 	guarded->sent = palloc_extended(sizeof(UsageEvent) * guarded->count, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < guarded->count; i++)
@@ -364,14 +382,14 @@ void
 event_guarded_put_all(const pg_uuid_t *account_id, EventPut *puts, int count, int64 first_index)
 {
 	GuardedPuts guarded;
-	int alone_count;
+	BatchParts parts;
 
 	if (!enter(&guarded, account_id, puts, count))
 	{
 		event_store_put_many(account_id, puts, count);
 		return;
 	}
-	keep_sent(&guarded, &alone_count);
+	keep_sent(&guarded, &parts);
 	if (attempt(&guarded) != EVENTS_FIT && !stays(put_each_or_none, &guarded))
 		report_refusals(puts, count, first_index);
 	guard->leave(guarded.entered);
@@ -382,14 +400,14 @@ void
 event_guarded_put_each(const pg_uuid_t *account_id, EventPut *puts, int count)
 {
 	GuardedPuts guarded;
-	int alone_count;
+	BatchParts parts;
 
 	if (!enter(&guarded, account_id, puts, count))
 	{
 		event_store_put_many(account_id, puts, count);
 		return;
 	}
-	keep_sent(&guarded, &alone_count);
+	keep_sent(&guarded, &parts);
 	put_each(&guarded);
 	guard->leave(guarded.entered);
 }

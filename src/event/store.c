@@ -196,6 +196,24 @@ static Statement lock_many_events = {
 	.argument_types = {UUIDOID, TEXTARRAYOID},
 };
 
+/* Without what is stored, of which nothing is known before it is written. */
+#define LOCK_BY_KEYS \
+	"SELECT 1 FROM usage_events.event WHERE account_id " EQ " $1 AND customer_event_id " EQ " ANY ($2)" \
+	" ORDER BY customer_event_id FOR NO KEY UPDATE"
+
+static Statement lock_keys = {
+	.sql = LOCK_BY_KEYS,
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTARRAYOID},
+};
+
+static Statement lock_many_keys = {
+	.sql = LOCK_BY_KEYS,
+	.plans_each_time = true,
+	.argument_count = 2,
+	.argument_types = {UUIDOID, TEXTARRAYOID},
+};
+
 static Statement get_event = {
 	.sql = "SELECT " EVENT_COLUMNS " FROM usage_events.event"
 		   " WHERE account_id " EQ " $1 AND id " EQ " $2",
@@ -809,6 +827,28 @@ event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count)
 	SPI_connect();
 	put_groups(account_id, groups, group_count, false, context);
 	finish(account_id, puts, count);
+	SPI_finish();
+}
+
+/*
+ * Locks what is stored under the keys of a batch that will be written in parts, in the order in which a whole
+ * batch would: so parts do not lock them in another.
+ */
+void
+event_store_lock(const pg_uuid_t *account_id, const EventPut *puts, int count)
+{
+	Slice *keys = palloc_extended(sizeof(Slice) * count, MCXT_ALLOC_HUGE);
+	int key_count = 0;
+
+	memory_budget_grow(sizeof(Slice) * count);
+	for (int i = 0; i < count; i++)
+	{
+		if (puts[i].refusal == NULL && puts[i].event.customer_event_id.data != NULL)
+			keys[key_count++] = puts[i].event.customer_event_id;
+	}
+	SPI_connect();
+	statement_execute(key_count < MANY_KEYS ? &lock_keys : &lock_many_keys,
+					  (Datum[]){UUIDPGetDatum(account_id), statement_varlena_array(keys, key_count, TEXTOID)}, NULL);
 	SPI_finish();
 }
 

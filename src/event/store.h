@@ -39,6 +39,7 @@ extern const char *event_conflict_text(const EventPut *put);
 extern void event_conflicts_report(const EventPut *puts, int count, int64 first_index);
 
 extern void event_store_put(const pg_uuid_t *account_id, EventPut *put);
+extern void event_store_lock(const pg_uuid_t *account_id, const EventPut *puts, int count);
 extern void event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count);
 extern bool event_store_get(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *event);
 extern void event_store_read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event, MemoryContext context);

@@ -124,6 +124,7 @@ check_one(const Metric *metric, const LimitCustomer *customer, const UsageLimit 
 	Numeric used;
 	Jsonb *json;
 
+	limit_scope_require_zone(&limit->scope);
 	limit_use_read(metric, customer, limit, question->at, &use);
 	limit_use_require_kept(&use);
 	json = use_to_json(&use);

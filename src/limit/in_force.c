@@ -375,6 +375,22 @@ require_same_now(const pg_uuid_t *account_id, const LimitedAlias *alias)
 						errhint("The transaction might succeed if retried.")));
 }
 
+/* A time zone that this server does not know it may know soon, and nobody tells. */
+static bool
+are_periods_known(const LimitedAlias *alias)
+{
+	ListCell *cell;
+
+	foreach(cell, alias->limits)
+	{
+		const UsageLimit *limit = lfirst(cell);
+
+		if (!period_is_known(&limit->scope.period))
+			return false;
+	}
+	return true;
+}
+
 /* What is remembered of that state holds; what is found anew is remembered if it is of that state still. */
 static void
 find_or_remember(const pg_uuid_t *account_id, uint64 state, LimitedAlias *alias)
@@ -384,7 +400,7 @@ find_or_remember(const pg_uuid_t *account_id, uint64 state, LimitedAlias *alias)
 	find_for_alias(account_id, alias);
 	if (IsolationUsesXactSnapshot())
 		require_same_now(account_id, alias);
-	if (limit_in_force_is_told() && limit_in_force_state() == state)
+	if (limit_in_force_is_told() && limit_in_force_state() == state && are_periods_known(alias))
 		remember_alias(account_id, state, alias);
 }
 

@@ -145,7 +145,6 @@ limit_find_for_customer(const pg_uuid_t *account_id, const pg_uuid_t *metric_id,
 		memory_budget_grow(sizeof(UsageLimit));
 		limit = palloc(sizeof(UsageLimit));
 		limit_read_row(row, account_id, limit);
-		limit_scope_require_zone(&limit->scope);
 		if (!is_replaced(limit, limits))
 			limits = lappend(limits, limit);
 	}

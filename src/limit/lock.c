@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "sql/distribution.h"
 #include "sql/statement.h"
+#include "storage/procarray.h"
 
 /* How often a row may turn out to be there and then gone again before we give up. */
 #define MAX_ATTEMPTS 100
@@ -36,6 +37,26 @@ static Statement insert_lock = {
 		   " VALUES ($1, $2, $3, 1) ON CONFLICT (account_id, metric_id, customer_hash) DO NOTHING",
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, INT4OID},
+};
+
+/* So many transactions of the server later nobody will soon take a lock that was not taken since. */
+#define LONG_AGO "100000"
+
+/*
+ * What the last transaction that took them has stored all see: a row that goes tells nobody any more that
+ * there was one.  Those that hold or wait for one make another, see take().
+ */
+static Statement delete_idle = {
+	.sql =
+		"DELETE FROM usage_events.usage_limit_lock WHERE account_id " EQ " $1"
+		" AND ctid " EQ " ANY (ARRAY(SELECT k.ctid FROM usage_events.usage_limit_lock AS k"
+		" WHERE k.account_id " EQ " $1 AND pg_catalog.age(k.xmin) " GT " pg_catalog.age($2)"
+		" AND (pg_catalog.age(k.xmin) " GT " " LONG_AGO " OR NOT EXISTS (SELECT FROM usage_events.usage_limit AS l"
+		" JOIN usage_events.metric AS m ON m.account_id " EQ " $1 AND m.id " EQ " l.metric_id AND m.deleted_at IS NULL"
+		" WHERE l.account_id " EQ " $1 AND l.metric_id " EQ " k.metric_id AND l.mode " EQ " 'BLOCK'"
+		" AND l.deleted_at IS NULL)) LIMIT $3 FOR UPDATE OF k SKIP LOCKED))",
+	.argument_count = 3,
+	.argument_types = {UUIDOID, XIDOID, INT8OID},
 };
 
 LimitLock
@@ -94,4 +115,24 @@ limit_lock_take(const pg_uuid_t *account_id, LimitLock *locks, int count)
 	}
 	SPI_finish();
 	return kept;
+}
+
+/*
+ * Deletes locks of no limit, and of customers who have been silent for long; connected to SPI.  Returns how many.
+ *
+ * A transaction that keeps its snapshot must find a row that was changed since, or it would overlook what others have
+ * stored.  So a row stays as long as there is a snapshot that is older than it, as vacuum leaves dead rows.  On Citus, where
+ * snapshots of other nodes are not known here, it stays.
+ */
+uint64
+limit_lock_delete_idle(const pg_uuid_t *account_id, int64 max_rows)
+{
+	TransactionId oldest = GetOldestNonRemovableTransactionId(NULL);
+
+	if (distribution_is_on())
+		return 0;
+	statement_execute(&delete_idle,
+					  (Datum[]){UUIDPGetDatum(account_id), TransactionIdGetDatum(oldest), Int64GetDatum(max_rows)},
+					  NULL);
+	return SPI_processed;
 }

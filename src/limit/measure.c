@@ -53,6 +53,18 @@ measure_metric(const pg_uuid_t *account_id, uint64 state, const pg_uuid_t *id, L
 	return measured;
 }
 
+/* Finds the period that has the measure's moment; all of time stands for one that nobody knows. */
+void
+measure_find_period(Measure *measure)
+{
+	const PeriodRule *period = &measure->limit->scope.period;
+
+	measure->start = DT_NOBEGIN;
+	measure->end = DT_NOEND;
+	if (period_is_known(period))
+		period_find(period, measure->moment, &measure->start, &measure->end);
+}
+
 /* Reads what is used under a snapshot, in a memory context of its own, which the caller deletes. */
 static MemoryContext
 read_use(Measure *measure, Snapshot snapshot, LimitUse *use)
@@ -68,13 +80,16 @@ read_use(Measure *measure, Snapshot snapshot, LimitUse *use)
 	return work;
 }
 
-/* What the metric says under a snapshot; NULL: it has no value there, as a MAX of no events. */
+/* What the metric says under a snapshot; NULL: it has no value there, as a MAX of no events.  0 where the period is not known. */
 Numeric
 measure_ask(Measure *measure, Snapshot snapshot)
 {
 	LimitUse use;
-	MemoryContext work = read_use(measure, snapshot, &use);
+	MemoryContext work;
 
+	if (!measure_has_period(measure))
+		return measure_zero();
+	work = read_use(measure, snapshot, &use);
 	if (use.used != NULL)
 		use.used = DatumGetNumericCopy(NumericGetDatum(use.used));
 	MemoryContextDelete(work);
@@ -165,6 +180,47 @@ measure_add(Measure *measure, const UsageEvent *event, Numeric amount)
 	}
 	make_total(measure->metric, event, &total);
 	metric_running_add(measure->running, &total);
+}
+
+/* What is known of it ------------------------------------------------------- */
+
+/* Whether the value of each event by itself is what it adds. */
+bool
+measure_just_adds(const Measure *measure)
+{
+	return measure->metric->metric.kind->rise == METRIC_ADDS;
+}
+
+bool
+measure_is_purged(const Measure *measure)
+{
+	return measure->purged_before != DT_NOBEGIN;
+}
+
+bool
+measure_has_period(const Measure *measure)
+{
+	return period_is_known(&measure->limit->scope.period);
+}
+
+/* Whether its value is all that was used in the period. */
+bool
+measure_is_certain(const Measure *measure)
+{
+	return measure_has_period(measure) && !measure_is_purged(measure);
+}
+
+/* Whether there is something to count: it is not sure, and nothing is counted of a period that is not known. */
+bool
+measure_is_open(const Measure *measure)
+{
+	return measure->metric != NULL && measure_has_period(measure);
+}
+
+bool
+measure_is_above(const Measure *measure, Numeric value)
+{
+	return value != NULL && metric_number_is_above(value, measure->limit->limit);
 }
 
 /* Numbers ----------------------------------------------------------------- */

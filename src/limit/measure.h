@@ -34,6 +34,7 @@ typedef struct Measure
 } Measure;
 
 extern MeasuredMetric *measure_metric(const pg_uuid_t *account_id, uint64 state, const pg_uuid_t *id, List **known);
+extern void measure_find_period(Measure *measure);
 extern Numeric measure_ask(Measure *measure, Snapshot snapshot);
 extern void measure_run(Measure *measure, Snapshot snapshot);
 extern Numeric measure_event(const MeasuredMetric *metric, const UsageEvent *event);
@@ -42,6 +43,13 @@ extern bool measure_counts(const MeasuredMetric *metric, const UsageEvent *event
 extern Numeric measure_value(const Measure *measure);
 extern Numeric measure_value_with(const Measure *measure, const UsageEvent *event, Numeric amount);
 extern void measure_add(Measure *measure, const UsageEvent *event, Numeric amount);
+
+extern bool measure_just_adds(const Measure *measure);
+extern bool measure_is_purged(const Measure *measure);
+extern bool measure_has_period(const Measure *measure);
+extern bool measure_is_certain(const Measure *measure);
+extern bool measure_is_open(const Measure *measure);
+extern bool measure_is_above(const Measure *measure, Numeric value);
 
 extern Numeric measure_zero(void);
 extern Numeric measure_sum(Numeric a, Numeric b);

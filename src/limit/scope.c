@@ -184,7 +184,7 @@ limit_scope_equal(const LimitScope *a, const LimitScope *b)
 void
 limit_scope_require_zone(const LimitScope *scope)
 {
-	if (scope->period.zone == NULL)
+	if (!period_is_known(&scope->period))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("time zone \"%.*s\" is not known to this server", scope->zone_name.length,
 							   scope->zone_name.data),

@@ -35,8 +35,8 @@
 typedef struct PresentLimit
 {
 	UsageLimit limit;
-	Slice customer; /* whose own it is, by the customer's id; absent: it is general */
-	TimestampTz start;
+	Slice customer;    /* whose own it is, by the customer's id; absent: it is general */
+	TimestampTz start; /* behind all others where nobody knows the period: its time zone is unknown to this server */
 	TimestampTz end;
 } PresentLimit;
 
@@ -96,6 +96,16 @@ limit_status_init(void)
 /* Limits ------------------------------------------------------------------ */
 
 static void
+find_period(PresentLimit *present)
+{
+	const PeriodRule *period = &present->limit.scope.period;
+
+	present->start = present->end = DT_NOEND;
+	if (period_is_known(period))
+		period_find(period, GetCurrentTransactionStartTimestamp(), &present->start, &present->end);
+}
+
+static void
 take_limit(uint64 row, void *argument)
 {
 	PresentLimits *limits = argument;
@@ -105,11 +115,10 @@ take_limit(uint64 row, void *argument)
 	limits->items = memory_budget_room(limits->items, limits->count, &limits->capacity, sizeof(PresentLimit));
 	present = &limits->items[limits->count++];
 	limit_read_row(row, limits->account_id, &present->limit);
-	limit_scope_require_zone(&present->limit.scope);
 	present->customer = row_text_copy(row, LIMIT_ROW_COLUMN_COUNT + 1);
 	if (present->customer.data == NULL)
 		present->customer = present->limit.scope.customer;
-	period_find(&present->limit.scope.period, GetCurrentTransactionStartTimestamp(), &present->start, &present->end);
+	find_period(present);
 	MemoryContextSwitchTo(spi_context);
 }
 
@@ -202,7 +211,7 @@ set_use(const PresentLimit *present, const MetricTotal *total, Datum *values, bo
 		values[COLUMN_REMAINING] = NumericGetDatum(limit_remaining(&present->limit, result.value));
 }
 
-/* Total: NULL where nobody knows any more. */
+/* Total: NULL where nobody knows. */
 static void
 put_row(Rows *rows, const PresentLimit *present, Slice customer, const MetricTotal *total)
 {
@@ -260,25 +269,32 @@ put_general(Rows *rows, const PresentLimit *present, const OwnLimits *own, const
 	}
 }
 
+/* Whether it can be said how much was used in the limit's period. */
+static bool
+is_told(const PresentLimit *present)
+{
+	return period_is_known(&present->limit.scope.period) &&
+		   Max(present->start, CALENDAR_START) >= horizon_of_question(&present->limit.account_id);
+}
+
 /* Limits of the same metric and period; of a metric that was deleted none holds. */
 static void
 put_scan(Rows *rows, const PresentLimit *limits, int count, const OwnLimits *own)
 {
 	const pg_uuid_t *account_id = &limits->limit.account_id;
-	TimestampTz start = Max(limits->start, CALENDAR_START);
-	bool is_kept = start >= horizon_of_question(account_id);
+	bool is_told_of = is_told(limits);
 	UsageQuestion question;
 	CustomerTotals totals = {0};
 
 	if (!usage_question_ask(account_id, &limits->limit.scope.metric_id, NULL, &question))
 		return;
-	if (is_kept)
-		usage_by_customer(&question, start, Min(limits->end, CALENDAR_END), &totals);
+	if (is_told_of)
+		usage_by_customer(&question, Max(limits->start, CALENDAR_START), Min(limits->end, CALENDAR_END), &totals);
 	for (int i = 0; i < count; i++)
 	{
 		if (limits[i].customer.data == NULL)
 			put_general(rows, &limits[i], own, &totals);
-		else if (is_kept)
+		else if (is_told_of)
 			put_own(rows, &limits[i], &question.metric, &totals);
 		else
 			put_row(rows, &limits[i], limits[i].customer, NULL);

@@ -24,6 +24,7 @@
 #include "catalog/pg_type.h"
 #include "event/rejected.h"
 #include "fmgr.h"
+#include "limit/lock.h"
 #include "retention/step.h"
 #include "sql/row.h"
 #include "sql/statement.h"
@@ -143,6 +144,8 @@ purge_account(const pg_uuid_t *account_id, TimestampTz horizon, uint64 max_rows)
 		rows += purge_rollups(account_id, horizon, (int64) (max_rows - rows));
 	if (rows < max_rows)
 		rows += rejected_event_delete_before(account_id, horizon, (int64) (max_rows - rows));
+	if (rows < max_rows)
+		rows += limit_lock_delete_idle(account_id, (int64) (max_rows - rows));
 	SPI_finish();
 	return rows;
 }

@@ -59,4 +59,17 @@ SELECT update_usage_limit(:'ever', get_usage_limit(:'ever') || '{"anchor": "2026
 SELECT pg_temp.send(pg_temp.event('s7', 'globex', 100, 'SUM'));
 SELECT pg_temp.send(pg_temp.event('s8', 'globex', 1, 'SUM'));
 
+-- A lock that was not taken in the last 100,000 transactions goes; others stay.
+SELECT metric_id = :'sum' AS of_sum, count(*) AS locks FROM usage_events.usage_limit_lock GROUP BY 1 ORDER BY 1;
+CREATE TABLE pg_temp.transactions (n int);
+DO $$ BEGIN
+    FOR n IN 1..100000 LOOP
+        BEGIN INSERT INTO pg_temp.transactions VALUES (n); EXCEPTION WHEN division_by_zero THEN NULL; END;
+    END LOOP;
+END $$;
+SELECT pg_temp.send(pg_temp.event('s9', 'hooli', 1, 'SUM'));
+SELECT usage_events.purge('2026-10-15T00:00:00Z') AS purged;
+SELECT metric_id = :'sum' AS of_sum, count(*) AS locks FROM usage_events.usage_limit_lock GROUP BY 1 ORDER BY 1;
+SELECT pg_temp.send(pg_temp.event('s10', 'globex', 1, 'SUM'));
+
 \i test/helpers/empty.sql

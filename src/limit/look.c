@@ -1,0 +1,189 @@
+/*
+ * limit/look.c
+ *		Events that are written: what limits measure of them, and what the metrics say with them.
+ */
+#include "postgres.h"
+
+#include "limit/look.h"
+
+#include "access/xact.h"
+#include "base/memory_budget.h"
+#include "base/uuid_v7.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+bool
+look_is_written(const EventPut *put)
+{
+	return put->outcome == EVENT_CREATED || put->outcome == EVENT_SUPERSEDED;
+}
+
+/* What holds now must have been locked: it does not where limits or aliases were changed in between. */
+static void
+require_locked(const Look *look)
+{
+	const Entered *entered = look->entered;
+	ListCell *cell;
+
+	for (int i = 0; i < look->alias_count; i++)
+	{
+		foreach(cell, look->aliases[i].limits)
+		{
+			LimitLock lock = entered_lock_of(&look->aliases[i], lfirst(cell));
+
+			if (bsearch(&lock, entered->locks, entered->lock_count, sizeof(LimitLock), limit_lock_compare) == NULL)
+				ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+								errmsg("usage limits or customer aliases were changed while events were stored"),
+								errhint("The transaction might succeed if retried.")));
+		}
+	}
+}
+
+/* What was found holds still, or is found anew: it may have changed while the lock was waited for. */
+static void
+look_again(Look *look)
+{
+	const Entered *entered = look->entered;
+
+	look->state = limit_in_force_state();
+	if (limit_in_force_is_told() && look->state == entered->state)
+	{
+		look->aliases = entered->aliases;
+		look->alias_count = entered->alias_count;
+		return;
+	}
+	look->alias_count = entered_find_limited(entered->account_id, look->puts, look->count, &look->aliases);
+	require_locked(look);
+}
+
+static void
+add_effects(Look *look, EventPut *put, const LimitedAlias *alias)
+{
+	ListCell *cell;
+
+	foreach(cell, alias->limits)
+	{
+		Measure *measure;
+
+		memory_budget_grow(sizeof(Measure));
+		measure = palloc(sizeof(Measure));
+		*measure = (Measure){.limit = lfirst(cell),
+							 .customer = &alias->customer,
+							 .moment = put->event.timestamp,
+							 .purged_before = DT_NOBEGIN};
+		measure_find_period(measure);
+		look->effects = memory_budget_room(look->effects, look->effect_count, &look->effect_capacity, sizeof(Effect));
+		look->effects[look->effect_count++] = (Effect){.measure = measure, .put = put};
+	}
+}
+
+static void
+gather_effects(Look *look)
+{
+	for (int i = 0; i < look->count; i++)
+	{
+		EventPut *put = &look->puts[i];
+		LimitedAlias key = {.event_type = put->event.event_type, .alias = put->event.customer_alias};
+		const LimitedAlias *alias;
+
+		if (!look_is_written(put) || look->alias_count == 0)
+			continue;
+		alias = bsearch(&key, look->aliases, look->alias_count, sizeof(LimitedAlias), limit_in_force_compare);
+		if (alias != NULL)
+			add_effects(look, put, alias);
+	}
+}
+
+static int
+compare_measures(const Measure *a, const Measure *b)
+{
+	int result = uuid_v7_compare(&a->limit->id, &b->limit->id);
+
+	if (result == 0)
+		result = slice_compare(a->customer->id, b->customer->id);
+	return result != 0 ? result : (a->start > b->start) - (a->start < b->start);
+}
+
+static int
+compare_effects_by_measure(const void *a, const void *b)
+{
+	return compare_measures(((const Effect *) a)->measure, ((const Effect *) b)->measure);
+}
+
+int
+look_compare_effects(const void *a, const void *b)
+{
+	const EventPut *first = ((const Effect *) a)->put;
+	const EventPut *second = ((const Effect *) b)->put;
+
+	return (first > second) - (first < second);
+}
+
+/* Gives effects the measures that they share, each once. */
+static void
+gather_measures(Look *look)
+{
+	look->measures = palloc_extended(sizeof(Measure) * Max(look->effect_count, 1), MCXT_ALLOC_HUGE);
+	if (look->effect_count > 1)
+		qsort(look->effects, look->effect_count, sizeof(Effect), compare_effects_by_measure);
+	for (int i = 0; i < look->effect_count; i++)
+	{
+		Measure *measure = look->effects[i].measure;
+
+		if (i == 0 || compare_measures(&look->measures[look->measure_count - 1], measure) != 0)
+			look->measures[look->measure_count++] = *measure;
+		look->effects[i].measure = &look->measures[look->measure_count - 1];
+	}
+	if (look->effect_count > 1)
+		qsort(look->effects, look->effect_count, sizeof(Effect), look_compare_effects);
+}
+
+/* Asks for the value of each measure, with the events. */
+static void
+ask_measures(Look *look)
+{
+	Snapshot now = entered_snapshot(CurrentResourceOwner);
+
+	PushActiveSnapshot(now);
+	for (int i = 0; i < look->measure_count; i++)
+	{
+		Measure *measure = &look->measures[i];
+
+		CHECK_FOR_INTERRUPTS();
+		measure->metric =
+			measure_metric(look->entered->account_id, look->state, &measure->limit->scope.metric_id, &look->metrics);
+		measure->value = measure->metric == NULL ? NULL : measure_ask(measure, now);
+	}
+	PopActiveSnapshot();
+	UnregisterSnapshot(now);
+}
+
+static bool
+is_in_batch(const Look *look, const UsageEvent *event)
+{
+	const char *place = (const char *) event;
+
+	return place >= (const char *) look->puts && place < (const char *) (look->puts + look->count);
+}
+
+/* The event of the batch that this one rests on: takes its place, repeats it, or conflicts with it.  NULL: there is none. */
+const EventPut *
+look_rests_on(const Look *look, const EventPut *put)
+{
+	const UsageEvent *earlier = look_is_written(put) ? put->superseded : put->answer;
+
+	if (!is_in_batch(look, earlier))
+		return NULL;
+	return (const EventPut *) ((const char *) earlier - offsetof(EventPut, event));
+}
+
+/* Finds what measures the events, and asks for it. */
+void
+look_gather(Look *look)
+{
+	look_again(look);
+	gather_effects(look);
+	gather_measures(look);
+	ask_measures(look);
+}
