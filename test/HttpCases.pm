@@ -1305,7 +1305,7 @@ sub cases_metrics
 	my $first = check("$versions?limit=1", 200, @as, json => has(items => [ $found->[0] ]), what => 'a page')->{json}{pagination};
 	check("$versions?limit=1&after=$first->{after}", 200, @as, json => has(items => [ $found->[1] ]), what => 'the next page');
 	check("GET /usage-metrics/$split_metric->{id}/versions?after=$first->{after}", 400, @as, names => 'after', what => 'of another metric');
-	check("$versions?limit=0&x=1", 400, @as, names => qr/"limit".*"x"/s);
+	check("$versions?limit=0&x=1", 400, @as, names => qr/"x".*"limit"/s);
 	check("GET /usage-metrics/$no_uuid/versions", 404, @as);
 	check('GET /usage-metrics/x/versions', 400, @as);
 	check($versions, 404, as => 'globex', what => 'of another account');
