@@ -55,7 +55,7 @@ export default async function rejected({ sql, until, check, picture, accessible,
 		// Stored, and the answer does not come.
 		await page.route(store, async (route) => {
 			await route.fetch();
-			await route.abort();
+			await route.abort('internetdisconnected');
 		});
 		await dialog().getByRole('button', { name: 'Send it' }).click();
 		await dialog().getByText('The server cannot be reached').waitFor();
@@ -66,7 +66,7 @@ export default async function rejected({ sql, until, check, picture, accessible,
 		await dialog().getByText('may be stored: keep that').waitFor();
 		await field.fill(whole);
 		// Stored, and known to be, but it stays in its place.
-		await page.route('**/rejected-usage-events/*', (route) => route.abort());
+		await page.route('**/rejected-usage-events/*', (route) => route.abort('internetdisconnected'));
 		await dialog().getByRole('button', { name: 'Send it' }).click();
 		await dialog().getByText('is not to be sent again').waitFor();
 		await accessible('stored and still waiting');
