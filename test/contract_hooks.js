@@ -30,16 +30,20 @@ const change = {
 async function limit(transaction) {
   const { token } = await post(transaction, '/portal-tokens', { customer: 'acme', usageMetricIds: ['01910382-f600-7b6c-9c53-2f0e6d1a8b47'] });
   transaction.request.headers.Authorization = `Basic ${token}`;
-  if (transaction.fullPath.includes('/calculate')) {
+  if (/\/(calculate|series)/.test(transaction.fullPath)) {
     transaction.fullPath += '&asOf=2024-08-01T00:00:00Z';
   }
 }
 
-async function post(transaction, path, body) {
+async function send(transaction, path, options) {
   const { protocol, host, port, request } = transaction;
   const headers = { Authorization: request.headers.Authorization };
-  const answer = await fetch(`${protocol}//${host}:${port}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+  const answer = await fetch(`${protocol}//${host}:${port}${path}`, { headers, ...options });
   return answer.json();
+}
+
+function post(transaction, path, body) {
+  return send(transaction, path, { method: 'POST', body: JSON.stringify(body) });
 }
 
 // What is to be there before, and was not made by the requests so far.
@@ -50,6 +54,10 @@ async function prepare(transaction) {
       eventTimestamp: '2024-07-30T12:00:00Z', eventProperties: { length: 450, channel: 'email' },
     });
   }
+  if (transaction.fullPath.startsWith('/rejected-usage-events/')) {
+    await post(transaction, '/usage-events/batch', [{ customerAlias: 'acme', eventType: '' }]);
+    made['rejected-usage-events'] = (await send(transaction, '/rejected-usage-events')).items[0].id;
+  }
   if (transaction.fullPath.includes('/calculate')) {
     const metric = { name: 'Messages sent', metricType: 'SIMPLE', eventType: 'message-sent', aggregationType: 'SUM', aggregationProperty: 'length', unit: 'characters' };
     made['usage-metrics'] = (await post(transaction, '/usage-metrics', metric)).id;
@@ -58,16 +66,40 @@ async function prepare(transaction) {
 
 const METRIC_OF_LIMITS = /("usageMetricId": ?"|usageMetricId=)[0-9a-f-]{36}/;
 
-// A limit is of a metric that is there.
+// A limit is of a metric that is there, and an alert stays with its own.
 async function nameMetric(transaction) {
   const metric = { name: 'Messages sent', metricType: 'SIMPLE', eventType: 'message-sent', aggregationType: 'SUM', aggregationProperty: 'length' };
-  const named = `$1${(await post(transaction, '/usage-metrics', metric)).id}`;
+  made.limited ??= (await post(transaction, '/usage-metrics', metric)).id;
+  const named = `$1${made.limited}`;
   transaction.request.body = transaction.request.body.replace(METRIC_OF_LIMITS, named);
   transaction.fullPath = transaction.fullPath.replace(METRIC_OF_LIMITS, named);
 }
 
+// An answer in each format that is described.  dredd would have text equal to the example, and every header there:
+// those of a page come only in CSV, where another page is next to it.
+function chooseFormat(transaction) {
+  const { headers } = transaction.expected;
+  if (headers['Content-Type'] === 'text/csv') {
+    transaction.fullPath = transaction.fullPath.replace('format=json', 'format=csv');
+    headers['Content-Type'] = 'text/csv; charset=utf-8';
+    delete transaction.expected.body;
+    delete transaction.expected.bodySchema;
+  }
+  delete headers['Usage-After'];
+  delete headers['Usage-Before'];
+}
+
+// The id of what there is, in place of the example's.
+function nameMade(transaction) {
+  const id = made[collection(transaction)];
+  if (id) {
+    transaction.fullPath = transaction.fullPath.replace(/\/[0-9a-f]{8}-[0-9a-f-]{27}/, `/${id}`);
+  }
+}
+
 async function before(transaction) {
   const status = transaction.expected.statusCode;
+  chooseFormat(transaction);
   if (status === '403') {
     await limit(transaction);
     return;
@@ -77,9 +109,9 @@ async function before(transaction) {
   }
   if (change[status]) {
     change[status](transaction);
-  } else if (status !== '404' && made[collection(transaction)]) {
+  } else if (status !== '404') {
     await prepare(transaction);
-    transaction.fullPath = transaction.fullPath.replace(/\/[0-9a-f]{8}-[0-9a-f-]{27}/, `/${made[collection(transaction)]}`);
+    nameMade(transaction);
   }
 }
 
