@@ -141,6 +141,7 @@ VALUES
     ('read', 'SELECT', 'usage_events.superseded_metric'),
     ('read', 'EXECUTE', '@extschema@.get_usage_metric'),
     ('read', 'EXECUTE', '@extschema@.list_usage_metrics'),
+    ('read', 'EXECUTE', '@extschema@.list_usage_metric_versions'),
     ('read', 'SELECT', '@extschema@.usage_metrics'),
     ('read', 'SELECT', 'usage_events.metric_rollup'),
     ('read', 'SELECT', 'usage_events.metric_progress'),

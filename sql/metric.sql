@@ -145,6 +145,19 @@ COMMENT ON FUNCTION @extschema@.list_usage_metrics(integer, text, text, text, te
 'List usage metrics
 A page of the session''s account''s metrics, the newest first, but for deleted ones; of a name and of an id that contain these texts, in upper or lower case, of any of these event types, of any of these aggregation properties, of any of these aggregation types. Pages are as those of list_customer_aliases(). Errors as there';
 
+CREATE FUNCTION @extschema@.list_usage_metric_versions(
+    metric_id uuid,
+    page_limit integer DEFAULT 20,
+    after text DEFAULT NULL,
+    before text DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'list_usage_metric_versions';
+
+COMMENT ON FUNCTION @extschema@.list_usage_metric_versions(uuid, integer, text, text) IS
+'List versions of a usage metric
+A page of all versions of a metric of the session''s account, the newest first: the metric as it was, with "versionId", "inForceSince", and "supersededAt", which is null for the last one. The last version of a metric that was deleted is the deletion. NULL where the account has none of that id. Pages are as those of list_customer_aliases(). Errors as there';
+
 CREATE FUNCTION usage_events.create_custom_metric(metric jsonb) RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'create_custom_metric';

@@ -32,7 +32,18 @@ SELECT account.account_id,
        EXTRACT(epoch FROM pg_catalog.statement_timestamp() OPERATOR(pg_catalog.-) mark.oldest)::double precision AS refresh_lag_seconds,
        (SELECT purged_before FROM usage_events.purge_horizon AS horizon
         WHERE horizon.account_id OPERATOR(pg_catalog.=) account.account_id) AS purged_before,
-       usage_events.outbox_lag_seconds(account.account_id) AS outbox_lag_seconds
+       usage_events.outbox_lag_seconds(account.account_id) AS outbox_lag_seconds,
+       (SELECT pg_catalog.count(*) FROM usage_events.metric AS metric
+        WHERE metric.account_id OPERATOR(pg_catalog.=) account.account_id AND metric.deleted_at IS NULL) AS metric_count,
+       (SELECT pg_catalog.count(*) FROM usage_events.metric AS metric
+        WHERE metric.account_id OPERATOR(pg_catalog.=) account.account_id)
+       OPERATOR(pg_catalog.+)
+       (SELECT pg_catalog.count(*) FROM usage_events.superseded_metric AS version
+        WHERE version.account_id OPERATOR(pg_catalog.=) account.account_id) AS metric_version_count,
+       (SELECT pg_catalog.count(*) FROM usage_events.usage_limit AS usage_limit
+        WHERE usage_limit.account_id OPERATOR(pg_catalog.=) account.account_id AND usage_limit.deleted_at IS NULL) AS limit_count,
+       (SELECT pg_catalog.count(*) FROM usage_events.usage_alert AS alert
+        WHERE alert.account_id OPERATOR(pg_catalog.=) account.account_id AND alert.deleted_at IS NULL) AS alert_count
 FROM usage_events.account AS account
 CROSS JOIN LATERAL (
     SELECT @extschema@.uuid_v7_floor(pg_catalog.statement_timestamp() OPERATOR(pg_catalog.-) '1 minute'::interval) AS first_id
@@ -71,6 +82,10 @@ COMMENT ON COLUMN usage_events.account_status.marks_waiting IS 'Marks of changed
 COMMENT ON COLUMN usage_events.account_status.refresh_lag_seconds IS 'Age of the oldest mark, in seconds; NULL where there is none';
 COMMENT ON COLUMN usage_events.account_status.purged_before IS 'Up to when events were purged; NULL where none were';
 COMMENT ON COLUMN usage_events.account_status.outbox_lag_seconds IS 'How far behind the account''s outboxes are: the most of usage_events.outbox_status; Infinity where nothing applies one; NULL where there is none';
+COMMENT ON COLUMN usage_events.account_status.metric_count IS 'Metrics in force: see usage_events.max_metrics';
+COMMENT ON COLUMN usage_events.account_status.metric_version_count IS 'Versions of metrics, those of deleted ones included: see usage_events.max_metric_versions';
+COMMENT ON COLUMN usage_events.account_status.limit_count IS 'Usage limits in force: see usage_events.max_limits';
+COMMENT ON COLUMN usage_events.account_status.alert_count IS 'Usage alerts in force: see usage_events.max_usage_alerts';
 
 CREATE VIEW usage_events.storage_status WITH (security_invoker = true) AS
 SELECT statistics.relname AS table_name,

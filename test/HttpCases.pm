@@ -112,6 +112,12 @@ sub metric
 		deletedAt => undef, parameters => [], %expected };
 }
 
+sub version
+{
+	my ($metric, %expected) = @_;
+	return { %$metric, versionId => $uuid, inForceSince => $instant, %expected };
+}
+
 sub alert
 {
 	my (%expected) = @_;
@@ -456,7 +462,7 @@ sub cases_routes
 		'/portal-tokens' => 'GET, HEAD, POST, OPTIONS',
 		"/portal-tokens/$id" => 'DELETE, OPTIONS',
 		"/usage-events/$id/explain" => 'GET, HEAD, OPTIONS',
-		map({ ("/usage-metrics/$id/$_" => 'GET, HEAD, OPTIONS') } qw(calculate series by-customer changes)));
+		map({ ("/usage-metrics/$id/$_" => 'GET, HEAD, OPTIONS') } qw(versions calculate series by-customer changes)));
 	foreach my $path (sort keys %methods)
 	{
 		my $options = check("OPTIONS $path", 200, json => { methods => $methods{$path} });
@@ -1287,6 +1293,23 @@ sub cases_metrics
 	check($delete, 200, @as, body => 'a body that nobody reads', json => { %$split_metric, deletedAt => $instant });
 	check($delete, 404, @as, what => 'again');
 	check("PUT /usage-metrics/$split_metric->{id}", 404, @as, body => new_metric(), what => 'of a deleted one');
+
+	# Versions: those that were replaced, and the deletion.
+	my $versions = "GET /usage-metrics/$calls->{id}/versions";
+	my $found = check($versions, 200, @as, json => { items => [
+		version($calls, supersededAt => undef), map({ version($_, supersededAt => $instant) } metric(%full, %kept), $calls) ],
+		pagination => { after => undef, before => undef, totalResultSize => 3 } })->{json}{items};
+	report('each was in force until the next', map { difference($found->[ $_ + 1 ]{supersededAt}, $found->[$_]{inForceSince}) } 0, 1);
+	check("GET /usage-metrics/$split_metric->{id}/versions", 200, @as, what => 'of a deleted one', json => has(items => [
+		version($split_metric, deletedAt => $instant, supersededAt => undef), version($split_metric, supersededAt => $instant) ]));
+	my $first = check("$versions?limit=1", 200, @as, json => has(items => [ $found->[0] ]), what => 'a page')->{json}{pagination};
+	check("$versions?limit=1&after=$first->{after}", 200, @as, json => has(items => [ $found->[1] ]), what => 'the next page');
+	check("GET /usage-metrics/$split_metric->{id}/versions?after=$first->{after}", 400, @as, names => 'after', what => 'of another metric');
+	check("$versions?limit=0&x=1", 400, @as, names => qr/"x".*"limit"/s);
+	check("GET /usage-metrics/$no_uuid/versions", 404, @as);
+	check('GET /usage-metrics/x/versions', 400, @as);
+	check($versions, 404, as => 'globex', what => 'of another account');
+	check($versions, 401, as => undef);
 	$lists->('', $full, $calls);
 }
 
@@ -2021,7 +2044,7 @@ sub cases_status
 	my $numbers = sub { defined $_[0] && $_[0] =~ /^\d+(\.\d+)?$/ ? '' : "$_[1] is no number" };
 	check('GET /status', 200, as => 'typist', json => { storedLastMinute => $numbers, supersededLastMinute => $numbers, rejectedLastMinute => $numbers,
 	  overLimitLastMinute => 0, rejectedWaiting => 0, rejectedBytes => 0, rejectedNotKept => 0, rejectedNotKeptAt => undef, newestEventAgeSeconds => $numbers,
-	  marksWaiting => $numbers, refreshLagSeconds => sub { '' }, purgedBefore => undef });
+	  marksWaiting => $numbers, refreshLagSeconds => sub { '' }, purgedBefore => undef, metricCount => 0, metricVersionCount => 0, limitCount => 0, alertCount => 0 });
 	check('GET /status', 401, as => undef);
 }
 

@@ -11,7 +11,7 @@
 #include "utils/numeric.h"
 #include "utils/uuid.h"
 
-#define JSON_MAX_MEMBERS 17
+#define JSON_MAX_MEMBERS 20
 
 typedef struct JsonMember
 {

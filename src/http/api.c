@@ -44,6 +44,7 @@
 #include "mb/pg_wchar.h"
 #include "metric/definition.h"
 #include "metric/list.h"
+#include "metric/versions.h"
 #include "usage/status.h"
 #include "utils/builtins.h"
 
@@ -241,6 +242,16 @@ static Jsonb *
 delete_usage_metric_of_id(HttpCall *call)
 {
 	return metric_definition_delete(account_current(), &call->id);
+}
+
+static Jsonb *
+get_usage_metric_versions(HttpCall *call)
+{
+	ListPage page = LIST_PAGE_DEFAULTS;
+
+	http_read_page(&call->request, &page);
+	http_parameters_end(&call->request);
+	return metric_versions_read(account_current(), &call->id, &page, call->request.faults);
 }
 
 static Jsonb *
@@ -466,6 +477,8 @@ static const HttpRoute routes[] = {
 	{"GET", "/usage-metrics/{id}", 200, get_usage_metric_of_id, KEYS_READ | KEYS_OF_METRICS, NULL},
 	{"PUT", "/usage-metrics/{id}", 200, put_usage_metric, KEYS_FULL_ALONE, NULL},
 	{"DELETE", "/usage-metrics/{id}", 200, delete_usage_metric_of_id, KEYS_FULL_ALONE, NULL},
+	{"GET", "/usage-metrics/{id}/versions", 200, get_usage_metric_versions, KEYS_READ,
+	 "versionId,inForceSince,supersededAt,deletedAt," METRIC_CSV},
 	{"GET", "/usage-metrics/{id}/calculate", 200, http_usage_calculate, KEYS_READ | KEYS_OF_CUSTOMER | KEYS_OF_METRICS,
 	 NULL},
 	{"GET", "/usage-metrics/{id}/series", 200, http_usage_series, KEYS_READ | KEYS_OF_CUSTOMER | KEYS_OF_METRICS,

@@ -191,38 +191,44 @@ type_name(const Metric *metric)
 	return metric->is_grouped ? SLICE("GROUPED") : SLICE("SIMPLE");
 }
 
-/* The metric as it is answered. */
+/* The members of a metric as it is answered. */
+void
+metric_definition_add(JsonObject *object, const Metric *metric)
+{
+	json_add_uuid(object, SLICE("id"), &metric->id);
+	json_add_uuid(object, SLICE("sequenceAccountId"), &metric->account_id);
+	json_add_text(object, SLICE("name"), metric->name);
+	json_add_text_or_null(object, SLICE("description"), metric->description);
+	json_add_text(object, SLICE("metricType"), type_name(metric));
+	json_add_text(object, SLICE("eventType"), metric->event_type);
+	json_add_text(object, SLICE("aggregationType"), metric->kind->name);
+	json_add_text_or_null(object, SLICE("aggregationProperty"), metric->aggregation_property);
+	if (metric->kind->has_percentile && metric->percentile != NULL)
+		json_add_numeric(object, SLICE("percentile"), metric->percentile);
+	json_add_text_or_null(object, SLICE("groupingProperty"), metric->grouping_property);
+	json_add_text_or_null(object, SLICE("unit"), metric->unit);
+	json_add_json(object, SLICE("propertyFilters"), metric->property_filters);
+	if (metric->properties_to_negate != NULL)
+		json_add_json(object, SLICE("propertiesToNegate"), metric->properties_to_negate);
+	else
+		json_add_null(object, SLICE("propertiesToNegate"));
+	json_add_boolean(object, SLICE("caseSensitive"), metric->case_sensitive);
+	if (metric->is_deleted)
+		json_add_timestamp(object, SLICE("deletedAt"), metric->deleted_at);
+	else
+		json_add_null(object, SLICE("deletedAt"));
+	json_add_timestamp(object, SLICE("createdAt"), metric->created_at);
+	json_add_json(object, SLICE("parameters"), metric->parameters);
+	if (metric->kind->is_expression)
+		json_add_text_or_null(object, SLICE("expression"), metric->expression);
+}
+
 Jsonb *
 metric_definition_to_json(const Metric *metric)
 {
 	JsonObject object = {0};
 
-	json_add_uuid(&object, SLICE("id"), &metric->id);
-	json_add_uuid(&object, SLICE("sequenceAccountId"), &metric->account_id);
-	json_add_text(&object, SLICE("name"), metric->name);
-	json_add_text_or_null(&object, SLICE("description"), metric->description);
-	json_add_text(&object, SLICE("metricType"), type_name(metric));
-	json_add_text(&object, SLICE("eventType"), metric->event_type);
-	json_add_text(&object, SLICE("aggregationType"), metric->kind->name);
-	json_add_text_or_null(&object, SLICE("aggregationProperty"), metric->aggregation_property);
-	if (metric->kind->has_percentile && metric->percentile != NULL)
-		json_add_numeric(&object, SLICE("percentile"), metric->percentile);
-	json_add_text_or_null(&object, SLICE("groupingProperty"), metric->grouping_property);
-	json_add_text_or_null(&object, SLICE("unit"), metric->unit);
-	json_add_json(&object, SLICE("propertyFilters"), metric->property_filters);
-	if (metric->properties_to_negate != NULL)
-		json_add_json(&object, SLICE("propertiesToNegate"), metric->properties_to_negate);
-	else
-		json_add_null(&object, SLICE("propertiesToNegate"));
-	json_add_boolean(&object, SLICE("caseSensitive"), metric->case_sensitive);
-	if (metric->is_deleted)
-		json_add_timestamp(&object, SLICE("deletedAt"), metric->deleted_at);
-	else
-		json_add_null(&object, SLICE("deletedAt"));
-	json_add_timestamp(&object, SLICE("createdAt"), metric->created_at);
-	json_add_json(&object, SLICE("parameters"), metric->parameters);
-	if (metric->kind->is_expression)
-		json_add_text_or_null(&object, SLICE("expression"), metric->expression);
+	metric_definition_add(&object, metric);
 	return json_make_object(&object);
 }
 

@@ -42,8 +42,9 @@ typedef struct Metric
 } Metric;
 
 /* The columns of a row that metric_read_row() reads, the first ones of the row. */
-#define METRIC_ROW_COLUMNS \
-	"id, version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property," \
+#define METRIC_ROW_COLUMNS "id, " METRIC_VERSION_COLUMNS
+#define METRIC_VERSION_COLUMNS \
+	"version_id, name, description, metric_type, event_type, aggregation_type, aggregation_property," \
 	" percentile, grouping_property, unit, property_filters, properties_to_negate, case_sensitive, expression, parameters," \
 	" created_at, deleted_at"
 

@@ -20,7 +20,8 @@
 static Statement find_status = {
 	.sql =
 		"SELECT stored_last_minute, superseded_last_minute, rejected_last_minute, over_limit_last_minute, rejected_waiting,"
-		" rejected_bytes, rejected_not_kept, marks_waiting, rejected_not_kept_at, purged_before,"
+		" rejected_bytes, rejected_not_kept, marks_waiting, metric_count, metric_version_count, limit_count, alert_count,"
+		" rejected_not_kept_at, purged_before,"
 		" " SECONDS("newest_event_age_seconds") ", " SECONDS(
 			"refresh_lag_seconds") " FROM usage_events.account_status WHERE account_id " EQ " $1",
 	.read_only = true,
@@ -29,14 +30,15 @@ static Statement find_status = {
 };
 
 /* Columns of the statement, by their types: numbers, moments, seconds. */
-#define COUNT_COLUMNS 8
+#define COUNT_COLUMNS 12
 #define MOMENT_COLUMNS 2
 #define SECONDS_COLUMNS 2
 
 static const char *const members[COUNT_COLUMNS + MOMENT_COLUMNS + SECONDS_COLUMNS] = {
-	"storedLastMinute",  "supersededLastMinute", "rejectedLastMinute",    "overLimitLastMinute",
-	"rejectedWaiting",   "rejectedBytes",        "rejectedNotKept",       "marksWaiting",
-	"rejectedNotKeptAt", "purgedBefore",         "newestEventAgeSeconds", "refreshLagSeconds",
+	"storedLastMinute",  "supersededLastMinute", "rejectedLastMinute", "overLimitLastMinute", "rejectedWaiting",
+	"rejectedBytes",     "rejectedNotKept",      "marksWaiting",       "metricCount",         "metricVersionCount",
+	"limitCount",        "alertCount",           "rejectedNotKeptAt",  "purgedBefore",        "newestEventAgeSeconds",
+	"refreshLagSeconds",
 };
 
 static Jsonb *

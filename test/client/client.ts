@@ -89,6 +89,8 @@ const metric = must(await POST('/usage-metrics', { body: definition }))
 const path = { id: metric.id }
 assert.equal(must(await PUT('/usage-metrics/{id}', { params: { path }, body: { ...definition, unit: 'ms' } })).unit, 'ms')
 assert.equal(must(await GET('/usage-metrics/{id}', { params: { path } })).name, 'Milliseconds')
+assert.deepEqual(must(await GET('/usage-metrics/{id}/versions', { params: { path } })).items.map(({ unit, supersededAt }) => [unit, supersededAt === null]),
+  [['ms', true], [null, false]])
 assert.deepEqual(must(await GET('/usage-metrics', { params: { query: { eventType: ['call'] } } })).items.map(({ id }) => id), [metric.id])
 const october = { periodStart: '2026-10-01', periodEnd: '2026-10-31' }
 const ofAcme = { ...october, customerAliases: ['acme'] }

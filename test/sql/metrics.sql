@@ -119,6 +119,20 @@ SELECT delete_usage_metric(:'id') IS NULL AS twice, update_usage_metric(:'id', b
 SELECT count(*), max(version_id::text) = :'last' AS last_archived, count(deleted_at) FROM usage_events.superseded_metric WHERE id = :'id';
 SELECT version_id > :'last' AS ascends, deleted_at IS NOT NULL AS deleted FROM usage_events.metric WHERE id = :'id';
 
+-- all its versions: the deletion, and what was before, each until the next
+SELECT number, version ->> 'name' AS name, version ->> 'id' = :'id' AS same_id, (version ->> 'versionId')::uuid = :'last' AS last,
+    version ->> 'deletedAt' IS NOT NULL AS deleted, version ->> 'inForceSince' = lag(version ->> 'supersededAt') OVER older AS until_next
+    FROM jsonb_array_elements(list_usage_metric_versions(:'id') -> 'items') WITH ORDINALITY AS item (version, number)
+    WINDOW older AS (ORDER BY number DESC) ORDER BY number;
+SELECT list_usage_metric_versions(:'id', 3) -> 'pagination' ->> 'totalResultSize' AS versions,
+    list_usage_metric_versions(:'id', 3, list_usage_metric_versions(:'id', 3) #>> '{pagination,after}') -> 'items' -> 0
+        = list_usage_metric_versions(:'id') #> '{items,3}' AS next_page;
+SELECT list_usage_metric_versions(uuid_v7()) IS NULL AS none, list_usage_metric_versions(NULL) IS NULL AS no_id;
+SELECT list_usage_metric_versions(:'id', 0);
+SET usage_events.account_id = :'other';
+SELECT list_usage_metric_versions(:'id') IS NULL AS of_another_account;
+RESET usage_events.account_id;
+
 -- one with an expression is an administrator's
 INSERT INTO usage_events.metric (account_id, id, version_id, name, metric_type, event_type, aggregation_type, property_filters, case_sensitive,
     expression, parameters, created_at)

@@ -6,6 +6,10 @@ CREATE ROLE status_admin;
 SELECT usage_events.grant_access('status_reader', 'read'), usage_events.grant_access('status_admin', 'admin');
 SET usage_events.account_id = :'account';
 SELECT create_usage_metric('{"name": "n", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "COUNT"}') ->> 'name' AS metric;
+SELECT count(create_usage_metric(jsonb_build_object('name', name, 'metricType', 'SIMPLE', 'eventType', 'call', 'aggregationType', 'COUNT')))
+    FROM unnest('{kept,given up}'::text[]) AS name;
+SELECT delete_usage_metric(id) IS NOT NULL AS deleted FROM usage_metrics WHERE name = 'given up';
+SELECT name, metric_count, metric_version_count, limit_count, alert_count FROM usage_events.account_status WHERE name IN ('status', 'silent') ORDER BY name;
 DO $$BEGIN WHILE usage_events.refresh_rollups() > 0 LOOP NULL; END LOOP; END$$;
 SELECT count(create_usage_event(jsonb_build_object('customerEventId', 'e-' || n % 8, 'customerAlias', 'acme', 'eventType', 'call', 'eventProperties',
     jsonb_build_object('n', n))))

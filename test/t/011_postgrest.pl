@@ -122,6 +122,7 @@ my %arguments = (
 	update_usage_metric => "'$metric', $new_metric",
 	delete_usage_metric => "'$metric'",
 	list_usage_metrics => '',
+	list_usage_metric_versions => "'$metric'",
 	calculate_usage_metric => "'$metric', '{a,b}', $period",
 	usage_metric_series => "'$metric', '{a,b}', $period, 'month'",
 	usage_metric_by_customer => "'$metric', $period",

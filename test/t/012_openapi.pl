@@ -295,6 +295,7 @@ my %good = (
 	getUsageMetricsByIdSeries => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [ @calculation, step => 'week' ]) },
 	getUsageMetricsByIdByCustomer => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [ @calculation[ 2 .. 5 ] ]) },
 	getUsageMetricsByIdChanges => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [ @calculation, since => '2024-07-30T12:00:00Z' ]) },
+	getUsageMetricsByIdVersions => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
 	getUsageEventsByIdExplain => sub {
 		(id => succeed('postUsageEvents', body => new_event())->{id}, query => [ usageMetricId => succeed('postUsageMetrics', body => new_metric())->{id} ])
 	});

@@ -121,6 +121,7 @@ my ($metric_id) = calls('app', "SELECT public.create_usage_metric('$metric')") =
 my $changed = $metric =~ s/"n"/"another"/r;
 calls('app', "SELECT public.update_usage_metric('$metric_id', '$changed')");
 calls('app', "SELECT public.get_usage_metric('$metric_id')");
+calls('app', "SELECT public.list_usage_metric_versions('$metric_id')");
 calls('app', q{SELECT public.list_usage_metrics(5, name => 'n', metric_id => '0', event_types => '{call}', event_properties => '{n}', aggregation_types => '{SUM}')});
 my $watched = qq("usageMetricId": "$metric_id", "period": "MONTH", "timezone": "Europe/Berlin");
 my ($limit) = calls('app', qq(SELECT public.create_usage_limit('{"name": "l", $watched, "limit": 100, "mode": "BLOCK"}'))) =~ /"id": "(.*?)"/;

@@ -416,7 +416,8 @@ my @steps = (
 	'what changed with an update' => "SELECT update_usage_metric(id, '{\"name\": \"sum\", \"eventType\": \"call\", \"metricType\": \"SIMPLE\", \"aggregationType\": \"SUM\", \"aggregationProperty\": \"user\"}') IS NOT NULL FROM usage_metrics WHERE name = 'sum';
 		SELECT count(*) FROM moment, usage_metric_changes((SELECT id FROM usage_metrics WHERE name = 'sum'), '{acme}', $october, moment)",
 	'a metric is updated, and deleted' => q{SELECT update_usage_metric(id, '{"name": "updated", "eventType": "call", "metricType": "SIMPLE", "aggregationType": "SUM", "aggregationProperty": "n"}') IS NOT NULL FROM usage_metrics WHERE name = 'updated';
-		SELECT get_usage_metric(id), delete_usage_metric(id) FROM usage_metrics WHERE name = 'updated';
+		SELECT get_usage_metric(id), list_usage_metric_versions(id), list_usage_metric_versions(id, 1, after => list_usage_metric_versions(id, 1) #>> '{pagination,after}'),
+			delete_usage_metric(id) FROM usage_metrics WHERE name = 'updated';
 		SELECT list_usage_metrics(10), list_usage_metrics(10, name => 'S', metric_id => '0', event_types => '{call}', event_properties => '{n}', aggregation_types => '{SUM}'), list_usage_metrics(1, after => list_usage_metrics(1) #>> '{pagination,after}')},
 	'a custom metric' => qq{
 		SELECT usage_events.create_custom_metric('{"name": "custom", "eventType": "call", "expression": "count(*)"}') IS NOT NULL;

@@ -126,6 +126,7 @@ my %operations = (
 	'GET /usage-metrics/{id}' => [ "/usage-metrics/$metric", undef, 200, 403, 200, 403, 200, 403 ],
 	'PUT /usage-metrics/{id}' => [ "/usage-metrics/$made_metric", $definition, 200, 403, 403, 403, 403, 403 ],
 	'DELETE /usage-metrics/{id}' => [ "/usage-metrics/$made_metric", undef, 200, 403, 403, 403, 403, 403 ],
+	'GET /usage-metrics/{id}/versions' => [ "/usage-metrics/$metric/versions", undef, 200, 403, 200, 403, 403, 403 ],
 	'GET /usage-limits' => [ '/usage-limits', undef, 200, 403, 200, 403, 403, 403 ],
 	'POST /usage-limits' => [ '/usage-limits', { name => 'l', usageMetricId => $metric, period => 'MONTH', limit => 1000, mode => 'REPORT' }, 201, 403, 403, 403, 403, 403 ],
 	'GET /usage-limits/check' => [ "/usage-limits/check?customer=acme&usageMetricId=$metric", undef, 200, 403, 200, 403, 403, 403 ],

@@ -47,15 +47,25 @@ $node->start;
 my $administrator = $node->safe_psql('postgres', 'SELECT current_user');
 @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE)} = ($node->host, $node->port, $administrator, 'postgres');
 
-my $folder = PostgreSQL::Test::Utils::tempdir() . '/http';
+# Its name has all that means something to nginx.
+my $folder = PostgreSQL::Test::Utils::tempdir() . q(/http "of; {all} kinds' \\ #);
 my ($port, $postgrest_port, $answers_port) = map { PostgreSQL::Test::Cluster::get_free_port() } 1 .. 3;
 {
 	my ($out, $error) = ('', '');
+	ok(!IPC::Run::run([ "$root/examples/postgrest/setup", 'postgres', PostgreSQL::Test::Utils::tempdir() . '/$http' ], '>', \$out, '2>', \$error),
+		'a folder whose name nginx would take for a variable is refused');
+	like($error, qr/has a "\$" in its name/, 'and says why');
 	IPC::Run::run([ "$root/examples/postgrest/setup", '--port', $port, '--postgrest-port', $postgrest_port,
 		'--answers-port', $answers_port, 'postgres', $folder ], '>', \$out, '2>', \$error) or die "$out$error";
 	($ENV{CLIENT_ID}) = $out =~ /^client id: *(\S+)/m;
 	($ENV{CLIENT_SECRET}) = $out =~ /^client secret: *(\S+)/m;
 }
+
+# The customer's page may be shown by pages of this host, where it is asked for under its name.
+my $configuration = slurp_file("$folder/usage_events.conf");
+$configuration =~ s/(map \$host \$usage_portal_ancestors \{\n)/$1\tlocalhost "http:\/\/localhost:*";\n/ or die 'nobody can be named';
+unlink "$folder/usage_events.conf";
+append_to_file("$folder/usage_events.conf", $configuration);
 
 my %command = (postgrest => [ "$root/test/postgrest", "$folder/postgrest.conf" ], nginx => [ $nginx, '-e', 'stderr', '-p', $folder, '-c', 'nginx.conf' ]);
 my %pid;

@@ -25,7 +25,26 @@ function fields(event: Event): Map<string, string> {
 }
 
 export function changes(older: Event, newer: Event): Change[] {
-	const [before, after] = [fields(older), fields(newer)];
+	return between(fields(older), fields(newer));
+}
+
+type Version = Schemas['UsageMetricVersion'];
+
+// What a version of a metric says of itself, and not of when.
+function definition({ id, versionId, inForceSince, supersededAt, createdAt, sequenceAccountId, ...said }: Version): Map<string, string> {
+	const empty = (value: unknown) => value === null || ['[]', '{}'].includes(write(value));
+	return new Map(
+		Object.entries(said)
+			.filter(([, value]) => !empty(value))
+			.map(([name, value]) => [name, typeof value === 'string' ? value : write(value)]),
+	);
+}
+
+export function changesOfMetric(older: Version, newer: Version): Change[] {
+	return between(definition(older), definition(newer));
+}
+
+function between(before: Map<string, string>, after: Map<string, string>): Change[] {
 	return [...new Set([...before.keys(), ...after.keys()])]
 		.filter((field) => before.get(field) !== after.get(field))
 		.map((field) => ({ field, old: before.get(field) ?? null, new: after.get(field) ?? null }));

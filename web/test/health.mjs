@@ -9,6 +9,13 @@ export default async function health({ sql, until, check, picture, accessible, g
 		sql(`SELECT ingest_usage_events('[{}]')`);
 		const waiting = async () => (await page.locator('[data-tile="waiting"] .big').innerText()).replace(/\D/g, '');
 		await until(waiting, sql('SELECT count(*) FROM rejected_usage_events'));
+		const told = (name) => page.locator(`[data-tile="${name}"]`).innerText();
+		const versions = sql('SELECT metric_version_count FROM usage_events.account_status WHERE account_id = usage_events.current_account_id()');
+		await until(async () => (await told('metrics')).replace(/\D+/g, ' ').trim(), `${sql('SELECT count(*) FROM usage_metrics')} ${versions}`);
+		await until(
+			async () => (await told('limits')).replace(/\D+/g, ' ').trim(),
+			sql("SELECT jsonb_array_length(list_usage_limits(100) -> 'items') || ' ' || jsonb_array_length(list_usage_alerts(100) -> 'items')"),
+		);
 		await page.locator('[data-drawn]').waitFor();
 		await page.getByRole('region', { name: 'Types' }).getByText('api-call').waitFor();
 		await picture('health');

@@ -72,6 +72,14 @@ export default async function metrics({ sql, until, check, picture, accessible, 
 		await heading('Usage');
 		await until(() => sql(`SELECT unit FROM usage_metrics WHERE name = '${quoted}' LIMIT 1`), 'ms of it');
 		await page.goBack();
+		const versions = page.getByRole('region', { name: 'Versions' });
+		await versions.locator('.changes', { hasText: 'unit' }).getByText('ms of it').waitFor();
+		await until(
+			async () => String(await versions.locator('ol > li').count()),
+			sql(`SELECT jsonb_array_length(list_usage_metric_versions(id) -> 'items') FROM usage_metrics WHERE name = '${quoted}'`),
+		);
+		await picture('metric-versions');
+		await accessible('versions of a metric');
 		await page.getByRole('button', { name: 'Delete' }).click();
 		await page.getByRole('button', { name: 'Delete' }).click();
 		await heading('Metrics');

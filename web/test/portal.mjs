@@ -72,6 +72,50 @@ export default async function portal({ sql, until, check, picture, accessible, g
 		server.close();
 	});
 
+	await check('a named origin shows it within its own page', async () => {
+		const inside = new URL(address.replace('127.0.0.1', 'localhost'));
+		const server = createServer((_, response) => {
+			response.setHeader('Content-Type', 'text/html');
+			response.end(`<iframe src="${inside.href.replace(/&/g, '&amp;')}" width=600 height=400></iframe>`);
+		});
+		await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+		const outside = await context.newPage();
+		await outside.goto(`http://localhost:${server.address().port}/`);
+		await outside.frameLocator('iframe').getByRole('heading', { name: 'Your usage' }).waitFor();
+		await outside.frameLocator('iframe').locator('[data-value]').first().waitFor();
+		await picture('portal-within', outside);
+		const policy = (await outside.request.get(inside.href)).headers()['content-security-policy'];
+		if (!policy.includes('frame-ancestors http://localhost:*;')) throw new Error(policy);
+		// Named is the customer's page alone.
+		const whole = (await outside.request.get(new URL('.', inside).href)).headers()['content-security-policy'];
+		if (!whole.includes("frame-ancestors 'none'")) throw new Error(whole);
+		await outside.close();
+		server.close();
+	});
+
+	await check('a key of one customer is told on each screen what it is not for', async () => {
+		const [id, secret] = sql(
+			"SELECT client_id, client_secret FROM usage_events.create_api_key(usage_events.current_account_id(), 'one', access => 'read', customer => 'acme')",
+		).split('|');
+		const own = await context.browser().newContext({ timezoneId: 'Europe/Berlin' });
+		const visitor = await own.newPage();
+		await visitor.goto(PAGE);
+		await visitor.getByLabel('Client id or token').fill(id);
+		await visitor.getByLabel('Client secret').fill(secret);
+		await visitor.getByRole('button', { name: 'Sign in' }).click();
+		for (const screen of ['usage', 'metrics', 'customers', 'limits', 'rejected', 'health', 'portal']) {
+			await visitor.goto(`${PAGE}#/${screen}`);
+			await visitor.getByText('API key may not do this').first().waitFor();
+			if (screen === 'usage') await picture('not-for-this-key', visitor);
+		}
+		await accessible('what a key is not for', visitor);
+		await visitor.goto(`${PAGE}#/events`);
+		await visitor.getByRole('table', { name: 'Events' }).getByText('acme').first().waitFor();
+		if ((await visitor.getByText('globex').count()) > 0) throw new Error('another customer is shown');
+		await own.close();
+		sql(`SELECT usage_events.expire_api_key('${id}', now())`);
+	});
+
 	await check('an ended token ends the page, and says what to do', async () => {
 		await page.bringToFront();
 		const table = page.getByRole('table', { name: 'Portal tokens' });

@@ -42,6 +42,54 @@ export default async function rejected({ sql, until, check, picture, accessible,
 		await until(() => Number(waiting()), before - 1);
 	});
 
+	const store = '**/usage-events';
+	const gone = (table) => `SELECT count(*) FROM ${table} WHERE event_type = 'once-${id}'`;
+
+	await check('one without an id is stored once, though its answer is lost, and though it cannot be taken away at first', async () => {
+		sql(`SELECT ingest_usage_events('[{"customerAlias": "acme", "eventType": "once-${id}", "eventTimestamp": "soon"}]')`);
+		await page.reload();
+		await page.getByRole('table', { name: 'Rejected events' }).getByText(`once-${id}`).first().click();
+		const field = dialog().getByLabel('The event');
+		const whole = (await field.inputValue()).replace('"soon"', '"2026-10-05T12:00:00Z"');
+		await field.fill(whole);
+		// Stored, and the answer does not come.
+		await page.route(store, async (route) => {
+			await route.fetch();
+			await route.abort('internetdisconnected');
+		});
+		await dialog().getByRole('button', { name: 'Send it' }).click();
+		await dialog().getByText('The server cannot be reached').waitFor();
+		await until(() => sql(gone('usage_events')), '1');
+		await page.unroute(store);
+		await field.fill(whole.replace('{', '{"customerEventId": "another", '));
+		await dialog().getByRole('button', { name: 'Send it' }).click();
+		await dialog().getByText('may be stored: keep that').waitFor();
+		await field.fill(whole);
+		// Stored, and known to be, but it stays in its place.
+		await page.route('**/rejected-usage-events/*', (route) => route.abort('internetdisconnected'));
+		await dialog().getByRole('button', { name: 'Send it' }).click();
+		await dialog().getByText('is not to be sent again').waitFor();
+		await accessible('stored and still waiting');
+		await picture('rejected-stored');
+		if ((await dialog().getByRole('button', { name: 'Send it' }).count()) > 0) throw new Error('it can be sent again');
+		await page.unroute('**/rejected-usage-events/*');
+		await dialog().getByRole('button', { name: 'Take it away' }).click();
+		await page.getByText('1 stored').waitFor();
+		await until(() => `${sql(gone('usage_events'))} ${sql(`SELECT count(*) FROM rejected_usage_events WHERE body ~ 'once-${id}'`)}`, '1 0');
+	});
+
+	await check('who gave it up meanwhile is told of', async () => {
+		sql(`SELECT ingest_usage_events('[{"customerEventId": "gone-${id}", "customerAlias": "acme"}]')`);
+		await page.reload();
+		await page.getByRole('table', { name: 'Rejected events' }).getByText(`gone-${id}`).first().click();
+		sql(`SELECT delete_rejected_usage_event(id) FROM rejected_usage_events WHERE body ~ 'gone-${id}'`);
+		const field = dialog().getByLabel('The event');
+		await field.fill((await field.inputValue()).replace('"acme"', '"acme", "eventType": "mended"'));
+		await dialog().getByRole('button', { name: 'Send it' }).click();
+		await page.getByText('The rejected one was gone already').waitFor();
+		await until(() => sql(`SELECT count(*) FROM usage_events WHERE customer_event_id = 'gone-${id}'`), '1');
+	});
+
 	await check('all are sent again; what is still wrong waits on', async () => {
 		const before = waiting();
 		await page.getByRole('button', { name: 'Send all again' }).click();

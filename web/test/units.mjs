@@ -10,6 +10,7 @@ const { literal, word } = await server.ssrLoadModule('/src/quote.ts');
 // The API's address is the page's.
 globalThis.location = new URL('http://localhost/ui/');
 const { read, shallow } = await server.ssrLoadModule('/src/api.ts');
+const { byValue, filtersOf, nameOf, readFilters, seriesOf, withValue, writeFilters } = await server.ssrLoadModule('/src/groups.ts');
 const { changes, storedAt } = await server.ssrLoadModule('/src/versions.ts');
 const { reason, value } = await server.ssrLoadModule('/src/preview.ts');
 test.after(() => server.close());
@@ -34,6 +35,46 @@ test('numbers are compared and written by their value', () => {
 	assert.equal(grouped('123456.5'), '123\u202f456.5');
 	assert.equal(grouped('9'.repeat(60_000)), Array(20_000).fill('999').join('\u202f'));
 	assert.throws(() => plain('x'));
+});
+
+test('groups are in the order of their values, to the digit, and those without one last', () => {
+	const groups = ['9007199254740992', '9007199254740993', null, '-1', '1e3'].map((text, at) => ({
+		grouping: { a: String(at) },
+		value: text && { value: text },
+	}));
+	assert.deepEqual(
+		byValue(groups).map((group) => group.grouping.a),
+		['1', '0', '4', '3', '2'],
+	);
+	assert.equal(byValue(Array.from({ length: 100_000 }, (_, n) => ({ grouping: String(n), value: { value: String(n % 7) } })))[0].value.value, '6');
+});
+
+test('the others of a step are all that is not drawn, in decimal', () => {
+	const group = (a, text) => ({ grouping: { a }, value: { value: text } });
+	const steps = [{ groupedValues: [group('x', '1'), group('y', '0.1'), group(null, '0.2'), group('z', '12345678901234567890')] }, { groupedValues: [] }];
+	const told = (series) => series.map(({ name, steps: values }) => [name, ...values.map((step) => step.value?.value ?? null)]);
+	const shown = [group('x', '1'), group(null, '0.2')];
+	assert.deepEqual(told(seriesOf(steps, shown, true, true)), [
+		['x', '1', '0'],
+		['without a', '0.2', '0'],
+		['all others', '12345678901234567890.1', '0'],
+	]);
+	// Of a largest value there are no others, and where there is no group there is none.
+	assert.deepEqual(told(seriesOf(steps, shown, false, true)), [
+		['x', '1', null],
+		['without a', '0.2', null],
+	]);
+	assert.equal(nameOf({ grouping: { a: 'x', b: null } }), 'x · without b');
+	assert.deepEqual(filtersOf([...shown, group('x', '1')]), { a: ['x', null] });
+});
+
+test('filters of an address that make no sense filter nothing', () => {
+	for (const text of [null, '', 'x', '[]', '5', 'null', '{"a": 1}', '{"a": [1]}']) assert.equal(writeFilters(readFilters(text)), undefined);
+	assert.deepEqual(readFilters('{"a": ["b", null], "c": {}}'), { a: ['b', null] });
+	for (const name of ['toString', '__proto__']) {
+		assert.equal(writeFilters(withValue(withValue({}, name, 'x'), name, 'y')), `{"${name}":["x","y"]}`);
+	}
+	assert.equal(writeFilters({ a: ['b'], c: [] }), '{"a":["b"]}');
 });
 
 test('quotients are rounded half away from zero', () => {

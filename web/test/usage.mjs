@@ -70,6 +70,97 @@ export default async function usage({ sql, until, check, picture, accessible, go
 		await picture('usage-before');
 	});
 
+	await check('split by properties that nobody thought of: the most are drawn, and the others together, to the digit', async () => {
+		await go(`usage?metric=${metric}&from=2026-10-01&to=2026-10-31&customers=globex`);
+		await page.locator('[data-drawn="31"]').waitFor();
+		const field = page.getByLabel('Group by a property');
+		await until(
+			() => page.locator('#group-properties option').count(),
+			(count) => count > 2,
+		);
+		await field.fill('endpoint');
+		await field.press('Enter');
+		const rows = page.getByRole('table', { name: 'By group' }).getByRole('row');
+		const groups = (by) => `calculate_usage_metric('${metric}', '{globex}', ${october}, group_by => '{${by}}')`;
+		const count = (by) => sql(`SELECT jsonb_array_length(${groups(by)} -> 'groupedValues')`);
+		await page.getByText(`${count('endpoint')} groups, the most first`).waitFor();
+		const most = sql(`SELECT trim_scale(max((one ->> 'value')::numeric)) FROM jsonb_array_elements(${groups('endpoint')} -> 'groupedValues') AS one`);
+		const cell = async (row) => (await rows.nth(row).getByRole('cell').last().innerText()).replace(/[\s\u202f]/g, '');
+		await until(() => cell(1), most);
+		await picture('usage-grouped');
+		await accessible('usage by a property');
+
+		// One that has more values than are drawn.
+		await field.fill('milliseconds');
+		await field.press('Enter');
+		await page.getByText('and all others together').waitFor();
+		if (!page.url().includes('group=endpoint%2Cmilliseconds')) throw new Error(page.url());
+		const keys = page.locator('.chart .key');
+		await until(() => keys.count(), 8);
+		await page.locator('[data-drawn="31"]').waitFor();
+		const box = await page.locator('.plot .u-over').boundingBox();
+		await page.mouse.move(box.x + 1, box.y + 40);
+		const first = sql(
+			`SELECT trim_scale(value) FROM usage_metric_series('${metric}', '{globex}', ${october}, 'day', 'Europe/Berlin') ORDER BY period_start LIMIT 1`,
+		);
+		const shown = async () => (await keys.locator('b').allInnerTexts()).map((text) => text.replace(/[\s\u202f]|ms/g, ''));
+		await until(async () => sql(`SELECT trim_scale(sum(n::numeric)) FROM unnest('{${(await shown()).join(',')}}'::text[]) AS n`), first);
+		await picture('usage-grouped-others');
+	});
+
+	await check('a group alone, and filters, are in the address, the answer, and what is copied', async () => {
+		await go(`usage?metric=${metric}&from=2026-10-01&to=2026-10-31&customers=globex&group=endpoint`);
+		await page.getByRole('table', { name: 'By group' }).getByText('/v1/orders').click();
+		const orders = sql(
+			`SELECT trim_scale((calculate_usage_metric('${metric}', '{globex}', ${october}, filters => '{"endpoint": ["/v1/orders"]}') ->> 'value')::numeric)`,
+		);
+		await until(async () => plain(await exact()), orders);
+		await page.getByText('endpoint is /v1/orders').waitFor();
+		await page.getByRole('button', { name: 'Copy as' }).click();
+		await dialog().getByRole('button', { name: 'SQL', exact: true }).click();
+		const statement = await dialog().locator('pre').innerText();
+		if (sql(`SELECT trim_scale(sum(value)) FROM (${statement.replace(/;$/, '')}) AS series`) !== orders) throw new Error(statement);
+		if (!statement.includes("group_by => ARRAY['endpoint']")) throw new Error(statement);
+		await dialog().getByRole('button', { name: 'curl', exact: true }).click();
+		await dialog().getByText('groupBy=endpoint').waitFor();
+		await dialog().getByText('filters=%7B%22endpoint').waitFor();
+		await dialog().getByRole('button', { name: 'CSV', exact: true }).click();
+		await dialog().getByText('periodStart,periodEnd,endpoint').waitFor();
+		await page.keyboard.press('Escape');
+		await page.getByRole('button', { name: 'Without the filter of endpoint' }).click();
+		await page.getByLabel('Property of a filter').fill('endpoint');
+		await page.getByLabel('Value of a filter').fill('nowhere');
+		await page.getByRole('button', { name: 'Add', exact: true }).click();
+		await page.getByText('endpoint is nowhere').waitFor();
+		await until(exact, '0');
+		await page.getByLabel('Without globex').click();
+		await page.getByText('Nothing in these days passes the filters').waitFor();
+		await accessible('nothing passes');
+		await page.getByRole('button', { name: 'Take the filters away' }).click();
+		await page.locator('[data-drawn="31"]').waitFor();
+	});
+
+	await check('a hundred thousand groups are listed, and those with the most drawn', async () => {
+		const many = sql(
+			`SELECT create_usage_metric('{"name": "Many", "metricType": "SIMPLE", "eventType": "many", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'id'`,
+		);
+		sql(`SELECT count(*) FROM (SELECT ingest_usage_events(jsonb_agg(jsonb_build_object('customerEventId', 'many-' || n, 'customerAlias', 'many', 'eventType', 'many',
+			'eventTimestamp', '2026-10-05T12:00:00Z', 'eventProperties', jsonb_build_object('n', n, 'key', 'key ' || n)))) FROM generate_series(1, 100000) AS n GROUP BY n / 10000) AS part`);
+		await go(`usage?metric=${many}&from=2026-10-01&to=2026-10-31&customers=many&group=key`);
+		await page.getByText('The others are too many to be drawn').waitFor();
+		await until(() => page.locator('.chart .key').count(), 7);
+		await page.getByRole('table', { name: 'By group' }).getByRole('row').nth(1).getByText('key 100000').waitFor();
+		await picture('usage-many-groups');
+		sql(
+			`SELECT create_usage_event('{"customerEventId": "one more", "customerAlias": "many", "eventType": "many", "eventTimestamp": "2026-10-05T12:00:00Z", "eventProperties": {"n": 1, "key": "one more"}}')`,
+		);
+		await page.reload();
+		await page.getByText('max_groups').first().waitFor();
+		await picture('usage-too-many-groups');
+		sql(`SELECT delete_usage_metric('${many}')`);
+		sql("DELETE FROM usage_events.event WHERE event_type = 'many'");
+	});
+
 	await check('it is copied as curl, as SQL that says the same, and as CSV', async () => {
 		await go(`usage?metric=${metric}&from=2026-10-01&to=2026-10-31&customers=globex`);
 		await page.locator('[data-drawn]').waitFor();

@@ -140,7 +140,7 @@ export function Chart({ label, times, titles, series, kind, unit }: Properties) 
 			<figcaption aria-live="off">
 				<span class="time">{shown === null ? 'Point at the chart for exact values' : titles[shown]}</span>
 				{series.map((one, index) => (
-					<span key={one.name} class="key">
+					<span key={index} class="key">
 						<i class={`swatch series-${(index % 8) + 1}${one.dashed ? ' dashed' : ''}`} aria-hidden="true" />
 						{one.name}
 						{shown !== null && (

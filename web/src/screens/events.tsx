@@ -200,7 +200,8 @@ function Filters({ place }: { place: Place }) {
 	useEffect(() => {
 		if (Object.keys(rested).length === 0) return;
 		change(rested);
-		setTyped({});
+		// What was typed meanwhile stays.
+		setTyped((now) => Object.fromEntries(Object.entries(now).filter(([name, value]) => rested[name] !== value)));
 	}, [rested]);
 	const text = (name: (typeof FILTERS)[number]) => ({
 		value: typed[name] ?? place.values.get(name) ?? '',

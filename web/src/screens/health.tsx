@@ -102,6 +102,20 @@ export function Health() {
 									value={status.refreshLagSeconds ? roughly(lag) : '0 s'}
 									note={`${shown(status.marksWaiting)} ${status.marksWaiting.value === '1' ? 'mark waits' : 'marks wait'}; answers are exact all the same`}
 								/>
+								<Tile
+									label="Metrics"
+									name="metrics"
+									value={shown(status.metricCount)}
+									note={`${shown(status.metricVersionCount)} ${status.metricVersionCount.value === '1' ? 'version' : 'versions'}, with those of deleted ones`}
+									link={linkTo(['metrics'])}
+								/>
+								<Tile
+									label="Limits and alerts"
+									name="limits"
+									value={`${shown(status.limitCount)} / ${shown(status.alertCount)}`}
+									note="in force"
+									link={linkTo(['limits'])}
+								/>
 								{status.purgedBefore && <Tile label="Purged before" name="purged" value={inZone(status.purgedBefore, zone).slice(0, 10)} />}
 							</div>
 							<section class="panel" aria-label="Rate">

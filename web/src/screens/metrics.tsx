@@ -6,6 +6,7 @@ import { linkTo, useAsk, useRefusal, useRested, type Place } from '../hooks';
 import { Badge, Empty, Input, Moment, Problem, Select, Shown, Sure } from '../parts/basics';
 import { Table } from '../parts/table';
 import { reason, value, type Draft } from '../preview';
+import { changesOfMetric } from '../versions';
 
 type Metric = Schemas['UsageMetric'];
 
@@ -94,6 +95,7 @@ function One({ id }: { id: string }) {
 						</header>
 						<p>Its value is an expression, which the administrator changes with SQL:</p>
 						<pre class="json">{metric.expression}</pre>
+						<Versions id={id} />
 					</>
 				) : (
 					<Form key={metric.createdAt + metric.name} metric={metric} type={metric.eventType} />
@@ -320,7 +322,56 @@ function Form({ metric, type }: { metric?: Metric; type: string }) {
 				</form>
 				<Preview eventType={eventType} draft={draft} unit={form.unit} />
 			</div>
+			{metric && <Versions id={metric.id} />}
 		</>
+	);
+}
+
+const MOST_VERSIONS = 100;
+
+// What it said before, which is what answers as of a moment go by.
+function Versions({ id }: { id: string }) {
+	const asked = useAsk(
+		(signal) => answer(api.GET('/usage-metrics/{id}/versions', { params: { path: { id }, query: { limit: MOST_VERSIONS } }, signal })),
+		[id],
+	);
+	return (
+		<section class="panel" aria-label="Versions">
+			<h2>Versions</h2>
+			<Shown asked={asked} what="versions">
+				{({ items, pagination }) => (
+					<>
+						<ol class="versions" reversed>
+							{items.map((version, number) => (
+								<li key={version.versionId}>
+									<div>
+										<Moment at={version.inForceSince} />{' '}
+										{version.deletedAt !== null ? <Badge tone="bad">deleted</Badge> : version.supersededAt === null && <Badge tone="good">in force</Badge>}{' '}
+										{version.supersededAt !== null && (
+											<span class="faint">
+												until <Moment at={version.supersededAt} />
+											</span>
+										)}
+									</div>
+									{items[number + 1] ? (
+										<ul class="changes">
+											{changesOfMetric(items[number + 1], version).map((one) => (
+												<li key={one.field}>
+													<code>{one.field}</code> <del>{one.old ?? 'nothing'}</del> <ins>{one.new ?? 'nothing'}</ins>
+												</li>
+											))}
+										</ul>
+									) : (
+										pagination.after === null && <p class="faint">As it was made: {what(version)}</p>
+									)}
+								</li>
+							))}
+						</ol>
+						{pagination.after !== null && <p class="faint">The newest {items.length}. All of them: list_usage_metric_versions(), or its pages over HTTP.</p>}
+					</>
+				)}
+			</Shown>
+		</section>
 	);
 }
 

@@ -1,13 +1,13 @@
 // rejected.tsx: events that batches refused, by what is wrong with them; mended here, and sent again
 import { useState } from 'preact/hooks';
-import { all, answer, api, read, Refusal, write, type Schemas } from '../api';
+import { all, answer, api, isExact, read, Refusal, write, type Json, type Schemas } from '../api';
 import { grouped } from '../exact';
 import { linkTo, useAsk } from '../hooks';
 import { Badge, Doing, Empty, Moment, Over, Problem, Shown, Sure, TextArea } from '../parts/basics';
 import { Table } from '../parts/table';
 
 type Rejected = Schemas['RejectedUsageEvent'];
-type Outcome = { stored: number; refused: number };
+type Outcome = { stored: number; refused: number; more?: string };
 
 const PAGES = 20;
 const AT_A_TIME = 1000;
@@ -78,7 +78,7 @@ export function RejectedEvents() {
 			{outcome && (
 				<p role="status" class="note">
 					<b>{grouped(String(outcome.stored))} stored</b>
-					{outcome.refused > 0 && `, ${grouped(String(outcome.refused))} refused again`}.
+					{outcome.refused > 0 && `, ${grouped(String(outcome.refused))} refused again`}. {outcome.more}
 				</p>
 			)}
 			{error && <Problem error={error} />}
@@ -147,10 +147,21 @@ export function RejectedEvents() {
 	);
 }
 
+// The event to be sent. Sent again it must be known again, so one without an id gets that of the row.
+function mended(text: string, row: Rejected): Record<string, Json> {
+	const event = read(text);
+	if (typeof event !== 'object' || event === null || Array.isArray(event) || isExact(event)) throw new SyntaxError('it must be a JSON object');
+	return event.customerEventId === undefined || event.customerEventId === null ? { ...event, customerEventId: `rejected-${row.id}` } : event;
+}
+
+// Stored first and taken away then. Whatever fails between, no second one is stored: what was stored is only taken away, and
+// where it is not known whether it was, it is sent again under the same id alone.
 function Edit({ row, close, done }: { row: Rejected; close: () => void; done: (outcome: Outcome | null) => void }) {
 	const [text, setText] = useState(pretty(row.body));
 	const [error, setError] = useState<Error | null>(null);
 	const [json, setJson] = useState<string | undefined>(undefined);
+	const [stored, setStored] = useState(false);
+	const [unsure, setUnsure] = useState<Json | undefined>(undefined);
 	const remove = () => answer(api.DELETE('/rejected-usage-events/{id}', { params: { path: { id: row.id } } }));
 	const run = async (work: () => Promise<Outcome | null>) => {
 		setError(null);
@@ -160,22 +171,41 @@ function Edit({ row, close, done }: { row: Rejected; close: () => void; done: (o
 			setError(caught as Error);
 		}
 	};
+	const store = async (event: Record<string, Json>) => {
+		try {
+			await answer(api.POST('/usage-events', { body: event as unknown as Schemas['NewUsageEvent'] }));
+		} catch (caught) {
+			// Of any other refusal it is known that nothing was stored.
+			if (!(caught instanceof Refusal) || caught.status >= 500) setUnsure(event.customerEventId);
+			throw caught;
+		}
+		setStored(true);
+	};
+	const takeAway = async (): Promise<Outcome> => {
+		try {
+			await remove();
+		} catch (caught) {
+			if (!(caught instanceof Refusal && caught.status === 404)) throw caught;
+			return { stored: 1, refused: 0, more: 'The rejected one was gone already: somebody has given it up, or sent it as it was.' };
+		}
+		return { stored: 1, refused: 0 };
+	};
 	const send = async () => {
 		setJson(undefined);
-		let event: Schemas['NewUsageEvent'];
+		let event: Record<string, Json>;
 		try {
-			event = read(text) as unknown as Schemas['NewUsageEvent'];
+			event = mended(text, row);
 		} catch (caught) {
-			setJson(`is no JSON: ${(caught as Error).message}`);
+			setJson(`is no event: ${(caught as Error).message}`);
+			return;
+		}
+		if (unsure !== undefined && write(unsure) !== write(event.customerEventId)) {
+			setJson(`was sent with the "customerEventId" ${write(unsure)}, and may be stored: keep that until there is an answer, or it may count twice`);
 			return;
 		}
 		await run(async () => {
-			await answer(api.POST('/usage-events', { body: event }));
-			// It is stored now.  Who gave it up meanwhile has done what comes next.
-			await remove().catch((caught: unknown) => {
-				if (!(caught instanceof Refusal && caught.status === 404)) throw caught;
-			});
-			return { stored: 1, refused: 0 };
+			await store(event);
+			return takeAway();
 		});
 	};
 	return (
@@ -203,24 +233,35 @@ function Edit({ row, close, done }: { row: Rejected; close: () => void; done: (o
 				value={text}
 				set={setText}
 				fault={json}
-				help="Mend it here. It takes the rejected one’s place only when it is stored."
+				help="Mend it here. It takes the rejected one’s place only when it is stored. Without a customerEventId it gets that of this row, so that it is never stored twice."
 			/>
 			{error && <Problem error={error} />}
-			<div class="footer">
-				<Sure
-					question="The event is lost then."
-					work={() =>
-						run(async () => {
-							await remove();
-							return null;
-						})
-					}>
-					Give it up
-				</Sure>
-				<Doing kind="solid" work={send}>
-					Send it
-				</Doing>
-			</div>
+			{stored ? (
+				<div class="footer">
+					<p class="note" role="status">
+						It is stored. The rejected one still waits, and is not to be sent again.
+					</p>
+					<Doing kind="solid" work={() => run(takeAway)}>
+						Take it away
+					</Doing>
+				</div>
+			) : (
+				<div class="footer">
+					<Sure
+						question="The event is lost then."
+						work={() =>
+							run(async () => {
+								await remove();
+								return null;
+							})
+						}>
+						Give it up
+					</Sure>
+					<Doing kind="solid" work={send}>
+						Send it
+					</Doing>
+				</div>
+			)}
 		</Over>
 	);
 }

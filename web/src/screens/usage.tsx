@@ -6,6 +6,21 @@ import { compare, grouped, minus, percent, plus, quotient, shown, type Exact } f
 import { change, decoded, linkTo, useAsk, useZone, type Place } from '../hooks';
 import { Badge, Bar, Choice, Copy, Doing, Empty, Input, Loading, Moment, Over, Problem, Select, Shown } from '../parts/basics';
 import { RangeFields, rangeOf, type Range } from '../parts/range';
+import {
+	areFew,
+	byValue,
+	filtersOf,
+	keyOf,
+	MOST_GROUPS,
+	MOST_PROPERTIES,
+	MOST_STEPS,
+	readFilters,
+	seriesOf,
+	valueIn,
+	withValue,
+	writeFilters,
+} from '../groups';
+import type { Filters, Group } from '../groups';
 import { Table } from '../parts/table';
 import { UsageChart, type Named } from '../parts/usage_chart';
 import type { Kind } from '../parts/chart';
@@ -17,6 +32,13 @@ type Step = 'minute' | 'hour' | 'day' | 'week' | 'month';
 
 const MOST_LINES = 8;
 const USUAL_LINES = 5;
+
+const SECONDS: Record<Step, number> = { minute: 60, hour: 3600, day: 86_400, week: 604_800, month: 2_592_000 };
+
+// How many steps there are, about.
+function stepCount(at: Period, step: Step): number {
+	return Math.ceil((Date.parse(at.endExclusive) - Date.parse(at.start)) / 1000 / SECONDS[step]) + 1;
+}
 
 function listOf(text: string | null): string[] {
 	return (text ?? '')
@@ -78,6 +100,9 @@ function OfMetric({ place, list, metric }: { place: Place; list: Metric[]; metri
 	const kind = (place.values.get('kind') ?? (comparison !== '' ? 'bars' : adds ? 'stacked' : 'line')) as Kind;
 	const chosen = listOf(place.values.get('customers')).slice(0, MOST_LINES);
 	const asOf = comparison === 'asof' ? (place.values.get('asof') ?? '') : '';
+	const groupBy = listOf(place.values.get('group')).slice(0, MOST_PROPERTIES);
+	const given = readFilters(place.values.get('filters'));
+	const filters = writeFilters(given);
 	const [copying, setCopying] = useState(false);
 	const id = metric.id;
 
@@ -85,11 +110,11 @@ function OfMetric({ place, list, metric }: { place: Place; list: Metric[]; metri
 		(signal) =>
 			answer(
 				api.GET('/usage-metrics/{id}/by-customer', {
-					params: { path: { id }, query: { periodStart: at.start, periodEnd: at.end, limit: 100 } },
+					params: { path: { id }, query: { periodStart: at.start, periodEnd: at.end, limit: 100, filters } },
 					signal,
 				}),
 			),
-		[id, at],
+		[id, at, filters],
 	);
 	const customers = chosen.length > 0 ? chosen : (top.data?.items ?? []).slice(0, USUAL_LINES).map((one) => one.customer);
 	const known = customers.length > 0;
@@ -118,7 +143,12 @@ function OfMetric({ place, list, metric }: { place: Place; list: Metric[]; metri
 				</div>
 			</header>
 			<div class="filters">
-				<Select label="Metric" value={id} set={(value) => change({ metric: value })} options={list.map((one): [string, string] => [one.id, one.name])} />
+				<Select
+					label="Metric"
+					value={id}
+					set={(value) => change({ metric: value, group: null, filters: null })}
+					options={list.map((one): [string, string] => [one.id, one.name])}
+				/>
 				<RangeFields range={range} />
 				<Select label="Step" value={step} set={(value) => change({ step: value })} options={['minute', 'hour', 'day', 'week', 'month']} />
 				<Select
@@ -134,14 +164,39 @@ function OfMetric({ place, list, metric }: { place: Place; list: Metric[]; metri
 				{comparison === 'asof' && <Input label="As of" type="datetime-local" step="1" value={asOf} set={(value) => change({ asof: value })} />}
 			</div>
 			<Customers chosen={chosen} offered={(top.data?.items ?? []).map((one) => one.customer)} shownNow={customers} />
+			{metric.aggregationType !== 'CUSTOM' && <Properties metric={metric} groupBy={groupBy} filters={given} />}
 			{top.error && <Problem error={top.error} again={top.again} />}
 			{!top.data && !top.error && !known && <Loading what="usage" />}
-			{top.data && !known && <Nothing metric={metric} />}
+			{top.data && !known && (filters === undefined ? <Nothing metric={metric} /> : <NothingPasses />)}
 			{known && (
-				<Lines key={comparison} metric={metric} customers={customers} range={range} at={at} step={step} kind={kind} comparison={comparison} asOf={asOf} />
+				<Lines
+					key={comparison}
+					metric={metric}
+					customers={customers}
+					range={range}
+					at={at}
+					step={step}
+					kind={kind}
+					comparison={comparison}
+					asOf={asOf}
+					groupBy={groupBy}
+					filters={given}
+				/>
 			)}
 			{top.data && top.data.items.length > 0 && <ByCustomer found={top.data} metric={metric} chosen={chosen} />}
-			{copying && <CopyAs metric={metric} customers={customers} at={at} step={step} zone={zone} asOf={asOf} close={() => setCopying(false)} />}
+			{copying && (
+				<CopyAs
+					metric={metric}
+					customers={customers}
+					at={at}
+					step={step}
+					zone={zone}
+					asOf={asOf}
+					groupBy={groupBy}
+					filters={filters}
+					close={() => setCopying(false)}
+				/>
+			)}
 		</>
 	);
 }
@@ -196,6 +251,118 @@ function Customers({ chosen, offered, shownNow }: { chosen: string[]; offered: s
 	);
 }
 
+// By which properties it is split, and which values of them count; properties are offered that events of the type have.
+function Properties({ metric, groupBy, filters }: { metric: Metric; groupBy: string[]; filters: Filters }) {
+	const [group, setGroup] = useState('');
+	const [property, setProperty] = useState('');
+	const [value, setValue] = useState('');
+	const eventType = metric.eventType;
+	const found = useAsk((signal) => answer(api.GET('/usage-event-types/{eventType}/properties', { params: { path: { eventType } }, signal })), [eventType]);
+	const names = found.data?.items ?? [];
+	const examples = names.find((one) => one.name === property)?.examples ?? [];
+	const split = (name: string) => {
+		if (name !== '' && !groupBy.includes(name)) change({ group: listed([...groupBy, name]) });
+		setGroup('');
+	};
+	return (
+		<div class="chips">
+			<span class="label">Group by</span>
+			{groupBy.map((name) => (
+				<Chip key={name} text={name} without={name} remove={() => change({ group: listed(groupBy.filter((one) => one !== name)) })} />
+			))}
+			{groupBy.length < MOST_PROPERTIES && (
+				<form
+					onSubmit={(event) => {
+						event.preventDefault();
+						split(group);
+					}}>
+					<input
+						aria-label="Group by a property"
+						list="group-properties"
+						placeholder="A property"
+						autocomplete="off"
+						value={group}
+						onInput={(event) => {
+							const text = event.currentTarget.value;
+							// What is picked from the list comes without a key.
+							if (!('inputType' in event && event.inputType === 'insertText') && names.some((one) => one.name === text)) split(text);
+							else setGroup(text);
+						}}
+					/>
+				</form>
+			)}
+			<datalist id="group-properties">
+				{names.map((one) => (
+					<option key={one.name} value={one.name} />
+				))}
+			</datalist>
+			<span class="label">Only</span>
+			{Object.entries(filters).map(([name, values]) => (
+				<Chip
+					key={name}
+					text={`${name} is ${values.map((one) => one ?? 'missing').join(' or ')}`}
+					without={`the filter of ${name}`}
+					remove={() => change({ filters: writeFilters({ ...filters, [name]: [] }) ?? null })}
+				/>
+			))}
+			<form
+				onSubmit={(event) => {
+					event.preventDefault();
+					if (property === '') return;
+					change({ filters: writeFilters(withValue(filters, property, value)) ?? null });
+					setValue('');
+				}}>
+				<input
+					aria-label="Property of a filter"
+					list="group-properties"
+					placeholder="A property"
+					autocomplete="off"
+					value={property}
+					onInput={(event) => setProperty(event.currentTarget.value)}
+				/>
+				<input
+					aria-label="Value of a filter"
+					list="filter-values"
+					placeholder="is"
+					autocomplete="off"
+					value={value}
+					onInput={(event) => setValue(event.currentTarget.value)}
+				/>
+				<datalist id="filter-values">
+					{examples.map((one) => {
+						const text = typeof one === 'string' ? one : write(one);
+						return <option key={text} value={text} />;
+					})}
+				</datalist>
+				<button class="small" disabled={property === ''}>
+					Add
+				</button>
+			</form>
+		</div>
+	);
+}
+
+function Chip({ text, without, remove }: { text: string; without: string; remove: () => void }) {
+	return (
+		<span class="chip">
+			{text}
+			<button type="button" aria-label={`Without ${without}`} onClick={remove}>
+				✕
+			</button>
+		</span>
+	);
+}
+
+function NothingPasses() {
+	return (
+		<Empty title="Nothing in these days passes the filters">
+			<button type="button" class="solid" onClick={() => change({ filters: null })}>
+				Take the filters away
+			</button>
+		</Empty>
+	);
+}
+
 // The demo's events are of October; so is many an import.
 function Nothing({ metric }: { metric: Metric }) {
 	const zone = useZone();
@@ -234,52 +401,91 @@ interface LinesProperties {
 	kind: Kind;
 	comparison: string;
 	asOf: string;
+	groupBy: string[];
+	filters: Filters;
 }
 
-function Lines({ metric, customers, range, at, step, kind, comparison, asOf }: LinesProperties) {
+function Lines({ metric, customers, range, at, step, kind, comparison, asOf, groupBy, filters }: LinesProperties) {
 	const zone = useZone();
 	const id = metric.id;
 	const then = comparison === 'before' ? period(...before(range.from, range.to), zone) : at;
 	const since = comparison === 'asof' ? instant(asOf, zone) : undefined;
 	const compares = comparison === 'before' || since !== undefined;
+	const adds = metric.aggregationType === 'SUM' || metric.aggregationType === 'COUNT';
 	const asked = useAsk(
 		async (signal) => {
-			const series = (aliases: string[], of: Period, known?: string) =>
+			const passing = writeFilters(filters);
+			const groups = groupBy.length > 0 ? groupBy : undefined;
+			const series = (aliases: string[], of: Period, known?: string, more?: { groupBy?: string[]; filters?: string }) =>
 				answer(
 					api.GET('/usage-metrics/{id}/series', {
-						params: { path: { id }, query: { customerAliases: aliases, periodStart: of.start, periodEnd: of.end, step, timezone: zone, asOf: known } },
+						params: {
+							path: { id },
+							query: { customerAliases: aliases, periodStart: of.start, periodEnd: of.end, step, timezone: zone, asOf: known, filters: passing, ...more },
+						},
 						signal,
 					}),
 				);
 			const value = (of: Period, known?: string) =>
 				answer(
 					api.GET('/usage-metrics/{id}/calculate', {
-						params: { path: { id }, query: { customerAliases: customers, periodStart: of.start, periodEnd: of.end, asOf: known } },
+						params: {
+							path: { id },
+							query: { customerAliases: customers, periodStart: of.start, periodEnd: of.end, asOf: known, filters: passing, groupBy: groups },
+						},
 						signal,
 					}),
 				);
+			const apart = () =>
+				Promise.all([
+					series(customers, at).then((found): Named => ({ name: 'Now', steps: found.items })),
+					series(customers, then, since).then((found): Named => ({
+						name: comparison === 'before' ? 'The period before' : `As of ${asOf.replace('T', ' ')}`,
+						steps: found.items,
+						dashed: true,
+					})),
+				]);
 			const [now, old, lines] = await Promise.all([
 				value(at),
 				compares ? value(then, since) : undefined,
 				compares
-					? Promise.all([
-							series(customers, at).then((found): Named => ({ name: 'Now', steps: found.items })),
-							series(customers, then, since).then((found): Named => ({
-								name: comparison === 'before' ? 'The period before' : `As of ${asOf.replace('T', ' ')}`,
-								steps: found.items,
-								dashed: true,
-							})),
-						])
-					: Promise.all(customers.map((name) => series([name], at).then((found): Named => ({ name, steps: found.items })))),
+					? apart()
+					: groups
+						? undefined
+						: Promise.all(customers.map((name) => series([name], at).then((found): Named => ({ name, steps: found.items })))),
 			]);
-			return { now, old, lines };
+			if (lines) return { now, old, lines, note: null };
+			return { now, old, ...(await inGroups(now.groupedValues ?? [])) };
+
+			// The groups with the most.  Where there are too many for each step to have them all, the others are not asked for.
+			async function inGroups(found: Group[]): Promise<{ lines: Named[]; note: string | null }> {
+				const count = stepCount(at, step);
+				const most = byValue(found).slice(0, MOST_GROUPS);
+				const few = areFew(found.length, count, Number(now.eventCount.value));
+				if (most.length === 0 || count > MOST_STEPS) {
+					const note = most.length === 0 ? null : 'Groups are drawn in at most 2,000 steps: choose a longer step.';
+					return { lines: [{ name: 'all', steps: (await series(customers, at)).items }], note };
+				}
+				const { items } = await series(customers, at, undefined, {
+					groupBy: groups,
+					filters: few ? passing : writeFilters({ ...filters, ...filtersOf(most) }),
+				});
+				const rest = found.length > most.length;
+				const what = `The ${most.length} groups with the most, of ${grouped(String(found.length))}`;
+				const note = !rest
+					? null
+					: adds && few
+						? `${what}, and all others together.`
+						: `${what}. ${adds ? 'The others are too many to be drawn' : `Of ${metric.aggregationType} the others have no sum`}: the table has them.`;
+				return { lines: seriesOf(items, most, adds, rest && few), note };
+			}
 		},
-		[id, customers, at, then, step, comparison, since, zone],
+		[id, customers, at, then, step, comparison, since, zone, groupBy, filters],
 	);
 	return (
 		<section class="panel" aria-label="Chart">
 			<Shown asked={asked} what="the chart">
-				{({ now, old, lines }) => (
+				{({ now, old, lines, note }) => (
 					<>
 						<div class="top">
 							<div>
@@ -298,10 +504,21 @@ function Lines({ metric, customers, range, at, step, kind, comparison, asOf }: L
 							{old && <Difference now={now.value} old={old.value} unit={metric.unit} title={comparison === 'before' ? 'The period before' : 'Known then'} />}
 						</div>
 						<Drawn metric={metric} lines={lines} kind={compares && kind === 'stacked' ? 'bars' : kind} />
+						{note && <p class="faint">{note}</p>}
 					</>
 				)}
 			</Shown>
-			{asked.data?.now.groupedValues && <ByGroup groups={asked.data.now.groupedValues} property={metric.groupingProperty ?? ''} />}
+			{asked.data?.now.groupedValues && (
+				<ByGroup
+					groups={asked.data.now.groupedValues}
+					properties={groupBy.length > 0 ? groupBy : [metric.groupingProperty ?? '']}
+					unit={metric.unit}
+					only={groupBy.length > 0 ? (group) => change({ filters: writeFilters({ ...filters, ...filtersOf([group]) }) ?? null }) : undefined}
+				/>
+			)}
+			{since !== undefined && writeFilters(filters) !== undefined && (
+				<p class="faint">The events below are of all that the metric counts: filters are not asked of them.</p>
+			)}
 			{since !== undefined && <Why metric={metric} customers={customers} at={at} since={since} />}
 		</section>
 	);
@@ -393,20 +610,29 @@ function Why({ metric, customers, at, since }: { metric: Metric; customers: stri
 }
 
 // The table draws what is seen, so a hundred thousand groups are no more work than ten.
-function ByGroup({ groups, property }: { groups: Schemas['UsageMetricGroup'][]; property: string }) {
+function ByGroup({ groups, properties, unit, only }: { groups: Group[]; properties: string[]; unit: string | null; only?: (group: Group) => void }) {
+	const sorted = useMemo(() => byValue(groups), [groups]);
 	return (
 		<section>
-			<h2>By {property}</h2>
+			<h2>By {properties.join(', ')}</h2>
 			<Table
 				label="By group"
-				rows={groups}
-				keyOf={(row) => write(row.grouping)}
+				rows={sorted}
+				keyOf={keyOf}
+				open={only}
 				columns={[
-					{ title: property, width: 'minmax(140px, 2fr)', cell: (row) => row.grouping ?? <span class="faint">without one</span> },
-					{ title: 'Events', width: 'minmax(80px, 1fr)', right: true, cell: (row) => grouped(row.eventCount.value) },
-					{ title: 'Value', width: 'minmax(120px, 1fr)', right: true, cell: (row) => shown(row.value) },
+					...properties.map((property) => ({
+						title: property,
+						width: 'minmax(140px, 2fr)',
+						cell: (row: Group) => valueIn(row, property) ?? <span class="faint">without one</span>,
+					})),
+					{ title: 'Events', width: 'minmax(80px, 1fr)', right: true, cell: (row: Group) => grouped(row.eventCount.value) },
+					{ title: `Value${unit ? ` (${unit})` : ''}`, width: 'minmax(120px, 1fr)', right: true, cell: (row: Group) => shown(row.value) },
 				]}
 			/>
+			<p class="faint">
+				{grouped(String(groups.length))} {groups.length === 1 ? 'group' : 'groups'}, the most first.{only && ' A click shows one alone.'}
+			</p>
 		</section>
 	);
 }
@@ -466,6 +692,8 @@ function CopyAs({
 	step,
 	zone,
 	asOf,
+	groupBy,
+	filters,
 	close,
 }: {
 	metric: Metric;
@@ -474,19 +702,35 @@ function CopyAs({
 	step: Step;
 	zone: string;
 	asOf: string;
+	groupBy: string[];
+	filters: string | undefined;
 	close: () => void;
 }) {
 	const [as, setAs] = useState('curl');
 	const [error, setError] = useState<Error | null>(null);
 	const known = instant(asOf, zone);
 	const path = `/usage-metrics/${metric.id}/series`;
-	const query = { customerAliases: customers, periodStart: at.start, periodEnd: at.end, step, timezone: zone, asOf: known };
+	const query = {
+		customerAliases: customers,
+		periodStart: at.start,
+		periodEnd: at.end,
+		step,
+		timezone: zone,
+		asOf: known,
+		groupBy: groupBy.length > 0 ? groupBy : undefined,
+		filters,
+	};
 	const asked = useAsk(() => (as === 'csv' ? csv(path, query) : Promise.resolve('')), [as]);
+	const named = [
+		known && `,\n    as_of => ${literal(known)}`,
+		filters && `,\n    filters => ${literal(filters)}`,
+		groupBy.length > 0 && `,\n    group_by => ARRAY[${groupBy.map(literal).join(', ')}]`,
+	].filter((part) => part);
 	const text =
 		as === 'curl'
 			? `curl -u "$CLIENT_ID:$CLIENT_SECRET" ${word(addressOf(path, query))}`
 			: as === 'sql'
-				? `SELECT * FROM usage_metric_series(\n    ${literal(metric.id)},\n    ARRAY[${customers.map(literal).join(', ')}],\n    tstzrange(${literal(at.start)}, ${literal(at.endExclusive)}),\n    ${literal(step)}, ${literal(zone)}${known ? `,\n    as_of => ${literal(known)}` : ''});`
+				? `SELECT * FROM usage_metric_series(\n    ${literal(metric.id)},\n    ARRAY[${customers.map(literal).join(', ')}],\n    tstzrange(${literal(at.start)}, ${literal(at.endExclusive)}),\n    ${literal(step)}, ${literal(zone)}${named.join('')});`
 				: (asked.data ?? '');
 	const save = async () => {
 		try {
