@@ -94,7 +94,8 @@ add_member(JsonObject *object, JsonMember member)
 {
 	int place = object->count++;
 
-	Assert(object->count <= JSON_MAX_MEMBERS);
+	if (place >= JSON_MAX_MEMBERS)
+		elog(ERROR, "an object has more than %d members", JSON_MAX_MEMBERS);
 	for (; place > 0 && compare_keys(object->members[place - 1].key, member.key) > 0; place--)
 		object->members[place] = object->members[place - 1];
 	object->members[place] = member;
