@@ -327,7 +327,7 @@ check(@$_) foreach (
 		q{create_customer_alias('{"customerId": "c", "value": "v"}')}, "delete_customer_alias('$alias{$default}')"),
 	[ 'reader', $see_customers, customers_seen('al', 'bob 2', 'alice bob 2') ],
 	[ 'other_reader', $see_customers, customers_seen('ca', 'carol 2 dave 2', 'carol 2 dave 2') ],
-	[ 'reader', "SELECT jsonb_array_length(list_usage_metric_versions('$metric{$default}') -> 'items'), list_usage_metric_versions('$metric{$other}') IS NULL", '1|t' ],
+	[ 'reader', "SELECT list_usage_metric_versions('$metric{$default}') #>> '{items,0,name}', list_usage_metric_versions('$metric{$other}') IS NULL", 'al|t' ],
 	[ 'reader', "SELECT get_usage_metric('$metric{$default}') ->> 'name', get_usage_metric('$metric{$other}') IS NULL", 'al|t' ],
 	[ 'other_reader', "SELECT get_usage_metric('$metric{$default}') IS NULL, get_usage_metric('$metric{$other}') ->> 'name'", 't|ca' ],
 	[ 'reader', "SELECT delete_usage_metric('$metric{$default}')", $denied ],

@@ -6,6 +6,7 @@
 # says, too.  Paths that the document lacks are not found.
 use strict;
 use warnings FATAL => 'all';
+use feature 'state';
 
 use FindBin;
 use lib "$FindBin::RealBin/..";
@@ -295,7 +296,10 @@ my %good = (
 	getUsageMetricsByIdSeries => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [ @calculation, step => 'week' ]) },
 	getUsageMetricsByIdByCustomer => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [ @calculation[ 2 .. 5 ] ]) },
 	getUsageMetricsByIdChanges => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}, query => [ @calculation, since => '2024-07-30T12:00:00Z' ]) },
-	getUsageMetricsByIdVersions => sub { (id => succeed('postUsageMetrics', body => new_metric())->{id}) },
+	getUsageMetricsByIdVersions => sub {
+		state $id = succeed('postUsageMetrics', body => new_metric())->{id};
+		return (id => $id);
+	},
 	getUsageEventsByIdExplain => sub {
 		(id => succeed('postUsageEvents', body => new_event())->{id}, query => [ usageMetricId => succeed('postUsageMetrics', body => new_metric())->{id} ])
 	});
