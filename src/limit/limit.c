@@ -39,11 +39,18 @@ static Statement get_limit = {
 	.argument_types = {UUIDOID, UUIDOID},
 };
 
-/* Own limits before general ones. */
+#define IN_FORCE_OF_METRIC(customer) \
+	"(SELECT * FROM usage_events.usage_limit WHERE account_id " EQ " $1 AND metric_id " EQ \
+	" $2 AND deleted_at IS NULL" \
+	" AND customer " customer " OFFSET 0)"
+
+/* Own limits before general ones.  Each name is searched for in the index, however many customers have limits. */
 static Statement find_for_customer = {
-	.sql = "SELECT " LIMIT_ROW_COLUMNS " FROM usage_events.usage_limit"
-		   " WHERE account_id " EQ " $1 AND metric_id " EQ " $2 AND deleted_at IS NULL"
-		   " AND (customer IS NULL OR customer " EQ " ANY ($3)) ORDER BY customer IS NULL, id",
+	.sql = "SELECT " LIMIT_ROW_COLUMNS " FROM (SELECT own.*"
+		   " FROM (SELECT DISTINCT value FROM pg_catalog.unnest($3) AS name (value)) AS name"
+		   " CROSS JOIN LATERAL " IN_FORCE_OF_METRIC(
+			   EQ " name.value") " AS own"
+								 " UNION ALL " IN_FORCE_OF_METRIC("IS NULL") ") AS found ORDER BY customer IS NULL, id",
 	.read_only = true,
 	.argument_count = 3,
 	.argument_types = {UUIDOID, UUIDOID, TEXTARRAYOID},

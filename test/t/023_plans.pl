@@ -302,6 +302,7 @@ my @limit_steps = (
 	'ingested under limits' => "SELECT ingest_usage_events(@{[ events(qq($of_many || $other), 200) ]}) -> 'superseded'",
 	'refused by limits' => "SELECT ingest_usage_events(@{[ events($of_blocked) ]}) -> 'refused'; SELECT retry_rejected_usage_events() -> 'refused';
 		SELECT ingest_usage_events(@{[ events(qq($of_blocked || jsonb_build_object('customerEventId', 'over-' || n)), 20) ]}) -> 'refused'",
+	'corrections under limits, in parts' => "SELECT ingest_usage_events(@{[ events(qq($of_blocked || $other)) ]}) -> 'refused'",
 	'refused by a limit, one by one' => q{DO $$ BEGIN PERFORM create_usage_event('{"customerAlias": "acme", "eventType": "blocked"}'); EXCEPTION WHEN configuration_limit_exceeded THEN NULL; END $$},
 	'a refresh of events under limits' => $refresh);
 
@@ -508,6 +509,7 @@ my $default = q{'00000000-0000-8000-8000-000000000001'};
 my @by_hand = (
 	[ qr/^SELECT pg_catalog\.pg_logical_emit_message/, 'uuid', $default ],
 	[ qr/^UPDATE usage_events\.usage_alert_progress SET customer_alias = \$2, is_over = false/, 'uuid, text', "$default, ''" ],
+	[ qr/^UPDATE usage_events\.usage_alert_progress SET customer_alias = '', is_over = false/, 'uuid, uuid', "$default, :'version'" ],
 	[ qr/^UPDATE usage_events\.metric_progress SET turn_at = \$2/, 'uuid, timestamptz, timestamptz', "$default, now(), now()" ],
 	[ qr/^UPDATE usage_events\.metric_progress SET horizon = \$3/, 'uuid, uuid, xid8', "$default, :'version', '1'" ],
 	[ qr/^DELETE FROM usage_events\.metric_rollup WHERE account_id \S+ \$1 AND metric_version_id \S+ \$2 AND level/, 'uuid, uuid', "$default, :'version'" ],
@@ -531,14 +533,19 @@ my $administration = q{
 	CREATE ROLE role;
 	SELECT usage_events.grant_access('role', 'read'), usage_events.revoke_access('role'), usage_events.hide_statistics(), usage_events.distribute(), usage_events.undistribute();
 	SELECT * FROM usage_events.renew_access();
+	SELECT usage_events.attach_outbox('outbox', '00000000-0000-8000-8000-000000000001'), usage_events.outbox_lag_seconds('00000000-0000-8000-8000-000000000001'),
+		usage_events.outbox_has_newer('00000000-0000-8000-8000-000000000001', uuid_v7(), 'a-7'), usage_events.detach_outbox('outbox');
+	SELECT uuid_v7() AS row \gset
+	INSERT INTO usage_events.outbox_event VALUES ('00000000-0000-8000-8000-000000000001', :'row', NULL, 'created', NULL);
 	SET session_replication_role = replica;
 	INSERT INTO usage_events.account SELECT * FROM usage_events.account WHERE account_id = '00000000-0000-8000-8000-000000000001';
+	INSERT INTO usage_events.outbox_event VALUES ('00000000-0000-8000-8000-000000000001', :'row', '{}', '', NULL);
 	RESET session_replication_role;
 	DROP ROLE role};
-# What refuses a write has no statement.
+# What refuses a write has no statement, and what asks for the subscription of its process is called where one is applied.
 my $not_called = q{
 	SELECT p.oid::regprocedure FROM pg_proc AS p JOIN pg_language AS l ON l.oid = prolang JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e'
-	WHERE lanname IN ('sql', 'plpgsql') AND p.proname <> 'refuse_view_write' AND refclassid = 'pg_extension'::regclass AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'usage_events')
+	WHERE lanname IN ('sql', 'plpgsql') AND p.proname NOT IN ('refuse_view_write', 'subscription_account') AND refclassid = 'pg_extension'::regclass AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'usage_events')
 		AND NOT EXISTS (SELECT FROM pg_stat_user_functions WHERE funcid = p.oid)};
 
 # What the nodes of a plan put out, threw away and looked at.
