@@ -171,9 +171,10 @@ serve-http:
 web:
 	@web/build
 
+# Through the program PostgREST where it is there, and what stands in for it where not, as in make test.
 test-web: web
 	@test/packages tests
-	@test/run tap 043_page
+	@env POSTGREST="$$(command -v "$${POSTGREST:-postgrest}")" test/run tap 043_page
 
 bench:
 	@test/packages
