@@ -70,7 +70,8 @@ SELECT a.name, e.threshold, e.state FROM usage_alert_events AS e JOIN usage_aler
 -- What changed meanwhile is told as soon as the zone is known again.
 SELECT pg_temp.send(pg_temp.event('now', 'hooli', 7, 'SUM') - 'eventTimestamp');
 SELECT delete_usage_limit(:'month') ->> 'timezone' AS of_limit;
-SELECT pg_temp.send(pg_temp.event('now', 'hooli', 7, 'SUM') - 'eventTimestamp');
+SELECT pg_temp.send(pg_temp.event('now', 'hooli', 7, 'SUM') - 'eventTimestamp'),
+    pg_temp.send(pg_temp.event('then', 'initech', 7, 'SUM', day => '2020-01-20'));
 SELECT usage_events.refresh_rollups() > 0 AS refreshed;
 SELECT usage_events.refresh_rollups() >= 0 AS again;
 SELECT a.name, e.customer, e.state FROM usage_alert_events AS e JOIN usage_alerts AS a ON a.id = e.usage_alert_id WHERE e.customer = 'hooli';
@@ -78,7 +79,15 @@ UPDATE usage_events.usage_alert SET timezone = 'Europe/Berlin' WHERE id = :'near
 SELECT usage_events.refresh_rollups() > 0 AS refreshed;
 SELECT a.name, e.customer, e.state FROM usage_alert_events AS e JOIN usage_alerts AS a ON a.id = e.usage_alert_id WHERE e.customer = 'hooli'
 ORDER BY a.name COLLATE "C";
+-- But not what changed in a period that is over by then.
+SELECT a.name, e.customer, e.state FROM usage_alert_events AS e JOIN usage_alerts AS a ON a.id = e.usage_alert_id WHERE e.customer = 'initech';
 UPDATE usage_events.usage_alert SET timezone = 'Mars/Olympus' WHERE id = :'near';
+-- With another zone the present period is another, of which it tells once more.
+BEGIN;
+SELECT update_usage_alert(:'near', get_usage_alert(:'near') || '{"timezone": "UTC"}') ->> 'timezone' AS of_alert;
+SELECT usage_events.refresh_rollups() > 0 AS refreshed;
+SELECT count(DISTINCT period_start) AS periods, min(state) AS state FROM usage_alert_events WHERE usage_alert_id = :'near' AND customer = 'hooli';
+ROLLBACK;
 RESET client_min_messages;
 
 -- They can be updated with a zone that is known, and deleted: events get in again, up to the limit.
