@@ -167,13 +167,13 @@ gather_measures(Look *look)
 	for (int i = 0; i < effects->count; i++)
 	{
 		Measure *measure = effects->items[i].measure;
-		Measure *last = &look->measures[look->measure_count - 1];
+		Measure *shared;
 
-		if (i == 0 || compare_measures(last, measure) != 0)
+		if (i == 0 || compare_measures(&look->measures[look->measure_count - 1], measure) != 0)
 			look->measures[look->measure_count++] = *measure;
-		else
-			last->has_unwritten = last->has_unwritten || measure->has_unwritten;
-		effects->items[i].measure = &look->measures[look->measure_count - 1];
+		shared = &look->measures[look->measure_count - 1];
+		shared->has_unwritten = shared->has_unwritten || measure->has_unwritten;
+		effects->items[i].measure = shared;
 	}
 	sort_effects(effects, compare_effects);
 }
