@@ -81,6 +81,11 @@ export function shown(value: Exact | null | undefined): string {
 	return value === null || value === undefined ? '–' : grouped(value.value);
 }
 
+// A difference, which has a sign.
+export function signed(text: string): string {
+	return compare(text, '0') > 0 ? `+${grouped(text)}` : grouped(text);
+}
+
 // How high a bar is.
 export function height(value: Exact | null | undefined): number | null {
 	return value === null || value === undefined ? null : Number(value.value);
