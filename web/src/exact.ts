@@ -50,6 +50,10 @@ export function compare(a: string, b: string): number {
 	return x < y ? -1 : x > y ? 1 : 0;
 }
 
+export function magnitude(text: string): string {
+	return plain(text).replace('-', '');
+}
+
 // Of a division, rounded half away from zero to so many places.
 export function quotient(a: string, b: string, places: number): string {
 	const [x, y] = aligned(a, b);
@@ -84,6 +88,16 @@ export function shown(value: Exact | null | undefined): string {
 // A difference, which has a sign.
 export function signed(text: string): string {
 	return compare(text, '0') > 0 ? `+${grouped(text)}` : grouped(text);
+}
+
+// By how much of what it was: "+12.5 %"; nothing where it was nothing.
+export function relative(difference: string, old: string): string | null {
+	return compare(old, '0') === 0 ? null : `${signed(quotient(times100(difference), magnitude(old), 1))}\u202f%`;
+}
+
+function times100(text: string): string {
+	const { digits, scale } = decimal(text);
+	return written({ digits: digits * 100n, scale });
 }
 
 // How high a bar is.

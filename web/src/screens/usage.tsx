@@ -1,16 +1,16 @@
 // usage.tsx: what a metric says over time, who used how much, and why it is not what it was
 import { useState } from 'preact/hooks';
 import { answer, api, metrics, type Schemas } from '../api';
-import { MOST_PROPERTIES, readFilters, writeFilters } from '../groups';
+import { adds, MOST_PROPERTIES, readFilters, writeFilters } from '../groups';
 import { change, linkTo, useAsk, useZone, type Place } from '../hooks';
 import { Choice, Empty, Input, Loading, Problem, Select, Shown } from '../parts/basics';
 import type { Kind } from '../parts/chart';
 import { RangeFields, rangeOf } from '../parts/range';
 import { date, period } from '../time';
-import { listOf, MOST_LINES, stepOf, USUAL_LINES } from './usage/address';
+import { earlierOf, listOf, MOST_LINES, stepOf, USUAL_LINES } from './usage/address';
 import { CopyAs } from './usage/copy';
 import { Nothing, NothingPasses } from './usage/nothing';
-import { Lines } from './usage/over_time';
+import { OverTime } from './usage/over_time';
 import { Customers, Properties } from './usage/pickers';
 import { ByCustomer } from './usage/tables';
 
@@ -55,11 +55,11 @@ function OfMetric({ place, list, metric }: { place: Place; list: Metric[]; metri
 	const at = period(range.from, range.to, zone);
 	const step = stepOf(place.values.get('step'), range);
 	const comparison = place.values.get('compare') ?? '';
-	const adds = metric.aggregationType === 'SUM' || metric.aggregationType === 'COUNT';
-	const kind = (place.values.get('kind') ?? (comparison !== '' ? 'bars' : adds ? 'stacked' : 'line')) as Kind;
 	const chosen = listOf(place.values.get('customers')).slice(0, MOST_LINES);
 	const asOf = comparison === 'asof' ? (place.values.get('asof') ?? '') : '';
 	const groupBy = listOf(place.values.get('group')).slice(0, MOST_PROPERTIES);
+	const usual = comparison !== '' && groupBy.length === 0 ? 'bars' : adds(metric.aggregationType) ? 'stacked' : 'line';
+	const kind = (place.values.get('kind') ?? usual) as Kind;
 	const given = readFilters(place.values.get('filters'));
 	const filters = writeFilters(given);
 	const [copying, setCopying] = useState(false);
@@ -77,6 +77,7 @@ function OfMetric({ place, list, metric }: { place: Place; list: Metric[]; metri
 	);
 	const customers = chosen.length > 0 ? chosen : (top.data?.items ?? []).slice(0, USUAL_LINES).map((one) => one.customer);
 	const known = customers.length > 0;
+	const question = { metric, customers, at, step, zone, groupBy, filters: given, earlier: earlierOf(comparison, asOf, range, at, zone) };
 
 	return (
 		<>
@@ -127,35 +128,9 @@ function OfMetric({ place, list, metric }: { place: Place; list: Metric[]; metri
 			{top.error && <Problem error={top.error} again={top.again} />}
 			{!top.data && !top.error && !known && <Loading what="usage" />}
 			{top.data && !known && (filters === undefined ? <Nothing metric={metric} /> : <NothingPasses />)}
-			{known && (
-				<Lines
-					key={comparison}
-					metric={metric}
-					customers={customers}
-					range={range}
-					at={at}
-					step={step}
-					kind={kind}
-					comparison={comparison}
-					asOf={asOf}
-					groupBy={groupBy}
-					filters={given}
-				/>
-			)}
+			{known && <OverTime key={comparison} question={question} kind={kind} />}
 			{top.data && top.data.items.length > 0 && <ByCustomer found={top.data} metric={metric} chosen={chosen} />}
-			{copying && (
-				<CopyAs
-					metric={metric}
-					customers={customers}
-					at={at}
-					step={step}
-					zone={zone}
-					asOf={asOf}
-					groupBy={groupBy}
-					filters={filters}
-					close={() => setCopying(false)}
-				/>
-			)}
+			{copying && <CopyAs question={question} close={() => setCopying(false)} />}
 		</>
 	);
 }

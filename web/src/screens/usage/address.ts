@@ -1,7 +1,37 @@
-// address.ts: what the address bar asks of usage: lists of names, and how long a step is
+// address.ts: what the address bar asks of usage: of whom, when, in which steps and groups, and compared with what
+import type { Schemas } from '../../api';
+import type { Filters } from '../../groups';
 import { decoded } from '../../hooks';
 import type { Range } from '../../parts/range';
-import { days, type Period } from '../../time';
+import { before, days, instant, period, type Period } from '../../time';
+
+export interface Question {
+	metric: Schemas['UsageMetric'];
+	customers: string[];
+	at: Period;
+	step: Step;
+	zone: string;
+	groupBy: string[];
+	filters: Filters;
+	earlier: Earlier | null;
+}
+
+// What it is compared with: other days, or the same ones as they were known at a moment.
+export interface Earlier {
+	name: string;
+	at: Period;
+	days?: string;
+	asOf?: string;
+}
+
+export function earlierOf(comparison: string, asOf: string, range: Range, at: Period, zone: string): Earlier | null {
+	if (comparison === 'before') {
+		const [from, to] = before(range.from, range.to);
+		return { name: 'The period before', at: period(from, to, zone), days: from === to ? from : `${from} – ${to}` };
+	}
+	const known = comparison === 'asof' ? instant(asOf, zone) : undefined;
+	return known === undefined ? null : { name: `As of ${asOf.replace('T', ' ')}`, at, asOf: known };
+}
 
 export type Step = 'minute' | 'hour' | 'day' | 'week' | 'month';
 

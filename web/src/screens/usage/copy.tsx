@@ -1,39 +1,21 @@
 // copy.tsx: the same question as curl, as SQL and as CSV
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
-import { addressOf, authorization, csv, type Schemas } from '../../api';
+import { addressOf, authorization, csv } from '../../api';
+import { writeFilters } from '../../groups';
 import { useAsk } from '../../hooks';
 import { Choice, Copy, Doing, Loading, Over, Problem } from '../../parts/basics';
 import { literal, word } from '../../quote';
-import { instant, type Period } from '../../time';
-import type { Step } from './address';
+import type { Period } from '../../time';
+import type { Question } from './address';
 
-type Metric = Schemas['UsageMetric'];
-
-export function CopyAs({
-	metric,
-	customers,
-	at,
-	step,
-	zone,
-	asOf,
-	groupBy,
-	filters,
-	close,
-}: {
-	metric: Metric;
-	customers: string[];
-	at: Period;
-	step: Step;
-	zone: string;
-	asOf: string;
-	groupBy: string[];
-	filters: string | undefined;
-	close: () => void;
-}) {
+export function CopyAs({ question, close }: { question: Question; close: () => void }) {
+	const { metric, customers, step, zone, groupBy, earlier } = question;
 	const [as, setAs] = useState('curl');
+	const [when, setWhen] = useState('now');
 	const [error, setError] = useState<Error | null>(null);
-	const known = instant(asOf, zone);
+	const { at, asOf }: { at: Period; asOf?: string } = when === 'then' && earlier ? earlier : question;
+	const filters = writeFilters(question.filters);
 	const path = `/usage-metrics/${metric.id}/series`;
 	const query = {
 		customerAliases: customers,
@@ -41,13 +23,13 @@ export function CopyAs({
 		periodEnd: at.end,
 		step,
 		timezone: zone,
-		asOf: known,
+		asOf,
 		groupBy: groupBy.length > 0 ? groupBy : undefined,
 		filters,
 	};
-	const asked = useAsk(() => (as === 'csv' ? csv(path, query) : Promise.resolve('')), [as]);
+	const asked = useAsk(() => (as === 'csv' ? csv(path, query) : Promise.resolve('')), [as, when]);
 	const named = [
-		known && `,\n    as_of => ${literal(known)}`,
+		asOf && `,\n    as_of => ${literal(asOf)}`,
 		filters && `,\n    filters => ${literal(filters)}`,
 		groupBy.length > 0 && `,\n    group_by => ARRAY[${groupBy.map(literal).join(', ')}]`,
 	].filter((part) => part);
@@ -92,6 +74,17 @@ export function CopyAs({
 				/>
 				<Copy text={text} what={as} />
 			</div>
+			{earlier && (
+				<Choice
+					label="Of which time"
+					value={when}
+					set={setWhen}
+					options={[
+						['now', 'Now'],
+						['then', earlier.name],
+					]}
+				/>
+			)}
 			{asked.error ? <Problem error={asked.error} /> : blocks}
 			{as === 'curl' && <p class="faint">The key is not in it: {authorization() === '' ? '' : 'set CLIENT_ID and CLIENT_SECRET first.'}</p>}
 			{as === 'csv' && (
