@@ -90,9 +90,14 @@ export function signed(text: string): string {
 	return compare(text, '0') > 0 ? `+${grouped(text)}` : grouped(text);
 }
 
-// By how much of what it was: "+12.5 %"; nothing where it was nothing.
+// By how much of what it was: "+12.5 %"; nothing where it was nothing.  What is less than the last place, or beyond all sense,
+// is said to be.
 export function relative(difference: string, old: string): string | null {
-	return compare(old, '0') === 0 ? null : `${signed(quotient(times100(difference), magnitude(old), 1))}\u202f%`;
+	if (compare(old, '0') === 0) return null;
+	const share = quotient(times100(difference), magnitude(old), 1);
+	const size = magnitude(share);
+	if (size === '0' && compare(difference, '0') !== 0) return `${compare(difference, '0') > 0 ? '+' : '-'}<\u202f0.1\u202f%`;
+	return compare(size, '10000') >= 0 ? `${compare(share, '0') > 0 ? '+' : '-'}>\u202f10\u202f000\u202f%` : `${signed(share)}\u202f%`;
 }
 
 function times100(text: string): string {

@@ -144,11 +144,11 @@ export default async function usage({ sql, until, check, picture, accessible, go
 		const now = "'[2026-10-15 22:00Z, 2026-10-31 23:00Z)'";
 		const before = "'[2026-09-29 22:00Z, 2026-10-15 22:00Z)'";
 		const one = (period) =>
-			`SELECT one -> 'grouping' ->> 'endpoint' AS endpoint, (one ->> 'value')::numeric AS value
+			`SELECT one ->> 'grouping' AS grouping, one -> 'grouping' ->> 'endpoint' AS endpoint, (one ->> 'value')::numeric AS value
 				FROM calculate_usage_metric('${metric}', '{globex}', ${period}, group_by => '{endpoint}') AS answer, jsonb_array_elements(answer -> 'groupedValues') AS one`;
 		const pairs = `SELECT coalesce(now.endpoint, before.endpoint) AS endpoint, coalesce(before.value, 0) AS before, coalesce(now.value, 0) AS now,
 				coalesce(now.value, 0) - coalesce(before.value, 0) AS difference
-			FROM (${one(now)}) AS now FULL JOIN (${one(before)}) AS before ON now.endpoint IS NOT DISTINCT FROM before.endpoint`;
+			FROM (${one(now)}) AS now FULL JOIN (${one(before)}) AS before USING (grouping)`;
 		const largest = (column, order) => sql(`SELECT trim_scale(${column}) FROM (${pairs}) AS pair ORDER BY ${order} LIMIT 1`);
 		const table = page.getByRole('table', { name: 'By group, now and then' });
 		const cells = async (row) => (await table.getByRole('row').nth(row).getByRole('cell').allInnerTexts()).map((text) => text.replace(/[\s\u202f+]/g, ''));

@@ -125,7 +125,7 @@ export function Chart({ label, times, titles, series, kind, unit }: Properties) 
 							width: isLine ? 2 : 0,
 							dash: dashed ? [6, 4] : undefined,
 							fill: isLine ? undefined : dashed ? `${colours[index]}88` : colours[index],
-							points: { show: isLine && times.length < 40, size: 5 },
+							points: { show: kind === 'line' && times.length < 40, size: 5 },
 							paths: isLine ? undefined : kind === 'stacked' ? bars(step, 0, 1) : bars(step, beside.indexOf(index), beside.length),
 						};
 					}),
@@ -171,6 +171,8 @@ export function Chart({ label, times, titles, series, kind, unit }: Properties) 
 
 function short(value: number): string {
 	const steps: [number, string][] = [
+		[1e18, 'E'],
+		[1e15, 'P'],
 		[1e12, 'T'],
 		[1e9, 'G'],
 		[1e6, 'M'],

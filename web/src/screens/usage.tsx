@@ -118,10 +118,14 @@ function OfMetric({ place, list, metric }: { place: Place; list: Metric[]; metri
 					options={[
 						['', 'nothing'],
 						['before', 'the period before'],
-						['asof', 'what was known on …'],
+						['asof', 'what was known'],
 					]}
 				/>
-				{comparison === 'asof' && <Input label="As of" type="datetime-local" step="1" value={asOf} set={(value) => change({ asof: value })} />}
+				{comparison === 'asof' && (
+					<div class="moment">
+						<Input label="Known on" type="datetime-local" step="1" value={asOf} set={(value) => change({ asof: value })} />
+					</div>
+				)}
 			</div>
 			<Customers chosen={chosen} offered={(top.data?.items ?? []).map((one) => one.customer)} shownNow={customers} />
 			{metric.aggregationType !== 'CUSTOM' && <Properties metric={metric} groupBy={groupBy} filters={given} />}
