@@ -60,6 +60,11 @@ function tick(seconds: number, apart: number, zone: string): string {
 	return new Intl.DateTimeFormat('en-GB', { ...form, timeZone: zone }).format(seconds * 1000);
 }
 
+// Between seconds there are ticks that read the same.
+function once(labels: string[]): string[] {
+	return labels.map((label, index) => (label === labels[index - 1] ? '' : label));
+}
+
 interface Properties {
 	label: string;
 	times: number[];
@@ -110,7 +115,7 @@ export function Chart({ label, times, titles, series, kind, unit }: Properties) 
 						grid: { show: false },
 						ticks: { stroke: grid },
 						space: 70,
-						values: (_, splits, __, ___, apart) => splits.map((at) => tick(at, apart, zone)),
+						values: (_, splits, __, ___, apart) => once(splits.map((at) => tick(at, apart, zone))),
 					},
 					{ stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 70, values: (_, splits) => splits.map(short) },
 				],

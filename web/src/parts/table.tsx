@@ -27,6 +27,12 @@ interface Properties<T> {
 
 const SPARE = 8;
 
+// What is cut is told where it is pointed at.
+function tellWhole(event: MouseEvent): void {
+	const cell = event.currentTarget as HTMLElement;
+	cell.title = cell.scrollWidth > cell.clientWidth ? (cell.textContent ?? '') : '';
+}
+
 // Up and down move between rows, Enter opens one.  A click on the title of a column that has an order brings it about, and a
 // second one turns it round.
 export function Table<T>({ label, columns, rows: given, first: initial, keyOf, open, chosen, nearEnd, rowHeight = 34, tall }: Properties<T>) {
@@ -73,13 +79,23 @@ export function Table<T>({ label, columns, rows: given, first: initial, keyOf, o
 		!column.order ? undefined : number !== by.column ? 'none' : (column.order.as === 'numbers') === by.turned ? 'ascending' : 'descending';
 	// Below it the table scrolls sideways: header and rows as one.
 	const narrowest = columns.reduce((sum, column) => sum + Number(/\d+/.exec(column.width)?.[0] ?? 0) + 14, 26);
+	// Few rows need no tall table.
+	const least = tall ? { minHeight: `${Math.min(240, rows.length * rowHeight + 36)}px` } : undefined;
 	const grid = { gridTemplateColumns: columns.map((column) => column.width).join(' ') };
 	return (
-		<div class={`table${tall ? ' tall' : ''}`} ref={box} onScroll={scrolled} role="table" aria-label={label} aria-rowcount={rows.length + 1} tabIndex={0}>
+		<div
+			class={`table${tall ? ' tall' : ''}`}
+			style={least}
+			ref={box}
+			onScroll={scrolled}
+			role="table"
+			aria-label={label}
+			aria-rowcount={rows.length + 1}
+			tabIndex={0}>
 			<div role="rowgroup" class="head" style={{ minWidth: `${narrowest}px` }}>
 				<div role="row" aria-rowindex={1} style={grid}>
 					{columns.map((column, number) => (
-						<div key={number} role="columnheader" class={column.right ? 'right' : ''} title={column.title} aria-sort={sorted(column, number)}>
+						<div key={number} role="columnheader" class={column.right ? 'right' : ''} onMouseEnter={tellWhole} aria-sort={sorted(column, number)}>
 							{column.order ? (
 								<button type="button" onClick={() => sort(number)}>
 									{column.title}
@@ -102,14 +118,11 @@ export function Table<T>({ label, columns, rows: given, first: initial, keyOf, o
 						style={{ ...grid, height: `${rowHeight}px`, transform: `translateY(${(first + number) * rowHeight}px)` }}
 						onClick={open && (() => open(row))}
 						onKeyDown={open && ((event) => step(event, row))}>
-						{columns.map((column, place) => {
-							const content = column.cell(row);
-							return (
-								<div key={place} role="cell" class={column.right ? 'right number' : ''} title={typeof content === 'string' ? content : undefined}>
-									{content}
-								</div>
-							);
-						})}
+						{columns.map((column, place) => (
+							<div key={place} role="cell" class={column.right ? 'right number' : ''} onMouseEnter={tellWhole}>
+								{column.cell(row)}
+							</div>
+						))}
 					</div>
 				))}
 			</div>

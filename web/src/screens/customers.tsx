@@ -64,7 +64,11 @@ function List() {
 								<Input label="Find" value={text} set={setText} placeholder="a customer or an alias" />
 							</div>
 							{seen.length === 0 ? (
-								<Empty title="Nobody has this in the name" />
+								<Empty title="Nobody has this in the name">
+									<button type="button" onClick={() => setText('')}>
+										Show all
+									</button>
+								</Empty>
 							) : (
 								<Table
 									label="Customers"

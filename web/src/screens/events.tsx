@@ -209,7 +209,7 @@ function Filters({ place }: { place: Place }) {
 	});
 	return (
 		<div class="filters" role="search" aria-label="Filter events">
-			<Input label="Customer alias" {...text('customer')} placeholder="any, or several with commas" />
+			<Input label="Customer alias" {...text('customer')} placeholder="any, or one, two" />
 			<Input label="Type" {...text('type')} placeholder="any" list="types" />
 			<datalist id="types">
 				{types.data?.items.map((type) => (

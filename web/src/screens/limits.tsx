@@ -66,7 +66,14 @@ export function Limits({ place }: { place: Place }) {
 							<section class="panel" aria-label="Limits">
 								<h2>Limits</h2>
 								{found.limits.length === 0 ? (
-									<p class="faint">None. A limit says how much of a metric a customer may use in a period, and keeps out what would go beyond it.</p>
+									<Empty title="No limit yet">
+										<p>A limit says how much of a metric a customer may use in a period, and keeps out what would go beyond it.</p>
+										{!none && (
+											<button type="button" onClick={() => setLimit('new')}>
+												Make the first one
+											</button>
+										)}
+									</Empty>
 								) : (
 									<Table
 										label="Limits"
@@ -84,7 +91,14 @@ export function Limits({ place }: { place: Place }) {
 							<section class="panel" aria-label="Alerts">
 								<h2>Alerts</h2>
 								{found.alerts.length === 0 ? (
-									<p class="faint">None. An alert tells when a customer’s use crosses a threshold.</p>
+									<Empty title="No alert yet">
+										<p>An alert tells when a customer’s use crosses a threshold.</p>
+										{!none && (
+											<button type="button" onClick={() => setAlert('new')}>
+												Make the first one
+											</button>
+										)}
+									</Empty>
 								) : (
 									<Table
 										label="Alerts"
@@ -154,10 +168,10 @@ export function Limits({ place }: { place: Place }) {
 
 function scopeColumns<T extends Scoped>(metric: (id: string) => string): Column<T>[] {
 	return [
-		{ title: 'Name', width: 'minmax(130px, 2fr)', cell: (row) => <b title={row.name}>{row.name}</b> },
+		{ title: 'Name', width: 'minmax(130px, 2fr)', cell: (row) => <b>{row.name}</b> },
 		{ title: 'Metric', width: 'minmax(110px, 1.5fr)', cell: (row) => metric(row.usageMetricId) },
 		{ title: 'Customer', width: 'minmax(110px, 1.5fr)', cell: (row) => row.customer ?? <span class="faint">each</span> },
-		{ title: 'Period', width: 'minmax(130px, 1fr)', cell: (row) => `${row.period} ${row.timezone}` },
+		{ title: 'Period', width: 'minmax(150px, 1.5fr)', cell: (row) => (row.period === 'ALL_TIME' ? row.period : `${row.period} ${row.timezone}`) },
 	];
 }
 
