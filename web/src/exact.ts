@@ -95,9 +95,10 @@ export function signed(text: string): string {
 export function relative(difference: string, old: string): string | null {
 	if (compare(old, '0') === 0) return null;
 	const share = quotient(times100(difference), magnitude(old), 1);
-	const size = magnitude(share);
-	if (size === '0' && compare(difference, '0') !== 0) return `${compare(difference, '0') > 0 ? '+' : '-'}<\u202f0.1\u202f%`;
-	return compare(size, '10000') >= 0 ? `${compare(share, '0') > 0 ? '+' : '-'}>\u202f10\u202f000\u202f%` : `${signed(share)}\u202f%`;
+	const [size, more] = [magnitude(share), compare(difference, '0') > 0];
+	if (size === '0' && compare(difference, '0') !== 0) return more ? '<\u202f+0.1\u202f%' : '>\u202f-0.1\u202f%';
+	if (compare(size, '10000') >= 0) return more ? '>\u202f+10\u202f000\u202f%' : '<\u202f-10\u202f000\u202f%';
+	return `${signed(share)}\u202f%`;
 }
 
 function times100(text: string): string {

@@ -113,8 +113,8 @@ test('a difference is signed, and has a share of what was', () => {
 	assert.equal(relative('1', '-2'), '+50\u202f%');
 	assert.equal(relative('1', '0.00'), null);
 	assert.equal(relative('0', '5'), '0\u202f%');
-	assert.equal(relative('-1', '1e9'), '-<\u202f0.1\u202f%');
-	assert.equal(relative('1e9', '1'), '+>\u202f10\u202f000\u202f%');
+	assert.equal(relative('-1', '1e9'), '>\u202f-0.1\u202f%');
+	assert.equal(relative('1e9', '1'), '>\u202f+10\u202f000\u202f%');
 });
 
 test('only as many groups are asked for as an address has room for', () => {

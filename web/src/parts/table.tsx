@@ -129,3 +129,7 @@ export function Table<T>({ label, columns, rows: given, first: initial, keyOf, o
 		</div>
 	);
 }
+
+export function withUnit(title: string, unit: string | null): string {
+	return unit ? `${title} (${unit})` : title;
+}

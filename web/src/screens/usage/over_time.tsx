@@ -9,7 +9,8 @@ import type { Kind } from '../../parts/chart';
 import { UsageChart, type Named } from '../../parts/usage_chart';
 import { listed, type Earlier, type Question } from './address';
 import { usage } from './ask';
-import { ByGroup, ByGroupThen, Why } from './tables';
+import { ByGroup, ByGroupThen } from './by_group';
+import { Why } from './tables';
 
 export function OverTime({ question, kind }: { question: Question; kind: Kind }) {
 	const { metric, customers, at, groupBy, filters, earlier } = question;
