@@ -83,7 +83,7 @@ export default async function usage({ sql, until, check, picture, accessible, go
 		const rows = page.getByRole('table', { name: 'By group' }).getByRole('row');
 		const groups = (by) => `calculate_usage_metric('${metric}', '{globex}', ${october}, group_by => '{${by}}')`;
 		const count = (by) => sql(`SELECT jsonb_array_length(${groups(by)} -> 'groupedValues')`);
-		await page.getByText(`${count('endpoint')} groups, the most first`).waitFor();
+		await page.getByText(`${count('endpoint')} groups. A click`).waitFor();
 		const most = sql(`SELECT trim_scale(max((one ->> 'value')::numeric)) FROM jsonb_array_elements(${groups('endpoint')} -> 'groupedValues') AS one`);
 		const cell = async (row) => (await rows.nth(row).getByRole('cell').last().innerText()).replace(/[\s\u202f]/g, '');
 		await until(() => cell(1), most);
@@ -166,7 +166,7 @@ export default async function usage({ sql, until, check, picture, accessible, go
 		await until(async () => (await cells(1)).slice(1, 5).join(' '), '0 98765432109876543.125 98765432109876543.125 new');
 		await table.getByText(MARKUP).waitFor();
 		await page.locator('.chart .key', { hasText: 'The period before, all groups' }).waitFor();
-		await page.getByText(`${sql(`SELECT count(*) FROM (${pairs}) AS pair`)} groups, the largest difference first`).waitFor();
+		await page.getByText(`${sql(`SELECT count(*) FROM (${pairs}) AS pair`)} groups. A click`).waitFor();
 		await page.setViewportSize({ width: 1360, height: 1120 });
 		await picture('usage-groups-hostile');
 		await page.setViewportSize({ width: 1360, height: 850 });
@@ -261,7 +261,7 @@ export default async function usage({ sql, until, check, picture, accessible, go
 		await page.getByRole('table', { name: 'By group' }).getByRole('row').nth(1).getByText('key 100000').waitFor();
 		await picture('usage-many-groups');
 		await go(`usage?metric=${many}&from=2026-10-01&to=2026-10-31&customers=many&group=key&compare=before`);
-		await page.getByText(/100.000 groups, the largest difference first/).waitFor();
+		await page.getByText(/100.000 groups. A click/).waitFor();
 		await page.getByRole('table', { name: 'By group, now and then' }).getByRole('row').nth(1).getByText('key 100000').waitFor();
 		await go(`usage?metric=${many}&from=2026-10-01&to=2026-10-31&customers=many&group=key`);
 		sql(

@@ -26,10 +26,10 @@ function groupColumns<T extends Grouping>(properties: string[]): Column<T>[] {
 	}));
 }
 
-function Groups({ count, order, only }: { count: number; order: string; only: boolean }) {
+function Groups({ count, only }: { count: number; only: boolean }) {
 	return (
 		<p class="faint">
-			{grouped(String(count))} {count === 1 ? 'group' : 'groups'}, {order}.{only && ' A click shows one alone.'}
+			{grouped(String(count))} {count === 1 ? 'group' : 'groups'}. A click on a column’s title orders them{only && ', on a group shows it alone'}.
 		</p>
 	);
 }
@@ -58,7 +58,7 @@ export function ByGroup({ groups, properties, unit, only }: GroupsProperties & {
 					{ title: withUnit('Value', unit), width: 'minmax(120px, 1fr)', right: true, order: byValueFirst, cell: (row) => shown(row.value) },
 				]}
 			/>
-			<Groups count={groups.length} order="the most first" only={only !== undefined} />
+			<Groups count={groups.length} only={only !== undefined} />
 		</section>
 	);
 }
@@ -111,7 +111,7 @@ export function ByGroupThen({ now, then, earlier, aggregationType, properties, u
 					{ title: 'Change', width: '90px', right: true, cell: (row) => <Share pair={row} /> },
 				]}
 			/>
-			<Groups count={pairs.length} order="the largest difference first" only={only !== undefined} />
+			<Groups count={pairs.length} only={only !== undefined} />
 		</section>
 	);
 }
