@@ -37,7 +37,7 @@ export async function usage(question: Question, signal: AbortSignal) {
 		isSplit
 			? null
 			: earlier
-				? [await all(question, 'Now', signal)]
+				? all(question, 'Now', signal).then((one) => [one])
 				: Promise.all(customers.map((name) => all({ ...question, customers: [name] }, name, signal))),
 	]);
 	const { lines, note } = apart ? { lines: apart, note: null } : await inGroups(question, now.groupedValues ?? [], Number(now.eventCount.value), signal);
