@@ -50,6 +50,10 @@ export function compare(a: string, b: string): number {
 	return x < y ? -1 : x > y ? 1 : 0;
 }
 
+export function magnitude(text: string): string {
+	return plain(text).replace('-', '');
+}
+
 // Of a division, rounded half away from zero to so many places.
 export function quotient(a: string, b: string, places: number): string {
 	const [x, y] = aligned(a, b);
@@ -79,6 +83,27 @@ export function isNumber(text: string): boolean {
 
 export function shown(value: Exact | null | undefined): string {
 	return value === null || value === undefined ? '–' : grouped(value.value);
+}
+
+// A difference, which has a sign.
+export function signed(text: string): string {
+	return compare(text, '0') > 0 ? `+${grouped(text)}` : grouped(text);
+}
+
+// By how much of what it was: "+12.5 %"; nothing where it was nothing.  What is less than the last place, or beyond all sense,
+// is said to be.
+export function relative(difference: string, old: string): string | null {
+	if (compare(old, '0') === 0) return null;
+	const share = quotient(times100(difference), magnitude(old), 1);
+	const [size, more] = [magnitude(share), compare(difference, '0') > 0];
+	if (size === '0' && compare(difference, '0') !== 0) return more ? '<\u202f+0.1\u202f%' : '>\u202f-0.1\u202f%';
+	if (compare(size, '10000') >= 0) return more ? '>\u202f+10\u202f000\u202f%' : '<\u202f-10\u202f000\u202f%';
+	return `${signed(share)}\u202f%`;
+}
+
+function times100(text: string): string {
+	const { digits, scale } = decimal(text);
+	return written({ digits: digits * 100n, scale });
 }
 
 // How high a bar is.

@@ -118,18 +118,46 @@ export function useRested<T>(value: T, milliseconds = 300): T {
 	return rested;
 }
 
-// What a form was refused for: a fault at its field, until that is edited, and what belongs to none of the fields.
-export function useRefusal(fields: string[]) {
+// A form of texts.  What it was refused for is told at its field, until that is edited; what belongs to none of its fields, nor
+// to those that the form tells by itself, is told elsewhere.
+export function useForm<T extends Record<string, string>>(initial: T, save: (form: T) => Promise<unknown>, others: string[] = []) {
+	const [form, setForm] = useState(initial);
 	const [error, setError] = useState<Error | null>(null);
 	const [edited, setEdited] = useState<string[]>([]);
+	const [busy, setBusy] = useState(false);
 	const faults = error instanceof Refusal ? error.faults() : new Map<string, string>();
+	const fields = [...Object.keys(initial), ...others];
+	const fault = (field: string) => (edited.includes(field) ? undefined : faults.get(field));
+	const run = async (work: () => Promise<unknown>) => {
+		setBusy(true);
+		setError(null);
+		setEdited([]);
+		try {
+			await work();
+		} catch (caught) {
+			setError(caught as Error);
+		}
+		setBusy(false);
+	};
 	return {
-		refuse: (caught: Error | null) => {
-			setError(caught);
-			setEdited([]);
-		},
-		edit: (field: string) => setEdited((before) => [...before, field]),
-		fault: (field: string) => (edited.includes(field) ? undefined : faults.get(field)),
+		form,
+		busy,
+		fault,
 		elsewhere: error && (faults.size === 0 || [...faults.keys()].some((field) => !fields.includes(field))) ? error : null,
+		run,
+		clear: () => setForm(initial),
+		input: (name: keyof T & string, label: string) => ({
+			label,
+			value: form[name],
+			fault: fault(name),
+			set: (text: string) => {
+				setEdited((before) => [...before, name]);
+				setForm((before) => ({ ...before, [name]: text }));
+			},
+		}),
+		submit: (event: SubmitEvent) => {
+			event.preventDefault();
+			void run(() => save(form));
+		},
 	};
 }

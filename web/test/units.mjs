@@ -4,13 +4,16 @@ import test from 'node:test';
 import { createServer } from 'vite';
 
 const server = await createServer({ server: { middlewareMode: true }, appType: 'custom', logLevel: 'error', optimizeDeps: { noDiscovery: true } });
-const { plus, minus, compare, quotient, plain, grouped, percent } = await server.ssrLoadModule('/src/exact.ts');
+const { plus, minus, compare, quotient, plain, grouped, magnitude, percent, relative, signed } = await server.ssrLoadModule('/src/exact.ts');
 const { inZone, moment, period, before, ranges, days } = await server.ssrLoadModule('/src/time.ts');
 const { literal, word } = await server.ssrLoadModule('/src/quote.ts');
 // The API's address is the page's.
 globalThis.location = new URL('http://localhost/ui/');
 const { read, shallow } = await server.ssrLoadModule('/src/api.ts');
-const { byValue, filtersOf, nameOf, readFilters, seriesOf, withValue, writeFilters } = await server.ssrLoadModule('/src/groups.ts');
+const { axis } = await server.ssrLoadModule('/src/axis.ts');
+const { ordered } = await server.ssrLoadModule('/src/order.ts');
+const { beside, byDifference, byValue, filtersOf, fitting, nameOf, readFilters, seriesOf, withValue, writeFilters } =
+	await server.ssrLoadModule('/src/groups.ts');
 const { changes, storedAt } = await server.ssrLoadModule('/src/versions.ts');
 const { reason, value } = await server.ssrLoadModule('/src/preview.ts');
 test.after(() => server.close());
@@ -49,6 +52,86 @@ test('groups are in the order of their values, to the digit, and those without o
 	assert.equal(byValue(Array.from({ length: 100_000 }, (_, n) => ({ grouping: String(n), value: { value: String(n % 7) } })))[0].value.value, '6');
 });
 
+test('rows are ordered by numbers, to the digit, or by texts, either way round, and what has none stays last', () => {
+	const told = (keys, as, turned) =>
+		ordered(
+			keys.map((key, at) => ({ key, at })),
+			{ key: (row) => row.key, as },
+			turned,
+		).map((row) => row.at);
+	const numbers = ['1', null, '9007199254740993', '9007199254740992', '-5', '1'];
+	assert.deepEqual(told(numbers, 'numbers', false), [2, 3, 0, 5, 4, 1]);
+	assert.deepEqual(told(numbers, 'numbers', true), [4, 0, 5, 3, 2, 1]);
+	assert.deepEqual(told(['1e400', '2e400', '-1e400'], 'numbers', false), [1, 0, 2]);
+	assert.deepEqual(told(['b', '', null, 'a'], 'texts', false), [1, 3, 0, 2]);
+	assert.deepEqual(told(['b', '', null, 'a'], 'texts', true), [0, 3, 1, 2]);
+});
+
+test('groups now and then stand side by side, with an exact difference, and one that is missing is nothing', () => {
+	const group = (a, text) => ({ grouping: { a }, value: text === null ? null : { value: text }, eventCount: { value: '1' } });
+	const now = [group('same', '1.10'), group('new', '0.3'), group(null, '5'), group('huge', '12345678901234567890.3'), group('', '1')];
+	const then = [group('gone', '2'), group('same', '1.1'), group(null, '7.5'), group('huge', '12345678901234567890.1'), group('', '1.000')];
+	const told = (pairs) => pairs.map((pair) => [pair.grouping.a, pair.then?.value ?? null, pair.now?.value ?? null, pair.difference, pair.only]);
+	assert.deepEqual(told(ordered(beside(now, then, 'SUM'), byDifference)), [
+		[null, '7.5', '5', '-2.5', null],
+		['gone', '2', '0', '-2', 'then'],
+		['new', '0', '0.3', '0.3', 'now'],
+		['huge', '12345678901234567890.1', '12345678901234567890.3', '0.2', null],
+		['same', '1.1', '1.10', '0', null],
+		['', '1.000', '1', '0', null],
+	]);
+	// Of no events a count is 0, and a largest value is none.
+	assert.deepEqual(told(beside([], [group('gone', '2')], 'UNIQUE')), [['gone', '2', '0', '-2', 'then']]);
+	assert.deepEqual(told(beside([group('new', '2')], [group('gone', '3')], 'MAX')), [
+		['new', null, '2', null, 'now'],
+		['gone', '3', null, null, 'then'],
+	]);
+	assert.deepEqual(told(beside([group('a', '2')], [group('a', null)], 'AVERAGE')), [['a', null, '2', null, null]]);
+	// Of a metric in groups each is a text; one may be named like a part of every object.
+	assert.deepEqual(
+		beside([{ grouping: '__proto__', value: { value: '2' } }], [{ grouping: null, value: { value: '1' } }], 'COUNT').map((pair) => [
+			pair.grouping,
+			pair.difference,
+		]),
+		[
+			['__proto__', '2'],
+			[null, '-1'],
+		],
+	);
+	const many = Array.from({ length: 100_000 }, (_, n) => ({ grouping: String(n), value: { value: String(n) } }));
+	assert.equal(ordered(beside(many, [], 'SUM'), byDifference)[0].grouping, '99999');
+});
+
+test('a difference is signed, and has a share of what was', () => {
+	assert.equal(signed('1234.5'), '+1\u202f234.5');
+	assert.equal(signed('-1'), '-1');
+	assert.equal(signed('0'), '0');
+	assert.equal(magnitude('-1.50'), '1.5');
+	assert.equal(relative('1', '8'), '+12.5\u202f%');
+	assert.equal(relative('-100', '179.646'), '-55.7\u202f%');
+	// More than a negative number is more.
+	assert.equal(relative('1', '-2'), '+50\u202f%');
+	assert.equal(relative('1', '0.00'), null);
+	assert.equal(relative('0', '5'), '0\u202f%');
+	assert.equal(relative('-1', '1e9'), '>\u202f-0.1\u202f%');
+	assert.equal(relative('1e9', '1'), '>\u202f+10\u202f000\u202f%');
+});
+
+test('only as many groups are asked for as an address has room for', () => {
+	const group = (a) => ({ grouping: { a } });
+	assert.equal(fitting([group('x'), group('y')], {}).length, 2);
+	assert.equal(fitting([group('x'), group('y'.repeat(30_000)), group('z')], {}).length, 1);
+	assert.equal(fitting([group('ü'.repeat(5_000))], {}).length, 0);
+});
+
+test('a longer period before goes on beyond the days of now', () => {
+	const series = (...times) => ({ steps: times.map((day) => ({ periodStart: `${day}T00:00:00Z` })) });
+	const days = (...given) => axis(given).map((time) => time.slice(0, 10));
+	assert.deepEqual(days(series('2026-02-27', '2026-02-28'), series('2026-01-27', '2026-01-28', '2026-01-29')), ['2026-02-27', '2026-02-28', '2026-03-01']);
+	assert.deepEqual(days(series('2026-02-27', '2026-02-28'), series('2026-01-27')), ['2026-02-27', '2026-02-28']);
+	assert.deepEqual(days(series(), series('2026-01-27')), ['2026-01-27']);
+});
+
 test('the others of a step are all that is not drawn, in decimal', () => {
 	const group = (a, text) => ({ grouping: { a }, value: { value: text } });
 	const steps = [{ groupedValues: [group('x', '1'), group('y', '0.1'), group(null, '0.2'), group('z', '12345678901234567890')] }, { groupedValues: [] }];
@@ -64,7 +147,8 @@ test('the others of a step are all that is not drawn, in decimal', () => {
 		['x', '1', null],
 		['without a', '0.2', null],
 	]);
-	assert.equal(nameOf({ grouping: { a: 'x', b: null } }), 'x · without b');
+	assert.equal(nameOf({ grouping: { a: 'x', b: null, c: '' } }), 'x · without b · (empty)');
+	assert.equal(nameOf({ grouping: null }), 'without one');
 	assert.deepEqual(filtersOf([...shown, group('x', '1')]), { a: ['x', null] });
 });
 

@@ -1,5 +1,5 @@
 // usage.mjs: the screen Usage
-export default async function usage({ sql, until, check, picture, accessible, go, heading, dialog, page }) {
+export default async function usage({ sql, until, check, picture, accessible, go, heading, dialog, page, MARKUP }) {
 	const metric = sql("SELECT id FROM usage_metrics WHERE name = 'API time'");
 	const october = "'[2026-09-30 22:00Z, 2026-10-31 23:00Z)'";
 	const value = (customers) => sql(`SELECT trim_scale((calculate_usage_metric('${metric}', '{${customers}}', ${october}) ->> 'value')::numeric)`);
@@ -83,7 +83,7 @@ export default async function usage({ sql, until, check, picture, accessible, go
 		const rows = page.getByRole('table', { name: 'By group' }).getByRole('row');
 		const groups = (by) => `calculate_usage_metric('${metric}', '{globex}', ${october}, group_by => '{${by}}')`;
 		const count = (by) => sql(`SELECT jsonb_array_length(${groups(by)} -> 'groupedValues')`);
-		await page.getByText(`${count('endpoint')} groups, the most first`).waitFor();
+		await page.getByText(`${count('endpoint')} groups. A click`).waitFor();
 		const most = sql(`SELECT trim_scale(max((one ->> 'value')::numeric)) FROM jsonb_array_elements(${groups('endpoint')} -> 'groupedValues') AS one`);
 		const cell = async (row) => (await rows.nth(row).getByRole('cell').last().innerText()).replace(/[\s\u202f]/g, '');
 		await until(() => cell(1), most);
@@ -140,6 +140,115 @@ export default async function usage({ sql, until, check, picture, accessible, go
 		await page.locator('[data-drawn="31"]').waitFor();
 	});
 
+	await check('against the period before, each group is shown now and then, to the digit, and an event that comes moves it', async () => {
+		const now = "'[2026-10-15 22:00Z, 2026-10-31 23:00Z)'";
+		const before = "'[2026-09-29 22:00Z, 2026-10-15 22:00Z)'";
+		const one = (period) =>
+			`SELECT one ->> 'grouping' AS grouping, one -> 'grouping' ->> 'endpoint' AS endpoint, (one ->> 'value')::numeric AS value
+				FROM calculate_usage_metric('${metric}', '{globex}', ${period}, group_by => '{endpoint}') AS answer, jsonb_array_elements(answer -> 'groupedValues') AS one`;
+		const pairs = `SELECT coalesce(now.endpoint, before.endpoint) AS endpoint, coalesce(before.value, 0) AS before, coalesce(now.value, 0) AS now,
+				coalesce(now.value, 0) - coalesce(before.value, 0) AS difference
+			FROM (${one(now)}) AS now FULL JOIN (${one(before)}) AS before USING (grouping)`;
+		const largest = (column, order) => sql(`SELECT trim_scale(${column}) FROM (${pairs}) AS pair ORDER BY ${order} LIMIT 1`);
+		const table = page.getByRole('table', { name: 'By group, now and then' });
+		const cells = async (row) => (await table.getByRole('row').nth(row).getByRole('cell').allInnerTexts()).map((text) => text.replace(/[\s\u202f+]/g, ''));
+		const send = (id, endpoint, milliseconds, day) =>
+			sql(`SELECT create_usage_event(jsonb_build_object('customerEventId', '${id}', 'customerAlias', 'globex', 'eventType', 'api-call',
+				'eventTimestamp', '2026-10-${day}T12:00:00Z', 'eventProperties', jsonb_build_object('milliseconds', ${milliseconds}, 'endpoint', '${endpoint}')))`);
+		const void_ = (id) =>
+			sql(`SELECT create_usage_event(to_jsonb(event) || '{"customerAlias": "VOID"}') FROM (SELECT customer_event_id AS "customerEventId", event_type AS "eventType",
+				event_timestamp AS "eventTimestamp", event_properties AS "eventProperties" FROM usage_events WHERE customer_event_id = '${id}') AS event`);
+		send('moved-now', MARKUP, '98765432109876543.125', '20');
+		send('moved-then', 'x'.repeat(3000), '0.1', '10');
+		send('moved-empty', '', '0.5', '10');
+		await go(`usage?metric=${metric}&from=2026-10-16&to=2026-10-31&customers=globex&compare=before&group=endpoint`);
+		await page.locator('[data-drawn="16"]').waitFor();
+		await until(async () => (await cells(1)).slice(1, 5).join(' '), '0 98765432109876543.125 98765432109876543.125 new');
+		await table.getByText(MARKUP).waitFor();
+		await page.locator('.chart .key', { hasText: 'The period before, all groups' }).waitFor();
+		await page.getByText(`${sql(`SELECT count(*) FROM (${pairs}) AS pair`)} groups. A click`).waitFor();
+		await page.setViewportSize({ width: 1360, height: 1120 });
+		await picture('usage-groups-hostile');
+		await page.setViewportSize({ width: 1360, height: 850 });
+		await accessible('usage by group, now and then');
+		if (await page.evaluate(() => window.broken)) throw new Error('markup was run');
+		await table.getByRole('columnheader', { name: 'Difference' }).getByRole('button').click();
+		await until(async () => (await cells(1))[3], largest('difference', 'abs(difference)'));
+		await table.getByRole('columnheader', { name: 'endpoint' }).getByRole('button').click();
+		await until(async () => (await cells(1)).join(' '), '(empty) 0.5 0 -0.5 gone');
+		await table.getByRole('columnheader', { name: 'Then' }).getByRole('button').click();
+		await until(async () => (await cells(1))[1], largest('before', 'before DESC'));
+
+		['moved-now', 'moved-then', 'moved-empty'].forEach(void_);
+		await page.reload();
+		await until(
+			async () => (await cells(1)).slice(1, 4).join(' '),
+			sql(`SELECT concat_ws(' ', trim_scale(before), trim_scale(now), trim_scale(difference))
+			FROM (${pairs}) AS pair ORDER BY abs(difference) DESC LIMIT 1`),
+		);
+		await page.locator('[data-drawn="16"]').waitFor();
+		await page.setViewportSize({ width: 1360, height: 1120 });
+		await picture('usage-groups-before');
+		await page.setViewportSize({ width: 1360, height: 850 });
+		await accessible('groups and the period before');
+
+		// What is copied is of the time that is chosen.
+		await page.getByRole('button', { name: 'Copy as' }).click();
+		await dialog().getByRole('button', { name: 'SQL', exact: true }).click();
+		const copied = async (when) => {
+			await dialog().getByRole('button', { name: when, exact: true }).click();
+			const statement = await dialog().locator('pre').innerText();
+			return sql(`SELECT trim_scale(sum(value)) FROM (${statement.replace(/;$/, '')}) AS series`);
+		};
+		const sum = (column) => sql(`SELECT trim_scale(sum(${column})) FROM (${pairs}) AS pair`);
+		await until(() => copied('The period before'), sum('before'));
+		await picture('usage-copy-then');
+		await accessible('copying what was');
+		await until(() => copied('Now'), sum('now'));
+		await page.keyboard.press('Escape');
+		await table.getByText('/v1/orders', { exact: true }).click();
+		await until(exact, sql(`SELECT trim_scale(now) FROM (${pairs}) AS pair WHERE endpoint = '/v1/orders'`));
+		await until(
+			() => page.locator('[data-difference]').getAttribute('data-difference'),
+			sql(`SELECT trim_scale(difference) FROM (${pairs}) AS pair WHERE endpoint = '/v1/orders'`),
+		);
+	});
+
+	await check('as of the day of the invoice, the groups say where the difference is, and the events which it is', async () => {
+		const then = sql("SELECT to_char((clock_timestamp() - interval '1 second') AT TIME ZONE 'Europe/Berlin', 'YYYY-MM-DD\"T\"HH24:MI:SS')");
+		sql(`SELECT create_usage_event('{"customerEventId": "late", "customerAlias": "globex", "eventType": "api-call", "eventTimestamp": "2026-10-30T12:00:00Z",
+			"eventProperties": {"milliseconds": 4321.0625, "endpoint": "/v2/late"}}')`);
+		await go(`usage?metric=${metric}&from=2026-10-01&to=2026-10-31&customers=globex&compare=asof&asof=${then}&group=endpoint`);
+		const row = page.getByRole('table', { name: 'By group, now and then' }).getByRole('row', { name: '/v2/late' });
+		await until(async () => (await row.getByRole('cell').allInnerTexts()).join(' ').replace(/\u202f/g, ''), '/v2/late 0 4321.0625 +4321.0625 new');
+		await page.getByRole('table', { name: 'What made the difference' }).getByText('late', { exact: true }).waitFor();
+		await page.locator('[data-drawn="31"]').waitFor();
+		await picture('usage-groups-as-of');
+		await accessible('groups as of a day');
+
+		// Of a largest value a group that is new has no difference.
+		const slowest = sql(`SELECT create_usage_metric('{"name": "Slowest", "metricType": "GROUPED", "eventType": "api-call", "aggregationType": "MAX",
+			"aggregationProperty": "milliseconds", "groupingProperty": "endpoint"}') ->> 'id'`);
+		await go(`usage?metric=${slowest}&from=2026-10-30&to=2026-10-31&customers=globex&compare=before`);
+		await until(async () => (await row.getByRole('cell').allInnerTexts()).join(' ').replace(/\u202f/g, ''), '/v2/late – 4321.0625 – new');
+		sql(`SELECT delete_usage_metric('${slowest}')`);
+	});
+
+	await check('on a telephone, and dark, groups now and then are there', async () => {
+		await page.emulateMedia({ colorScheme: 'dark' });
+		await go(`usage?metric=${metric}&from=2026-10-16&to=2026-10-31&customers=globex&compare=before&group=endpoint`);
+		await page.locator('[data-drawn="16"]').waitFor();
+		await picture('usage-groups-dark');
+		await accessible('groups, dark');
+		await page.setViewportSize({ width: 390, height: 1600 });
+		await picture('usage-groups-telephone');
+		await accessible('groups on a telephone');
+		const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+		if (wide > 390) throw new Error(`the page is ${wide} wide`);
+		await page.emulateMedia({ colorScheme: 'light' });
+		await page.setViewportSize({ width: 1360, height: 850 });
+	});
+
 	await check('a hundred thousand groups are listed, and those with the most drawn', async () => {
 		const many = sql(
 			`SELECT create_usage_metric('{"name": "Many", "metricType": "SIMPLE", "eventType": "many", "aggregationType": "SUM", "aggregationProperty": "n"}') ->> 'id'`,
@@ -151,6 +260,10 @@ export default async function usage({ sql, until, check, picture, accessible, go
 		await until(() => page.locator('.chart .key').count(), 7);
 		await page.getByRole('table', { name: 'By group' }).getByRole('row').nth(1).getByText('key 100000').waitFor();
 		await picture('usage-many-groups');
+		await go(`usage?metric=${many}&from=2026-10-01&to=2026-10-31&customers=many&group=key&compare=before`);
+		await page.getByText(/100.000 groups. A click/).waitFor();
+		await page.getByRole('table', { name: 'By group, now and then' }).getByRole('row').nth(1).getByText('key 100000').waitFor();
+		await go(`usage?metric=${many}&from=2026-10-01&to=2026-10-31&customers=many&group=key`);
 		sql(
 			`SELECT create_usage_event('{"customerEventId": "one more", "customerAlias": "many", "eventType": "many", "eventTimestamp": "2026-10-05T12:00:00Z", "eventProperties": {"n": 1, "key": "one more"}}')`,
 		);

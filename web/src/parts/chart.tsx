@@ -9,6 +9,10 @@ export interface Series {
 	values: (number | null)[];
 	texts: string[];
 	dashed?: boolean;
+	// A line over the others, whatever they are drawn as: what all of them were.
+	over?: boolean;
+	// Its own times, where they are others than the chart's.
+	titles?: string[];
 }
 
 export type Kind = 'line' | 'bars' | 'stacked';
@@ -21,6 +25,7 @@ function colour(element: Element, name: string): string {
 function stacked(series: Series[]): (number | null)[][] {
 	let below: number[] = [];
 	return series.map((one) => {
+		if (one.over) return one.values;
 		below = one.values.map((value, index) => (value ?? 0) + (below[index] ?? 0));
 		return below;
 	});
@@ -55,6 +60,11 @@ function tick(seconds: number, apart: number, zone: string): string {
 	return new Intl.DateTimeFormat('en-GB', { ...form, timeZone: zone }).format(seconds * 1000);
 }
 
+// Between seconds there are ticks that read the same.
+function once(labels: string[]): string[] {
+	return labels.map((label, index) => (label === labels[index - 1] ? '' : label));
+}
+
 interface Properties {
 	label: string;
 	times: number[];
@@ -80,10 +90,11 @@ export function Chart({ label, times, titles, series, kind, unit }: Properties) 
 		if (!element) return undefined;
 		const ink = colour(element, '--faint');
 		const grid = colour(element, '--line');
-		const colours = series.map((_, index) => colour(element, `--series-${(index % 8) + 1}`));
-		// The topmost of a stack is drawn first, and the others over it.
-		const order = series.map((_, index) => index);
-		if (kind === 'stacked') order.reverse();
+		const colours = series.map((one, index) => colour(element, one.over ? '--ink' : `--series-${(index % 8) + 1}`));
+		// The topmost of a stack is drawn first, and the others over it; last, what is over all.
+		const beside = series.map((_, index) => index).filter((index) => !series[index].over);
+		if (kind === 'stacked') beside.reverse();
+		const order = [...beside, ...series.map((_, index) => index).filter((index) => series[index].over)];
 		const values = kind === 'stacked' ? stacked(series) : series.map((one) => one.values);
 		const step = times.length > 1 ? Math.min(...times.slice(1).map((time, index) => time - times[index])) : 86_400;
 		const margin = kind === 'line' ? 0 : step / 2;
@@ -104,21 +115,25 @@ export function Chart({ label, times, titles, series, kind, unit }: Properties) 
 						grid: { show: false },
 						ticks: { stroke: grid },
 						space: 70,
-						values: (_, splits, __, ___, apart) => splits.map((at) => tick(at, apart, zone)),
+						values: (_, splits, __, ___, apart) => once(splits.map((at) => tick(at, apart, zone))),
 					},
 					{ stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 70, values: (_, splits) => splits.map(short) },
 				],
 				series: [
 					{},
-					...order.map((index) => ({
-						label: series[index].name,
-						stroke: colours[index],
-						width: kind === 'line' ? 2 : 0,
-						dash: series[index].dashed ? [6, 4] : undefined,
-						fill: kind === 'line' ? undefined : series[index].dashed ? `${colours[index]}88` : colours[index],
-						points: { show: kind === 'line' && times.length < 40, size: 5 },
-						paths: kind === 'line' ? undefined : kind === 'stacked' ? bars(step, 0, 1) : bars(step, index, series.length),
-					})),
+					...order.map((index): uPlot.Series => {
+						const { name, dashed, over } = series[index];
+						const isLine = kind === 'line' || over;
+						return {
+							label: name,
+							stroke: colours[index],
+							width: isLine ? 2 : 0,
+							dash: dashed ? [6, 4] : undefined,
+							fill: isLine ? undefined : dashed ? `${colours[index]}88` : colours[index],
+							points: { show: kind === 'line' && times.length < 40, size: 5 },
+							paths: isLine ? undefined : kind === 'stacked' ? bars(step, 0, 1) : bars(step, beside.indexOf(index), beside.length),
+						};
+					}),
 				],
 				hooks: { setCursor: [(self) => setAt(self.cursor.idx ?? null)] },
 			},
@@ -141,8 +156,11 @@ export function Chart({ label, times, titles, series, kind, unit }: Properties) 
 				<span class="time">{shown === null ? 'Point at the chart for exact values' : titles[shown]}</span>
 				{series.map((one, index) => (
 					<span key={index} class="key">
-						<i class={`swatch series-${(index % 8) + 1}${one.dashed ? ' dashed' : ''}`} aria-hidden="true" />
-						{one.name}
+						<i class={`swatch ${one.over ? 'over' : `series-${(index % 8) + 1}`}${one.dashed ? ' dashed' : ''}`} aria-hidden="true" />
+						<span class="name" title={one.name}>
+							{one.name}
+						</span>
+						{shown !== null && one.titles && <span class="time"> {one.titles[shown]}</span>}
 						{shown !== null && (
 							<b class="number">
 								{one.texts[shown] ?? '–'}
@@ -158,6 +176,8 @@ export function Chart({ label, times, titles, series, kind, unit }: Properties) 
 
 function short(value: number): string {
 	const steps: [number, string][] = [
+		[1e18, 'E'],
+		[1e15, 'P'],
 		[1e12, 'T'],
 		[1e9, 'G'],
 		[1e6, 'M'],

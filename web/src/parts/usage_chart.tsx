@@ -1,5 +1,6 @@
 // usage_chart.tsx: what series of a metric are, as a chart takes them
 import type { Schemas } from '../api';
+import { axis } from '../axis';
 import { height, shown } from '../exact';
 import { useZone } from '../hooks';
 import { inZone } from '../time';
@@ -9,26 +10,21 @@ export interface Named {
 	name: string;
 	steps: Schemas['UsageMetricStep'][];
 	dashed?: boolean;
+	over?: boolean;
 }
 
-// Where a series is of another period, its first step is beside the first of the others.
+// Where a series is of another period, its first step is beside the first of the others, and it says what its own time is.
 export function UsageChart({ label, named, kind, unit }: { label: string; named: Named[]; kind: Kind; unit: string | null }) {
 	const zone = useZone();
-	const longest = named.reduce((longer, one) => (one.steps.length > longer.length ? one.steps : longer), named[0].steps);
-	const series: Series[] = named.map(({ name, steps, dashed }) => ({
+	const times = axis(named);
+	const title = (time: string) => inZone(time, zone).replace(/ 00:00:00$/, '');
+	const series: Series[] = named.map(({ name, steps, dashed, over }) => ({
 		name,
 		dashed,
-		values: longest.map((_, index) => height(steps[index]?.value)),
-		texts: longest.map((_, index) => shown(steps[index]?.value)),
+		over,
+		values: times.map((_, index) => height(steps[index]?.value)),
+		texts: times.map((_, index) => shown(steps[index]?.value)),
+		titles: steps.length > 0 && steps[0].periodStart !== times[0] ? times.map((_, index) => (steps[index] ? title(steps[index].periodStart) : '')) : undefined,
 	}));
-	return (
-		<Chart
-			label={label}
-			unit={unit}
-			kind={kind}
-			series={series}
-			times={longest.map((step) => Date.parse(step.periodStart) / 1000)}
-			titles={longest.map((step) => inZone(step.periodStart, zone).replace(/ 00:00:00$/, ''))}
-		/>
-	);
+	return <Chart label={label} unit={unit} kind={kind} series={series} times={times.map((time) => Date.parse(time) / 1000)} titles={times.map(title)} />;
 }

@@ -2,8 +2,8 @@
 import { useState } from 'preact/hooks';
 import { all, answer, api, exact, metrics, Refusal, type Schemas } from '../api';
 import { compare, percent, shown } from '../exact';
-import { linkTo, useAsk, useZone, type Place } from '../hooks';
-import { Badge, Bar, Doing, Empty, Input, Moment, Problem, Shown, Sure } from '../parts/basics';
+import { linkTo, useAsk, useForm, useZone, type Place } from '../hooks';
+import { Badge, Bar, Empty, Input, Moment, Problem, Shown, Sure } from '../parts/basics';
 import { RangeFields, rangeOf } from '../parts/range';
 import { Table } from '../parts/table';
 import { period } from '../time';
@@ -64,7 +64,11 @@ function List() {
 								<Input label="Find" value={text} set={setText} placeholder="a customer or an alias" />
 							</div>
 							{seen.length === 0 ? (
-								<Empty title="Nobody has this in the name" />
+								<Empty title="Nobody has this in the name">
+									<button type="button" onClick={() => setText('')}>
+										Show all
+									</button>
+								</Empty>
 							) : (
 								<Table
 									label="Customers"
@@ -312,19 +316,16 @@ function Aliases({ name }: { name: string }) {
 			),
 		[name],
 	);
-	const [value, setValue] = useState('');
-	const [label, setLabel] = useState('');
-	const [error, setError] = useState<Error | null>(null);
-	const faults = error instanceof Refusal ? error.faults() : new Map<string, string>();
-	const run = async (work: () => Promise<unknown>) => {
-		setError(null);
-		try {
-			await work();
+	const { form, busy, elsewhere, input, run, clear, submit } = useForm({ value: '', label: '' }, async ({ value, label }) => {
+		await answer(api.POST('/customer-aliases', { body: { customerId: name, value, label: label === '' ? null : label } }));
+		clear();
+		asked.again();
+	});
+	const remove = (id: string) =>
+		run(async () => {
+			await answer(api.DELETE('/customer-aliases/{id}', { params: { path: { id } } }));
 			asked.again();
-		} catch (caught) {
-			setError(caught as Error);
-		}
-	};
+		});
 	return (
 		<section class="panel" aria-label="Aliases">
 			<h2>Aliases</h2>
@@ -337,9 +338,7 @@ function Aliases({ name }: { name: string }) {
 								<span class="grow">
 									{alias.value} {alias.label && <span class="faint">{alias.label}</span>}
 								</span>
-								<Sure
-									question="It counts here no more."
-									work={() => run(() => answer(api.DELETE('/customer-aliases/{id}', { params: { path: { id: alias.id } } })))}>
+								<Sure question="It counts here no more." work={() => remove(alias.id)}>
 									Delete
 								</Sure>
 							</li>
@@ -347,24 +346,16 @@ function Aliases({ name }: { name: string }) {
 					</ul>
 				)}
 			</Shown>
-			<div class="two">
-				<Input label="Another alias" value={value} set={setValue} fault={faults.get('value')} />
-				<Input label="Label" value={label} set={setLabel} fault={faults.get('label')} help="For people to read" />
-			</div>
-			{error && faults.size === 0 && <Problem error={error} />}
-			<div class="footer">
-				<Doing
-					disabled={value === ''}
-					work={() =>
-						run(async () => {
-							await answer(api.POST('/customer-aliases', { body: { customerId: name, value, label: label === '' ? null : label } }));
-							setValue('');
-							setLabel('');
-						})
-					}>
-					Add the alias
-				</Doing>
-			</div>
+			<form class="form" onSubmit={submit} noValidate>
+				<div class="two">
+					<Input {...input('value', 'Another alias')} />
+					<Input {...input('label', 'Label')} help="For people to read" />
+				</div>
+				{elsewhere && <Problem error={elsewhere} />}
+				<footer>
+					<button disabled={busy || form.value === ''}>Add the alias</button>
+				</footer>
+			</form>
 		</section>
 	);
 }

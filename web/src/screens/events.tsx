@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { answer, api, read, write, type Json, type Schemas } from '../api';
 import { grouped } from '../exact';
-import { change, linkTo, useAsk, useRefusal, useRested, type Place } from '../hooks';
+import { change, linkTo, useAsk, useForm, useRested, type Place } from '../hooks';
 import { Badge, Copy, Empty, Input, JsonText, Loading, Moment, Over, Problem, Shown, TextArea } from '../parts/basics';
 import { Table } from '../parts/table';
 import { changes, storedAt } from '../versions';
@@ -209,7 +209,7 @@ function Filters({ place }: { place: Place }) {
 	});
 	return (
 		<div class="filters" role="search" aria-label="Filter events">
-			<Input label="Customer alias" {...text('customer')} placeholder="any, or several with commas" />
+			<Input label="Customer alias" {...text('customer')} placeholder="any, or one, two" />
 			<Input label="Type" {...text('type')} placeholder="any" list="types" />
 			<datalist id="types">
 				{types.data?.items.map((type) => (
@@ -379,53 +379,32 @@ function History({ event }: { event: Event }) {
 }
 
 function Send({ close, sent }: { close: () => void; sent: (id: string) => void }) {
-	const [form, setForm] = useState({ customerAlias: '', eventType: '', eventTimestamp: '', customerEventId: '', eventProperties: '{}' });
-	const { refuse, edit, fault, elsewhere } = useRefusal(Object.keys(form));
 	const [json, setJson] = useState<string | undefined>(undefined);
-	const [busy, setBusy] = useState(false);
-	const input = (name: keyof typeof form, label: string) => ({
-		label,
-		value: form[name],
-		fault: fault(name),
-		set: (value: string) => {
-			edit(name);
-			setForm((before) => ({ ...before, [name]: value }));
+	const { busy, elsewhere, fault, input, submit } = useForm(
+		{ customerAlias: '', eventType: '', eventTimestamp: '', customerEventId: '', eventProperties: '{}' },
+		async (form) => {
+			let properties: Json;
+			setJson(undefined);
+			try {
+				properties = read(form.eventProperties.trim() === '' ? '{}' : form.eventProperties);
+			} catch (caught) {
+				setJson(`is no JSON: ${(caught as Error).message}`);
+				return;
+			}
+			const body = {
+				// What is missing shall be refused by the API, in its words.
+				...(form.customerAlias === '' ? ({} as { customerAlias: string }) : { customerAlias: form.customerAlias }),
+				...(form.eventType === '' ? ({} as { eventType: string }) : { eventType: form.eventType }),
+				eventTimestamp: form.eventTimestamp === '' ? undefined : form.eventTimestamp,
+				customerEventId: form.customerEventId === '' ? undefined : form.customerEventId,
+				eventProperties: properties as Record<string, unknown>,
+			};
+			sent((await answer(api.POST('/usage-events', { body }))).id);
 		},
-	});
-	const submit = async (event: SubmitEvent) => {
-		event.preventDefault();
-		let properties: Json;
-		setJson(undefined);
-		refuse(null);
-		try {
-			properties = read(form.eventProperties.trim() === '' ? '{}' : form.eventProperties);
-		} catch (caught) {
-			setJson(`is no JSON: ${(caught as Error).message}`);
-			return;
-		}
-		setBusy(true);
-		try {
-			const stored = await answer(
-				api.POST('/usage-events', {
-					body: {
-						// What is missing shall be refused by the API, in its words.
-						...(form.customerAlias === '' ? ({} as { customerAlias: string }) : { customerAlias: form.customerAlias }),
-						...(form.eventType === '' ? ({} as { eventType: string }) : { eventType: form.eventType }),
-						eventTimestamp: form.eventTimestamp === '' ? undefined : form.eventTimestamp,
-						customerEventId: form.customerEventId === '' ? undefined : form.customerEventId,
-						eventProperties: properties as Record<string, unknown>,
-					},
-				}),
-			);
-			sent(stored.id);
-		} catch (caught) {
-			refuse(caught as Error);
-		}
-		setBusy(false);
-	};
+	);
 	return (
 		<Over title="Send a test event" close={close}>
-			<form class="form" onSubmit={(event) => void submit(event)} noValidate>
+			<form class="form" onSubmit={submit} noValidate>
 				<p class="note">It is stored, and counts. Take it back by sending its event id again with the customer VOID.</p>
 				<Input {...input('customerAlias', 'Customer alias')} />
 				<Input {...input('eventType', 'Type')} list="types" />

@@ -2,9 +2,9 @@
 import { useState } from 'preact/hooks';
 import { all, answer, api, exact, metrics, type Schemas } from '../api';
 import { isNumber, shown } from '../exact';
-import { change, linkTo, useAsk, useRefusal, useZone, type Place } from '../hooks';
+import { change, linkTo, useAsk, useForm, useZone, type Place } from '../hooks';
 import { Badge, Empty, Input, Moment, Over, Problem, Select, Shown, Sure } from '../parts/basics';
-import { Table } from '../parts/table';
+import { Table, type Column } from '../parts/table';
 
 type Limit = Schemas['UsageLimit'];
 type Alert = Schemas['UsageAlert'];
@@ -66,7 +66,14 @@ export function Limits({ place }: { place: Place }) {
 							<section class="panel" aria-label="Limits">
 								<h2>Limits</h2>
 								{found.limits.length === 0 ? (
-									<p class="faint">None. A limit says how much of a metric a customer may use in a period, and keeps out what would go beyond it.</p>
+									<Empty title="No limit yet">
+										<p>A limit says how much of a metric a customer may use in a period, and keeps out what would go beyond it.</p>
+										{!none && (
+											<button type="button" onClick={() => setLimit('new')}>
+												Make the first one
+											</button>
+										)}
+									</Empty>
 								) : (
 									<Table
 										label="Limits"
@@ -74,10 +81,7 @@ export function Limits({ place }: { place: Place }) {
 										keyOf={(row) => row.id}
 										open={setLimit}
 										columns={[
-											{ title: 'Name', width: 'minmax(130px, 2fr)', cell: (row) => <b>{row.name}</b> },
-											{ title: 'Metric', width: 'minmax(110px, 1.5fr)', cell: (row) => name(row.usageMetricId) },
-											{ title: 'Customer', width: 'minmax(110px, 1.5fr)', cell: (row) => row.customer ?? <span class="faint">each</span> },
-											{ title: 'Period', width: 'minmax(130px, 1fr)', cell: (row) => `${row.period} ${row.timezone}` },
+											...scopeColumns<Limit>(name),
 											{ title: 'Limit', width: 'minmax(100px, 1fr)', right: true, cell: (row) => shown(row.limit) },
 											{ title: 'Beyond', width: '100px', cell: (row) => (row.mode === 'BLOCK' ? <Badge tone="bad">kept out</Badge> : <Badge>told</Badge>) },
 										]}
@@ -87,7 +91,14 @@ export function Limits({ place }: { place: Place }) {
 							<section class="panel" aria-label="Alerts">
 								<h2>Alerts</h2>
 								{found.alerts.length === 0 ? (
-									<p class="faint">None. An alert tells when a customer’s use crosses a threshold.</p>
+									<Empty title="No alert yet">
+										<p>An alert tells when a customer’s use crosses a threshold.</p>
+										{!none && (
+											<button type="button" onClick={() => setAlert('new')}>
+												Make the first one
+											</button>
+										)}
+									</Empty>
 								) : (
 									<Table
 										label="Alerts"
@@ -95,10 +106,7 @@ export function Limits({ place }: { place: Place }) {
 										keyOf={(row) => row.id}
 										open={setAlert}
 										columns={[
-											{ title: 'Name', width: 'minmax(130px, 2fr)', cell: (row) => <b>{row.name}</b> },
-											{ title: 'Metric', width: 'minmax(110px, 1.5fr)', cell: (row) => name(row.usageMetricId) },
-											{ title: 'Customer', width: 'minmax(110px, 1.5fr)', cell: (row) => row.customer ?? <span class="faint">each</span> },
-											{ title: 'Period', width: 'minmax(130px, 1fr)', cell: (row) => `${row.period} ${row.timezone}` },
+											...scopeColumns<Alert>(name),
 											{
 												title: 'Tells when',
 												width: 'minmax(140px, 1.5fr)',
@@ -143,13 +151,13 @@ export function Limits({ place }: { place: Place }) {
 							{limit && (
 								<LimitForm
 									metrics={found.metrics}
-									limit={limit === 'new' ? undefined : limit}
+									made={limit === 'new' ? undefined : limit}
 									customer={place.values.get('customer') ?? ''}
 									close={close}
 									done={done}
 								/>
 							)}
-							{alert && <AlertForm metrics={found.metrics} alert={alert === 'new' ? undefined : alert} close={close} done={done} />}
+							{alert && <AlertForm metrics={found.metrics} made={alert === 'new' ? undefined : alert} close={close} done={done} />}
 						</>
 					);
 				}}
@@ -158,41 +166,13 @@ export function Limits({ place }: { place: Place }) {
 	);
 }
 
-// What a form of fields with texts and a save needs.
-function useForm<T extends Record<string, string>>(initial: T, save: (form: T) => Promise<unknown>, done: () => void) {
-	const [form, setForm] = useState(initial);
-	const { refuse, edit, fault, elsewhere } = useRefusal(Object.keys(initial));
-	const [busy, setBusy] = useState(false);
-	const run = async (work: () => Promise<unknown>) => {
-		setBusy(true);
-		refuse(null);
-		try {
-			await work();
-			done();
-		} catch (caught) {
-			refuse(caught as Error);
-			setBusy(false);
-		}
-	};
-	return {
-		form,
-		busy,
-		elsewhere,
-		run,
-		input: (name: keyof T & string, label: string) => ({
-			label,
-			value: form[name],
-			fault: fault(name),
-			set: (text: string) => {
-				edit(name);
-				setForm((old) => ({ ...old, [name]: text }));
-			},
-		}),
-		submit: (event: SubmitEvent) => {
-			event.preventDefault();
-			void run(() => save(form));
-		},
-	};
+function scopeColumns<T extends Scoped>(metric: (id: string) => string): Column<T>[] {
+	return [
+		{ title: 'Name', width: 'minmax(130px, 2fr)', cell: (row) => <b>{row.name}</b> },
+		{ title: 'Metric', width: 'minmax(110px, 1.5fr)', cell: (row) => metric(row.usageMetricId) },
+		{ title: 'Customer', width: 'minmax(110px, 1.5fr)', cell: (row) => row.customer ?? <span class="faint">each</span> },
+		{ title: 'Period', width: 'minmax(150px, 1.5fr)', cell: (row) => (row.period === 'ALL_TIME' ? row.period : `${row.period} ${row.timezone}`) },
+	];
 }
 
 // What is no number is refused by the API, in its words.
@@ -200,62 +180,115 @@ function number(text: string) {
 	return isNumber(text.trim()) ? exact(text.trim()) : (text as unknown as ReturnType<typeof exact>);
 }
 
-function options(list: Metric[]): [string, string][] {
-	return list.filter((metric) => metric.aggregationType !== 'CUSTOM').map((metric) => [metric.id, metric.name]);
+interface Scoped {
+	name: string;
+	usageMetricId: string;
+	customer: string | null;
+	period: string;
+	timezone: string;
+	anchor: string | null;
 }
 
-function LimitForm({
-	metrics: list,
-	limit,
-	customer,
-	close,
-	done,
-}: {
+// What limits and alerts have in common: of which metric they are, of whom, and in which periods.
+function scopeOf(scoped: Scoped | undefined, usual: { metrics: Metric[]; customer: string; timezone: string }) {
+	return {
+		name: scoped?.name ?? '',
+		usageMetricId: scoped?.usageMetricId ?? usual.metrics.find((metric) => metric.aggregationType !== 'CUSTOM')?.id ?? '',
+		customer: scoped?.customer ?? usual.customer,
+		period: scoped?.period ?? 'MONTH',
+		timezone: scoped?.timezone ?? usual.timezone,
+		anchor: scoped?.anchor ?? '',
+	};
+}
+
+type Scope = ReturnType<typeof scopeOf>;
+
+function bodyOf({ name, usageMetricId, customer, period, timezone, anchor }: Scope) {
+	return {
+		name,
+		usageMetricId,
+		customer: customer === '' ? null : customer,
+		period: period as PeriodName,
+		timezone,
+		anchor: anchor === '' ? null : anchor,
+	};
+}
+
+type InputOf = (name: keyof Scope, label: string) => { label: string; value: string; fault: string | undefined; set: (text: string) => void };
+
+function ScopeFields({ input, metrics: list, own }: { input: InputOf; metrics: Metric[]; own?: string }) {
+	return (
+		<>
+			<Select
+				{...input('usageMetricId', 'Metric')}
+				options={list.filter((metric) => metric.aggregationType !== 'CUSTOM').map((metric): [string, string] => [metric.id, metric.name])}
+			/>
+			<Input {...input('customer', 'Customer')} help={`Empty: each customer.${own ? ` ${own}` : ''}`} />
+			<div class="two">
+				<Select {...input('period', 'Period')} options={[...PERIODS]} />
+				<Input {...input('timezone', 'Time zone')} />
+			</div>
+			<Input {...input('anchor', 'Begins')} help="Empty: on the calendar. Or a moment with its offset, at whose day and time periods begin." />
+		</>
+	);
+}
+
+interface FooterProperties {
+	busy: boolean;
+	save: string;
+	remove?: { question: string; work: () => Promise<void> };
+}
+
+function Footer({ busy, save, remove }: FooterProperties) {
+	return (
+		<footer>
+			{remove && (
+				<Sure question={remove.question} work={remove.work}>
+					Delete
+				</Sure>
+			)}
+			<button class="solid" disabled={busy}>
+				{save}
+			</button>
+		</footer>
+	);
+}
+
+interface FormProperties<T> {
 	metrics: Metric[];
-	limit?: Limit;
-	customer: string;
+	made?: T;
+	customer?: string;
 	close: () => void;
 	done: () => void;
-}) {
-	const zone = useZone();
-	const offered = options(list);
+}
+
+function LimitForm({ metrics: list, made: limit, customer = '', close, done }: FormProperties<Limit>) {
+	const timezone = useZone();
 	const { form, busy, elsewhere, input, run, submit } = useForm(
 		{
-			name: limit?.name ?? '',
-			usageMetricId: limit?.usageMetricId ?? offered[0]?.[0] ?? '',
-			customer: limit?.customer ?? customer,
-			period: limit?.period ?? ('MONTH' as string),
-			timezone: limit?.timezone ?? zone,
-			anchor: limit?.anchor ?? '',
+			...scopeOf(limit, { metrics: list, customer, timezone }),
 			limit: limit?.limit.value ?? '',
 			mode: limit?.mode ?? ('BLOCK' as string),
 		},
-		(values) => {
-			const body: Schemas['NewUsageLimit'] = {
-				name: values.name,
-				usageMetricId: values.usageMetricId,
-				customer: values.customer === '' ? null : values.customer,
-				period: values.period as PeriodName,
-				timezone: values.timezone,
-				anchor: values.anchor === '' ? null : values.anchor,
-				limit: number(values.limit),
-				mode: values.mode as Limit['mode'],
-			};
-			return limit ? answer(api.PUT('/usage-limits/{id}', { params: { path: { id: limit.id } }, body })) : answer(api.POST('/usage-limits', { body }));
+		async (values) => {
+			const body: Schemas['NewUsageLimit'] = { ...bodyOf(values), limit: number(values.limit), mode: values.mode as Limit['mode'] };
+			await (limit ? answer(api.PUT('/usage-limits/{id}', { params: { path: { id: limit.id } }, body })) : answer(api.POST('/usage-limits', { body })));
+			done();
 		},
-		done,
 	);
+	const remove = limit && {
+		question: 'It ends now.',
+		work: () =>
+			run(async () => {
+				await answer(api.DELETE('/usage-limits/{id}', { params: { path: { id: limit.id } } }));
+				done();
+			}),
+	};
 	return (
 		<Over title={limit ? 'Limit' : 'New limit'} close={close}>
 			<form class="form" onSubmit={submit} noValidate>
 				<Input {...input('name', 'Name')} />
-				<Select {...input('usageMetricId', 'Metric')} options={offered} />
-				<Input {...input('customer', 'Customer')} help="Empty: each customer. A customer’s own limit takes the place of the one for each." />
-				<div class="two">
-					<Select {...input('period', 'Period')} options={[...PERIODS]} />
-					<Input {...input('timezone', 'Time zone')} />
-				</div>
-				<Input {...input('anchor', 'Begins')} help="Empty: on the calendar. Or a moment with its offset, at whose day and time periods begin." />
+				<ScopeFields input={input} metrics={list} own="A customer’s own limit takes the place of the one for each." />
 				<div class="two">
 					<Input {...input('limit', 'Limit')} inputMode="decimal" />
 					<Select
@@ -268,67 +301,44 @@ function LimitForm({
 				</div>
 				{form.mode === 'BLOCK' && <p class="note">Events beyond it are refused from now on.</p>}
 				{elsewhere && <Problem error={elsewhere} />}
-				<footer>
-					{limit && (
-						<Sure question="It ends now." work={() => run(() => answer(api.DELETE('/usage-limits/{id}', { params: { path: { id: limit.id } } })))}>
-							Delete
-						</Sure>
-					)}
-					<button class="solid" disabled={busy}>
-						{limit ? 'Save' : 'Make the limit'}
-					</button>
-				</footer>
+				<Footer busy={busy} save={limit ? 'Save' : 'Make the limit'} remove={remove} />
 			</form>
 		</Over>
 	);
 }
 
-function AlertForm({ metrics: list, alert, close, done }: { metrics: Metric[]; alert?: Alert; close: () => void; done: () => void }) {
-	const zone = useZone();
-	const offered = options(list);
+function AlertForm({ metrics: list, made: alert, customer = '', close, done }: FormProperties<Alert>) {
+	const timezone = useZone();
 	const { busy, elsewhere, input, run, submit } = useForm(
 		{
-			name: alert?.name ?? '',
-			usageMetricId: alert?.usageMetricId ?? offered[0]?.[0] ?? '',
-			customer: alert?.customer ?? '',
-			period: alert?.period ?? ('MONTH' as string),
-			timezone: alert?.timezone ?? zone,
-			anchor: alert?.anchor ?? '',
+			...scopeOf(alert, { metrics: list, customer, timezone }),
 			thresholds: alert?.thresholds.map((one) => one.value).join(', ') ?? '',
 			direction: alert?.direction ?? ('ABOVE' as string),
 		},
-		(values) => {
-			const body: Schemas['NewUsageAlert'] = {
-				name: values.name,
-				usageMetricId: values.usageMetricId,
-				customer: values.customer === '' ? null : values.customer,
-				period: values.period as PeriodName,
-				timezone: values.timezone,
-				anchor: values.anchor === '' ? null : values.anchor,
-				thresholds: values.thresholds
-					.split(',')
-					.filter((part) => part.trim() !== '')
-					.map(number),
-				direction: values.direction as Alert['direction'],
-			};
-			return alert ? answer(api.PUT('/usage-alerts/{id}', { params: { path: { id: alert.id } }, body })) : answer(api.POST('/usage-alerts', { body }));
+		async (values) => {
+			const thresholds = values.thresholds.split(',').filter((part) => part.trim() !== '');
+			const body: Schemas['NewUsageAlert'] = { ...bodyOf(values), thresholds: thresholds.map(number), direction: values.direction as Alert['direction'] };
+			await (alert ? answer(api.PUT('/usage-alerts/{id}', { params: { path: { id: alert.id } }, body })) : answer(api.POST('/usage-alerts', { body })));
+			done();
 		},
-		done,
 	);
+	const remove = alert && {
+		question: 'It tells nothing more.',
+		work: () =>
+			run(async () => {
+				await answer(api.DELETE('/usage-alerts/{id}', { params: { path: { id: alert.id } } }));
+				done();
+			}),
+	};
 	return (
 		<Over title={alert ? 'Alert' : 'New alert'} close={close}>
 			<form class="form" onSubmit={submit} noValidate>
 				<Input {...input('name', 'Name')} />
-				{alert && <p class="note">Name and thresholds can be changed. Make another alert for another period.</p>}
-				{!alert && (
+				{alert ? (
+					<p class="note">Name and thresholds can be changed. Make another alert for another period.</p>
+				) : (
 					<>
-						<Select {...input('usageMetricId', 'Metric')} options={offered} />
-						<Input {...input('customer', 'Customer')} help="Empty: each customer" />
-						<div class="two">
-							<Select {...input('period', 'Period')} options={[...PERIODS]} />
-							<Input {...input('timezone', 'Time zone')} />
-						</div>
-						<Input {...input('anchor', 'Begins')} help="Empty: on the calendar" />
+						<ScopeFields input={input} metrics={list} />
 						<Select
 							{...input('direction', 'Tells when the value')}
 							options={[
@@ -340,16 +350,7 @@ function AlertForm({ metrics: list, alert, close, done }: { metrics: Metric[]; a
 				)}
 				<Input {...input('thresholds', 'Thresholds')} help="1 to 20 numbers, ascending, with commas between them" />
 				{elsewhere && <Problem error={elsewhere} />}
-				<footer>
-					{alert && (
-						<Sure question="It tells nothing more." work={() => run(() => answer(api.DELETE('/usage-alerts/{id}', { params: { path: { id: alert.id } } })))}>
-							Delete
-						</Sure>
-					)}
-					<button class="solid" disabled={busy}>
-						{alert ? 'Save' : 'Make the alert'}
-					</button>
-				</footer>
+				<Footer busy={busy} save={alert ? 'Save' : 'Make the alert'} remove={remove} />
 			</form>
 		</Over>
 	);

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import { answer, api, exact, metrics, read, write, type Json, type Schemas } from '../api';
 import { grouped, isNumber } from '../exact';
-import { linkTo, useAsk, useRefusal, useRested, type Place } from '../hooks';
+import { linkTo, useAsk, useForm, useRested, type Place } from '../hooks';
 import { Badge, Empty, Input, Moment, Problem, Select, Shown, Sure } from '../parts/basics';
 import { Table } from '../parts/table';
 import { reason, value, type Draft } from '../preview';
@@ -142,20 +142,26 @@ function filtersOf(metric: Metric | undefined): Filter[] {
 }
 
 function Form({ metric, type }: { metric?: Metric; type: string }) {
-	const [form, setForm] = useState({
-		name: metric?.name ?? '',
-		description: metric?.description ?? '',
-		eventType: type,
-		aggregationType: metric?.aggregationType ?? 'COUNT',
-		aggregationProperty: metric?.aggregationProperty ?? '',
-		percentile: metric?.percentile?.value ?? '0.95',
-		groupingProperty: metric?.groupingProperty ?? '',
-		unit: metric?.unit ?? '',
-		caseSensitive: metric?.caseSensitive === false ? 'no' : 'yes',
-	});
+	const { form, busy, elsewhere, input, run, submit } = useForm(
+		{
+			name: metric?.name ?? '',
+			description: metric?.description ?? '',
+			eventType: type,
+			aggregationType: metric?.aggregationType ?? 'COUNT',
+			aggregationProperty: metric?.aggregationProperty ?? '',
+			percentile: metric?.percentile?.value ?? '0.95',
+			groupingProperty: metric?.groupingProperty ?? '',
+			unit: metric?.unit ?? '',
+			caseSensitive: metric?.caseSensitive === false ? 'no' : 'yes',
+		},
+		async () => {
+			const saved = metric
+				? await answer(api.PUT('/usage-metrics/{id}', { params: { path: { id: metric.id } }, body }))
+				: await answer(api.POST('/usage-metrics', { body }));
+			location.hash = linkTo(['usage'], { metric: saved.id });
+		},
+	);
 	const [filters, setFilters] = useState<Filter[]>(filtersOf(metric));
-	const { refuse, edit, fault, elsewhere } = useRefusal(Object.keys(form));
-	const [busy, setBusy] = useState(false);
 	const types = useAsk((signal) => answer(api.GET('/usage-event-types', { signal })), []);
 	const eventType = useRested(form.eventType);
 	const properties = useAsk(
@@ -165,15 +171,6 @@ function Form({ metric, type }: { metric?: Metric; type: string }) {
 				: answer(api.GET('/usage-event-types/{eventType}/properties', { params: { path: { eventType } }, signal })),
 		[eventType],
 	);
-	const input = (name: keyof typeof form, label: string) => ({
-		label,
-		value: form[name],
-		fault: fault(name),
-		set: (text: string) => {
-			edit(name);
-			setForm((old) => ({ ...old, [name]: text }));
-		},
-	});
 	const counts = form.aggregationType === 'COUNT';
 	const named = filters.filter((filter) => filter.name.trim() !== '');
 	const propertyFilters = Object.fromEntries(named.map((filter) => [filter.name, valuesOf(filter.values)]));
@@ -193,28 +190,11 @@ function Form({ metric, type }: { metric?: Metric; type: string }) {
 		caseSensitive: form.caseSensitive === 'yes',
 	};
 	const draft: Draft = { ...form, propertyFilters, propertiesToNegate, caseSensitive: form.caseSensitive === 'yes' };
-	const submit = async (event: SubmitEvent) => {
-		event.preventDefault();
-		setBusy(true);
-		refuse(null);
-		try {
-			const saved = metric
-				? await answer(api.PUT('/usage-metrics/{id}', { params: { path: { id: metric.id } }, body }))
-				: await answer(api.POST('/usage-metrics', { body }));
-			location.hash = linkTo(['usage'], { metric: saved.id });
-		} catch (caught) {
-			refuse(caught as Error);
-		}
-		setBusy(false);
-	};
-	const remove = async () => {
-		try {
+	const remove = () =>
+		run(async () => {
 			await answer(api.DELETE('/usage-metrics/{id}', { params: { path: { id: metric?.id ?? '' } } }));
 			location.hash = linkTo(['metrics']);
-		} catch (caught) {
-			refuse(caught as Error);
-		}
-	};
+		});
 	return (
 		<>
 			<header class="top">
@@ -231,7 +211,7 @@ function Form({ metric, type }: { metric?: Metric; type: string }) {
 				)}
 			</header>
 			<div class="columns">
-				<form class="panel" onSubmit={(event) => void submit(event)} noValidate>
+				<form class="panel" onSubmit={submit} noValidate>
 					<Input {...input('name', 'Name')} />
 					<Input {...input('description', 'Description')} />
 					<Input {...input('eventType', 'Event type')} list="types" />

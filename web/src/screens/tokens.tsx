@@ -1,7 +1,7 @@
 // tokens.tsx: tokens for a page that shows one customer's usage: made, seen once, ended
 import { useState } from 'preact/hooks';
-import { all, answer, api, base, exact, metrics, Refusal, type Schemas } from '../api';
-import { change, useAsk, type Place } from '../hooks';
+import { all, answer, api, base, exact, metrics, type Schemas } from '../api';
+import { change, useAsk, useForm, type Place } from '../hooks';
 import { Copy, Empty, Input, Moment, Over, Problem, Select, Shown, Sure } from '../parts/basics';
 import { Table } from '../parts/table';
 
@@ -112,21 +112,15 @@ export function Tokens({ place }: { place: Place }) {
 
 function Make({ metrics: list, customer: given, close }: { metrics: Schemas['UsageMetric'][]; customer: string; close: () => void }) {
 	const usable = list.filter((metric) => metric.aggregationType !== 'CUSTOM');
-	const [customer, setCustomer] = useState(given);
-	const [expires, setExpires] = useState('3600');
 	const [chosen, setChosen] = useState<string[]>(usable.map((metric) => metric.id));
 	const [made, setMade] = useState<Made | null>(null);
-	const [error, setError] = useState<Error | null>(null);
-	const faults = error instanceof Refusal ? error.faults() : new Map<string, string>();
-	const submit = async (event: SubmitEvent) => {
-		event.preventDefault();
-		setError(null);
-		try {
-			setMade(await answer(api.POST('/portal-tokens', { body: { customer, usageMetricIds: chosen, expiresIn: exact(expires) } })));
-		} catch (caught) {
-			setError(caught as Error);
-		}
-	};
+	const { busy, elsewhere, fault, input, submit } = useForm(
+		{ customer: given, expiresIn: '3600' },
+		async ({ customer, expiresIn }) => {
+			setMade(await answer(api.POST('/portal-tokens', { body: { customer, usageMetricIds: chosen, expiresIn: exact(expiresIn) } })));
+		},
+		['usageMetricIds'],
+	);
 	if (made) {
 		const link = address(made, chosen);
 		return (
@@ -155,13 +149,10 @@ function Make({ metrics: list, customer: given, close }: { metrics: Schemas['Usa
 	}
 	return (
 		<Over title="New token" close={close}>
-			<form class="form" onSubmit={(event) => void submit(event)} noValidate>
-				<Input label="Customer" value={customer} set={setCustomer} fault={faults.get('customer')} help="The customer’s id" />
+			<form class="form" onSubmit={submit} noValidate>
+				<Input {...input('customer', 'Customer')} help="The customer’s id" />
 				<Select
-					label="Good for"
-					value={expires}
-					set={setExpires}
-					fault={faults.get('expiresIn')}
+					{...input('expiresIn', 'Good for')}
 					options={[
 						['900', 'a quarter of an hour'],
 						['3600', 'an hour'],
@@ -182,11 +173,11 @@ function Make({ metrics: list, customer: given, close }: { metrics: Schemas['Usa
 							{metric.name}
 						</label>
 					))}
-					{faults.has('usageMetricIds') && <div class="fault">Metrics {faults.get('usageMetricIds')}</div>}
+					{fault('usageMetricIds') && <div class="fault">Metrics {fault('usageMetricIds')}</div>}
 				</fieldset>
-				{error && faults.size === 0 && <Problem error={error} />}
+				{elsewhere && <Problem error={elsewhere} />}
 				<footer>
-					<button class="solid" disabled={chosen.length === 0}>
+					<button class="solid" disabled={busy || chosen.length === 0}>
 						Make the token
 					</button>
 				</footer>
