@@ -351,7 +351,8 @@ refresh_rollups_of(const pg_uuid_t *account_id, const List *new_metrics, const T
 	if (budget.steps > 0)
 		steps += delete_orphans(account_id);
 	note_refreshed(account_id, steps > 0, &place);
-	if (steps == 0)
+	/* Neither rollups nor a customer as its place: no erasure has to wait for it. */
+	if (steps == 0 && place.alias.len == 0)
 		rollup_turn_leave_rollups(account_id);
 	return steps;
 }
