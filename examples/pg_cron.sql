@@ -17,8 +17,9 @@
 SELECT cron.schedule('refresh usage rollups', '10 seconds', 'SELECT usage_events.refresh_rollups()');
 
 -- Every minute instead, which pg_cron before 1.5 can do as well (of the same name,
--- it replaces the job above):
---   SELECT cron.schedule('refresh usage rollups', '* * * * *', 'SELECT usage_events.refresh_rollups(max_steps => 6000)');
+-- it replaces the job above), each call in a transaction of its own:
+--   SELECT cron.schedule('refresh usage rollups', '* * * * *',
+--       'DO $do$BEGIN FOR call IN 1 .. 6 LOOP PERFORM usage_events.refresh_rollups(); COMMIT; END LOOP; END$do$');
 
 -- pg_cron keeps a row of each run, 8,640 a day, until somebody deletes it.
 SELECT cron.schedule('forget runs of refreshes', '0 3 * * *',

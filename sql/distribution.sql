@@ -1,5 +1,22 @@
 -- distribution.sql: the tables on the nodes of a Citus cluster
 
+CREATE FUNCTION usage_events.is_distributed() RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    result boolean = false;
+BEGIN
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
+        EXECUTE 'SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = ''usage_events.event''::regclass)'
+            INTO result;
+    END IF;
+    RETURN result;
+END
+$$;
+
+COMMENT ON FUNCTION usage_events.is_distributed() IS 'Whether the tables are distributed over the nodes of a Citus cluster';
+
 -- What is of an account lies together, by account_id: one account's statements go to one shard.
 CREATE FUNCTION usage_events.distribute(shard_count integer DEFAULT 32) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -65,14 +82,8 @@ CREATE FUNCTION usage_events.undistribute() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    is_distributed boolean = false;
 BEGIN
-    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
-        EXECUTE 'SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = ''usage_events.event''::regclass)'
-            INTO is_distributed;
-    END IF;
-    IF NOT is_distributed THEN
+    IF NOT usage_events.is_distributed() THEN
         RAISE NOTICE 'nothing is distributed';
         RETURN;
     END IF;

@@ -123,14 +123,8 @@ CREATE FUNCTION usage_events.check_outbox_can_be() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    is_distributed boolean = false;
 BEGIN
-    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
-        EXECUTE 'SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = ''usage_events.event''::regclass)'
-            INTO is_distributed;
-    END IF;
-    IF is_distributed THEN
+    IF usage_events.is_distributed() THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = 'where the tables are distributed no outbox can be attached',
             HINT = 'Attach it in a database whose tables are not.';

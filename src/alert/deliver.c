@@ -244,14 +244,9 @@ sequence_key(uint64 row, uint64 key[2])
 static bool
 lock_sequence(const Taking *taking, const uint64 key[2])
 {
-	static LocalTransactionId locked_by = InvalidLocalTransactionId;
-	static int lock_count = 0;
-	uint64 lock = hash_of(taking->consumer, key[0]) ^ hash_bytes_extended(taking->account_id->data, UUID_LEN, key[1]);
+	OwnLockKey lock = own_lock_key(taking->account_id, (uint32) hash_of(taking->consumer, key[1]));
 
-	if (locked_by != current_local_transaction_id())
-		lock_count = 0;
-	locked_by = current_local_transaction_id();
-	return lock_count++ < MAX_LOCKS && own_lock_try(OWN_LOCK_ALERT_DELIVERY, (uint32) lock);
+	return own_lock_count() < MAX_LOCKS && own_lock_try(OWN_LOCK_ALERT_DELIVERY, lock);
 }
 
 static Sequence *

@@ -47,7 +47,7 @@ alert_known_init(void)
 void
 alert_known_changed(void)
 {
-	own_lock_share(OWN_LOCK_KNOWN_ALERTS, 0);
+	own_lock_share(OWN_LOCK_KNOWN_ALERTS, OWN_LOCK_KEY_OF_ALL);
 	told_tell(&told);
 	changed_by = current_local_transaction_id();
 }
@@ -56,7 +56,7 @@ alert_known_changed(void)
 bool
 alert_known_are_told(void)
 {
-	return changed_by != current_local_transaction_id() && own_lock_is_free(OWN_LOCK_KNOWN_ALERTS, 0);
+	return changed_by != current_local_transaction_id() && own_lock_is_free(OWN_LOCK_KNOWN_ALERTS, OWN_LOCK_KEY_OF_ALL);
 }
 
 bool

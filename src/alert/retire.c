@@ -124,7 +124,7 @@ alert_retire(const pg_uuid_t *account_id)
 		steps += delete_old(&delete_states, account_id, oldest_end) ? 1 : 0;
 	}
 	steps += delete_of_deleted(account_id) ? 1 : 0;
-	(void) do_for_account(&advance_consumers, account_id);
+	steps += do_for_account(&advance_consumers, account_id) ? 1 : 0;
 	steps += do_for_account(&delete_deliveries, account_id) ? 1 : 0;
 	return steps;
 }

@@ -129,7 +129,8 @@ typedef struct AlertWork
 	Metric metric;
 	bool is_read;
 	bool is_in_force;
-	bool is_put_off; /* it would be, if this server knew its time zone */
+	bool is_put_off;  /* it would be, if this server knew its time zone */
+	bool has_put_off; /* one or another */
 } AlertWork;
 
 static bool
@@ -171,7 +172,10 @@ use_alert(AlertWork *work, const pg_uuid_t *alert_id)
 	work->alert.id = *alert_id;
 	work->is_read = true;
 	if (error == NULL && work->is_put_off)
+	{
 		alert_due_put_off(&work->alert);
+		work->has_put_off = true;
+	}
 	if (error == NULL)
 		return work->is_in_force;
 	if (refresh_rollups_must_end(error->sqlerrcode))
@@ -302,6 +306,7 @@ begin_new(AlertWork *work)
 						  (Datum[]){UUIDPGetDatum(work->account_id), UUIDPGetDatum(&new->alert_id),
 									UUIDPGetDatum(&new->version_id), UUIDPGetDatum(&new->metric_version_id)},
 						  NULL);
+		work->steps++;
 	}
 }
 
@@ -363,6 +368,7 @@ go_on(AlertWork *work, pg_uuid_t *alert_id)
 	StringInfoData place;
 	Slice alias;
 	bool is_done = true;
+	int64 steps_before = work->steps;
 
 	statement_execute(&find_progress, (Datum[]){UUIDPGetDatum(work->account_id), UUIDPGetDatum(alert_id)}, NULL);
 	if (SPI_processed == 0)
@@ -386,6 +392,7 @@ go_on(AlertWork *work, pg_uuid_t *alert_id)
 					  (Datum[]){UUIDPGetDatum(work->account_id), UUIDPGetDatum(alert_id),
 								slice_to_datum((Slice){place.data, place.len}), BoolGetDatum(is_done)},
 					  NULL);
+	work->steps += work->steps == steps_before ? 1 : 0;
 	return true;
 }
 
@@ -421,16 +428,19 @@ do_work(const pg_uuid_t *account_id, TurnBudget budget)
 {
 	MemoryContext work_context = AllocSetContextCreate(CurrentMemoryContext, "usage alerts", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext context = MemoryContextSwitchTo(work_context);
+	OwnLockKey key = own_lock_key(account_id, 0);
 	AlertWork work;
 
 	work_begin(&work, account_id, budget);
-	if (own_lock_try(OWN_LOCK_ALERTS, hash_bytes(account_id->data, UUID_LEN)))
+	if (own_lock_try(OWN_LOCK_ALERTS, key))
 	{
 		rollup_turn_begin_step();
 		do_all_due(&work);
 		go_on_with_all(&work);
 		if (!is_over(&work))
 			work.steps += alert_retire(account_id);
+		if (work.steps == 0 && !work.has_put_off)
+			own_lock_release(OWN_LOCK_ALERTS, key);
 	}
 	if (work.recorder.has_recorded)
 		Async_Notify(CHANNEL, "");

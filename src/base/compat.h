@@ -51,6 +51,13 @@ DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_param
 #define current_local_transaction_id() (MyProc->lxid)
 #endif
 
+/* 17 lets a stronger lock count as well. */
+#if PG_VERSION_NUM >= 170000
+#define lock_is_held(tag, mode) LockHeldByMe((tag), (mode), false)
+#else
+#define lock_is_held(tag, mode) LockHeldByMe((tag), (mode))
+#endif
+
 /* What a check hook hands to its assign hook is freed by the server: with free() below 16. */
 #if PG_VERSION_NUM < 160000
 #define guc_malloc(elevel, size) malloc(size)

@@ -97,7 +97,7 @@ event_mark_init(void)
 void
 event_mark_types_changed(void)
 {
-	own_lock_share(OWN_LOCK_MARKED_TYPES, 0);
+	own_lock_share(OWN_LOCK_MARKED_TYPES, OWN_LOCK_KEY_OF_ALL);
 	told_tell(&told);
 	types_changed_by = current_local_transaction_id();
 }
@@ -110,7 +110,8 @@ event_mark_types_changed(void)
 bool
 event_mark_types_are_told(void)
 {
-	return types_changed_by != current_local_transaction_id() && own_lock_is_free(OWN_LOCK_MARKED_TYPES, 0);
+	return types_changed_by != current_local_transaction_id() &&
+		   own_lock_is_free(OWN_LOCK_MARKED_TYPES, OWN_LOCK_KEY_OF_ALL);
 }
 
 static void

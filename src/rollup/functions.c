@@ -19,6 +19,8 @@
 #include "fmgr.h"
 #include "rollup/refresh.h"
 #include "rollup/rights.h"
+#include "rollup/turn.h"
+#include "sql/own_lock.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "sql/subtransaction.h"
@@ -104,6 +106,7 @@ static int64
 try_account(const pg_uuid_t *account_id, int64 max_steps)
 {
 	RefreshWork work = {account_id, max_steps, 0};
+	int lock_count = own_lock_count();
 	ErrorData *error = subtransaction_try(refresh_work, &work);
 	char id[UUID_TEXT_LENGTH + 1];
 
@@ -111,6 +114,7 @@ try_account(const pg_uuid_t *account_id, int64 max_steps)
 		return work.steps;
 	if (refresh_rollups_must_end(error->sqlerrcode))
 		ReThrowError(error);
+	own_lock_count_again(lock_count);
 	uuid_v7_to_text(account_id, id);
 	ereport(WARNING, (errcode(error->sqlerrcode), errmsg("could not refresh the rollups of account \"%s\"", id),
 					  errdetail_internal("%s", error->message)));
@@ -126,7 +130,7 @@ refresh_in_turns(int64 max_steps)
 
 	if (accounts.count == 1)
 		return refresh_rollups_of_account(&accounts.ids[0], max_steps, false);
-	for (int i = 0; i < accounts.count && steps < max_steps; i++)
+	for (int i = 0; i < accounts.count && steps < max_steps && (steps == 0 || rollup_turn_has_locks()); i++)
 		steps += try_account(&accounts.ids[i], max_steps - steps);
 	return steps;
 }

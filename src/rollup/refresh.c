@@ -351,6 +351,9 @@ refresh_rollups_of(const pg_uuid_t *account_id, const List *new_metrics, const T
 	if (budget.steps > 0)
 		steps += delete_orphans(account_id);
 	note_refreshed(account_id, steps > 0, &place);
+	/* Neither rollups nor a customer as its place: no erasure has to wait for it. */
+	if (steps == 0 && place.alias.len == 0)
+		rollup_turn_leave_rollups(account_id);
 	return steps;
 }
 
@@ -384,6 +387,11 @@ rollup_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_tur
 	/* Transaction ids and locks are those of this node. */
 	if (!distribution_is_here(account_id))
 		return 0;
+	if (!rollup_turn_has_locks())
+	{
+		rollup_turn_say_locks_are_out();
+		return 0;
+	}
 
 	rollup_watch_begin_anew();
 	SPI_connect();

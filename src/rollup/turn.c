@@ -20,26 +20,50 @@
 #include "sql/own_lock.h"
 #include "utils/guc.h"
 
-/* Locks of aliases are these many, so that a refresh of many aliases needs no more. */
-#define LOCK_COUNT 512
-
 /* Locks --------------------------------------------------------------------- */
 
-static uint32
-lock_key(const pg_uuid_t *account_id, Slice event_type, Slice alias)
+static OwnLockKey
+type_key(const pg_uuid_t *account_id, Slice event_type)
 {
-	uint32 hash = hash_combine(hash_bytes(account_id->data, UUID_LEN),
-							   hash_combine(hash_bytes((const unsigned char *) event_type.data, event_type.length),
-											hash_bytes((const unsigned char *) alias.data, alias.length)));
+	return own_lock_key(account_id, hash_bytes((const unsigned char *) event_type.data, event_type.length));
+}
 
-	return hash % LOCK_COUNT;
+static OwnLockKey
+alias_key(const pg_uuid_t *account_id, Slice event_type, Slice alias)
+{
+	uint32 hash = hash_combine(hash_bytes((const unsigned char *) event_type.data, event_type.length),
+							   hash_bytes((const unsigned char *) alias.data, alias.length));
+
+	return own_lock_key(account_id, hash);
+}
+
+/* Whether the transaction may have those of another account.  It keeps them until it ends. */
+bool
+rollup_turn_has_locks(void)
+{
+	return own_lock_count() < own_lock_limit();
+}
+
+/* Says, once in a transaction, that an account is left to another one. */
+void
+rollup_turn_say_locks_are_out(void)
+{
+	static LocalTransactionId said_by = InvalidLocalTransactionId;
+
+	if (said_by != current_local_transaction_id())
+		ereport(WARNING,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("rollups of other accounts are left to another transaction"),
+				 errdetail("This one has " INT64_FORMAT " locks of refreshes, as many as it may.", own_lock_limit()),
+				 errhint("Commit, and refresh again, or raise max_locks_per_transaction.")));
+	said_by = current_local_transaction_id();
 }
 
 /* Only one refresh at a time takes an alias; the lock is kept until its transaction ends. */
 bool
 rollup_turn_lock_alias(const pg_uuid_t *account_id, Slice event_type, Slice alias)
 {
-	return own_lock_try(OWN_LOCK_ALIAS, lock_key(account_id, event_type, alias));
+	return own_lock_try(OWN_LOCK_ALIAS, alias_key(account_id, event_type, alias));
 }
 
 /*
@@ -50,7 +74,7 @@ rollup_turn_lock_alias(const pg_uuid_t *account_id, Slice event_type, Slice alia
 bool
 rollup_turn_lock_type(const pg_uuid_t *account_id, Slice event_type, bool to_build)
 {
-	uint32 key = lock_key(account_id, event_type, SLICE(""));
+	OwnLockKey key = type_key(account_id, event_type);
 
 	return to_build ? own_lock_try(OWN_LOCK_TYPE, key) : own_lock_try_shared(OWN_LOCK_TYPE, key);
 }
@@ -59,13 +83,7 @@ rollup_turn_lock_type(const pg_uuid_t *account_id, Slice event_type, bool to_bui
 bool
 rollup_turn_lock_account(const pg_uuid_t *account_id)
 {
-	return own_lock_try(OWN_LOCK_ACCOUNT, hash_bytes(account_id->data, UUID_LEN));
-}
-
-static uint32
-rollups_key(const pg_uuid_t *account_id)
-{
-	return hash_bytes(account_id->data, UUID_LEN) % LOCK_COUNT;
+	return own_lock_try(OWN_LOCK_ACCOUNT, own_lock_key(account_id, 0));
 }
 
 /*
@@ -75,16 +93,27 @@ rollups_key(const pg_uuid_t *account_id)
 bool
 rollup_turn_lock_rollups(const pg_uuid_t *account_id, bool to_restart)
 {
-	uint32 key = rollups_key(account_id);
+	OwnLockKey key = own_lock_key(account_id, 0);
 
 	return to_restart ? own_lock_try(OWN_LOCK_ROLLUPS, key) : own_lock_try_shared(OWN_LOCK_ROLLUPS, key);
+}
+
+/* Gives its share back where it has written none. */
+void
+rollup_turn_leave_rollups(const pg_uuid_t *account_id)
+{
+	own_lock_release_share(OWN_LOCK_ROLLUPS, own_lock_key(account_id, 0));
 }
 
 /* Until this transaction ends no other refreshes the account. */
 void
 rollup_turn_wait_for_others(const pg_uuid_t *account_id)
 {
-	own_lock_wait(OWN_LOCK_ROLLUPS, rollups_key(account_id));
+	if (!rollup_turn_has_locks())
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many accounts in one transaction"),
+						errdetail("It has " INT64_FORMAT " locks of refreshes, as many as it may.", own_lock_limit()),
+						errhint("Commit, and go on in another transaction, or raise max_locks_per_transaction.")));
+	own_lock_wait(OWN_LOCK_ROLLUPS, own_lock_key(account_id, 0));
 }
 
 /* Transactions that write no events ------------------------------------------ */
@@ -100,10 +129,10 @@ rollup_turn_in_background(void)
 }
 
 /* What the lock is of: transactions that run at the same time differ in it. */
-static uint32
+static OwnLockKey
 transaction_key(uint64 transaction)
 {
-	return (uint32) transaction;
+	return (OwnLockKey){transaction >> 32, (uint32) transaction};
 }
 
 /* Before a step, which may take long: shows the others that this transaction need not be waited for. */
@@ -149,7 +178,7 @@ milliseconds_now(void)
 TurnBudget
 rollup_turn_budget_make(int64 max_steps, bool is_turn)
 {
-	return (TurnBudget){max_steps, is_turn ? milliseconds_now() + account_time : HUGE_VAL};
+	return (TurnBudget){max_steps, is_turn ? milliseconds_now() + account_time : HUGE_VAL, own_lock_limit()};
 }
 
 /* The first half of a budget: what comes after it shall have its share. */
@@ -157,12 +186,14 @@ TurnBudget
 rollup_turn_budget_half(const TurnBudget *budget)
 {
 	double now = milliseconds_now();
+	int64 locks = own_lock_count();
 
-	return (TurnBudget){(budget->steps + 1) / 2, now + (budget->ends_at - now) / 2};
+	return (TurnBudget){(budget->steps + 1) / 2, now + (budget->ends_at - now) / 2,
+						locks + (budget->locks - locks) / 2};
 }
 
 bool
 rollup_turn_is_over(const TurnBudget *budget)
 {
-	return milliseconds_now() >= budget->ends_at;
+	return own_lock_count() >= budget->locks || milliseconds_now() >= budget->ends_at;
 }

@@ -14,13 +14,17 @@ typedef struct TurnBudget
 {
 	int64 steps;
 	double ends_at;
+	int64 locks; /* that the transaction may have when it ends */
 } TurnBudget;
 
 extern void rollup_turn_init(void);
+extern bool rollup_turn_has_locks(void);
+extern void rollup_turn_say_locks_are_out(void);
 extern bool rollup_turn_lock_alias(const pg_uuid_t *account_id, Slice event_type, Slice alias);
 extern bool rollup_turn_lock_type(const pg_uuid_t *account_id, Slice event_type, bool to_build);
 extern bool rollup_turn_lock_account(const pg_uuid_t *account_id);
 extern bool rollup_turn_lock_rollups(const pg_uuid_t *account_id, bool to_restart);
+extern void rollup_turn_leave_rollups(const pg_uuid_t *account_id);
 extern void rollup_turn_wait_for_others(const pg_uuid_t *account_id);
 extern void rollup_turn_in_background(void);
 extern void rollup_turn_begin_step(void);

@@ -5,7 +5,9 @@
 #ifndef USAGE_EVENTS_SQL_OWN_LOCK_H
 #define USAGE_EVENTS_SQL_OWN_LOCK_H
 
-/* What a lock is of; objsubid in pg_locks. */
+#include "utils/uuid.h"
+
+/* What a lock is of; the last four bits of objsubid in pg_locks. */
 typedef enum OwnLock
 {
 	OWN_LOCK_ALIAS = 1,
@@ -19,10 +21,26 @@ typedef enum OwnLock
 	OWN_LOCK_ALERT_DELIVERY
 } OwnLock;
 
-extern bool own_lock_try(OwnLock lock, uint32 key);
-extern bool own_lock_try_shared(OwnLock lock, uint32 key);
-extern bool own_lock_is_free(OwnLock lock, uint32 key);
-extern void own_lock_share(OwnLock lock, uint32 key);
-extern void own_lock_wait(OwnLock lock, uint32 key);
+/* Whose it is, of 44 bits, and of which part of what is his: two that differ in either do not meet. */
+typedef struct OwnLockKey
+{
+	uint64 owner;
+	uint32 part;
+} OwnLockKey;
+
+/* The key of a lock that all share. */
+#define OWN_LOCK_KEY_OF_ALL ((OwnLockKey){0, 0})
+
+extern OwnLockKey own_lock_key(const pg_uuid_t *account_id, uint32 part);
+extern bool own_lock_try(OwnLock lock, OwnLockKey key);
+extern bool own_lock_try_shared(OwnLock lock, OwnLockKey key);
+extern bool own_lock_is_free(OwnLock lock, OwnLockKey key);
+extern void own_lock_share(OwnLock lock, OwnLockKey key);
+extern void own_lock_wait(OwnLock lock, OwnLockKey key);
+extern void own_lock_release(OwnLock lock, OwnLockKey key);
+extern void own_lock_release_share(OwnLock lock, OwnLockKey key);
+extern int own_lock_count(void);
+extern void own_lock_count_again(int count);
+extern int64 own_lock_limit(void);
 
 #endif /* USAGE_EVENTS_SQL_OWN_LOCK_H */

@@ -34,21 +34,21 @@ $node->safe_psql('postgres', q{
 				'customerEventId', alias || n, 'eventProperties', jsonb_build_object('n', n, 'group', 'group ' || n))) AS events
 			FROM generate_series(first, last) AS n GROUP BY n / 5000) AS batch
 	$$;
-	-- Refreshes keep apart what they do by locks of 512 numbers: of an alias, of a type and of an account's rollups, as pg_locks shows them.
+	-- Refreshes once kept apart what they do by locks of 512 numbers: of an alias, of a type and of an account's rollups.
 	CREATE FUNCTION combine(a bigint, b bigint) RETURNS bigint LANGUAGE sql AS $$ SELECT (a # (b + 2654435769 + (a << 6) + (a >> 2))) & 4294967295 $$;
 	CREATE FUNCTION number_of(hash integer) RETURNS bigint LANGUAGE sql AS $$ SELECT hash & 4294967295 $$;
 	CREATE FUNCTION lock_numbers(account uuid, alias text) RETURNS bigint[] LANGUAGE sql AS $$
 		SELECT ARRAY[combine(number_of(uuid_hash(account)), combine(number_of(hashtext('call')), number_of(hashtext(alias)))) & 511,
 			combine(number_of(uuid_hash(account)), combine(number_of(hashtext('call')), number_of(hashtext('')))) & 511, number_of(uuid_hash(account)) & 511] $$;
-	-- of other numbers than the account that it is to be refreshed beside
-	CREATE FUNCTION make_account(name text, beside uuid) RETURNS uuid LANGUAGE plpgsql AS $$
+	-- one of whose numbers is that of the other account
+	CREATE FUNCTION make_account_like(name text, other uuid, place integer) RETURNS uuid LANGUAGE plpgsql AS $$
 	DECLARE
 		account uuid;
 	BEGIN
 		LOOP
 			BEGIN
 				account = usage_events.create_account(name);
-				IF beside IS NULL OR NOT EXISTS (SELECT FROM unnest(lock_numbers(account, 'acme'), lock_numbers(beside, 'slow')) AS n (own, others) WHERE own = others) THEN
+				IF (lock_numbers(account, 'acme'))[place] = (lock_numbers(other, 'slow'))[place] THEN
 					RETURN account;
 				END IF;
 				RAISE SQLSTATE 'UE001';
@@ -62,8 +62,8 @@ $node->safe_psql('postgres', q{
 
 sub create_account
 {
-	my ($name, $beside) = @_;
-	my $id = $node->safe_psql('postgres', "SELECT make_account('$name', " . ($beside ? "'$beside'" : 'NULL') . ')');
+	my ($name, $like, $place) = @_;
+	my $id = $node->safe_psql('postgres', $like ? "SELECT make_account_like('$name', '$like', $place)" : "SELECT usage_events.create_account('$name')");
 	$node->safe_psql('postgres', "SELECT make_metric('$id')");
 	return $id;
 }
@@ -79,7 +79,7 @@ sub restart_with
 my $heavy = create_account('heavy');
 $node->safe_psql('postgres', "SELECT send('$heavy', 'many groups', 1, 30000)");
 $node->safe_psql('postgres', "SELECT send('$heavy', 'customer ' || n, 1, 2) FROM generate_series(1, 100) AS n");
-my @light = map { create_account("light $_", $heavy) } 1 .. 20;
+my @light = map { create_account("light $_") } 1 .. 20;
 $node->safe_psql('postgres', "SELECT send('$_', 'acme', 1, 1)") foreach @light;
 
 # Writes down whose turn it was, and in which transaction; the owner, a superuser, may have that done.
@@ -117,14 +117,11 @@ restart_with('usage_events.refresh_account_time = 1s', 'usage_events.refresh_wor
 $node->safe_psql('postgres', "SELECT send('$heavy', 'slow', 1, 1)");
 my $stuck = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'usage_events refresh' AND wait_event = 'PgSleep'};
 ok($node->poll_query_until('postgres', "$stuck", 1), 'a step that does not end');
-is($node->safe_psql('postgres', q{SELECT array_agg(objid ORDER BY objsubid) FROM pg_locks JOIN pg_stat_activity USING (pid)
-	WHERE backend_type = 'usage_events refresh' AND wait_event = 'PgSleep' AND locktype = 'object' AND classid = 'usage_events.metric_progress'::regclass AND objsubid IN (1, 2, 6)}),
-	$node->safe_psql('postgres', "SELECT lock_numbers('$heavy', 'slow')"), 'which has the locks that the others do not need');
 $node->safe_psql('postgres', "SELECT send('$_', 'acme', 2, 2)") foreach @light;
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 20 FROM state WHERE name LIKE 'light%' AND state = 'ready' AND dirty_buckets = 0}), 'the marks of others are rolled up beside it');
-my @new = map { create_account("new $_", $heavy) } 1 .. 5;
+my @new = ((map { create_account("new $_", $heavy, $_) } 1 .. 3), (map { create_account("new $_") } 4 .. 5));
 $node->safe_psql('postgres', "SELECT send('$_', 'acme', 1, 1)") foreach @new;
-ok($node->poll_query_until('postgres', q{SELECT count(*) = 5 FROM state WHERE name LIKE 'new%' AND state = 'ready' AND dirty_buckets = 0}), 'and their new metrics');
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 5 FROM state WHERE name LIKE 'new%' AND state = 'ready' AND dirty_buckets = 0}), 'and their new metrics, also where a hash is in part that of what the other process is at');
 is($node->safe_psql('postgres', $stuck), 1, 'by the one process that is left: an account is given to one at a time');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'refresh rollups of account%' AND wait_event = 'PgSleep' AND query LIKE '%} . $heavy . q{'}), 1, 'pg_stat_activity says whose turn it is');
 
@@ -169,7 +166,31 @@ $node->safe_psql('postgres', "SELECT send('$heavy', 'customer ' || n, 3, 3) FROM
 $node->safe_psql('postgres', 'SELECT usage_events.refresh_rollups()');
 is($node->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE name = 'heavy'), count(*) FILTER (WHERE name <> 'heavy') FROM state WHERE dirty_buckets > 0}), '1|0', 'one call comes to everybody');
 
+# Thousands of accounts ------------------------------------------------------
+
+# A transaction keeps its locks, and all share the room for them: an eighth of it is enough for one, and the next goes on.
+restart_with('usage_events.refresh_account_time = 1s', 'max_locks_per_transaction = 64');
+$node->safe_psql('postgres', q{
+	CREATE TABLE many AS SELECT usage_events.create_account('many ' || n) AS account_id FROM generate_series(1, 3000) AS n;
+	SELECT make_metric(account_id), send(account_id, 'acme', 1, 1) FROM many});
+my ($out, $err);
+my $refresh = 'SELECT usage_events.refresh_rollups(max_steps => 1000000)';
+my $locks = q{SELECT count(*) FILTER (WHERE locktype = 'userlock')};
+$node->psql('postgres', "BEGIN; $refresh > 0; $locks BETWEEN 500 AND 1500 FROM pg_locks; $refresh; $locks BETWEEN 500 AND 1500 FROM pg_locks", stdout => \$out, stderr => \$err);
+is($out, "t\nt\n0\nt", 'a transaction refreshes as many accounts as it has locks for');
+like($err, qr/^psql:<stdin>:1: WARNING:  rollups of other accounts are left to another transaction\nDETAIL:  .*\nHINT:  Commit, and refresh again, or raise max_locks_per_transaction\.$/, 'and says it when it is asked for more');
+my $calls = 0;
+$calls++ while $node->safe_psql('postgres', $refresh) > 0;
+cmp_ok($calls, '>', 3, 'in several calls');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM state WHERE name LIKE 'many%' AND state = 'ready' AND dirty_buckets = 0}), 3000, 'all are refreshed');
+$node->psql('postgres', "BEGIN; $refresh; $locks < 10 FROM pg_locks", stdout => \$out, stderr => \$err);
+is("$out $err", "0\nt ", 'those that have nothing to do take no locks: one call looks at all');
+$node->psql('postgres', 'SELECT sum(usage_events.erase_customer(\'acme\', account_id)) FROM many', stdout => \$out, stderr => \$err);
+like($err, qr/ERROR:  too many accounts in one transaction\nDETAIL:  It has \d+ locks of refreshes, as many as it may\.\nHINT:  Commit, and go on in another transaction, or raise max_locks_per_transaction\./, 'an erasure, which leaves no account out, fails');
+is($node->safe_psql('postgres', q{SELECT sum(usage_events.erase_customer('acme', account_id)) > 0 FROM (SELECT account_id FROM many LIMIT 300) AS few}), 't', 'and of fewer it does not');
+
 $node->stop('fast');
+
 unlike(slurp_file($node->logfile), qr/PANIC|server process .* was terminated by signal/, 'no process has crashed');
 
 done_testing();
