@@ -8,6 +8,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$FindBin::RealBin/..";
 use JSON::PP;
+use POSIX ();
 use MIME::Base64;
 use OpenApi;
 use PostgREST;
@@ -492,6 +493,86 @@ is(ask('rotated', 'GET', '/')->{status}, 401, 'an access that is none');
 $node->safe_psql('postgres', "UPDATE usage_events.api_key SET access = 'full' WHERE client_id = '@{[ $key{rotated} =~ s/:.*//r ]}'");
 is(ask('rotated', 'GET', '/usage-events')->{status}, 403, 'a full one of one customer');
 
+# What a request reads -------------------------------------------------------
+
+# How many rows of these tables a request reads: of this its time is made.
+sub rows_read
+{
+	my ($kind, $request, $tables) = @_;
+	my $headers = $json->encode({ 'usage-request' => "GET $request", authorization => basic($key{$kind}) });
+	return $node->safe_psql('postgres', qq{
+		SET search_path = api, public;
+		BEGIN;
+		SELECT set_config('request.headers', '$headers', true), set_config('request.path', '/rpc/usage_api_read', true);
+		SELECT usage_events.authenticate_request();
+		SELECT usage_api_read() IS NOT NULL;
+		SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables WHERE schemaname = 'usage_events' AND $tables;
+		COMMIT}) =~ s/.*\n//sr;
+}
+
+sub refresh { return $node->safe_psql('postgres', 'DO $$ BEGIN WHILE usage_events.refresh_rollups() > 0 LOOP NULL; END LOOP; END $$') }
+
+# A batch with events at these times, each second of one of so many customers.
+sub send_batch
+{
+	my ($to, $customers, $times) = @_;
+	return $node->safe_psql('postgres', qq{SELECT jsonb_array_length(usage_events.create_events('$to', jsonb_agg(jsonb_build_object('customerAlias', alias,
+		'eventType', 'call', 'eventTimestamp', to_json(time), 'eventProperties', '{"amount": 1, "note": "secret of acme"}'::jsonb))))
+		FROM (SELECT time, $customers AS alias FROM generate_series($times) WITH ORDINALITY AS t (time, n)) AS event});
+}
+
+# These are all that a key of one customer may ask.  The customer has events in a month that is over and until now, which are rolled up.
+my ($yesterday, $tomorrow) = map { POSIX::strftime('%Y-%m-%d', gmtime(time + $_ * 86400)) } -1, 1;
+my @of_now = (customerAliases => 'acme', periodStart => $yesterday, periodEnd => $tomorrow);
+my %doors = map { my $kind = $_; $kind => [ map { $operations{$_}[0] } grep { $operations{$_}[2 + ($kind eq 'customer' ? 3 : 5)] == 200 } sort keys %operations ] }
+  qw(customer portal);
+is("@{ $doors{customer} }", join(' ', '/', '/usage-events', "/usage-events/$event{'acme-1'}", "/usage-metrics/$metric/calculate?" . query(customerAliases => 'acme', @month),
+	series('acme')), 'what a key of one customer may ask');
+push @{ $doors{$_} }, "/usage-metrics/$metric/calculate?" . query(@of_now), "/usage-metrics/$metric/series?" . query(@of_now, step => 'hour'),
+  "/usage-metrics/$metric/series?" . query(customerAliases => 'acme', @month, step => 'day') foreach qw(customer portal);
+send_batch($account, q{'acme-1'}, q{'2026-10-01Z', '2026-10-30Z', '1 hour'});
+send_batch($account, q{'acme-1'}, q{now() - interval '1 day', now() + interval '1 hour', '3 minutes'});
+refresh();
+$node->safe_psql('postgres', 'ANALYZE usage_events.event');
+
+sub rows_of_doors { return join "\n", map { my $kind = $_; map { "$kind $_: " . rows_read($kind, $_, 'true') } @{ $doors{$kind} } } qw(customer portal) }
+sub rows_of_full { return map { rows_read('full', $_, 'true') } grep { /calculate/ } @{ $doors{customer} } }
+
+my $rows = rows_of_doors();
+my @rows_of_full = rows_of_full();
+cmp_ok($_, '<', 300, 'hundreds of events are rolled up') foreach @rows_of_full;
+send_batch($account, q{'other ' || n % 50}, $_)
+  foreach q{'2026-10-01Z', '2026-10-01T06:00Z', '15 seconds'}, q{'2026-10-30Z', '2026-10-30T06:00Z', '15 seconds'}, q{now() - interval '13 minutes', now() + interval '2 hours', '5 seconds'},
+  q{now() - interval '12 hours', now() - interval '1 hour', '10 seconds'};
+is(rows_of_doors(), $rows, 'others\' batches change nothing of what the key of one customer reads');
+my @with_marks = rows_of_full();
+cmp_ok($with_marks[$_], '>', $rows_of_full[$_] + 50, 'and much of what a full key does') foreach 0, 1;
+cmp_ok($node->safe_psql('postgres', qq{SELECT count(*) FROM usage_events.dirty_bucket WHERE account_id = '$account' AND event_type = 'call' AND customer_alias = ''}),
+	'>', 50, 'minutes of late are still marked for all');
+refresh();
+is(rows_of_doors(), $rows, 'nor does a refresh');
+
+# The first such key of an account: what was marked for all before there was one is answered right, and read once more.
+my $fresh = $node->safe_psql('postgres', q{SELECT usage_events.create_account('fresh')});
+$key{fresh_full} = $node->safe_psql('postgres', "SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$fresh', 'test')");
+my $fresh_metric = ask('fresh_full', 'POST', '/usage-metrics', { name => 'calls', metricType => 'SIMPLE', eventType => 'call', aggregationType => 'COUNT' })->{json}{id};
+refresh();
+send_batch($fresh, q{'acme'}, q{'2026-10-01Z', '2026-10-30Z', '1 hour'});
+refresh();
+send_batch($fresh, q{CASE n % 8 WHEN 0 THEN 'acme' ELSE 'other ' || n % 8 END}, q{'2026-10-20Z', '2026-10-20T00:59:59Z', '1 second'});
+my $october = "/usage-metrics/$fresh_metric/calculate?" . query(customerAliases => 'acme', @month);
+my $october_count = $node->safe_psql('postgres', qq{SELECT count(*) FROM usage_events.event WHERE account_id = '$fresh' AND customer_alias = 'acme'});
+ok($node->safe_psql('postgres', qq{SELECT count(*) > 50 FROM usage_events.dirty_bucket WHERE account_id = '$fresh' AND event_type = 'call' AND customer_alias = ''}) eq 't',
+	'an account without such keys has a minute marked for all, however long ago');
+$key{fresh} = $node->safe_psql('postgres', "SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$fresh', 'test', 'read', 'acme')");
+is(ask('fresh', 'GET', $october)->{json}{eventCount}, $october_count, 'what comes of such marks is right');
+refresh();
+is(ask('fresh', 'GET', $october)->{json}{eventCount}, $october_count, 'and after a refresh');
+my $fresh_rows = rows_read('fresh', $october, 'true');
+cmp_ok($fresh_rows, '<', 100, 'from rollups');
+send_batch($fresh, q{'other ' || n % 8}, q{'2026-10-20Z', '2026-10-20T00:59:59Z', '1 second'});
+is(rows_read('fresh', $october, 'true'), $fresh_rows, 'now others\' batches change nothing here either');
+
 # A cursor whose total was taken away, after others' events that came later: they are not passed by.
 $node->safe_psql('postgres', qq{SELECT usage_events.ingest_events('$account', jsonb_agg(jsonb_build_object('customerAlias', 'globex', 'eventType', 'crowd')))
 	FROM generate_series(1, 5000); ANALYZE usage_events.event});
@@ -502,18 +583,7 @@ $endless = encode_base64($endless . crc32c($endless), '') =~ tr{+/}{-_}r =~ s/=+
 is(ask_as('customer', "$in_order&after=$endless")->{status}, 200, 'a cursor without a total is taken');
 
 # How many events of the table a request of the customer looks at.
-sub looked_at {
-	my ($request) = @_;
-	my $headers = $json->encode({ 'usage-request' => "GET $request", authorization => basic($key{customer}) });
-	return $node->safe_psql('postgres', qq{
-		SET search_path = api, public;
-		BEGIN;
-		SELECT set_config('request.headers', '$headers', true), set_config('request.path', '/rpc/usage_api_read', true);
-		SELECT usage_events.authenticate_request();
-		SELECT usage_api_read() IS NOT NULL;
-		SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables WHERE relid = 'usage_events.event'::regclass;
-		COMMIT}) =~ s/.*\n//sr;
-}
+sub looked_at { return rows_read('customer', $_[0], q{relid = 'usage_events.event'::regclass}) }
 
 cmp_ok(looked_at("$in_order&after=$endless"), '<', 1000, 'and others\' events are not looked through for it');
 
