@@ -529,6 +529,8 @@ my ($yesterday, $tomorrow) = map { POSIX::strftime('%Y-%m-%d', gmtime(time + $_ 
 my @of_now = (customerAliases => 'acme', periodStart => $yesterday, periodEnd => $tomorrow);
 my %doors = map { my $place = $_; $place => [ map { $operations{$_}[0] } grep { $operations{$_}[$place] == 200 } sort keys %operations ] } 5, 7;
 %doors = (customer => $doors{5}, visit => $doors{7});
+$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET usage_events.max_portal_tokens');
+$api->connect;
 my $visit = ask_full('POST', '/portal-tokens', { customer => 'acme', usageMetricIds => [$metric] });
 $key{visit} = "$visit->{clientId}:$visit->{clientSecret}";
 is("@{ $doors{customer} }", join(' ', '/', '/usage-events', "/usage-events/$event{'acme-1'}",
