@@ -526,25 +526,34 @@ sub common_marks { return $node->safe_psql('postgres', "SELECT count(*) FROM usa
 
 # These are all that a key of one customer may ask.  The customer has events in a month that is over and until now, which are rolled up.
 my ($yesterday, $tomorrow) = map { POSIX::strftime('%Y-%m-%d', gmtime(time + $_ * 86400)) } -1, 1;
-my @of_now = (customerAliases => 'acme', periodStart => $yesterday, periodEnd => $tomorrow);
-my %doors = map { my $place = $_; $place => [ map { $operations{$_}[0] } grep { $operations{$_}[$place] == 200 } sort keys %operations ] } 5, 7;
-%doors = (customer => $doors{5}, visit => $doors{7});
+my @of_now = (customerAliases => 'visitor', periodStart => $yesterday, periodEnd => $tomorrow);
 $node->safe_psql('postgres', 'ALTER DATABASE postgres RESET usage_events.max_portal_tokens');
 $api->connect;
-my $visit = ask_full('POST', '/portal-tokens', { customer => 'acme', usageMetricIds => [$metric] });
+ask_full('POST', '/customer-aliases', { customerId => 'visitor', value => 'visitor-1' });
+my $seen = send_event('visitor-1', 'seen', 1);
+my $visit = ask_full('POST', '/portal-tokens', { customer => 'visitor', usageMetricIds => [$metric] });
 $key{visit} = "$visit->{clientId}:$visit->{clientSecret}";
-is("@{ $doors{customer} }", join(' ', '/', '/usage-events', "/usage-events/$event{'acme-1'}",
-	map { $operations{"GET /usage-metrics/{id}/$_"}[0] } qw(calculate series)), 'what a key of one customer may ask');
+$key{visitor} = make_key(q{, 'read', customer => 'visitor'});
+
+# What the table of operations lets a key ask that has this place in it, asked of this customer.
+sub doors
+{
+	my ($place) = @_;
+	return map { $operations{$_}[0] =~ s/Aliases=acme/Aliases=visitor/r =~ s/$event{'acme-1'}/$seen/r } grep { $operations{$_}[$place] == 200 } sort keys %operations;
+}
+
+my %doors = (visitor => [ doors(5) ], visit => [ doors(7) ]);
+is(scalar @{ $doors{visitor} }, 5, 'a key of one customer may ask at five doors');
 push @$_, "/usage-metrics/$metric/calculate?" . query(@of_now), "/usage-metrics/$metric/series?" . query(@of_now, step => 'hour'),
-  "/usage-metrics/$metric/series?" . query(customerAliases => 'acme', @month, step => 'day') foreach values %doors;
-send_batch($account, q{'acme-1'}, @$_)
+  "/usage-metrics/$metric/series?" . query(customerAliases => 'visitor', @month, step => 'day') foreach values %doors;
+send_batch($account, q{'visitor' || CASE WHEN n % 2 = 0 THEN '' ELSE '-1' END}, @$_)
   foreach [ q{'2026-10-01Z'}, q{'2026-10-30Z'}, '1 hour' ], [ q{'now' - interval '1 day'}, q{now() - interval '40 minutes'}, '3 minutes' ],
   [ q{'now' - interval '20 minutes'}, q{now() + interval '1 hour'}, '1 minute' ];
 refresh();
 $node->safe_psql('postgres', 'ANALYZE usage_events.event');
 
-sub rows_of_doors { return join "\n", map { my $kind = $_; map { "$kind $_: " . rows_read($kind, $_, 'true') } @{ $doors{$kind} } } qw(customer visit) }
-sub rows_of_full { return map { rows_read('full', $_, 'true') } grep { /calculate/ } @{ $doors{customer} } }
+sub rows_of_doors { return join "\n", map { my $kind = $_; map { "$kind $_: " . rows_read($kind, $_, 'true') } @{ $doors{$kind} } } qw(visitor visit) }
+sub rows_of_full { return map { rows_read('full', $_, 'true') } grep { /calculate/ } @{ $doors{visitor} } }
 
 # Which rollups there are for a time until half an hour ago changes with the hour: it is done again if that was just then.
 my ($hour, $rows, $rows_with_marks, $rows_after, @full, @full_with_marks, $marks);
