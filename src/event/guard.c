@@ -4,13 +4,11 @@
  *
  * A single event is written, and checked; one that does not fit is an error, which takes it back.
  * Of many some may fit.  So they are written and checked in a subtransaction; where they do not
- * fit all, it is taken back, and those that do are written once more.  Where the guard cannot say which
- * do, it says which events are in the way: these are stored each by itself, and those between them
- * together.  Where it cannot even say that, it is asked for one half and then for the other.  So that a
- * request has a bound, only some of a batch are stored by themselves, and more are refused.
+ * fit all, it is taken back, and those that do are written once more.
  *
  * The guard's locks are taken before anything is written, and outlast what is taken back.  So do those of what a batch
- * in parts may replace: they are taken in the order in which a whole batch would lock them.
+ * may replace, where the guard must know which event came last: a version gets its id while the row
+ * is locked, and so after all new events, unless that was locked before any of them got theirs.
  */
 #include "postgres.h"
 
@@ -26,16 +24,6 @@
 
 static const EventGuard *guard = NULL;
 
-/* So many events of a batch may be stored each by itself. */
-#define MAX_ALONE 20
-
-/* A batch that is stored in parts, until now. */
-typedef struct BatchParts
-{
-	int alone_count; /* events that were stored by themselves */
-	bool is_locked;  /* what the batch may replace */
-} BatchParts;
-
 /* Events under a guard, and as they were sent: each attempt fills in what the sender left out. */
 typedef struct GuardedPuts
 {
@@ -44,7 +32,7 @@ typedef struct GuardedPuts
 	EventPut *puts;
 	UsageEvent *sent;
 	int count;
-	BatchParts *parts;     /* of the whole batch */
+	bool is_locked;        /* what the events may replace */
 	MemoryContext context; /* that outlasts attempts */
 	EventVerdict verdict;
 	bool is_taken_back; /* by us: it is no error */
@@ -128,17 +116,6 @@ report_refusals(const EventPut *puts, int count, int64 first_index)
 					errhint("Send it again in another period, send less, or have the usage limit raised.")));
 }
 
-static bool
-has_refusals(const EventPut *puts, int count)
-{
-	for (int i = 0; i < count; i++)
-	{
-		if (puts[i].refusal != NULL)
-			return true;
-	}
-	return false;
-}
-
 /* Attempts ---------------------------------------------------------------- */
 
 /* Takes back what the subtransaction has done so far. */
@@ -171,8 +148,12 @@ attempt_work(void *argument)
 {
 	GuardedPuts *guarded = argument;
 
-	event_store_put_many(guarded->account_id, guarded->puts, guarded->count);
-	guarded->verdict = guard->check(guarded->entered, guarded->puts, guarded->count, guarded->context);
+	if (guarded->is_locked)
+		event_store_put_locked(guarded->account_id, guarded->puts, guarded->count);
+	else
+		event_store_put_many(guarded->account_id, guarded->puts, guarded->count);
+	guarded->verdict =
+		guard->check(guarded->entered, guarded->puts, guarded->count, guarded->is_locked, guarded->context);
 	if (guarded->verdict != EVENTS_FIT)
 		take_back(guarded);
 }
@@ -192,23 +173,12 @@ restore_sent(GuardedPuts *guarded)
 	}
 }
 
-static void
-forget_alone(GuardedPuts *guarded)
-{
-	for (int i = 0; i < guarded->count; i++)
-	{
-		guarded->puts[i].is_alone = false;
-		guarded->puts[i].rests_on = NULL;
-	}
-}
-
 static EventVerdict
 attempt(GuardedPuts *guarded)
 {
 	MemoryContext context = AllocSetContextCreate(guarded->context, "usage events under limits", ALLOCSET_SMALL_SIZES);
 
 	restore_sent(guarded);
-	forget_alone(guarded);
 	guard->begin(guarded->entered);
 	MemoryContextSwitchTo(context);
 	(void) stays(attempt_work, guarded);
@@ -222,116 +192,32 @@ attempt(GuardedPuts *guarded)
 	return guarded->verdict;
 }
 
-static GuardedPuts
-part(const GuardedPuts *whole, int first, int count)
-{
-	GuardedPuts part = *whole;
-
-	part.puts += first;
-	part.sent += first;
-	part.count = count;
-	return part;
-}
-
-static void put_each(GuardedPuts *guarded);
-
-/* How many from the first on are stored together: up to the next that is alone.  Where none is, it is half of them. */
-static int
-part_length(const GuardedPuts *guarded, int first)
-{
-	int last = first + 1;
-
-	while (last < guarded->count && !guarded->puts[first].is_alone && !guarded->puts[last].is_alone)
-		last++;
-	return first == 0 && last == guarded->count ? guarded->count / 2 : last - first;
-}
-
-static const Fault *
-refuse_alone(const GuardedPuts *guarded)
-{
-	MemoryContext caller = MemoryContextSwitchTo(guarded->context);
-	EventRefusal *refusal = palloc0(sizeof(EventRefusal));
-
-	memory_budget_grow(sizeof(EventRefusal));
-	refusal->fault.text = psprintf("can only be checked against usage limits by itself, as %d events of its batch "
-								   "before it, which is as many as may be",
-								   MAX_ALONE);
-	refusal->until = DT_NOEND;
-	refusal->advice = "Send it in a request of its own.";
-	MemoryContextSwitchTo(caller);
-	return &refusal->fault;
-}
-
-/* None is stored by itself any more: refuses those that would have to be, and what rests on what was refused. */
+/* What is taken back lets go of its rows: these stay locked. */
 static void
-put_without_alone(GuardedPuts *guarded)
+lock(GuardedPuts *guarded)
 {
-	for (int i = 0; i < guarded->count; i++)
-	{
-		EventPut *put = &guarded->puts[i];
-		bool rests_on_refused = put->rests_on != NULL && put->rests_on->refusal != NULL;
-
-		if (put->refusal == NULL && (put->is_alone || rests_on_refused))
-			put->refusal = refuse_alone(guarded);
-	}
-	put_each(guarded);
+	event_store_lock(guarded->account_id, guarded->puts, guarded->count);
+	guarded->is_locked = true;
 }
 
-/* What is taken back lets go of its rows.  So they are locked for all parts before any is written. */
-static void
-lock_once(const GuardedPuts *guarded)
+/* Stores them all, unless some do not fit, which have refusals then. */
+static EventVerdict
+attempt_in_order(GuardedPuts *guarded)
 {
-	if (!guarded->parts->is_locked)
-		event_store_lock(guarded->account_id, guarded->puts, guarded->count);
-	guarded->parts->is_locked = true;
-}
+	EventVerdict verdict = attempt(guarded);
 
-static void
-put_parts(GuardedPuts *guarded)
-{
-	lock_once(guarded);
-	for (int first = 0, length; first < guarded->count; first += length)
-	{
-		GuardedPuts next;
-		bool is_alone = guarded->puts[first].is_alone;
-
-		length = part_length(guarded, first);
-		if (is_alone && guarded->parts->alone_count >= MAX_ALONE)
-			length = guarded->count - first;
-		next = part(guarded, first, length);
-		if (is_alone && guarded->parts->alone_count >= MAX_ALONE)
-		{
-			put_without_alone(&next);
-			continue;
-		}
-		guarded->parts->alone_count += is_alone ? 1 : 0;
-		put_each(&next);
-	}
+	if (verdict != EVENTS_OUT_OF_ORDER)
+		return verdict;
+	lock(guarded);
+	return attempt(guarded);
 }
 
 /* Stores those that fit, in order, and gives the others their refusals. */
 static void
 put_each(GuardedPuts *guarded)
 {
-	EventVerdict verdict;
-
-	CHECK_FOR_INTERRUPTS();
-	do
-		verdict = attempt(guarded);
-	while (verdict == EVENTS_REFUSED);
-	if (verdict == EVENTS_UNSURE)
-		put_parts(guarded);
-}
-
-/* For who wants all or none: which are refused. */
-static void
-put_each_or_none(void *argument)
-{
-	GuardedPuts *guarded = argument;
-
-	put_each(guarded);
-	if (has_refusals(guarded->puts, guarded->count))
-		take_back(guarded);
+	while (attempt_in_order(guarded) != EVENTS_FIT)
+		CHECK_FOR_INTERRUPTS();
 }
 
 /* Putting ----------------------------------------------------------------- */
@@ -350,10 +236,8 @@ enter(GuardedPuts *guarded, const pg_uuid_t *account_id, EventPut *puts, int cou
 }
 
 static void
-keep_sent(GuardedPuts *guarded, BatchParts *parts)
+keep_sent(GuardedPuts *guarded)
 {
-	*parts = (BatchParts){0};
-	guarded->parts = parts;
 	memory_budget_require(sizeof(UsageEvent) * guarded->count);
 	guarded->sent = palloc_extended(sizeof(UsageEvent) * guarded->count, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < guarded->count; i++)
@@ -372,7 +256,7 @@ event_guarded_put(const pg_uuid_t *account_id, EventPut *put)
 	event_store_put(account_id, put);
 	if (!is_guarded)
 		return;
-	if (guard->check(guarded.entered, put, 1, CurrentMemoryContext) != EVENTS_FIT)
+	if (guard->check(guarded.entered, put, 1, true, CurrentMemoryContext) != EVENTS_FIT)
 		report_refusals(put, 1, -1);
 	guard->leave(guarded.entered);
 }
@@ -382,15 +266,14 @@ void
 event_guarded_put_all(const pg_uuid_t *account_id, EventPut *puts, int count, int64 first_index)
 {
 	GuardedPuts guarded;
-	BatchParts parts;
 
 	if (!enter(&guarded, account_id, puts, count))
 	{
 		event_store_put_many(account_id, puts, count);
 		return;
 	}
-	keep_sent(&guarded, &parts);
-	if (attempt(&guarded) != EVENTS_FIT && !stays(put_each_or_none, &guarded))
+	keep_sent(&guarded);
+	if (attempt_in_order(&guarded) != EVENTS_FIT)
 		report_refusals(puts, count, first_index);
 	guard->leave(guarded.entered);
 }
@@ -400,14 +283,13 @@ void
 event_guarded_put_each(const pg_uuid_t *account_id, EventPut *puts, int count)
 {
 	GuardedPuts guarded;
-	BatchParts parts;
 
 	if (!enter(&guarded, account_id, puts, count))
 	{
 		event_store_put_many(account_id, puts, count);
 		return;
 	}
-	keep_sent(&guarded, &parts);
+	keep_sent(&guarded);
 	put_each(&guarded);
 	guard->leave(guarded.entered);
 }

@@ -17,7 +17,7 @@ typedef enum EventVerdict
 {
 	EVENTS_FIT,
 	EVENTS_REFUSED, /* those with a refusal do not fit, of which there is one more now; the others do */
-	EVENTS_UNSURE   /* some may not fit, and which cannot be said: for those that are alone; never of a single one */
+	EVENTS_OUT_OF_ORDER /* which do cannot be said, as their ids are not in the order in which they came; never of ids that are */
 } EventVerdict;
 
 /* A refusal, and until when it holds. */
@@ -34,7 +34,7 @@ typedef struct EventGuard
 	void *(*enter)(const pg_uuid_t *account_id, const EventPut *puts, int count);
 	/* Events are about to be written: what has come before them is what there is now. */
 	void (*begin)(void *entered);
-	EventVerdict (*check)(void *entered, EventPut *puts, int count, MemoryContext of_refusals);
+	EventVerdict (*check)(void *entered, EventPut *puts, int count, bool in_order, MemoryContext of_refusals);
 	void (*leave)(void *entered);
 } EventGuard;
 

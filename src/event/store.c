@@ -85,6 +85,7 @@ typedef struct EventGroup
 	int count;
 	const UsageEvent *stored; /* the event of that key in the table, NULL if there is none */
 	EventPut *current;        /* the event to be written as current, NULL if the stored one stays */
+	bool was_locked;          /* the stored one, before the events got their ids */
 } EventGroup;
 
 /* In statements that write events the account is $1, and the columns follow in their order. */
@@ -362,9 +363,27 @@ is_same_content(const UsageEvent *stored, const EventPut *put)
 
 	return slice_compare(stored->customer_alias, event->customer_alias) == 0 &&
 		   slice_compare(stored->event_type, event->event_type) == 0 &&
-		   (!event->has_timestamp || stored->timestamp == event->timestamp) &&
+		   (put->is_of_now || stored->timestamp == event->timestamp) &&
 		   compareJsonbContainers((JsonbContainer *) stored->properties.data,
 								  (JsonbContainer *) event->properties.data) == 0;
+}
+
+/* What becomes of an event that finds another under its key, or none: it takes the place if it is the answer. */
+void
+event_store_meet(EventPut *put, const UsageEvent *last)
+{
+	put->superseded = NULL;
+	put->answer = last;
+	if (last != NULL && (on_conflict == ON_CONFLICT_IGNORE || is_same_content(last, put)))
+		put->outcome = EVENT_UNCHANGED;
+	else if (last != NULL && on_conflict == ON_CONFLICT_REFUSE)
+		put->outcome = EVENT_REFUSED;
+	else
+	{
+		put->outcome = last == NULL ? EVENT_CREATED : EVENT_SUPERSEDED;
+		put->superseded = last;
+		put->answer = &put->event;
+	}
 }
 
 /*
@@ -381,17 +400,10 @@ play_through(EventGroup *group)
 	{
 		EventPut *put = group->puts[i];
 
-		put->superseded = NULL;
-		put->answer = last;
-		if (last != NULL && (on_conflict == ON_CONFLICT_IGNORE || is_same_content(last, put)))
-			put->outcome = EVENT_UNCHANGED;
-		else if (last != NULL && on_conflict == ON_CONFLICT_REFUSE)
-			put->outcome = EVENT_REFUSED;
-		else
+		event_store_meet(put, last);
+		if (put->answer == &put->event)
 		{
-			put->outcome = last == NULL ? EVENT_CREATED : EVENT_SUPERSEDED;
-			put->superseded = last;
-			put->answer = last = &put->event;
+			last = &put->event;
 			group->current = put;
 		}
 	}
@@ -528,7 +540,7 @@ insert_groups(const pg_uuid_t *account_id, EventGroup **groups, int count)
 	return last_was_new;
 }
 
-/* Gives the new versions of a group ids above that of the stored one, whose row is locked. */
+/* Gives the new versions of a group ids above that of the stored one, whose row is locked; they have them where it was before. */
 static void
 assign_ids_above_stored(EventGroup *group)
 {
@@ -536,8 +548,11 @@ assign_ids_above_stored(EventGroup *group)
 
 	for (int i = 0; i < group->count; i++)
 	{
-		uuid_v7_generate_after(&group->puts[i]->event.id, earlier);
-		earlier = &group->puts[i]->event.id;
+		pg_uuid_t *id = &group->puts[i]->event.id;
+
+		if (!group->was_locked || uuid_v7_compare(id, earlier) <= 0)
+			uuid_v7_generate_after(id, earlier);
+		earlier = id;
 	}
 }
 
@@ -728,7 +743,8 @@ complete(EventPut *put)
 	uuid_v7_generate(&event->id);
 	if (event->customer_event_id.data == NULL)
 		event->customer_event_id = id_text(&event->id);
-	if (!event->has_timestamp)
+	put->is_of_now = !event->has_timestamp;
+	if (put->is_of_now)
 		event->timestamp = GetCurrentTimestamp();
 }
 
@@ -789,9 +805,8 @@ compare_puts(const void *a, const void *b)
 	return result != 0 ? result : (put_a > put_b) - (put_a < put_b);
 }
 
-/* Stores those of a batch that nothing keeps out, in the order given. */
-void
-event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count)
+static void
+put_many(const pg_uuid_t *account_id, EventPut *puts, int count, bool was_locked)
 {
 	MemoryContext context = CurrentMemoryContext;
 	EventPut **sorted = palloc(sizeof(EventPut *) * count);
@@ -819,7 +834,7 @@ event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count)
 		if (i == 0 || slice_compare(sorted[i - 1]->event.customer_event_id, sorted[i]->event.customer_event_id) != 0)
 		{
 			groups[group_count] = &all_groups[group_count];
-			*groups[group_count++] = (EventGroup){.puts = &sorted[i]};
+			*groups[group_count++] = (EventGroup){.puts = &sorted[i], .was_locked = was_locked};
 		}
 		groups[group_count - 1]->count++;
 	}
@@ -830,10 +845,21 @@ event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count)
 	SPI_finish();
 }
 
-/*
- * Locks what is stored under the keys of a batch that will be written in parts, in the order in which a whole
- * batch would: so parts do not lock them in another.
- */
+/* Stores those of a batch that nothing keeps out, in the order given. */
+void
+event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count)
+{
+	put_many(account_id, puts, count, false);
+}
+
+/* The same where event_store_lock() was called before: ids are in the order given as well, of new events and of what takes a place. */
+void
+event_store_put_locked(const pg_uuid_t *account_id, EventPut *puts, int count)
+{
+	put_many(account_id, puts, count, true);
+}
+
+/* Locks what is stored under the keys of a batch, in the order in which the batch itself would. */
 void
 event_store_lock(const pg_uuid_t *account_id, const EventPut *puts, int count)
 {

@@ -28,9 +28,7 @@ typedef struct EventPut
 	const UsageEvent *superseded; /* the version that this event replaced, or NULL */
 	bool is_marked;               /* its mark is written with it, see event/mark.c */
 	const Fault *refusal;         /* what keeps it out, see event/guard.h; it is not to be stored then */
-	bool is_alone;                /* the guard cannot judge it together with others that were sent before it */
-	const struct EventPut
-		*rests_on; /* of a batch with such events: the one whose place this takes, or that it repeats */
+	bool is_of_now;               /* it came without a moment, and has that at which it is stored */
 } EventPut;
 
 extern void event_store_init(void);
@@ -38,9 +36,11 @@ extern void event_store_init(void);
 extern const char *event_conflict_text(const EventPut *put);
 extern void event_conflicts_report(const EventPut *puts, int count, int64 first_index);
 
+extern void event_store_meet(EventPut *put, const UsageEvent *last);
 extern void event_store_put(const pg_uuid_t *account_id, EventPut *put);
 extern void event_store_lock(const pg_uuid_t *account_id, const EventPut *puts, int count);
 extern void event_store_put_many(const pg_uuid_t *account_id, EventPut *puts, int count);
+extern void event_store_put_locked(const pg_uuid_t *account_id, EventPut *puts, int count);
 extern bool event_store_get(const pg_uuid_t *account_id, const pg_uuid_t *id, UsageEvent *event);
 extern void event_store_read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event, MemoryContext context);
 

@@ -7,7 +7,7 @@
 
 #include "limit/look.h"
 
-extern bool count_begin(Look *look);
+extern bool count_needs_order(const Look *look);
 extern EventVerdict count_one_by_one(Look *look);
 
 #endif /* USAGE_EVENTS_LIMIT_COUNT_H */

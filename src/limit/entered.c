@@ -115,7 +115,7 @@ forget_before(Entered *entered)
 	entered->before = NULL;
 }
 
-/* Of a batch that is written in parts, what was written of it already is before what comes now. */
+/* Each attempt has what there is now before it. */
 void
 entered_begin(void *argument)
 {

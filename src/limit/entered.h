@@ -20,7 +20,6 @@ typedef struct Entered
 	int alias_count;
 	LimitLock *locks;
 	int lock_count;
-	int rounds;          /* how often a batch, or parts of it, were counted */
 	ResourceOwner owner; /* of the snapshot, which outlasts subtransactions */
 	Snapshot before;     /* NULL: it would not show what other nodes of a cluster have */
 } Entered;

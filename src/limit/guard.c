@@ -15,8 +15,7 @@
  * Those of a batch are judged as if they had come one by one.  That nothing has been above the
  * limit on the way is certain where the value in the end, and all that was taken away on the way,
  * are not.  Where it is not certain each is counted in its order, in memory, on top of what there was
- * before.  What takes something away of a value that cannot be counted back, and what rests on an
- * earlier event of the batch, is left to event/guard.c to store by itself.
+ * before.
  *
  * Where events of the period were purged, nobody knows how much there is: what adds is refused, and
  * nothing else.  Where the period itself is not known, a correction adds less only if it is of the moment of what
@@ -27,36 +26,17 @@
 #include "limit/guard.h"
 
 #include "limit/count.h"
-#include "limit/leaving.h"
 #include "limit/refuse.h"
 #include "limit/sure.h"
-
-/* The event is the only one that was written.  What rests on it is for the next attempts, as long as there are not too many. */
-static void
-refuse_followers(Look *look, const EventPut *put)
-{
-	bool is_last = look->entered->rounds + 1 >= LOOK_MAX_ROUNDS;
-	bool has_followers = false;
-
-	for (int i = 0; i < look->count; i++)
-	{
-		if (look_rests_on(look, &look->puts[i]) != put)
-			continue;
-		has_followers = true;
-		if (is_last)
-			look->puts[i].refusal = refuse_follower(look);
-	}
-	look->entered->rounds += has_followers ? 1 : 0;
-}
 
 /* Refuses the only event that was written, if it adds to what is above a limit. */
 static EventVerdict
 judge_single(Look *look)
 {
-	for (int i = 0; i < look->effect_count; i++)
+	for (int i = 0; i < look->effects.count; i++)
 	{
-		Measure *measure = look->effects[i].measure;
-		EventPut *put = look->effects[i].put;
+		Measure *measure = look->effects.items[i].measure;
+		EventPut *put = look->effects.items[i].put;
 		Numeric before = NULL;
 
 		if (measure->metric == NULL || (measure_is_certain(measure) && !measure_is_above(measure, measure->value)))
@@ -64,44 +44,48 @@ judge_single(Look *look)
 		if (look->entered->before != NULL)
 			before = measure_ask(measure, look->entered->before);
 		put->refusal = refuse_change(look, measure, put, before, measure->value, NULL);
-		if (put->refusal == NULL)
-			continue;
-		refuse_followers(look, put);
-		return EVENTS_REFUSED;
+		if (put->refusal != NULL)
+			return EVENTS_REFUSED;
 	}
 	return EVENTS_FIT;
 }
 
 static EventVerdict
-judge_many(Look *look)
+judge_many(Look *look, bool in_order)
 {
 	sure_measure_events(look);
 	if (sure_keep_unsure(look) == 0)
 		return EVENTS_FIT;
-	if (leaving_gather(look) || !count_begin(look))
-		return EVENTS_UNSURE;
+	if (!in_order && count_needs_order(look))
+		return EVENTS_OUT_OF_ORDER;
 	return count_one_by_one(look);
 }
 
-static int
-count_written(const EventPut *puts, int count)
+/* Whether the effects are of one event, and no other can come to have some. */
+static bool
+has_one_event(const Look *look)
 {
-	int written = 0;
+	const Effects *effects = &look->effects;
 
-	for (int i = 0; i < count; i++)
-		written += look_is_written(&puts[i]) ? 1 : 0;
-	return written;
+	for (int i = 0; i < look->count; i++)
+	{
+		if (look_is_written(&look->puts[i]) && &look->puts[i] != effects->items[0].put)
+			return false;
+	}
+	return effects->items[0].put == effects->items[effects->count - 1].put;
 }
 
 static EventVerdict
-check(void *argument, EventPut *puts, int count, MemoryContext of_refusals)
+check(void *argument, EventPut *puts, int count, bool in_order, MemoryContext of_refusals)
 {
 	Look look = {.entered = argument, .of_refusals = of_refusals, .puts = puts, .count = count};
+	EventVerdict verdict = EVENTS_FIT;
 
 	look_gather(&look);
-	if (look.effect_count == 0)
-		return EVENTS_FIT;
-	return count_written(puts, count) == 1 ? judge_single(&look) : judge_many(&look);
+	if (look.effects.count > 0)
+		verdict = has_one_event(&look) ? judge_single(&look) : judge_many(&look, in_order);
+	look_end(&look);
+	return verdict;
 }
 
 static const EventGuard guard = {entered_make, entered_begin, check, entered_leave};

@@ -1,6 +1,6 @@
 /*
  * limit/leaving.c
- *		What corrections of a batch take away from the measures that are not sure.
+ *		What corrections of a batch take away from the measures that are not sure: what was stored before the batch.
  */
 #include "postgres.h"
 
@@ -115,74 +115,30 @@ find_measure(const Look *look, const MeasuredName *name, TimestampTz moment)
 	return &look->measures[low];
 }
 
-/* Takes from the event's amount in the measure what it replaces there; the event's effects begin at first. */
 static void
-add_leaving(Look *look, EventPut *put, Measure *measure, int first, int effect_count)
+look_at_leaving(Look *look, const MeasuredNames *names, EventPut *put)
 {
-	Numeric amount;
-
-	if (!measure_just_adds(measure))
-	{
-		put->is_alone = true;
-		return;
-	}
-	amount = measure_event(measure->metric, put->superseded);
-	for (int i = first; i < effect_count && look->effects[i].put == put; i++)
-	{
-		if (look->effects[i].measure != measure)
-			continue;
-		look->effects[i].amount = measure_difference(look->effects[i].amount, amount);
-		return;
-	}
-	look->effects = memory_budget_room(look->effects, look->effect_count, &look->effect_capacity, sizeof(Effect));
-	look->effects[look->effect_count++] =
-		(Effect){.measure = measure, .put = put, .amount = measure_difference(measure_zero(), amount), .leaves = true};
-}
-
-static void
-look_at_leaving(Look *look, const MeasuredNames *names, EventPut *put, int first, int effect_count)
-{
-	MeasuredName name = {.event_type = put->superseded->event_type, .alias = put->superseded->customer_alias};
+	const UsageEvent *event = put->superseded;
+	MeasuredName name = {.event_type = event->event_type, .alias = event->customer_alias};
 
 	if (names->items == NULL)
 		return;
 	for (int i = find_name(names, &name); i < names->count && compare_names(&names->items[i], &name) == 0; i++)
 	{
-		Measure *measure = find_measure(look, &names->items[i], put->superseded->timestamp);
+		Measure *measure = find_measure(look, &names->items[i], event->timestamp);
 
 		if (measure != NULL)
-			add_leaving(look, put, measure, first, effect_count);
+			look_add_effect(&look->leaving, (Effect){.measure = measure,
+													 .put = put,
+													 .event = event,
+													 .amount = measure_event(measure->metric, event)});
 	}
 }
 
-/* What takes the place of another may not be counted on top of a value that does not just add up. */
-static void
-look_at_coming(const Look *look, EventPut *put, int first, int effect_count)
-{
-	for (int i = first; i < effect_count && look->effects[i].put == put; i++)
-	{
-		const Measure *measure = look->effects[i].measure;
-
-		if (measure_is_open(measure) && !measure_just_adds(measure))
-			put->is_alone = true;
-	}
-}
-
-/* What becomes of an event is not known before that of the one that it rests on. */
-static void
-mark_followers(Look *look)
-{
-	for (int i = 0; i < look->count; i++)
-		look->puts[i].rests_on = look_rests_on(look, &look->puts[i]);
-}
-
-/* What the events take away.  Returns whether some have to be judged alone: they are marked. */
-bool
+/* What the events take away that was stored before them. */
+void
 leaving_gather(Look *look)
 {
-	int effect_count = look->effect_count;
-	int effect = 0;
-	bool some_alone = false;
 	MeasuredNames names;
 
 	gather_names(look, &names);
@@ -191,18 +147,7 @@ leaving_gather(Look *look)
 		EventPut *put = &look->puts[i];
 
 		CHECK_FOR_INTERRUPTS();
-		while (effect < effect_count && look->effects[effect].put < put)
-			effect++;
-		if (put->superseded != NULL)
-		{
-			look_at_leaving(look, &names, put, effect, effect_count);
-			look_at_coming(look, put, effect, effect_count);
-		}
-		some_alone = some_alone || put->is_alone;
+		if (put->superseded != NULL && look_rests_on(look, put) == NULL)
+			look_at_leaving(look, &names, put);
 	}
-	if (look->effect_count > effect_count)
-		qsort(look->effects, look->effect_count, sizeof(Effect), look_compare_effects);
-	if (some_alone)
-		mark_followers(look);
-	return some_alone;
 }

@@ -7,6 +7,6 @@
 
 #include "limit/look.h"
 
-extern bool leaving_gather(Look *look);
+extern void leaving_gather(Look *look);
 
 #endif /* USAGE_EVENTS_LIMIT_LEAVING_H */

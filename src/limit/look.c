@@ -19,6 +19,25 @@ look_is_written(const EventPut *put)
 	return put->outcome == EVENT_CREATED || put->outcome == EVENT_SUPERSEDED;
 }
 
+static bool
+is_in_batch(const Look *look, const UsageEvent *event)
+{
+	const char *place = (const char *) event;
+
+	return place >= (const char *) look->puts && place < (const char *) (look->puts + look->count);
+}
+
+/* The event of the batch that this one rests on: takes its place, repeats it, or conflicts with it.  NULL: there is none. */
+const EventPut *
+look_rests_on(const Look *look, const EventPut *put)
+{
+	const UsageEvent *earlier = look_is_written(put) ? put->superseded : put->answer;
+
+	if (!is_in_batch(look, earlier))
+		return NULL;
+	return (const EventPut *) ((const char *) earlier - offsetof(EventPut, event));
+}
+
 /* What holds now must have been locked: it does not where limits or aliases were changed in between. */
 static void
 require_locked(const Look *look)
@@ -57,6 +76,13 @@ look_again(Look *look)
 	require_locked(look);
 }
 
+void
+look_add_effect(Effects *effects, Effect effect)
+{
+	effects->items = memory_budget_room(effects->items, effects->count, &effects->capacity, sizeof(Effect));
+	effects->items[effects->count++] = effect;
+}
+
 static void
 add_effects(Look *look, EventPut *put, const LimitedAlias *alias)
 {
@@ -71,10 +97,10 @@ add_effects(Look *look, EventPut *put, const LimitedAlias *alias)
 		*measure = (Measure){.limit = lfirst(cell),
 							 .customer = &alias->customer,
 							 .moment = put->event.timestamp,
+							 .has_unwritten = !look_is_written(put),
 							 .purged_before = DT_NOBEGIN};
 		measure_find_period(measure);
-		look->effects = memory_budget_room(look->effects, look->effect_count, &look->effect_capacity, sizeof(Effect));
-		look->effects[look->effect_count++] = (Effect){.measure = measure, .put = put};
+		look_add_effect(&look->effects, (Effect){.measure = measure, .put = put, .event = &put->event});
 	}
 }
 
@@ -87,7 +113,7 @@ gather_effects(Look *look)
 		LimitedAlias key = {.event_type = put->event.event_type, .alias = put->event.customer_alias};
 		const LimitedAlias *alias;
 
-		if (!look_is_written(put) || look->alias_count == 0)
+		if (look->alias_count == 0 || !(look_is_written(put) || look_rests_on(look, put) != NULL))
 			continue;
 		alias = bsearch(&key, look->aliases, look->alias_count, sizeof(LimitedAlias), limit_in_force_compare);
 		if (alias != NULL)
@@ -111,41 +137,53 @@ compare_effects_by_measure(const void *a, const void *b)
 	return compare_measures(((const Effect *) a)->measure, ((const Effect *) b)->measure);
 }
 
-int
-look_compare_effects(const void *a, const void *b)
+/* By their events, and of one event in the order of the measures, so that of several limits the same is named always. */
+static int
+compare_effects(const void *a, const void *b)
 {
-	const EventPut *first = ((const Effect *) a)->put;
-	const EventPut *second = ((const Effect *) b)->put;
+	const Effect *first = a;
+	const Effect *second = b;
 
-	return (first > second) - (first < second);
+	if (first->put != second->put)
+		return first->put < second->put ? -1 : 1;
+	return (first->measure > second->measure) - (first->measure < second->measure);
+}
+
+static void
+sort_effects(Effects *effects, int (*compare)(const void *, const void *))
+{
+	if (effects->count > 1)
+		qsort(effects->items, effects->count, sizeof(Effect), compare);
 }
 
 /* Gives effects the measures that they share, each once. */
 static void
 gather_measures(Look *look)
 {
-	look->measures = palloc_extended(sizeof(Measure) * Max(look->effect_count, 1), MCXT_ALLOC_HUGE);
-	if (look->effect_count > 1)
-		qsort(look->effects, look->effect_count, sizeof(Effect), compare_effects_by_measure);
-	for (int i = 0; i < look->effect_count; i++)
+	Effects *effects = &look->effects;
+
+	look->measures = palloc_extended(sizeof(Measure) * Max(effects->count, 1), MCXT_ALLOC_HUGE);
+	sort_effects(effects, compare_effects_by_measure);
+	for (int i = 0; i < effects->count; i++)
 	{
-		Measure *measure = look->effects[i].measure;
+		Measure *measure = effects->items[i].measure;
+		Measure *shared;
 
 		if (i == 0 || compare_measures(&look->measures[look->measure_count - 1], measure) != 0)
 			look->measures[look->measure_count++] = *measure;
-		look->effects[i].measure = &look->measures[look->measure_count - 1];
+		shared = &look->measures[look->measure_count - 1];
+		shared->has_unwritten = shared->has_unwritten || measure->has_unwritten;
+		effects->items[i].measure = shared;
 	}
-	if (look->effect_count > 1)
-		qsort(look->effects, look->effect_count, sizeof(Effect), look_compare_effects);
+	sort_effects(effects, compare_effects);
 }
 
 /* Asks for the value of each measure, with the events. */
 static void
 ask_measures(Look *look)
 {
-	Snapshot now = entered_snapshot(CurrentResourceOwner);
-
-	PushActiveSnapshot(now);
+	look->now = entered_snapshot(CurrentResourceOwner);
+	PushActiveSnapshot(look->now);
 	for (int i = 0; i < look->measure_count; i++)
 	{
 		Measure *measure = &look->measures[i];
@@ -153,29 +191,9 @@ ask_measures(Look *look)
 		CHECK_FOR_INTERRUPTS();
 		measure->metric =
 			measure_metric(look->entered->account_id, look->state, &measure->limit->scope.metric_id, &look->metrics);
-		measure->value = measure->metric == NULL ? NULL : measure_ask(measure, now);
+		measure->value = measure->metric == NULL ? NULL : measure_ask(measure, look->now);
 	}
 	PopActiveSnapshot();
-	UnregisterSnapshot(now);
-}
-
-static bool
-is_in_batch(const Look *look, const UsageEvent *event)
-{
-	const char *place = (const char *) event;
-
-	return place >= (const char *) look->puts && place < (const char *) (look->puts + look->count);
-}
-
-/* The event of the batch that this one rests on: takes its place, repeats it, or conflicts with it.  NULL: there is none. */
-const EventPut *
-look_rests_on(const Look *look, const EventPut *put)
-{
-	const UsageEvent *earlier = look_is_written(put) ? put->superseded : put->answer;
-
-	if (!is_in_batch(look, earlier))
-		return NULL;
-	return (const EventPut *) ((const char *) earlier - offsetof(EventPut, event));
 }
 
 /* Finds what measures the events, and asks for it. */
@@ -186,4 +204,10 @@ look_gather(Look *look)
 	gather_effects(look);
 	gather_measures(look);
 	ask_measures(look);
+}
+
+void
+look_end(Look *look)
+{
+	UnregisterSnapshot(look->now);
 }

@@ -13,10 +13,20 @@
 typedef struct Effect
 {
 	Measure *measure;
-	EventPut *put;
-	Numeric amount; /* what it adds, by itself; a correction less what it replaces there */
-	bool leaves;    /* it only takes away what it replaces, and comes elsewhere */
+	EventPut *put; /* which has it come, or go */
+	const UsageEvent *event;
+	Numeric amount;  /* what it is by itself */
+	MetricPart part; /* the same while events are counted whose values do not just add up */
+	Numeric before;  /* what there was without it, for as long as it is looked at */
 } Effect;
+
+/* Effects, in the order of their puts. */
+typedef struct Effects
+{
+	Effect *items;
+	int count;
+	int capacity;
+} Effects;
 
 /* A look at events that are written. */
 typedef struct Look
@@ -31,17 +41,15 @@ typedef struct Look
 	List *metrics;
 	Measure *measures;
 	int measure_count;
-	Effect *effects; /* in the order of their events */
-	int effect_count;
-	int effect_capacity;
+	Effects effects; /* of the events that are written, or would be if those did not fit that they rest on */
+	Effects leaving; /* of what was stored before and is replaced, by the event that replaces it */
+	Snapshot now;    /* which shows the events */
 } Look;
 
-/* So often a batch is counted anew because of events that rest on one that does not fit. */
-#define LOOK_MAX_ROUNDS 10
-
 extern void look_gather(Look *look);
+extern void look_end(Look *look);
+extern void look_add_effect(Effects *effects, Effect effect);
 extern bool look_is_written(const EventPut *put);
 extern const EventPut *look_rests_on(const Look *look, const EventPut *put);
-extern int look_compare_effects(const void *a, const void *b);
 
 #endif /* USAGE_EVENTS_LIMIT_LOOK_H */

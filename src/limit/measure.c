@@ -10,6 +10,7 @@
 
 #include "limit/measure.h"
 
+#include "base/memory_budget.h"
 #include "base/uuid_v7.h"
 #include "event/json.h"
 #include "limit/remembered.h"
@@ -67,13 +68,13 @@ measure_find_period(Measure *measure)
 
 /* Reads what is used under a snapshot, in a memory context of its own, which the caller deletes. */
 static MemoryContext
-read_use(Measure *measure, Snapshot snapshot, LimitUse *use)
+read_use(Measure *measure, Snapshot snapshot, LeftOut left_out, LimitUse *use)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "usage of a limit", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext context = MemoryContextSwitchTo(work);
 
 	PushActiveSnapshot(snapshot);
-	limit_use_read(&measure->metric->metric, measure->customer, measure->limit, measure->moment, use);
+	limit_use_read_without(&measure->metric->metric, measure->customer, measure->limit, measure->moment, left_out, use);
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(context);
 	measure->purged_before = Max(measure->purged_before, use->purged_before);
@@ -89,19 +90,19 @@ measure_ask(Measure *measure, Snapshot snapshot)
 
 	if (!measure_has_period(measure))
 		return measure_zero();
-	work = read_use(measure, snapshot, &use);
+	work = read_use(measure, snapshot, (LeftOut){0}, &use);
 	if (use.used != NULL)
 		use.used = DatumGetNumericCopy(NumericGetDatum(use.used));
 	MemoryContextDelete(work);
 	return use.used;
 }
 
-/* The same as what events are counted on top of. */
+/* The same without some events, as what those that come and go are counted on top of. */
 void
-measure_run(Measure *measure, Snapshot snapshot)
+measure_run(Measure *measure, Snapshot snapshot, LeftOut left_out)
 {
 	LimitUse use;
-	MemoryContext work = read_use(measure, snapshot, &use);
+	MemoryContext work = read_use(measure, snapshot, left_out, &use);
 
 	measure->running = metric_running_begin(&use.total);
 	MemoryContextDelete(work);
@@ -139,6 +140,21 @@ measure_event(const MeasuredMetric *metric, const UsageEvent *event)
 	return read_event(metric, event, &result) ? measure_or_zero(result.value) : measure_zero();
 }
 
+/* What the event is to what the metric says of all. */
+void
+measure_part(const MeasuredMetric *metric, const UsageEvent *event, MetricPart *part)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext work = AllocSetContextCreate(context, "usage event of a limit", ALLOCSET_DEFAULT_SIZES);
+	MetricTotal total;
+
+	MemoryContextSwitchTo(work);
+	make_total(metric, event, &total);
+	MemoryContextSwitchTo(context);
+	metric_part_read(&total, part);
+	MemoryContextDelete(work);
+}
+
 /* Whether the event is one of those that make the value. */
 bool
 measure_counts(const MeasuredMetric *metric, const UsageEvent *event)
@@ -156,30 +172,32 @@ measure_value(const Measure *measure)
 	return measure->running != NULL ? metric_running_value(measure->running) : measure->value;
 }
 
-/* What the value would be with the event, of which the amount is known. */
-Numeric
-measure_value_with(const Measure *measure, const UsageEvent *event, Numeric amount)
+/* Has the value that just adds up, which is remembered as long as the measure. */
+static void
+set_value(Measure *measure, Numeric value)
 {
-	MetricTotal total;
-
-	if (measure->running == NULL)
-		return measure_sum(measure->value, amount);
-	make_total(measure->metric, event, &total);
-	return metric_running_value_with(measure->running, &total);
+	memory_budget_grow(VARSIZE_ANY((Pointer) value));
+	measure->value = value;
 }
 
+/* An event comes. */
 void
-measure_add(Measure *measure, const UsageEvent *event, Numeric amount)
+measure_add(Measure *measure, Numeric amount, const MetricPart *part)
 {
-	MetricTotal total;
+	if (measure->running != NULL)
+		metric_running_add(measure->running, part);
+	else if (measure_is_open(measure))
+		set_value(measure, measure_sum(measure_or_zero(measure->value), amount));
+}
 
-	if (measure->running == NULL)
-	{
-		measure->value = measure_sum(measure->value, amount);
-		return;
-	}
-	make_total(measure->metric, event, &total);
-	metric_running_add(measure->running, &total);
+/* It goes. */
+void
+measure_take(Measure *measure, Numeric amount, const MetricPart *part)
+{
+	if (measure->running != NULL)
+		metric_running_take(measure->running, part);
+	else if (measure_is_open(measure))
+		set_value(measure, measure_difference(measure_or_zero(measure->value), amount));
 }
 
 /* What is known of it ------------------------------------------------------- */
@@ -208,6 +226,13 @@ bool
 measure_is_certain(const Measure *measure)
 {
 	return measure_has_period(measure) && !measure_is_purged(measure);
+}
+
+/* Whether its events are counted one by one, as their values do not just add up. */
+bool
+measure_is_run(const Measure *measure)
+{
+	return measure_is_open(measure) && !measure_just_adds(measure);
 }
 
 /* Whether there is something to count: it is not sure, and nothing is counted of a period that is not known. */

@@ -86,14 +86,6 @@ refuse_without_period(const Look *look, const Measure *measure)
 						"Update or delete the limit, or install that time zone.");
 }
 
-/* What becomes of it only an attempt without the earlier one could say, and there have been many. */
-const Fault *
-refuse_follower(const Look *look)
-{
-	return make_refusal(look, NULL, "rests on an earlier event of its batch that does not fit, as many others of it do",
-						"Send it in a request of its own.");
-}
-
 /* Whether there may be more with the event in its period, of which nobody knows when it is. */
 static bool
 may_add(const Measure *measure, const EventPut *put)

@@ -9,6 +9,5 @@
 
 extern const Fault *refuse_change(const Look *look, const Measure *measure, const EventPut *put, Numeric before,
 								  Numeric after, Numeric amount);
-extern const Fault *refuse_follower(const Look *look);
 
 #endif /* USAGE_EVENTS_LIMIT_REFUSE_H */

@@ -13,14 +13,14 @@
 void
 sure_measure_events(Look *look)
 {
-	for (int i = 0; i < look->effect_count; i++)
+	for (int i = 0; i < look->effects.count; i++)
 	{
-		Effect *effect = &look->effects[i];
+		Effect *effect = &look->effects.items[i];
 
 		CHECK_FOR_INTERRUPTS();
 		memory_budget_grow(64);
 		if (effect->measure->metric != NULL)
-			effect->amount = measure_event(effect->measure->metric, &effect->put->event);
+			effect->amount = measure_event(effect->measure->metric, effect->event);
 	}
 }
 
@@ -52,79 +52,16 @@ taken_away(const Look *look, MeasuredMetric *metric)
 	return sum;
 }
 
-/* Whether an event of the batch rests on an earlier one of it, or takes the place of another. */
-static bool
-has_repeats(const Look *look)
-{
-	for (int i = 0; i < look->count; i++)
-	{
-		if (look->puts[i].superseded != NULL || look_rests_on(look, &look->puts[i]) != NULL)
-			return true;
-	}
-	return false;
-}
-
-/* The largest amount of a measure's events. */
-static Numeric
-largest(const Look *look, const Measure *measure)
-{
-	Numeric largest = NULL;
-
-	for (int i = 0; i < look->effect_count; i++)
-	{
-		const Effect *effect = &look->effects[i];
-
-		if (effect->measure == measure && (largest == NULL || metric_number_compare(effect->amount, largest) > 0))
-			largest = effect->amount;
-	}
-	return largest;
-}
-
-/* Whether a value that may go up and down with each event was certainly never above: it is none that is above all numbers. */
-static bool
-was_never_above_any(const Look *look, Measure *measure)
-{
-	return !has_repeats(look) && look->entered->before != NULL && !measure_is_above(measure, largest(look, measure)) &&
-		   !measure_is_above(measure, measure_ask(measure, look->entered->before));
-}
-
-/* The same of a value that nothing lowers but what is taken away: it was never above what it would be if nothing were. */
-static bool
-was_never_above_rising(const Look *look, Measure *measure)
-{
-	bool is_sure = look->entered->before != NULL;
-
-	if (is_sure)
-		measure_run(measure, look->entered->before);
-	for (int i = 0; is_sure && i < look->effect_count; i++)
-	{
-		const Effect *effect = &look->effects[i];
-
-		CHECK_FOR_INTERRUPTS();
-		if (effect->measure != measure)
-			continue;
-		measure_add(measure, &effect->put->event, effect->amount);
-		is_sure = !measure_is_above(measure, measure_value(measure));
-	}
-	measure->running = NULL;
-	return is_sure;
-}
-
 /* Whether the value was certainly never above the limit as the events came one by one, whichever of them stay. */
 static bool
 was_never_above(const Look *look, Measure *measure)
 {
 	if (measure->metric == NULL)
 		return true;
-	if (!measure_is_certain(measure))
+	if (!measure_is_certain(measure) || measure->has_unwritten || measure->metric->metric.kind->rise == METRIC_VARIES)
 		return false;
-	if (measure->metric->metric.kind->rise == METRIC_VARIES)
-		return was_never_above_any(look, measure);
-	if (!measure_is_above(measure,
-						  measure_sum(above_zero(measure_or_zero(measure->value)), taken_away(look, measure->metric))))
-		return true;
-	return measure->metric->metric.kind->rise == METRIC_RISES && has_repeats(look) &&
-		   was_never_above_rising(look, measure);
+	return !measure_is_above(measure, measure_sum(above_zero(measure_or_zero(measure->value)),
+												  taken_away(look, measure->metric)));
 }
 
 /* Measures that need no more attention are marked by a metric that is none. */

@@ -22,10 +22,12 @@
 
 /* Adds up the customer's events in the period. */
 static void
-add_up(const LimitCustomer *customer, TimestampTz start, TimestampTz end, LimitUse *use)
+add_up(const LimitCustomer *customer, TimestampTz start, TimestampTz end, LeftOut left_out, LimitUse *use)
 {
 	RollupScan scan = {
 		.metric = use->total.metric,
+		.left_out = left_out.ids,
+		.left_out_count = left_out.count,
 		.aliases = customer->aliases,
 		.alias_count = customer->alias_count,
 	};
@@ -44,6 +46,14 @@ void
 limit_use_read(const Metric *metric, const LimitCustomer *customer, const UsageLimit *limit, TimestampTz moment,
 			   LimitUse *use)
 {
+	limit_use_read_without(metric, customer, limit, moment, (LeftOut){0}, use);
+}
+
+/* The same without some of the events. */
+void
+limit_use_read_without(const Metric *metric, const LimitCustomer *customer, const UsageLimit *limit, TimestampTz moment,
+					   LeftOut left_out, LimitUse *use)
+{
 	TimestampTz horizon = horizon_of_question(&limit->account_id);
 	TimestampTz start;
 	MetricResult result;
@@ -53,7 +63,7 @@ limit_use_read(const Metric *metric, const LimitCustomer *customer, const UsageL
 	start = Max(use->start, CALENDAR_START);
 	use->purged_before = start < horizon ? horizon : DT_NOBEGIN;
 	metric_total_init(&use->total, metric, CurrentMemoryContext);
-	add_up(customer, Max(start, horizon), Min(use->end, CALENDAR_END), use);
+	add_up(customer, Max(start, horizon), Min(use->end, CALENDAR_END), left_out, use);
 	metric_total_result(&use->total, &result);
 	/* The total goes on with its own. */
 	use->used = result.value != NULL ? DatumGetNumericCopy(NumericGetDatum(result.value)) : NULL;

@@ -20,8 +20,17 @@ typedef struct LimitUse
 	Numeric used; /* the metric's value; NULL: it has none */
 } LimitUse;
 
+/* Events that this transaction has stored, and that are not to be in a use: their ids, ascending. */
+typedef struct LeftOut
+{
+	const pg_uuid_t *ids;
+	int count;
+} LeftOut;
+
 extern void limit_use_read(const Metric *metric, const LimitCustomer *customer, const UsageLimit *limit,
 						   TimestampTz moment, LimitUse *use);
+extern void limit_use_read_without(const Metric *metric, const LimitCustomer *customer, const UsageLimit *limit,
+								   TimestampTz moment, LeftOut left_out, LimitUse *use);
 extern void limit_use_require_kept(const LimitUse *use);
 extern Numeric limit_use_with(LimitUse *use, TimestampTz moment, Numeric amount);
 extern bool limit_is_passed(const UsageLimit *limit, Numeric before, Numeric after);

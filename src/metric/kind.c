@@ -106,8 +106,8 @@ check_percentile(const Metric *metric)
 }
 
 /* How many values there are up to the one that is the result: as few as make such a share of all, and one at least. */
-static int64
-percentile_rank(const Metric *metric, int64 event_count)
+int64
+metric_percentile_rank(const Metric *metric, int64 event_count)
 {
 	Datum share;
 
@@ -125,7 +125,7 @@ percentile(const MetricSum *sum)
 
 	if (sum->event_count == 0)
 		return NULL;
-	left = percentile_rank(sum->metric, sum->event_count);
+	left = metric_percentile_rank(sum->metric, sum->event_count);
 	for (int64 i = 0; i < sum->value_count; i++)
 	{
 		left -= sum->values[i].event_count;
@@ -152,16 +152,16 @@ metric_percentile_is_valid(Numeric percentile)
 /* Rows of values are as many as events in the end: of a kind that keeps them there are none for every second. */
 /* clang-format off */
 static const MetricKind kinds[] = {
-	/* name               expression  reads                 keeps                   deepest        combine    long   percent event  rise           result */
-	{SLICE("COUNT"),      false,      METRIC_READS_NOTHING, METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, no_number, false, false,  false, METRIC_ADDS,   event_count},
-	{SLICE("UNIQUE"),     false,      METRIC_READS_TEXT,    METRIC_KEEPS_VALUES,    BUCKET_HOUR,   no_number, false, false,  false, METRIC_RISES,  value_count},
-	{SLICE("SUM"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, add,       true,  false,  false, METRIC_ADDS,   number_or_zero},
-	{SLICE("MAX"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, maximum,   false, false,  false, METRIC_RISES,  number_or_null},
-	{SLICE("MIN"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, minimum,   false, false,  false, METRIC_VARIES, number_or_null},
-	{SLICE("AVERAGE"),    false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, add,       true,  false,  false, METRIC_VARIES, average},
-	{SLICE("LATEST"),     false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, latest,    false, false,  true,  METRIC_VARIES, number_or_null},
-	{SLICE("PERCENTILE"), false,      METRIC_READS_NUMBER,  METRIC_KEEPS_COUNTS,    BUCKET_HOUR,   no_number, false, true,   false, METRIC_VARIES, percentile},
-	{SLICE("CUSTOM"),     true,       METRIC_READS_NOTHING, METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, no_number, false, false,  false, METRIC_VARIES, number_or_null},
+	/* name               expression  reads                 keeps                   deepest        combine    long   percent event  rise           ranks                 result */
+	{SLICE("COUNT"),      false,      METRIC_READS_NOTHING, METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, no_number, false, false,  false, METRIC_ADDS,   METRIC_RANKS_NOTHING, event_count},
+	{SLICE("UNIQUE"),     false,      METRIC_READS_TEXT,    METRIC_KEEPS_VALUES,    BUCKET_HOUR,   no_number, false, false,  false, METRIC_RISES,  METRIC_RANKS_NOTHING, value_count},
+	{SLICE("SUM"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, add,       true,  false,  false, METRIC_ADDS,   METRIC_RANKS_NOTHING, number_or_zero},
+	{SLICE("MAX"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, maximum,   false, false,  false, METRIC_RISES,  METRIC_RANKS_NUMBERS, number_or_null},
+	{SLICE("MIN"),        false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, minimum,   false, false,  false, METRIC_VARIES, METRIC_RANKS_NUMBERS, number_or_null},
+	{SLICE("AVERAGE"),    false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, add,       true,  false,  false, METRIC_VARIES, METRIC_RANKS_SCALES,  average},
+	{SLICE("LATEST"),     false,      METRIC_READS_NUMBER,  METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, latest,    false, false,  true,  METRIC_VARIES, METRIC_RANKS_TIMES,   number_or_null},
+	{SLICE("PERCENTILE"), false,      METRIC_READS_NUMBER,  METRIC_KEEPS_COUNTS,    BUCKET_HOUR,   no_number, false, true,   false, METRIC_VARIES, METRIC_RANKS_NUMBERS, percentile},
+	{SLICE("CUSTOM"),     true,       METRIC_READS_NOTHING, METRIC_KEEPS_NO_VALUES, BUCKET_SECOND, no_number, false, false,  false, METRIC_VARIES, METRIC_RANKS_NOTHING, number_or_null},
 };
 /* clang-format on */
 

@@ -34,6 +34,15 @@ typedef enum MetricRise
 	METRIC_VARIES /* up or down */
 } MetricRise;
 
+/* Which order tells what events come to of which each may go again, see metric/running.h. */
+typedef enum MetricRanks
+{
+	METRIC_RANKS_NOTHING, /* none is needed */
+	METRIC_RANKS_NUMBERS, /* that of the numbers */
+	METRIC_RANKS_TIMES,   /* in which the events took place */
+	METRIC_RANKS_SCALES   /* of digits behind the point: the numbers are added up, and the sum has as many as any has */
+} MetricRanks;
+
 /* One number: that of an event, or what those of many have come to. */
 typedef struct MetricNumber
 {
@@ -80,11 +89,13 @@ typedef struct MetricKind
 	bool has_percentile;     /* a metric of this kind says which */
 	bool keeps_event;        /* a number is one event's: totals and rollups know its time and id */
 	MetricRise rise;
+	MetricRanks ranks; /* of numbers that combine() does not make, it picks one of the first and the last */
 	Numeric (*result)(const MetricSum *sum);
 } MetricKind;
 
 extern const MetricKind *metric_kind_find(Slice name);
 extern const MetricKind *metric_kind_of_expressions(void);
+extern int64 metric_percentile_rank(const struct Metric *metric, int64 event_count);
 extern bool metric_percentile_is_valid(Numeric percentile);
 extern const char *metric_kind_fault(Slice name, bool has_expressions);
 

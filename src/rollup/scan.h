@@ -22,7 +22,10 @@ typedef struct RollupScan
 {
 	const Metric *metric;
 	const pg_uuid_t *as_of; /* only what was known then: ids below this one; NULL: what is current */
-	Slice *aliases;         /* each once; those of all customers in the order of "C" */
+	const pg_uuid_t
+		*left_out; /* ids of events that this transaction has just stored, ascending: as if they were not there */
+	int left_out_count;
+	Slice *aliases; /* each once; those of all customers in the order of "C" */
 	int alias_count;
 	CommonMinutes *common;     /* of all customers, as they were read with the aliases; otherwise NULL */
 	MetricInterval *intervals; /* sorted by alias and time, none overlaps another of its alias */

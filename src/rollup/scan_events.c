@@ -77,11 +77,27 @@ scan_add_event(MetricTotal *total, const MetricMatcher *matcher, const pg_uuid_t
 	MemoryContextReset(row_context);
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	return uuid_v7_compare(a, b);
+}
+
+/* What was just stored is marked: it is in no rollup, and is read here. */
+static bool
+is_left_out(const RollupScan *scan, uint64 row)
+{
+	return scan->left_out_count > 0 && bsearch(DatumGetUUIDP(row_value_there(row, 2)), scan->left_out,
+											   scan->left_out_count, sizeof(pg_uuid_t), compare_ids) != NULL;
+}
+
 static void
 take_event(uint64 row, void *argument)
 {
 	ScanWork *work = argument;
 
+	if (is_left_out(work->scan, row))
+		return;
 	if (work->added == NULL || !common_marks_have(work->added, DatumGetUUIDP(row_value_there(row, 2)),
 												  DatumGetTimestampTz(row_value_there(row, 3))))
 		scan_add_event(work->raw.items[scan_row_place(row)].total, work->matcher, NULL, row, work->row_context);
