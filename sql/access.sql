@@ -207,6 +207,9 @@ VALUES
     ('ingest', 'INSERT', '@extschema@.usage_metrics'),
     ('ingest', 'INSERT (account_id, metric_version_id, event_type, started_at)', 'usage_events.metric_progress'),
     ('ingest', 'INSERT', 'usage_events.dirty_bucket'),
+    -- Whether there are keys that see one customer alone.
+    ('ingest', 'SELECT (account_id, customer)', 'usage_events.api_key'),
+    ('ingest', 'SELECT (account_id)', 'usage_events.portal_token'),
     ('ingest', 'INSERT (account_id, id, version_id, name, metric_id, customer, period, timezone, anchor, thresholds, direction, created_at, updated_at)', 'usage_events.usage_alert'),
     ('ingest', 'UPDATE (version_id, name, timezone, thresholds, updated_at, deleted_at)', 'usage_events.usage_alert'),
     ('ingest', 'INSERT', 'usage_events.superseded_usage_alert'),

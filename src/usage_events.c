@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "account/account.h"
+#include "account/customer_keys.h"
 #include "account/drop_guard.h"
 #include "account/horizon.h"
 #include "account/portal_token.h"
@@ -57,6 +58,7 @@ _PG_init(void)
 	event_mark_init();
 	distribution_init();
 	horizon_init();
+	customer_keys_init();
 	rejected_event_init();
 	event_sample_init();
 	metric_check_init();

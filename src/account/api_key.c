@@ -14,6 +14,7 @@
 #include "account/api_key.h"
 
 #include "account/account.h"
+#include "account/customer_keys.h"
 #include "account/key_scope.h"
 #include "account/secret.h"
 #include "base/fault.h"
@@ -220,6 +221,8 @@ issue_key(FunctionCallInfo fcinfo, const pg_uuid_t *account_id, const NewKey *ke
 	nulls[6] = key->customer.isnull ? 'n' : ' ';
 	nulls[7] = key->metric_ids.isnull ? 'n' : ' ';
 	nulls[8] = key->expires_at.isnull ? 'n' : ' ';
+	if (!key->customer.isnull)
+		customer_keys_come(account_id);
 	statement_execute(&insert_key,
 					  (Datum[]){UUIDPGetDatum(account_id), CStringGetTextDatum(client_id),
 								PointerGetDatum(secret_hash(slice_from_cstring(client_secret))), key->label,

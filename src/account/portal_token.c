@@ -19,6 +19,7 @@
 #include <limits.h>
 
 #include "account/account.h"
+#include "account/customer_keys.h"
 #include "account/key_scope.h"
 #include "account/secret.h"
 #include "base/base64.h"
@@ -287,6 +288,7 @@ store(const pg_uuid_t *account_id, const PortalToken *token)
 		return;
 	}
 	require_room(account_id);
+	customer_keys_come(account_id);
 	statement_execute(&insert_token, values, nulls);
 }
 

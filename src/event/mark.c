@@ -25,6 +25,7 @@
 #include "event/mark.h"
 
 #include "access/xact.h"
+#include "account/customer_keys.h"
 #include "base/calendar.h"
 #include "base/compat.h"
 #include "base/uuid_v7.h"
@@ -299,11 +300,22 @@ compare_minutes(const void *a, const void *b)
 }
 
 /*
+ * Whether the minute of the bucket may be marked for all.  Where a key sees one customer alone, only one of late: those
+ * are all that it reads in any case (rollup/scan_own.c), so that it takes no time whether others have marked them.
+ */
+static bool
+may_be_common(const pg_uuid_t *account_id, TimestampTz bucket)
+{
+	return bucket >= GetCurrentStatementStartTimestamp() - EVENT_MARK_LATE_MINUTES * USECS_PER_MINUTE ||
+		   !customer_keys_exist(account_id);
+}
+
+/*
  * Makes condensed marks of new versions fewer still: a minute in which many customers
  * have events has one mark for all, unless one of them has many there.
  */
 static int
-make_common(Mark *marks, int count)
+make_common(const pg_uuid_t *account_id, Mark *marks, int count)
 {
 	int kept = 0;
 
@@ -315,7 +327,7 @@ make_common(Mark *marks, int count)
 
 		for (; last < count && compare_minutes(&marks[first], &marks[last]) == 0; last++)
 			is_dense = is_dense || marks[last].is_dense;
-		if (last - first >= COMMON_CUSTOMERS && !is_dense)
+		if (last - first >= COMMON_CUSTOMERS && !is_dense && may_be_common(account_id, marks[first].bucket))
 		{
 			Mark common = marks[first];
 
@@ -419,7 +431,7 @@ event_mark_add(const pg_uuid_t *account_id, const EventPut *puts, int count)
 	}
 	new_count = sort_and_condense(marks, new_count);
 	if (new_count >= COMMON_CUSTOMERS)
-		new_count = make_common(marks, new_count);
+		new_count = make_common(account_id, marks, new_count);
 	for (int i = 0; i < count; i++)
 	{
 		if (puts[i].superseded != NULL)

@@ -19,6 +19,9 @@
 #define EVENT_MARK_TYPES TIMESTAMPTZOID, TIMESTAMPTZOID
 #define EVENT_MARK_ARGUMENT_COUNT 2
 
+/* Where keys see one customer alone, minutes that are longer ago are not marked for all. */
+#define EVENT_MARK_LATE_MINUTES 15
+
 extern void event_mark_init(void);
 extern void event_mark_types_changed(void);
 extern bool event_mark_types_are_told(void);

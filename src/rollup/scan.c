@@ -17,7 +17,8 @@
  * A question with filters or groups of its own is answered from the events alone.
  *
  * A minute may be marked for all customers.  Where all are asked for, the events of
- * such minutes are read before anything else, and are in the totals.
+ * such minutes are read before anything else, and are in the totals.  A key of one
+ * customer has nothing to do with these marks (scan_own.c).
  *
  * On a Citus cluster statements share a snapshot only where the account's rows are.
  * Elsewhere one statement reads all from the events.
@@ -33,6 +34,7 @@
 
 #include "rollup/scan.h"
 
+#include "account/key_scope.h"
 #include "base/memory_budget.h"
 #include "catalog/pg_type.h"
 #include "rollup/common_minutes.h"
@@ -73,10 +75,10 @@ rollup_scan(const RollupScan *scan)
 		common_minutes_add(&work, scan->common, start);
 	if (scan->as_of != NULL && work.is_one_snapshot)
 		scan_add_superseded(&work, start, end);
-	open = scan_find_rolled_up(&work);
+	open = scan_find_rolled_up(&work, start, end);
 	if (open.count > 0 && (scan->common == NULL || !scan->common->knows_rolled_up))
 		scan_read_marks(&work, start, end);
-	if (open.count > 0 && scan->common == NULL)
+	if (open.count > 0 && scan->common == NULL && key_scope_customer() == NULL)
 		scan_read_common_marks(scan->metric, start, end, &work.common_marks);
 	marks_sort(&work.marks);
 	marks_sort(&work.common_marks);

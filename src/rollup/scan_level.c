@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "account/key_scope.h"
 #include "base/memory_budget.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
@@ -153,11 +154,22 @@ find_roots_of_aliases(ScanWork *work)
 		find_all_roots(work);
 }
 
-/* Which aliases are rolled up: the others are read from the events. */
+/* What is before the moment is open, and the rest is read from the events. */
+static void
+divide_interval(ScanWork *work, const MetricInterval *interval, TimestampTz moment, Intervals *open)
+{
+	if (interval->start < moment)
+		scan_add_interval(open, scan_part(interval, interval->start, moment));
+	if (interval->end > moment)
+		scan_add_raw(work, scan_part(interval, moment, interval->end));
+}
+
+/* Which aliases are rolled up, and until when: the others are read from the events, and what comes after it. */
 Intervals
-scan_find_rolled_up(ScanWork *work)
+scan_find_rolled_up(ScanWork *work, TimestampTz start, TimestampTz end)
 {
 	const RollupScan *scan = work->scan;
+	TimestampTz rolled_up_end = end;
 	Intervals open = {0};
 
 	work->is_rolled_up = palloc0(sizeof(bool) * Max(scan->alias_count, 1));
@@ -169,10 +181,12 @@ scan_find_rolled_up(ScanWork *work)
 	}
 
 	find_roots_of_aliases(work);
+	if (work->rolled_up_count > 0 && key_scope_customer() != NULL)
+		rolled_up_end = scan_own_end(scan, start, end);
 	for (int i = 0; i < scan->interval_count; i++)
 	{
 		if (work->is_rolled_up[scan->intervals[i].alias])
-			scan_add_interval(&open, scan->intervals[i]);
+			divide_interval(work, &scan->intervals[i], rolled_up_end, &open);
 		else
 			scan_add_raw(work, scan->intervals[i]);
 	}

@@ -90,12 +90,13 @@ extern bool scan_next_mark(const ScanWork *work, const MarkPlace *place, Timesta
 						   TimestampTz *mark_end);
 extern void scan_skip_marks(const ScanWork *work, MarkPlace *place, TimestampTz moment);
 extern void scan_read_common_marks(const Metric *metric, TimestampTz start, TimestampTz end, Marks *marks);
+extern TimestampTz scan_own_end(const RollupScan *scan, TimestampTz start, TimestampTz end);
 extern void scan_read_marks(ScanWork *work, TimestampTz start, TimestampTz end);
 extern int scan_find_alias(const RollupScan *scan, Slice alias);
 extern const MetricInterval *scan_find_interval(const RollupScan *scan, int alias, TimestampTz timestamp);
 
 extern void scan_add_superseded(ScanWork *work, TimestampTz start, TimestampTz end);
-extern Intervals scan_find_rolled_up(ScanWork *work);
+extern Intervals scan_find_rolled_up(ScanWork *work, TimestampTz start, TimestampTz end);
 extern Intervals scan_read_level(ScanWork *work, BucketLevel level, const Intervals *open);
 extern void scan_read_raw(ScanWork *work);
 

@@ -410,7 +410,10 @@ my $denied_keys = 'ERROR: permission denied for table api_key';
 my $insert_key = q{INSERT INTO usage_events.api_key (account_id, client_id, secret_hash, label, created_at) VALUES ('%s', '%s', '', '', now())};
 
 check(@$_) foreach (
-	(map { my $role = $_; map { [ $role, $_, $denied ] } 'SELECT count(*) FROM usage_events.api_key', 'SELECT client_id FROM usage_events.api_key',
+	[ 'reader', 'SELECT count(*) FROM usage_events.api_key', $denied ],
+	# whoever sends events may know whether there are keys of single customers: marks of batches depend on it
+	[ 'ingester', 'SELECT count(*), count(customer) FROM usage_events.api_key', "1|0" ],
+	(map { my $role = $_; map { [ $role, $_, $denied ] } 'SELECT client_id FROM usage_events.api_key', 'SELECT id FROM usage_events.portal_token',
 		"SELECT usage_events.list_api_keys('$default')", "SELECT usage_events.create_api_key('$default', 'x')", "SELECT usage_events.rotate_api_key('$client_id')",
 		"SELECT usage_events.revoke_api_key('$client_id')", 'SELECT usage_events.authenticate_request()', 'SELECT usage_api_read()' } 'reader', 'ingester'),
 

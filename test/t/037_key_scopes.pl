@@ -8,6 +8,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$FindBin::RealBin/..";
 use JSON::PP;
+use POSIX ();
 use MIME::Base64;
 use OpenApi;
 use PostgREST;
@@ -492,6 +493,111 @@ is(ask('rotated', 'GET', '/')->{status}, 401, 'an access that is none');
 $node->safe_psql('postgres', "UPDATE usage_events.api_key SET access = 'full' WHERE client_id = '@{[ $key{rotated} =~ s/:.*//r ]}'");
 is(ask('rotated', 'GET', '/usage-events')->{status}, 403, 'a full one of one customer');
 
+# What a request reads -------------------------------------------------------
+
+# How many rows of these tables a request reads: of this its time is made.
+sub rows_read
+{
+	my ($kind, $request, $tables) = @_;
+	my $headers = $json->encode({ 'usage-request' => "GET $request", authorization => basic($key{$kind}) });
+	return $node->safe_psql('postgres', qq{
+		SET search_path = api, public;
+		BEGIN;
+		SELECT set_config('request.headers', '$headers', true), set_config('request.path', '/rpc/usage_api_read', true);
+		SELECT usage_events.authenticate_request();
+		SELECT usage_api_read() IS NOT NULL;
+		SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables WHERE schemaname = 'usage_events' AND $tables;
+		COMMIT}) =~ s/.*\n//sr;
+}
+
+# Twice: a new metric waits for transactions that may not know of it, the first refresh's own among them.
+sub refresh { $node->safe_psql('postgres', 'DO $$ BEGIN WHILE usage_events.refresh_rollups() > 0 LOOP NULL; END LOOP; END $$') foreach 1, 2; return }
+
+# A batch with an event at each step of a time, of the customer that the expression says of its number n.
+sub send_batch
+{
+	my ($to, $customer, $from, $till, $step) = @_;
+	return $node->safe_psql('postgres', qq{SELECT jsonb_array_length(usage_events.create_events('$to', jsonb_agg(jsonb_build_object('customerAlias', $customer,
+		'eventType', 'call', 'eventTimestamp', to_json(time), 'eventProperties', '{"amount": 1, "note": "secret of acme"}'::jsonb))))
+		FROM generate_series(timestamptz $from, $till, interval '$step') WITH ORDINALITY AS t (time, n)});
+}
+
+sub common_marks { return $node->safe_psql('postgres', "SELECT count(*) FROM usage_events.dirty_bucket WHERE account_id = '$_[0]' AND customer_alias = '' AND event_type <> ''") }
+
+# These are all that a key of one customer may ask.  The customer has events in a month that is over and until now, which are rolled up.
+my ($yesterday, $tomorrow) = map { POSIX::strftime('%Y-%m-%d', gmtime(time + $_ * 86400)) } -1, 1;
+my @of_now = (customerAliases => 'visitor', periodStart => $yesterday, periodEnd => $tomorrow);
+$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET usage_events.max_portal_tokens');
+$api->connect;
+ask_full('POST', '/customer-aliases', { customerId => 'visitor', value => 'visitor-1' });
+my $seen = send_event('visitor-1', 'seen', 1);
+my $visit = ask_full('POST', '/portal-tokens', { customer => 'visitor', usageMetricIds => [$metric] });
+$key{visit} = "$visit->{clientId}:$visit->{clientSecret}";
+$key{visitor} = make_key(q{, 'read', customer => 'visitor'});
+
+# What the table of operations lets a key ask that has this place in it, asked of this customer.
+sub doors
+{
+	my ($place) = @_;
+	return map { $operations{$_}[0] =~ s/Aliases=acme/Aliases=visitor/r =~ s/$event{'acme-1'}/$seen/r } grep { $operations{$_}[$place] == 200 } sort keys %operations;
+}
+
+my %doors = (visitor => [ doors(5) ], visit => [ doors(7) ]);
+is(scalar @{ $doors{visitor} }, 5, 'a key of one customer may ask at five doors');
+push @$_, "/usage-metrics/$metric/calculate?" . query(@of_now), "/usage-metrics/$metric/series?" . query(@of_now, step => 'hour'),
+  "/usage-metrics/$metric/series?" . query(customerAliases => 'visitor', @month, step => 'day') foreach values %doors;
+send_batch($account, q{'visitor' || CASE WHEN n % 2 = 0 THEN '' ELSE '-1' END}, @$_)
+  foreach [ q{'2026-10-01Z'}, q{'2026-10-30Z'}, '1 hour' ], [ q{'now' - interval '1 day'}, q{now() - interval '40 minutes'}, '3 minutes' ],
+  [ q{'now' - interval '20 minutes'}, q{now() + interval '1 hour'}, '1 minute' ];
+refresh();
+$node->safe_psql('postgres', 'ANALYZE usage_events.event');
+
+sub rows_of_doors { return join "\n", map { my $kind = $_; map { "$kind $_: " . rows_read($kind, $_, 'true') } @{ $doors{$kind} } } qw(visitor visit) }
+sub rows_of_full { return map { rows_read('full', $_, 'true') } grep { /calculate/ } @{ $doors{visitor} } }
+
+# Which rollups there are for a time until half an hour ago changes with the hour: it is done again if that was just then.
+my ($hour, $rows, $rows_with_marks, $rows_after, @full, @full_with_marks, $marks);
+sub hour { return int((time - 1800) / 3600) }
+do
+{
+	$hour = hour();
+	$rows = rows_of_doors();
+	@full = rows_of_full();
+	send_batch($account, q{'other ' || n % 50}, @$_)
+	  foreach [ q{'2026-10-01Z'}, q{'2026-10-01T06:00Z'}, '15 seconds' ], [ q{'2026-10-30Z'}, q{'2026-10-30T06:00Z'}, '15 seconds' ],
+	  [ q{'now' - interval '12 hours'}, q{now() - interval '1 hour'}, '10 seconds' ], [ q{'now' - interval '13 minutes'}, q{now() + interval '2 hours'}, '5 seconds' ];
+	$rows_with_marks = rows_of_doors();
+	@full_with_marks = rows_of_full();
+	$marks = common_marks($account);
+	refresh();
+	$rows_after = rows_of_doors();
+} while (hour() != $hour);
+is($rows_with_marks, $rows, 'others\' batches change nothing of how much the key of one customer reads');
+is($rows_after, $rows, 'nor does a refresh of what they sent');
+cmp_ok($_, '<', 300, 'with a full key hundreds of events are rolled up') foreach @full;
+cmp_ok($full_with_marks[1], '>', $full[1] + 50, 'and others\' batches change how much it reads');
+cmp_ok($marks, '>', 50, 'by minutes of late that are marked for all');
+
+# The first such key of an account: what was marked for all before there was one is answered right, and read once more.
+my $fresh = $node->safe_psql('postgres', q{SELECT usage_events.create_account('fresh')});
+$key{fresh_full} = $node->safe_psql('postgres', "SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$fresh', 'test')");
+my $fresh_metric = ask('fresh_full', 'POST', '/usage-metrics', { name => 'calls', metricType => 'SIMPLE', eventType => 'call', aggregationType => 'COUNT' })->{json}{id};
+refresh();
+send_batch($fresh, q{'acme'}, q{'2026-10-01Z'}, q{'2026-10-30Z'}, '1 hour');
+refresh();
+send_batch($fresh, q{CASE n % 8 WHEN 0 THEN 'acme' ELSE 'other ' || n % 8 END}, q{'2026-10-20Z'}, q{'2026-10-20T00:59:59Z'}, '2 seconds');
+my $october = "/usage-metrics/$fresh_metric/calculate?" . query(customerAliases => 'acme', @month);
+my $october_count = $node->safe_psql('postgres', qq{SELECT count(*) FROM usage_events.event WHERE account_id = '$fresh' AND customer_alias = 'acme'});
+cmp_ok(common_marks($fresh), '>', 50, 'an account without such keys has minutes marked for all, however long ago');
+$key{fresh} = $node->safe_psql('postgres', "SELECT client_id || ':' || client_secret FROM usage_events.create_api_key('$fresh', 'test', 'read', 'acme')");
+is(ask('fresh', 'GET', $october)->{json}{eventCount}, $october_count, 'what comes of such marks is right');
+refresh();
+is(ask('fresh', 'GET', $october)->{json}{eventCount}, $october_count, 'and after a refresh');
+my $fresh_rows = rows_read('fresh', $october, 'true');
+cmp_ok($fresh_rows, '<', 100, 'from rollups');
+send_batch($fresh, q{'other ' || n % 8}, q{'2026-10-20Z'}, q{'2026-10-20T00:59:59Z'}, '2 seconds');
+is(rows_read('fresh', $october, 'true'), $fresh_rows, 'now others\' batches change nothing here either');
+
 # A cursor whose total was taken away, after others' events that came later: they are not passed by.
 $node->safe_psql('postgres', qq{SELECT usage_events.ingest_events('$account', jsonb_agg(jsonb_build_object('customerAlias', 'globex', 'eventType', 'crowd')))
 	FROM generate_series(1, 5000); ANALYZE usage_events.event});
@@ -502,18 +608,7 @@ $endless = encode_base64($endless . crc32c($endless), '') =~ tr{+/}{-_}r =~ s/=+
 is(ask_as('customer', "$in_order&after=$endless")->{status}, 200, 'a cursor without a total is taken');
 
 # How many events of the table a request of the customer looks at.
-sub looked_at {
-	my ($request) = @_;
-	my $headers = $json->encode({ 'usage-request' => "GET $request", authorization => basic($key{customer}) });
-	return $node->safe_psql('postgres', qq{
-		SET search_path = api, public;
-		BEGIN;
-		SELECT set_config('request.headers', '$headers', true), set_config('request.path', '/rpc/usage_api_read', true);
-		SELECT usage_events.authenticate_request();
-		SELECT usage_api_read() IS NOT NULL;
-		SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables WHERE relid = 'usage_events.event'::regclass;
-		COMMIT}) =~ s/.*\n//sr;
-}
+sub looked_at { return rows_read('customer', $_[0], q{relid = 'usage_events.event'::regclass}) }
 
 cmp_ok(looked_at("$in_order&after=$endless"), '<', 1000, 'and others\' events are not looked through for it');
 
