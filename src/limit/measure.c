@@ -114,7 +114,7 @@ measure_run(Measure *measure, Snapshot snapshot, LeftOut left_out)
 static void
 make_total(const MeasuredMetric *metric, const UsageEvent *event, MetricTotal *total)
 {
-	metric_total_init(total, &metric->metric, CurrentMemoryContext);
+	metric_total_init_for_event(total, &metric->metric, CurrentMemoryContext);
 	metric_total_add_event(total, metric->matcher, &event->id, event->timestamp, event_json_properties(event));
 }
 
