@@ -189,4 +189,14 @@ SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('told', 'batchtold',
 SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('mean', 'alonemean', 'alone', '3')));
 SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('mean', 'batchmean', 'batch', '3') || pg_temp.sent('mean', 'more', 'batch', '18')));
 
+-- Large events under many limits take the memory of one at a time.
+SELECT count(pg_temp.metric(aggregation, jsonb_build_object('eventType', 'large', 'name', aggregation || n))) AS metrics
+FROM unnest(ARRAY['SUM', 'MAX', 'AVERAGE']) AS aggregation, generate_series(1, 7) AS n;
+SELECT count(create_usage_limit(jsonb_build_object('name', 'most', 'usageMetricId', id, 'period', 'MONTH', 'limit', 5000, 'mode', 'BLOCK'))) AS made
+FROM usage_metrics WHERE event_type = 'large';
+SET usage_events.max_memory = '16MB';
+SELECT a ->> 'created' AS created FROM (SELECT jsonb_agg(jsonb_set(e, '{eventProperties,text}', to_jsonb(repeat('x', 40000)))) AS events
+    FROM jsonb_array_elements(pg_temp.events('large', 50, 1, 50, 50)) AS e) AS b, ingest_usage_events(events) AS a;
+RESET usage_events.max_memory;
+
 \i test/helpers/empty.sql
