@@ -13,6 +13,7 @@
 #	make test-http-faults	connections ended in COMMIT, restarts, a failover, lost grants, under load; needs the same
 #	make test-http-contract	docs/openapi.json, by dredd; needs npx as well
 #	make test-citus		a cluster of three servers, where PostgreSQL has Citus
+#	make test-bare		the README's two commands, in a Debian where nothing is installed
 #	make test-outbox		an outbox with 100,000 events, and kills of either server
 #	make test-image		the files of the image for Kubernetes, in PostgreSQL 18 or newer
 #	make web				the page, into web/dist; needs node and npm
@@ -63,7 +64,7 @@ REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=usage_events
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --load-extension=usage_events
 
-.PHONY: demo serve serve-http web test-web test test-http test-http-faults test-http-contract test-citus test-image test-outbox test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent deb dist FORCE
+.PHONY: demo serve serve-http web test-web test test-http test-http-faults test-http-contract test-citus test-image test-bare test-outbox test-crash test-load test-upgrade test-sanitizers test-valgrind test-sqlsmith fuzz bench lint indent deb dist FORCE
 
 # Without a server's development files only the targets below that install them exist.
 PG_CONFIG ?= pg_config
@@ -130,6 +131,10 @@ test-image:
 	@test/packages
 	@test/image || { status=$$?; [ $$status = 77 ] && echo "skipped"; }
 
+# Status 77: not root, or something is missing, as it says.
+test-bare:
+	@test/bare || { status=$$?; [ $$status = 77 ] && echo "skipped"; }
+
 # What is on its way when all has been sent may take longer than tests wait for by themselves.
 test-outbox:
 	@test/packages
@@ -171,9 +176,10 @@ serve-http:
 web:
 	@web/build
 
+# Through the program PostgREST where it is there, and what stands in for it where not, as in make test.
 test-web: web
 	@test/packages tests
-	@test/run tap 043_page
+	@env POSTGREST="$$(command -v "$${POSTGREST:-postgrest}")" test/run tap 043_page
 
 bench:
 	@test/packages

@@ -32,14 +32,6 @@ CREATE INDEX ON bench_lago (organization_id, created_at DESC) WHERE deleted_at I
 CREATE INDEX ON bench_lago (organization_id, "timestamp" DESC) WHERE deleted_at IS NULL;
 CREATE INDEX ON bench_lago (organization_id, transaction_id) WHERE deleted_at IS NULL;
 
-CREATE FUNCTION bench_upsert(body jsonb) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO by_hand.event (account_id, customer_event_id, id, event_timestamp, customer_alias, event_type, event_properties)
-    SELECT '00000000-0000-8000-8000-000000000001', "customerEventId", uuid_v7(), "eventTimestamp", "customerAlias", "eventType", "eventProperties"
-    FROM jsonb_to_recordset(body) AS e("customerEventId" text, "eventTimestamp" timestamptz, "customerAlias" text, "eventType" text, "eventProperties" jsonb)
-    ON CONFLICT (account_id, customer_event_id) DO UPDATE SET id = EXCLUDED.id, event_timestamp = EXCLUDED.event_timestamp,
-        customer_alias = EXCLUDED.customer_alias, event_type = EXCLUDED.event_type, event_properties = EXCLUDED.event_properties
-$$;
-
 CREATE FUNCTION bench_lago_insert(body jsonb) RETURNS void LANGUAGE sql AS $$
     INSERT INTO bench_lago (id, organization_id, transaction_id, code, properties, "timestamp", created_at, updated_at, metadata,
         external_customer_id, external_subscription_id)
@@ -62,4 +54,5 @@ $$;
 
 SELECT format('COPY (SELECT ''00000000-0000-8000-8000-000000000001''::uuid, uuid_v7(), at, key, alias, type, properties FROM bench_event ORDER BY number) TO %L (FORMAT binary)', :'folder' || '/typed') \gexec
 SELECT format('COPY (SELECT json_build_object(''customerEventId'', key, ''customerAlias'', alias, ''eventType'', type, ''eventTimestamp'', at, ''eventProperties'', properties) FROM bench_event ORDER BY number) TO %L (FORMAT csv, DELIMITER E''\x01'', QUOTE E''\x02'')', :'folder' || '/ndjson') \gexec
+SELECT format('COPY (SELECT json_build_object(''namespace'', ''00000000-0000-8000-8000-000000000001'', ''id'', key, ''type'', type, ''subject'', alias, ''source'', ''bench'', ''time'', to_char(at AT TIME ZONE ''UTC'', ''YYYY-MM-DD HH24:MI:SS''), ''data'', properties::text, ''ingested_at'', to_char(now() AT TIME ZONE ''UTC'', ''YYYY-MM-DD HH24:MI:SS''), ''stored_at'', to_char(now() AT TIME ZONE ''UTC'', ''YYYY-MM-DD HH24:MI:SS''), ''store_row_id'', uuid_v7()) FROM bench_event ORDER BY number) TO %L (FORMAT csv, DELIMITER E''\x01'', QUOTE E''\x02'')', :'folder' || '/clickhouse') \gexec
 VACUUM ANALYZE bench_event, bench_batch;

@@ -1,6 +1,6 @@
 -- Loads events in steps of a million, in batches of 10,000, and prints the rate of
--- each step: only the time in create_usage_events, from text, counts.
-CREATE PROCEDURE load_steps(millions int, ascending boolean) LANGUAGE plpgsql AS $$
+-- each step: only the time in the statement, from text, counts.
+CREATE PROCEDURE load_steps(millions int, key_order text, statement text) LANGUAGE plpgsql AS $$
 DECLARE
     body text;
     began timestamptz;
@@ -10,17 +10,17 @@ BEGIN
         spent := '0';
         FOR batch IN 0 .. 99 LOOP
             SELECT jsonb_agg(jsonb_build_object(
-                'customerEventId', CASE WHEN ascending THEN uuid_v7() ELSE gen_random_uuid() END,
+                'customerEventId', CASE key_order WHEN 'ascending' THEN uuid_v7() ELSE gen_random_uuid() END,
                 'customerAlias', 'customer-' || (random() * 9999)::int, 'eventType', 'type-' || n % 5,
                 'eventTimestamp', to_json(timestamptz '2026-01-01Z' + (step - 1 + random()) * interval '1 day'),
                 'eventProperties', jsonb_build_object('length', (random() * 1000)::int, 'type', 'text_message', 'channel', 'sms', 'region', 'eu-west-1')))::text
             INTO body FROM generate_series(1, 10000) AS n;
             began := clock_timestamp();
-            PERFORM create_usage_events(body::jsonb);
+            EXECUTE statement USING body::jsonb;
             COMMIT;
             spent := spent + (clock_timestamp() - began);
         END LOOP;
-        RAISE NOTICE '% % %', CASE WHEN ascending THEN 'ascending' ELSE 'random' END, step, round(1000000 / extract(epoch FROM spent));
+        RAISE NOTICE '% %', step, round(1000000 / extract(epoch FROM spent));
     END LOOP;
 END
 $$;

@@ -20,7 +20,6 @@ typedef struct CustomValue
 } CustomValue;
 
 extern List *metric_expression_check(List *faults, Slice expression, Jsonb *parameters);
-extern Jsonb *metric_expression_parameters(Jsonb *parameters, const pg_uuid_t *metric_id);
 extern void metric_expression_calculate(const Metric *metric, const SqlQuery *events, Jsonb *arguments,
 										CustomValue *value);
 

@@ -18,6 +18,7 @@
 #include "metric/check.h"
 #include "metric/definition.h"
 #include "metric/expression.h"
+#include "metric/expression_parameter.h"
 
 #define CUSTOM_METRIC_HINT \
 	"A custom usage metric is an object with the strings \"name\", \"eventType\" and \"expression\", " \
@@ -102,7 +103,7 @@ read_body(Jsonb *body, Metric *metric)
 	metric->kind = metric_kind_of_expressions();
 	metric->case_sensitive = true;
 	metric->property_filters = json_make_object(&(JsonObject){0});
-	metric->parameters = metric_expression_parameters(metric->parameters, &metric->id);
+	metric->parameters = expression_parameters_make(metric->parameters, &metric->id);
 }
 
 static Jsonb *

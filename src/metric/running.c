@@ -14,7 +14,6 @@
 
 #include "base/memory_budget.h"
 #include "base/uuid_v7.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
@@ -91,16 +90,8 @@ typedef struct RunningValue
 
 #define SH_PREFIX running_values
 #define SH_ELEMENT_TYPE RunningValue
-#define SH_KEY_TYPE Slice
 #define SH_KEY key
-#define SH_HASH_KEY(table, key) hash_bytes((const unsigned char *) (key).data, (key).length)
-#define SH_EQUAL(table, a, b) ((a).length == (b).length && memcmp((a).data, (b).data, (a).length) == 0)
-#define SH_STORE_HASH
-#define SH_GET_HASH(table, entry) (entry)->hash
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
+#include "base/slice_hash.h"
 
 #define INITIAL_VALUES 16
 

@@ -865,16 +865,8 @@ typedef struct ValueEntry
 
 #define SH_PREFIX values
 #define SH_ELEMENT_TYPE ValueEntry
-#define SH_KEY_TYPE Slice
 #define SH_KEY key
-#define SH_HASH_KEY(table, key) hash_bytes((const unsigned char *) (key).data, (key).length)
-#define SH_EQUAL(table, a, b) ((a).length == (b).length && memcmp((a).data, (b).data, (a).length) == 0)
-#define SH_STORE_HASH
-#define SH_GET_HASH(table, entry) (entry)->hash
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
+#include "base/slice_hash.h"
 
 /* How many different values there are, in whatever groups. */
 static int64

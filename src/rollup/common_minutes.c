@@ -13,7 +13,6 @@
 
 #include "base/memory_budget.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "customer/alias.h"
 #include "rollup/scan_events.h"
 #include "sql/row.h"
@@ -52,16 +51,8 @@ typedef struct CommonAliasEntry
 
 #define SH_PREFIX common_aliases
 #define SH_ELEMENT_TYPE CommonAliasEntry
-#define SH_KEY_TYPE Slice
 #define SH_KEY alias
-#define SH_HASH_KEY(table, key) hash_bytes((const unsigned char *) (key).data, (key).length)
-#define SH_EQUAL(table, a, b) ((a).length == (b).length && memcmp((a).data, (b).data, (a).length) == 0)
-#define SH_STORE_HASH
-#define SH_GET_HASH(table, entry) (entry)->hash
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
+#include "base/slice_hash.h"
 
 /* The place of an alias, which may be new. */
 int

@@ -14,11 +14,11 @@ CREATE ROLE regress_usage_events_reader;
 SELECT usage_events.grant_access('regress_usage_events_reader', 'read');
 SET ROLE regress_usage_events_reader;
 SET enable_bitmapscan = off;
-SET enable_sort = off;
 
--- a customer's events by time: of each type they are in order
+-- a customer's events by time: of each type they are in order, and sorted
 EXPLAIN (COSTS OFF) SELECT * FROM usage_events WHERE customer_alias = 'c-7' AND event_timestamp >= '2026-10-01Z' AND event_timestamp < '2026-11-01Z'
     ORDER BY event_timestamp;
+SET enable_sort = off;
 -- a type within that
 EXPLAIN (COSTS OFF) SELECT sum((event_properties ->> 'n')::numeric) FROM usage_events
     WHERE customer_alias = 'c-7' AND event_type = 't-2' AND event_timestamp >= '2026-10-01Z' AND event_timestamp < '2026-11-01Z';

@@ -9,6 +9,8 @@
 # So it has to be from each version that was released, and to a next one, which is made
 # up here: it has a column, a table and a function more.  Its update script is
 # one as RELEASING.md describes it, and each of its statements is missed where it is not there.
+#
+# Runs alone: while it goes, the next version is what CREATE EXTENSION installs.
 use strict;
 use warnings FATAL => 'all';
 

@@ -34,14 +34,36 @@ $node->safe_psql('postgres', q{
 				'customerEventId', alias || n, 'eventProperties', jsonb_build_object('n', n, 'group', 'group ' || n))) AS events
 			FROM generate_series(first, last) AS n GROUP BY n / 5000) AS batch
 	$$;
+	-- Refreshes keep apart what they do by locks of 512 numbers: of an alias, of a type and of an account's rollups, as pg_locks shows them.
+	CREATE FUNCTION combine(a bigint, b bigint) RETURNS bigint LANGUAGE sql AS $$ SELECT (a # (b + 2654435769 + (a << 6) + (a >> 2))) & 4294967295 $$;
+	CREATE FUNCTION number_of(hash integer) RETURNS bigint LANGUAGE sql AS $$ SELECT hash & 4294967295 $$;
+	CREATE FUNCTION lock_numbers(account uuid, alias text) RETURNS bigint[] LANGUAGE sql AS $$
+		SELECT ARRAY[combine(number_of(uuid_hash(account)), combine(number_of(hashtext('call')), number_of(hashtext(alias)))) & 511,
+			combine(number_of(uuid_hash(account)), combine(number_of(hashtext('call')), number_of(hashtext('')))) & 511, number_of(uuid_hash(account)) & 511] $$;
+	-- of other numbers than the account that it is to be refreshed beside
+	CREATE FUNCTION make_account(name text, beside uuid) RETURNS uuid LANGUAGE plpgsql AS $$
+	DECLARE
+		account uuid;
+	BEGIN
+		LOOP
+			BEGIN
+				account = usage_events.create_account(name);
+				IF beside IS NULL OR NOT EXISTS (SELECT FROM unnest(lock_numbers(account, 'acme'), lock_numbers(beside, 'slow')) AS n (own, others) WHERE own = others) THEN
+					RETURN account;
+				END IF;
+				RAISE SQLSTATE 'UE001';
+			EXCEPTION WHEN SQLSTATE 'UE001' THEN NULL;
+			END;
+		END LOOP;
+	END $$;
 	CREATE VIEW state AS
 	SELECT account.name, status.state, status.dirty_buckets FROM usage_events.rollup_status AS status JOIN usage_events.account USING (account_id);
 });
 
 sub create_account
 {
-	my ($name) = @_;
-	my $id = $node->safe_psql('postgres', "SELECT usage_events.create_account('$name')");
+	my ($name, $beside) = @_;
+	my $id = $node->safe_psql('postgres', "SELECT make_account('$name', " . ($beside ? "'$beside'" : 'NULL') . ')');
 	$node->safe_psql('postgres', "SELECT make_metric('$id')");
 	return $id;
 }
@@ -57,7 +79,7 @@ sub restart_with
 my $heavy = create_account('heavy');
 $node->safe_psql('postgres', "SELECT send('$heavy', 'many groups', 1, 30000)");
 $node->safe_psql('postgres', "SELECT send('$heavy', 'customer ' || n, 1, 2) FROM generate_series(1, 100) AS n");
-my @light = map { create_account("light $_") } 1 .. 20;
+my @light = map { create_account("light $_", $heavy) } 1 .. 20;
 $node->safe_psql('postgres', "SELECT send('$_', 'acme', 1, 1)") foreach @light;
 
 # Writes down whose turn it was, and in which transaction; the owner, a superuser, may have that done.
@@ -95,9 +117,12 @@ restart_with('usage_events.refresh_account_time = 1s', 'usage_events.refresh_wor
 $node->safe_psql('postgres', "SELECT send('$heavy', 'slow', 1, 1)");
 my $stuck = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'usage_events refresh' AND wait_event = 'PgSleep'};
 ok($node->poll_query_until('postgres', "$stuck", 1), 'a step that does not end');
+is($node->safe_psql('postgres', q{SELECT array_agg(objid ORDER BY objsubid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+	WHERE backend_type = 'usage_events refresh' AND wait_event = 'PgSleep' AND locktype = 'object' AND classid = 'usage_events.metric_progress'::regclass AND objsubid IN (1, 2, 6)}),
+	$node->safe_psql('postgres', "SELECT lock_numbers('$heavy', 'slow')"), 'which has the locks that the others do not need');
 $node->safe_psql('postgres', "SELECT send('$_', 'acme', 2, 2)") foreach @light;
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 20 FROM state WHERE name LIKE 'light%' AND state = 'ready' AND dirty_buckets = 0}), 'the marks of others are rolled up beside it');
-my @new = map { create_account("new $_") } 1 .. 5;
+my @new = map { create_account("new $_", $heavy) } 1 .. 5;
 $node->safe_psql('postgres', "SELECT send('$_', 'acme', 1, 1)") foreach @new;
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 5 FROM state WHERE name LIKE 'new%' AND state = 'ready' AND dirty_buckets = 0}), 'and their new metrics');
 is($node->safe_psql('postgres', $stuck), 1, 'by the one process that is left: an account is given to one at a time');

@@ -1,9 +1,9 @@
 # 043_page.pl: the page of web/, in a real browser, over nginx
 #
-# A person's work on each screen, seen in the page and in the database.  test/postgrest stands in for the program PostgREST,
-# and nginx is as examples/postgrest/setup writes it.  web/test/browser.mjs has the checks.  Needs node, npm, which
-# gets the packages, nginx, and Chromium.
+# A person's work on each screen, seen in the page and in the database.  nginx is as examples/postgrest/setup writes it.
+# web/test/browser.mjs has the checks.  Needs node, npm, which gets the packages, nginx, and Chromium.
 #
+#	POSTGREST=...	the program; without it test/postgrest stands in, which answers as PostgREST was seen to
 #	SCREENSHOTS=...	a folder for pictures of all screens
 use strict;
 use warnings FATAL => 'all';
@@ -24,6 +24,8 @@ plan skip_all => 'nginx is not installed' unless $nginx;
 my ($chromium) = grep { -x } map { "$_/chromium" } split(/:/, $ENV{PATH});
 plan skip_all => 'Chromium is not installed' unless $chromium;
 my $root = "$FindBin::RealBin/../..";
+my $program = $ENV{POSTGREST} || "$root/test/postgrest";
+note "through $program";
 $ENV{HOME} = PostgreSQL::Test::Utils::tempdir();
 
 my $log = "$ENV{HOME}/npm.log";
@@ -67,7 +69,7 @@ $configuration =~ s/(map \$host \$usage_portal_ancestors \{\n)/$1\tlocalhost "ht
 unlink "$folder/usage_events.conf";
 append_to_file("$folder/usage_events.conf", $configuration);
 
-my %command = (postgrest => [ "$root/test/postgrest", "$folder/postgrest.conf" ], nginx => [ $nginx, '-e', 'stderr', '-p', $folder, '-c', 'nginx.conf' ]);
+my %command = (postgrest => [ $program, "$folder/postgrest.conf" ], nginx => [ $nginx, '-e', 'stderr', '-p', $folder, '-c', 'nginx.conf' ]);
 my %pid;
 END
 {
