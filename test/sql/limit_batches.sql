@@ -170,7 +170,8 @@ CREATE FUNCTION pg_temp.sent(type text, key text, customer text, n jsonb) RETURN
     SELECT jsonb_build_array(jsonb_build_object('customerEventId', key, 'customerAlias', customer, 'eventType', type, 'eventTimestamp', '2026-10-15T00:00:00Z',
         'eventProperties', jsonb_build_object('n', n)))
 $$;
-SELECT pg_temp.metric('SUM', '{"eventType": "told"}') AS sum, pg_temp.metric('AVERAGE', '{"eventType": "mean"}') AS average, pg_temp.metric('MAX', '{"eventType": "long"}') AS max \gset
+SELECT pg_temp.metric('SUM', '{"eventType": "told"}') AS sum, pg_temp.metric('AVERAGE', '{"eventType": "mean"}') AS average,
+    pg_temp.metric('MAX', '{"eventType": "long"}') AS max \gset
 SELECT count(create_usage_events(pg_temp.sent(type, customer || type, customer, '1e30000'))) AS stored
 FROM unnest(ARRAY['told', 'mean']) AS type, unnest(ARRAY['alone', 'batch']) AS customer;
 SELECT create_usage_limit(jsonb_build_object('name', 'most', 'usageMetricId', id, 'period', 'MONTH', 'limit', 10, 'mode', 'BLOCK')) IS NOT NULL AS made
@@ -180,7 +181,8 @@ SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('told', '1', 'c', '1
 SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('told', '3', 'c', '9.00')));
 SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('long', '1', 'c', '1e65000') || pg_temp.sent('long', '2', 'c', '3')));
 SET usage_events.max_memory = '8MB';
-SELECT pg_temp.told(ingest_usage_events(jsonb_agg(e))) FROM generate_series(1, 100) AS i, jsonb_array_elements(pg_temp.sent('long', 'l' || i, 'c', '1e65000')) AS e;
+SELECT pg_temp.told(ingest_usage_events(jsonb_agg(e)))
+FROM generate_series(1, 100) AS i, jsonb_array_elements(pg_temp.sent('long', 'l' || i, 'c', '1e65000')) AS e;
 RESET usage_events.max_memory;
 
 -- A number that is too long to be added up is corrected by a batch as well.
