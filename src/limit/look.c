@@ -162,6 +162,7 @@ gather_measures(Look *look)
 {
 	Effects *effects = &look->effects;
 
+	memory_budget_require(sizeof(Measure) * effects->count);
 	look->measures = palloc_extended(sizeof(Measure) * Max(effects->count, 1), MCXT_ALLOC_HUGE);
 	sort_effects(effects, compare_effects_by_measure);
 	for (int i = 0; i < effects->count; i++)
@@ -174,6 +175,7 @@ gather_measures(Look *look)
 		shared = &look->measures[look->measure_count - 1];
 		shared->has_unwritten = shared->has_unwritten || measure->has_unwritten;
 		effects->items[i].measure = shared;
+		pfree(measure);
 	}
 	sort_effects(effects, compare_effects);
 }

@@ -114,11 +114,11 @@ measure_run(Measure *measure, Snapshot snapshot, LeftOut left_out)
 static void
 make_total(const MeasuredMetric *metric, const UsageEvent *event, MetricTotal *total)
 {
-	metric_total_init(total, &metric->metric, CurrentMemoryContext);
+	metric_total_init_for_event(total, &metric->metric, CurrentMemoryContext);
 	metric_total_add_event(total, metric->matcher, &event->id, event->timestamp, event_json_properties(event));
 }
 
-/* What the metric says of one event alone; false of one that is not of its type. */
+/* What the metric says of one event alone, in the current memory context; false of one that is not of its type. */
 static bool
 read_event(const MeasuredMetric *metric, const UsageEvent *event, MetricResult *result)
 {
@@ -131,37 +131,62 @@ read_event(const MeasuredMetric *metric, const UsageEvent *event, MetricResult *
 	return true;
 }
 
+/* Memory for one event, whose properties are copied, and its end; returns what was current. */
+static MemoryContext
+enter_event(void)
+{
+	return MemoryContextSwitchTo(
+		AllocSetContextCreate(CurrentMemoryContext, "usage event of a limit", ALLOCSET_DEFAULT_SIZES));
+}
+
+static void
+leave_event(MemoryContext before)
+{
+	MemoryContextDelete(MemoryContextSwitchTo(before));
+}
+
 /* What the metric says of one event alone; 0 of one that does not count. */
 Numeric
 measure_event(const MeasuredMetric *metric, const UsageEvent *event)
 {
+	MemoryContext context = enter_event();
+	MemoryContext work;
 	MetricResult result;
+	Numeric value = read_event(metric, event, &result) ? measure_or_zero(result.value) : measure_zero();
 
-	return read_event(metric, event, &result) ? measure_or_zero(result.value) : measure_zero();
+	memory_budget_grow(VARSIZE_ANY((Pointer) value));
+	work = MemoryContextSwitchTo(context);
+	value = DatumGetNumericCopy(NumericGetDatum(value));
+	MemoryContextSwitchTo(work);
+	leave_event(context);
+	return value;
 }
 
 /* What the event is to what the metric says of all. */
 void
 measure_part(const MeasuredMetric *metric, const UsageEvent *event, MetricPart *part)
 {
-	MemoryContext context = CurrentMemoryContext;
-	MemoryContext work = AllocSetContextCreate(context, "usage event of a limit", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = enter_event();
+	MemoryContext work;
 	MetricTotal total;
 
-	MemoryContextSwitchTo(work);
 	make_total(metric, event, &total);
-	MemoryContextSwitchTo(context);
+	work = MemoryContextSwitchTo(context);
 	metric_part_read(&total, part);
-	MemoryContextDelete(work);
+	MemoryContextSwitchTo(work);
+	leave_event(context);
 }
 
 /* Whether the event is one of those that make the value. */
 bool
 measure_counts(const MeasuredMetric *metric, const UsageEvent *event)
 {
+	MemoryContext context = enter_event();
 	MetricResult result;
+	bool counts = read_event(metric, event, &result) && result.event_count > 0;
 
-	return read_event(metric, event, &result) && result.event_count > 0;
+	leave_event(context);
+	return counts;
 }
 
 /* One by one -------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 #include "limit/refuse.h"
 
+#include "base/json_read.h"
 #include "base/memory_budget.h"
 #include "base/timestamp.h"
 #include "base/uuid_v7.h"
@@ -14,10 +15,19 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+/* Longer numbers, which may have many thousands of digits, are told as 1.5e+300 with so many behind the point. */
+#define LONG_NUMBER 60
+#define TOLD_DIGITS 20
+
+/* Without zeros behind the point: how many a sum has depends on what was ever added and taken away. */
 static const char *
 number_text(Numeric number)
 {
-	return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+	Numeric trimmed = DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(number)));
+
+	if (json_number_length(trimmed) > LONG_NUMBER)
+		return numeric_out_sci(trimmed, TOLD_DIGITS);
+	return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(trimmed)));
 }
 
 static const char *

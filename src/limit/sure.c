@@ -6,7 +6,6 @@
 
 #include "limit/sure.h"
 
-#include "base/memory_budget.h"
 #include "miscadmin.h"
 
 /* What events are to their measures, each by itself. */
@@ -18,7 +17,6 @@ sure_measure_events(Look *look)
 		Effect *effect = &look->effects.items[i];
 
 		CHECK_FOR_INTERRUPTS();
-		memory_budget_grow(64);
 		if (effect->measure->metric != NULL)
 			effect->amount = measure_event(effect->measure->metric, effect->event);
 	}
@@ -42,6 +40,7 @@ taken_away(const Look *look, MeasuredMetric *metric)
 	{
 		const EventPut *put = &look->puts[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (!look_is_written(put))
 			continue;
 		sum = measure_sum(sum, above_zero(measure_difference(measure_zero(), measure_event(metric, &put->event))));

@@ -162,6 +162,13 @@ metric_total_init(MetricTotal *total, const Metric *metric, MemoryContext contex
 	*total = (MetricTotal){.metric = metric, .context = context};
 }
 
+/* A total for one event alone, which may have a number that is too long to be added up. */
+void
+metric_total_init_for_event(MetricTotal *total, const Metric *metric, MemoryContext context)
+{
+	*total = (MetricTotal){.metric = metric, .context = context, .is_for_event = true};
+}
+
 /* A total for the rows of rollups. */
 void
 metric_total_init_for_rows(MetricTotal *total, const Metric *metric, MemoryContext context)
@@ -528,7 +535,7 @@ is_too_long(Numeric sum)
 static void
 set_sum(MetricTotal *total, KeptGroup *group, Numeric sum)
 {
-	if (!is_too_long(sum))
+	if (total->is_for_event || !is_too_long(sum))
 		set_value(total, group, sum);
 	else if (total->is_for_rows)
 		metric_total_set_over(total);

@@ -38,6 +38,7 @@ typedef struct MetricTotal
 	const Metric *metric;
 	MemoryContext context;
 	bool is_for_rows;  /* of rollups */
+	bool is_for_event; /* for a single one, whose number is no sum */
 	bool is_over;      /* of those: it had too much, and says nothing but how many events it has */
 	int64 event_count; /* skipped ones too */
 	int64 group_count;
@@ -79,6 +80,7 @@ extern void metric_total_settings_init(void);
 extern int metric_total_max_rows(void);
 extern bool metric_cell_is_empty(const MetricCell *cell);
 extern void metric_total_init(MetricTotal *total, const Metric *metric, MemoryContext context);
+extern void metric_total_init_for_event(MetricTotal *total, const Metric *metric, MemoryContext context);
 extern void metric_total_init_for_rows(MetricTotal *total, const Metric *metric, MemoryContext context);
 extern void metric_total_add_event(MetricTotal *total, const MetricMatcher *matcher, const pg_uuid_t *id,
 								   TimestampTz timestamp, Jsonb *properties);

@@ -165,4 +165,40 @@ SELECT pg_temp.metric('SUM', '{"eventType": "again"}') AS again \gset
 SELECT create_usage_limit(jsonb_build_object('name', 'most', 'usageMetricId', :'again', 'period', 'MONTH', 'limit', 10, 'mode', 'BLOCK')) IS NOT NULL AS made;
 SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.events('again', 1, 30, 50, 20)));
 
+-- What is told of numbers is the same as of the events one by one: no zeros of what came and went, and no thousands of digits.
+CREATE FUNCTION pg_temp.sent(type text, key text, customer text, n jsonb) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_array(jsonb_build_object('customerEventId', key, 'customerAlias', customer, 'eventType', type, 'eventTimestamp', '2026-10-15T00:00:00Z',
+        'eventProperties', jsonb_build_object('n', n)))
+$$;
+SELECT pg_temp.metric('SUM', '{"eventType": "told"}') AS sum, pg_temp.metric('AVERAGE', '{"eventType": "mean"}') AS average,
+    pg_temp.metric('MAX', '{"eventType": "long"}') AS max \gset
+SELECT count(create_usage_events(pg_temp.sent(type, customer || type, customer, '1e30000'))) AS stored
+FROM unnest(ARRAY['told', 'mean']) AS type, unnest(ARRAY['alone', 'batch']) AS customer;
+SELECT create_usage_limit(jsonb_build_object('name', 'most', 'usageMetricId', id, 'period', 'MONTH', 'limit', 10, 'mode', 'BLOCK')) IS NOT NULL AS made
+FROM unnest(ARRAY[:'sum', :'average', :'max']::uuid[]) AS id;
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('told', '1', 'c', '1.50') || pg_temp.sent('told', '1', 'c', '11.000001')
+    || pg_temp.sent('told', '1', 'c', '2') || pg_temp.sent('told', '2', 'c', '9')));
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('told', '3', 'c', '9.00')));
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('long', '1', 'c', '1e65000') || pg_temp.sent('long', '2', 'c', '3')));
+SET usage_events.max_memory = '8MB';
+SELECT pg_temp.told(ingest_usage_events(jsonb_agg(e)))
+FROM generate_series(1, 100) AS i, jsonb_array_elements(pg_temp.sent('long', 'l' || i, 'c', '1e65000')) AS e;
+RESET usage_events.max_memory;
+
+-- A number that is too long to be added up is corrected by a batch as well.
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('told', 'alonetold', 'alone', '3')));
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('told', 'batchtold', 'batch', '3') || pg_temp.sent('told', 'more', 'batch', '8')));
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('mean', 'alonemean', 'alone', '3')));
+SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('mean', 'batchmean', 'batch', '3') || pg_temp.sent('mean', 'more', 'batch', '18')));
+
+-- Large events under many limits take the memory of one at a time.
+SELECT count(pg_temp.metric(aggregation, jsonb_build_object('eventType', 'large', 'name', aggregation || n))) AS metrics
+FROM unnest(ARRAY['SUM', 'MAX', 'AVERAGE']) AS aggregation, generate_series(1, 7) AS n;
+SELECT count(create_usage_limit(jsonb_build_object('name', 'most', 'usageMetricId', id, 'period', 'MONTH', 'limit', 5000, 'mode', 'BLOCK'))) AS made
+FROM usage_metrics WHERE event_type = 'large';
+SET usage_events.max_memory = '16MB';
+SELECT a ->> 'created' AS created FROM (SELECT jsonb_agg(jsonb_set(e, '{eventProperties,text}', to_jsonb(repeat('x', 40000)))) AS events
+    FROM jsonb_array_elements(pg_temp.events('large', 50, 1, 50, 50)) AS e) AS b, ingest_usage_events(events) AS a;
+RESET usage_events.max_memory;
+
 \i test/helpers/empty.sql

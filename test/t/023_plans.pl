@@ -277,7 +277,7 @@ sub request_function
 # Limits that hold for events which others count as well, and so high that they keep none out; and those of a metric of their own, which do.
 my $limit = q{jsonb_build_object('name', 'limit', 'usageMetricId', id, 'period', 'MONTH', 'limit', 1e12, 'mode', 'BLOCK')};
 my $of_blocked = q{jsonb_build_object('customerAlias', 'acme', 'customerEventId', 'b-' || n, 'eventType', 'blocked')};
-my $of_averaged = q{jsonb_build_object('customerAlias', 'acme', 'customerEventId', 'v-' || n, 'eventType', 'averaged')};
+my $of_level = q{jsonb_build_object('customerAlias', 'acme', 'customerEventId', 'v-' || n, 'eventType', 'level')};
 my @limit_steps = (
 	'limits are made' => qq{
 		SELECT create_usage_metric(m || '{"metricType": "SIMPLE", "eventType": "blocked"}') FROM jsonb_array_elements('[
@@ -303,11 +303,12 @@ my @limit_steps = (
 	'ingested under limits' => "SELECT ingest_usage_events(@{[ events(qq($of_many || $other), 200) ]}) -> 'superseded'",
 	'refused by limits' => "SELECT ingest_usage_events(@{[ events($of_blocked) ]}) -> 'refused'; SELECT retry_rejected_usage_events() -> 'refused';
 		SELECT ingest_usage_events(@{[ events(qq($of_blocked || jsonb_build_object('customerEventId', 'over-' || n)), 20) ]}) -> 'refused'",
-	'corrections under limits, in parts' => qq{
-		SELECT create_usage_metric('{"name": "averaged", "metricType": "SIMPLE", "eventType": "averaged", "aggregationType": "AVERAGE", "aggregationProperty": "n"}');
-		SELECT create_usage_limit($limit || '{"period": "ALL_TIME", "limit": 5000}') FROM usage_metrics WHERE name = 'averaged';
-		SELECT ingest_usage_events(@{[ events($of_averaged, 400) ]}) -> 'created';
-		SELECT ingest_usage_events(@{[ events(qq($of_averaged || $other), 400) ]}) -> 'refused'},
+	'corrections under limits, whose order matters' => qq{
+		SELECT create_usage_metric(m || '{"metricType": "SIMPLE", "eventType": "level", "aggregationProperty": "n"}') FROM jsonb_array_elements('[
+			{"name": "level", "aggregationType": "LATEST"}, {"name": "average level", "aggregationType": "AVERAGE"}]') AS m;
+		SELECT create_usage_limit($limit || '{"period": "ALL_TIME", "limit": 5000}') FROM usage_metrics WHERE name LIKE '%level';
+		SELECT ingest_usage_events(@{[ events($of_level, 400) ]}) -> 'created';
+		SELECT ingest_usage_events(@{[ events(qq($of_level || $other), 400) ]}) -> 'refused'},
 	'refused by a limit, one by one' => q{DO $$ BEGIN PERFORM create_usage_event('{"customerAlias": "acme", "eventType": "blocked"}'); EXCEPTION WHEN configuration_limit_exceeded THEN NULL; END $$},
 	'a refresh of events under limits' => $refresh);
 
