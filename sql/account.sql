@@ -101,7 +101,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
 AS 'MODULE_PATHNAME', 'create_api_key';
 
 COMMENT ON FUNCTION usage_events.create_api_key(uuid, text, text, text, uuid[], timestamptz) IS
-'Makes an API key of the account, with a label of at most 255 characters, and shows its secret: once, only a hash of it is stored. access: full; ingest: the key may send events, and nothing else; read: it may ask, and change nothing. A read key may be one of a customer, by his id: it sees nothing of others; and of 1 to 100 usage metrics. It is refused from expires_at on. Errors: 22004 for NULL as one of the first three, 22023 for an account that does not exist, a label that is none, or naming every other fault';
+'Makes an API key of the account, with a label of at most 255 characters, and shows its secret: once, only a hash of it is stored. access: full; ingest: the key may send events, and nothing else; read: it may ask, and change nothing. A read key may be one of a customer, by the customer''s id: it sees nothing of others; and of 1 to 100 usage metrics. It is refused from expires_at on. Errors: 22004 for NULL as one of the first three, 22023 for an account that does not exist, a label that is none, or naming every other fault';
 
 CREATE FUNCTION usage_events.rotate_api_key(client_id text, grace interval DEFAULT '0')
 RETURNS TABLE (client_id text, client_secret text)
@@ -150,7 +150,7 @@ CREATE TABLE usage_events.portal_token (
 
 CREATE INDEX portal_token_end_idx ON usage_events.portal_token (account_id, expires_at);
 
-COMMENT ON TABLE usage_events.portal_token IS 'Tokens by which a page shows a customer his own usage, for a while; a new one takes the row of one that has ended';
+COMMENT ON TABLE usage_events.portal_token IS 'Tokens by which a page shows a customer its own usage, for a while; a new one takes the row of one that has ended';
 COMMENT ON COLUMN usage_events.portal_token.account_id IS 'The account that made the token';
 COMMENT ON COLUMN usage_events.portal_token.id IS 'Unique id; its client id is the account''s id, a point, and this one';
 COMMENT ON COLUMN usage_events.portal_token.secret_hash IS 'SHA-256 of the client secret, which has 256 random bits and is stored nowhere';

@@ -252,7 +252,7 @@ AS 'MODULE_PATHNAME', 'list_usage_alerts';
 
 COMMENT ON FUNCTION @extschema@.list_usage_alerts(integer, text, text, uuid, text) IS
 'List usage alerts
-A page of the session''s account''s alerts, the newest first, but for deleted ones; of a metric, and of a customer, as the alert names him. Pages are as those of list_customer_aliases(). Errors as there';
+A page of the session''s account''s alerts, the newest first, but for deleted ones; of a metric, and of a customer, as the alert names the customer. Pages are as those of list_customer_aliases(). Errors as there';
 
 CREATE FUNCTION @extschema@.list_usage_alert_events(
     page_limit integer DEFAULT 20,

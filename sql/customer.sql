@@ -35,7 +35,7 @@ AS 'MODULE_PATHNAME', 'create_customer_alias';
 
 COMMENT ON FUNCTION @extschema@.create_customer_alias(jsonb) IS
 'Create a customer alias
-Takes {"customerId", "value", "label"}, the last optional, and maps the alias to the customer: events that came with it count as his from now on, also those that came before. The same again is a retry, and answered as the first time. Errors: 22023 naming every fault, also where the alias is another customer''s; 22004 for NULL';
+Takes {"customerId", "value", "label"}, the last optional, and maps the alias to the customer: events that came with it count as the customer''s from now on, also those that came before. The same again is a retry, and answered as the first time. Errors: 22023 naming every fault, also where the alias is another customer''s; 22004 for NULL';
 
 CREATE FUNCTION @extschema@.update_customer_alias(id uuid, alias jsonb) RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -124,7 +124,7 @@ AS 'MODULE_PATHNAME', 'get_usage_event_history';
 
 COMMENT ON FUNCTION @extschema@.get_usage_event_history(uuid) IS
 'Get all versions of a usage event
-Takes the id of any version and returns {"items"}: all of them, the oldest first, each with "supersededAt" and "supersededBy", which are null in the current one. NULL where the session''s account has none. Error: 54000 for an answer of more text than a quarter of usage_events.max_memory: the view usage_event_history has the versions, too';
+Takes the id of any version and returns {"items"}: all of them, the oldest first, each with "supersededAt" and "supersededBy", which are null in the current one. NULL where the session''s account has none. Error: 54000 for an answer of more text than a sixth of usage_events.max_memory: the view usage_event_history has the versions, too';
 
 -- Many events ---------------------------------------------------------------
 
@@ -135,7 +135,7 @@ AS 'MODULE_PATHNAME', 'create_usage_events';
 
 COMMENT ON FUNCTION @extschema@.create_usage_events(jsonb) IS
 'Create usage events, all or none
-Takes an array of events as create_usage_event() takes one, stores them as if sent one by one, and returns an array of what is stored, in the same order. Errors: 22023 naming the faulty events, of many the first, by their index (from 0) with their faults; 54000 for more than usage_events.max_memory can take, or an answer of more than a quarter of it as text; otherwise as create_usage_event()';
+Takes an array of events as create_usage_event() takes one, stores them as if sent one by one, and returns an array of what is stored, in the same order. Errors: 22023 naming the faulty events, of many the first, by their index (from 0) with their faults; 54000 for more than usage_events.max_memory can take, or an answer of more than a sixth of it as text; otherwise as create_usage_event()';
 
 CREATE FUNCTION usage_events.create_events(account_id uuid, events jsonb) RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -194,7 +194,7 @@ AS 'MODULE_PATHNAME', 'list_rejected_usage_events';
 
 COMMENT ON FUNCTION @extschema@.list_rejected_usage_events(integer, text, text) IS
 'List rejected usage events
-A page of rejected_usage_events of the session''s account, the newest first, {"items": [{"id", "rejectedAt", "body", "faults"}], "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), from a cursor of an earlier page on (after or before). body is the event as it came, as text. Errors: 22023 naming each faulty argument by its name in the HTTP API; 54000 for an answer of more text than a quarter of usage_events.max_memory';
+A page of rejected_usage_events of the session''s account, the newest first, {"items": [{"id", "rejectedAt", "body", "faults"}], "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), from a cursor of an earlier page on (after or before). body is the event as it came, as text. Errors: 22023 naming each faulty argument by its name in the HTTP API; 54000 for an answer of more text than a sixth of usage_events.max_memory';
 
 CREATE FUNCTION @extschema@.list_usage_customers(
     page_limit integer DEFAULT 20,
@@ -243,7 +243,7 @@ AS 'MODULE_PATHNAME', 'list_usage_events';
 
 COMMENT ON FUNCTION @extschema@.list_usage_events(integer, text, text, integer, text, text, text[], boolean, text, text, timestamptz, timestamptz) IS
 'List usage events
-A page of the session''s account''s events, {"items", "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), page_offset of them skipped (0 to 10,000), from a cursor of an earlier page on (after or before), sorted by createdAt or eventTimestamp, ASC or DESC; of any of the aliases (as they came with events: a customer''s id is none, VOID is), of aliases that are mapped to no customer, of a type, with an id (the event''s or the sender''s), before a moment (exclusive) and after one (inclusive). The pages after the first show the list as it was then, but for transactions that were still open. totalResultSize is exact, and null where more than usage_events.list_total_limit events, or a fifth as many types of customers, would have to be looked at. Errors: 22023 naming each faulty argument by its name in the HTTP API, 54000 where more than usage_events.list_lookup_limit corrections since the first page, aliases, or types of customers, or five times as many events, would have to be looked through';
+A page of the session''s account''s events, {"items", "pagination": {"after", "before", "totalResultSize"}}: page_limit items (1 to 100), page_offset of them skipped (0 to 10,000), from a cursor of an earlier page on (after or before), sorted by createdAt or eventTimestamp, ASC or DESC; of any of the aliases (as they came with events: a customer''s id is none, VOID is), of aliases that are mapped to no customer, of a type, with an id (the event''s or the sender''s), before a moment (exclusive) and after one (inclusive). The pages after the first show the list as it was then, but for transactions that were still open. totalResultSize is exact, and null where more than usage_events.list_total_limit events, or a fifth as many pairs of a customer and a type, would have to be looked at. Errors: 22023 naming each faulty argument by its name in the HTTP API, 54000 where more than usage_events.list_lookup_limit corrections since the first page, aliases, or pairs of a customer and a type, or five times as many events, would have to be looked through';
 
 -- Views ---------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 /*
  * account/portal_token.c
- *		Tokens by which a page shows a customer his own usage, for a while.
+ *		Tokens by which a page shows a customer its own usage, for a while.
  *
  * A token is a read key of one customer, and perhaps of some metrics.  A full key
  * makes it for each visit; it ends by itself, within a day.  Its client id is the

@@ -1,6 +1,6 @@
 /*
  * account/portal_token.h
- *		Tokens by which a page shows a customer his own usage, for a while.
+ *		Tokens by which a page shows a customer its own usage, for a while.
  */
 #ifndef USAGE_EVENTS_ACCOUNT_PORTAL_TOKEN_H
 #define USAGE_EVENTS_ACCOUNT_PORTAL_TOKEN_H

@@ -30,7 +30,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* Aliases of a customer as lists of customers know them: those that are mapped to him, and his id where it is nobody's. */
+/* Aliases of a customer as lists of customers know them: those that are mapped to the customer, and the id where it is nobody's alias. */
 static Statement find_aliases = {
 	.sql = "SELECT found.value FROM (SELECT a.value FROM usage_events.customer_alias AS a"
 		   " WHERE a.account_id " EQ " $1 AND a.customer_id " EQ " $2 AND a.deleted_at IS NULL"

@@ -12,7 +12,7 @@ typedef struct AlertList
 {
 	ListPage page;
 	const pg_uuid_t *metric_id; /* NULL: of all */
-	const char *customer;       /* as the alert names him; NULL: of all, also those of every customer */
+	const char *customer;       /* as the alert has it; NULL: of all, also those of every customer */
 } AlertList;
 
 extern Jsonb *alert_list_read(const pg_uuid_t *account_id, AlertList *list, List *faults);

@@ -46,7 +46,7 @@ list_page_init(void)
 							50000, 0, INT_MAX / 2, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable(
 		"usage_events.list_lookup_limit",
-		"How many corrections, aliases, or types of customers a list looks through beside its events.",
+		"How many corrections, aliases, or pairs of a customer and a type a list looks through beside its events.",
 		"A list that would have to look through more is refused.", &lookup_limit, 200000, 0, INT_MAX / 2, PGC_SUSET, 0,
 		NULL, NULL, NULL);
 }

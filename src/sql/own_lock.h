@@ -21,7 +21,7 @@ typedef enum OwnLock
 	OWN_LOCK_ALERT_DELIVERY
 } OwnLock;
 
-/* Whose it is, of 44 bits, and of which part of what is his: two that differ in either do not meet. */
+/* Of which account, in 44 bits, and of which part of it: two that differ in either do not meet. */
 typedef struct OwnLockKey
 {
 	uint64 owner;

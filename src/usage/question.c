@@ -41,7 +41,7 @@ usage_question_ask(const pg_uuid_t *account_id, const pg_uuid_t *metric_id, cons
 	if (as_of == NULL)
 		return metric_get(account_id, metric_id, &question->metric) && !question->metric.is_deleted;
 
-	/* An alias may have been another customer's then, or be his now. */
+	/* An alias may have been another customer's then, or be this one's now. */
 	key_scope_refuse_parameter("asOf");
 	question->has_as_of = true;
 	question->as_of_timestamp = *as_of;
