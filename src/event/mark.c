@@ -301,13 +301,14 @@ compare_minutes(const void *a, const void *b)
 
 /*
  * Whether the minute of the bucket may be marked for all.  Where a key sees one customer alone, only one of late: those
- * are all that it reads in any case (rollup/scan_own.c), so that it takes no time whether others have marked them.
+ * are all that it reads in any case (rollup/scan_own.c), so that it takes no time whether others have marked them.  A
+ * transaction of one snapshot may be too old to see the key.
  */
 static bool
 may_be_common(const pg_uuid_t *account_id, TimestampTz bucket)
 {
 	return bucket >= GetCurrentStatementStartTimestamp() - EVENT_MARK_LATE_MINUTES * USECS_PER_MINUTE ||
-		   !customer_keys_exist(account_id);
+		   (!IsolationUsesXactSnapshot() && !customer_keys_exist(account_id));
 }
 
 /*
