@@ -96,23 +96,23 @@ event_mark_init(void)
  * refreshes, which write to it all the time.
  */
 void
-event_mark_types_changed(void)
+event_mark_types_changed(const pg_uuid_t *account_id)
 {
-	own_lock_share(OWN_LOCK_MARKED_TYPES, OWN_LOCK_KEY_OF_ALL);
+	own_lock_share_of_account(OWN_LOCK_MARKED_TYPES, account_id);
 	told_tell(&told);
 	types_changed_by = current_local_transaction_id();
 }
 
 /*
- * Waits for nothing, and returns whether all that can be seen of
+ * Waits for nothing, and returns whether all that can be seen of the account's
  * usage_events.metric_progress has been told to all backends.  What this
  * transaction has changed is told when it commits, and its own locks do not show.
  */
 bool
-event_mark_types_are_told(void)
+event_mark_types_are_told(const pg_uuid_t *account_id)
 {
 	return types_changed_by != current_local_transaction_id() &&
-		   own_lock_is_free(OWN_LOCK_MARKED_TYPES, OWN_LOCK_KEY_OF_ALL);
+		   own_lock_is_free_of_account(OWN_LOCK_MARKED_TYPES, account_id);
 }
 
 static void
