@@ -11,22 +11,29 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
-static void
-forget(Datum argument, Oid relation)
-{
-	Told *told = (Told *) DatumGetPointer(argument);
+/* All of this process.  The server has room for ten callbacks, for all that is loaded: this takes one of them. */
+static Told *all = NULL;
 
-	if (relation != InvalidOid && told->relation != InvalidOid && relation != told->relation)
-		return;
-	told->is_known = false;
-	told->times_forgotten++;
+static void
+forget(Datum argument pg_attribute_unused(), Oid relation)
+{
+	for (Told *told = all; told != NULL; told = told->next)
+	{
+		if (relation != InvalidOid && told->relation != InvalidOid && relation != told->relation)
+			continue;
+		told->is_known = false;
+		told->times_forgotten++;
+	}
 }
 
 /* To be called once by a process. */
 void
 told_init(Told *told)
 {
-	CacheRegisterRelcacheCallback(forget, PointerGetDatum(told));
+	if (all == NULL)
+		CacheRegisterRelcacheCallback(forget, (Datum) 0);
+	told->next = all;
+	all = told;
 }
 
 static Oid

@@ -24,6 +24,7 @@ typedef struct Told
 	bool is_known;
 	Oid relation;
 	uint64 times_forgotten;
+	struct Told *next;
 } Told;
 
 extern void told_init(Told *told);

@@ -54,10 +54,13 @@ SELECT a, period_at(a, '2026-11-26Z'), period_at(a, '2026-10-14Z') FROM unnest('
 SELECT periods(period, zone, anchor, '0001-01-01 00:00Z', '9999-12-31 23:59:59.999999Z')
     FROM unnest('{HOUR,DAY,WEEK,MONTH,YEAR}'::text[]) AS period, (VALUES ('UTC', NULL), ('Asia/Tokyo', '2024-02-29T00:00:00Z')) AS z(zone, anchor);
 
--- The oracle.  A bound is the first moment at which the clock shows so many periods after the first, or goes beyond; all clocks are changed at quarters of
--- an hour.  Random rules, two thirds of which have an anchor, half of those near the end of a month; random moments, half of them near a change of the clock.
+-- The oracle.  A bound is the first moment at which the clock shows so many periods after the first, or goes beyond: its quarter of
+-- an hour, and in that its minute, since St. John's changed its clock at 00:01 until 2011.  Random rules, two thirds of which have an anchor, half
+-- of those near the end of a month; random moments, half of them near a change of the clock.
 CREATE FUNCTION first_shown(shown timestamp, zone text) RETURNS timestamptz LANGUAGE sql STABLE AS $$
-    SELECT min(at) FROM (SELECT (shown AT TIME ZONE zone) + quarter * interval '15 minutes' AS at FROM generate_series(-110, 110) AS quarter) AS near
+    SELECT min(at) FROM (SELECT min(at) AS quarter FROM (SELECT (shown AT TIME ZONE zone) + n * interval '15 minutes' AS at
+            FROM generate_series(-110, 110) AS n) AS quarters WHERE at AT TIME ZONE zone >= shown) AS first,
+        LATERAL (SELECT quarter - n * interval '1 minute' AS at FROM generate_series(0, 14) AS n) AS near
     WHERE at AT TIME ZONE zone >= shown $$;
 CREATE TABLE rule AS
 SELECT n, period, zone, CASE WHEN random() < 0.67 THEN CASE WHEN random() < 0.5 THEN date_bin('15 minutes', any_time, '2000-01-01Z')

@@ -465,6 +465,8 @@ my @steps = (
 		SELECT pg_temp.request(:'of_one', 'GET /usage-events?limit=20'), pg_temp.request(:'of_one', 'GET /usage-events?sortBy=eventTimestamp&customerAlias=alias-7&customerAlias=nobody');
 		SELECT pg_temp.request(:'sees_acme', 'GET /usage-events/' || :'event'), pg_temp.request(:'of_one', 'GET /usage-events/' || :'event');
 		SELECT pg_temp.request(:'of_acme', 'GET /usage-metrics/' || :'metric' || '/calculate?customerAliases=acme,alias-7&periodStart=2026-10-01&periodEnd=2026-10-31');
+		SELECT pg_temp.request(:'sees_acme', 'GET /usage-metrics/' || id || '/' || asked || 'customerAliases=acme&periodStart=2026-10-01&periodEnd=2026-10-31')
+			FROM usage_metrics, unnest('{calculate?,series?step=day&}'::text[]) AS asked WHERE name = 'sum';
 		SELECT pg_temp.request(:'full', 'POST /portal-tokens', '{"customer": "acme"}') ->> 'id' AS ended \gset
 		SELECT pg_temp.request(:'full', 'POST /portal-tokens', '{"customer": "acme", "usageMetricIds": null}') AS token \gset
 		SELECT pg_temp.request(:'full', 'GET /status');
