@@ -10,6 +10,7 @@
 
 #include "account/customer_keys.h"
 
+#include "access/xact.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
 #include "sql/distribution.h"
@@ -34,7 +35,7 @@ customer_keys_init(void)
 	told_init(&told);
 }
 
-/* From memory where it is known. */
+/* From memory where it is known.  Not for a transaction of one snapshot: what it sees is not what others are told of. */
 bool
 customer_keys_exist(const pg_uuid_t *account_id)
 {
@@ -55,10 +56,11 @@ customer_keys_exist(const pg_uuid_t *account_id)
 	return known;
 }
 
-/* To be called by who is about to make one. */
+/* To be called by who is about to make one.  Those that were remembered may be gone, and others know that there is none. */
 void
 customer_keys_come(const pg_uuid_t *account_id)
 {
-	if (!customer_keys_exist(account_id))
+	told.is_known = false;
+	if (IsolationUsesXactSnapshot() || !customer_keys_exist(account_id))
 		told_tell(&told);
 }

@@ -260,7 +260,7 @@ alert_definition_create(const pg_uuid_t *account_id, Jsonb *body)
 	require_room_for_alert(account_id);
 	require_room_for_version(account_id);
 	insert(&alert, context);
-	alert_known_changed();
+	alert_known_changed(account_id);
 	SPI_finish();
 	return alert_definition_to_json(&alert);
 }

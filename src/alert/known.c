@@ -45,18 +45,19 @@ alert_known_init(void)
 
 /* To be called by a transaction that has made an alert. */
 void
-alert_known_changed(void)
+alert_known_changed(const pg_uuid_t *account_id)
 {
-	own_lock_share(OWN_LOCK_KNOWN_ALERTS, OWN_LOCK_KEY_OF_ALL);
+	own_lock_share_of_account(OWN_LOCK_KNOWN_ALERTS, account_id);
 	told_tell(&told);
 	changed_by = current_local_transaction_id();
 }
 
 /* Waits for nothing, and returns whether all backends have been told of all alerts that could be seen before this call. */
 bool
-alert_known_are_told(void)
+alert_known_are_told(const pg_uuid_t *account_id)
 {
-	return changed_by != current_local_transaction_id() && own_lock_is_free(OWN_LOCK_KNOWN_ALERTS, OWN_LOCK_KEY_OF_ALL);
+	return changed_by != current_local_transaction_id() &&
+		   own_lock_is_free_of_account(OWN_LOCK_KNOWN_ALERTS, account_id);
 }
 
 bool

@@ -296,7 +296,7 @@ begin_new(AlertWork *work)
 	List *list = read_new_progress(work->account_id);
 	ListCell *cell;
 
-	if (list == NIL || !alert_known_are_told())
+	if (list == NIL || !alert_known_are_told(work->account_id))
 		return;
 	foreach(cell, list)
 	{

@@ -96,23 +96,23 @@ event_mark_init(void)
  * refreshes, which write to it all the time.
  */
 void
-event_mark_types_changed(void)
+event_mark_types_changed(const pg_uuid_t *account_id)
 {
-	own_lock_share(OWN_LOCK_MARKED_TYPES, OWN_LOCK_KEY_OF_ALL);
+	own_lock_share_of_account(OWN_LOCK_MARKED_TYPES, account_id);
 	told_tell(&told);
 	types_changed_by = current_local_transaction_id();
 }
 
 /*
- * Waits for nothing, and returns whether all that can be seen of
+ * Waits for nothing, and returns whether all that can be seen of the account's
  * usage_events.metric_progress has been told to all backends.  What this
  * transaction has changed is told when it commits, and its own locks do not show.
  */
 bool
-event_mark_types_are_told(void)
+event_mark_types_are_told(const pg_uuid_t *account_id)
 {
 	return types_changed_by != current_local_transaction_id() &&
-		   own_lock_is_free(OWN_LOCK_MARKED_TYPES, OWN_LOCK_KEY_OF_ALL);
+		   own_lock_is_free_of_account(OWN_LOCK_MARKED_TYPES, account_id);
 }
 
 static void
@@ -301,13 +301,14 @@ compare_minutes(const void *a, const void *b)
 
 /*
  * Whether the minute of the bucket may be marked for all.  Where a key sees one customer alone, only one of late: those
- * are all that it reads in any case (rollup/scan_own.c), so that it takes no time whether others have marked them.
+ * are all that it reads in any case (rollup/scan_own.c), so that it takes no time whether others have marked them.  A
+ * transaction of one snapshot may be too old to see the key.
  */
 static bool
 may_be_common(const pg_uuid_t *account_id, TimestampTz bucket)
 {
 	return bucket >= GetCurrentStatementStartTimestamp() - EVENT_MARK_LATE_MINUTES * USECS_PER_MINUTE ||
-		   !customer_keys_exist(account_id);
+		   (!IsolationUsesXactSnapshot() && !customer_keys_exist(account_id));
 }
 
 /*

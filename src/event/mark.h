@@ -23,8 +23,8 @@
 #define EVENT_MARK_LATE_MINUTES 15
 
 extern void event_mark_init(void);
-extern void event_mark_types_changed(void);
-extern bool event_mark_types_are_told(void);
+extern void event_mark_types_changed(const pg_uuid_t *account_id);
+extern bool event_mark_types_are_told(const pg_uuid_t *account_id);
 extern bool event_mark_is_known(const pg_uuid_t *account_id, Slice event_type);
 extern void event_mark_arguments(const UsageEvent *event, Datum *arguments);
 extern void event_mark_add(const pg_uuid_t *account_id, const EventPut *puts, int count);

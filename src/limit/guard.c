@@ -29,6 +29,13 @@
 #include "limit/refuse.h"
 #include "limit/sure.h"
 
+static EventVerdict
+count_all(Look *look)
+{
+	sure_measure_events(look);
+	return count_one_by_one(look);
+}
+
 /* Refuses the only event that was written, if it adds to what is above a limit. */
 static EventVerdict
 judge_single(Look *look)
@@ -41,6 +48,9 @@ judge_single(Look *look)
 
 		if (measure->metric == NULL || (measure_is_certain(measure) && !measure_is_above(measure, measure->value)))
 			continue;
+		/* Of a number that is too long to be added up, which it corrects, nobody can ask what it made of the value. */
+		if (put->superseded != NULL)
+			return count_all(look);
 		if (look->entered->before != NULL)
 			before = measure_ask(measure, look->entered->before);
 		put->refusal = refuse_change(look, measure, put, before, measure->value, NULL);

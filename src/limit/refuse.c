@@ -15,9 +15,32 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Longer numbers, which may have many thousands of digits, are told as 1.5e+300 with so many behind the point. */
+/* Longer numbers, which may have many thousands of digits, are told as 1.5e+300 with at most so many behind the point. */
 #define LONG_NUMBER 60
 #define TOLD_DIGITS 20
+
+/* The server tells 9.99... as 10.00..., once it is rounded, and all zeros. */
+static const char *
+long_number_text(Numeric number)
+{
+	char *text = numeric_out_sci(number, TOLD_DIGITS);
+	char *point = strchr(text, '.');
+	char *mark = strchr(text, 'e');
+	int exponent = pg_strtoint32(mark + 1);
+	char *end = mark;
+
+	while (end[-1] == '0')
+		end--;
+	if (end == point + 1)
+		end = point;
+	if (point[-1] == '0')
+	{
+		end = point - 1;
+		exponent++;
+	}
+	*end = '\0';
+	return psprintf("%se%+03d", text, exponent);
+}
 
 /* Without zeros behind the point: how many a sum has depends on what was ever added and taken away. */
 static const char *
@@ -26,7 +49,7 @@ number_text(Numeric number)
 	Numeric trimmed = DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(number)));
 
 	if (json_number_length(trimmed) > LONG_NUMBER)
-		return numeric_out_sci(trimmed, TOLD_DIGITS);
+		return long_number_text(trimmed);
 	return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(trimmed)));
 }
 

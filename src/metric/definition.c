@@ -303,7 +303,7 @@ write_progress(const Metric *metric)
 									cstring_to_text_with_len(metric->event_type.data, metric->event_type.length)),
 								TimestampTzGetDatum(GetCurrentTimestamp())},
 					  NULL);
-	event_mark_types_changed();
+	event_mark_types_changed(&metric->account_id);
 }
 
 /* Locks the metric of that id and reads it; false if there is none, or it was deleted. */
@@ -472,7 +472,7 @@ metric_definition_delete(const pg_uuid_t *account_id, const pg_uuid_t *id)
 						  NULL);
 		read_written(account_id, &metric, context);
 		/* Its type is marked until a refresh has seen to it; whoever remembers the metric is told now. */
-		event_mark_types_changed();
+		event_mark_types_changed(account_id);
 	}
 	SPI_finish();
 	return found ? metric_definition_to_json(&metric) : NULL;

@@ -233,7 +233,7 @@ restart_where_needed(const pg_uuid_t *account_id)
 	statement_execute(&delete_past_progress, (Datum[]){account}, NULL);
 	if (SPI_processed > 0)
 	{
-		event_mark_types_changed();
+		event_mark_types_changed(account_id);
 		steps++;
 	}
 
@@ -249,7 +249,7 @@ restart_where_needed(const pg_uuid_t *account_id)
 	foreach(cell, versions)
 	{
 		statement_execute(&delete_roots_of_version, (Datum[]){account, UUIDPGetDatum(lfirst(cell))}, NULL);
-		event_mark_types_changed();
+		event_mark_types_changed(account_id);
 		steps++;
 	}
 
@@ -405,7 +405,7 @@ rollup_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_tur
 	nest_level = planner_use_indexes();
 	/* In this order, and before anything is written, which would make this transaction one of them. */
 	new_metrics = rollup_build_read_metrics(account_id);
-	if (!event_mark_types_are_told())
+	if (!event_mark_types_are_told(account_id))
 		new_metrics = NIL;
 	rollup_build_read_transactions(&transactions);
 	if (has_metrics(account_id))

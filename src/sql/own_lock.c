@@ -26,6 +26,9 @@
 
 StaticAssertDecl(OWN_LOCK_ALERT_DELIVERY < 1 << LOCK_BITS, "each lock has its number in the tag");
 
+/* The key of a lock of all accounts, which may be one of theirs as well. */
+#define KEY_OF_ALL ((OwnLockKey){0, 0})
+
 /* So many transactions may have all the locks that they may. */
 #define FULL_TRANSACTIONS 8
 
@@ -136,6 +139,20 @@ void
 own_lock_share(OwnLock lock, OwnLockKey key)
 {
 	(void) take(lock, key, ShareLock, true);
+}
+
+/* Takes a share of the account's lock: of that of all accounts where the transaction has as many as it may. */
+void
+own_lock_share_of_account(OwnLock lock, const pg_uuid_t *account_id)
+{
+	own_lock_share(lock, own_lock_count() < own_lock_limit() ? own_lock_key(account_id, 0) : KEY_OF_ALL);
+}
+
+/* Whether nobody else has a share of it, either way, at this moment. */
+bool
+own_lock_is_free_of_account(OwnLock lock, const pg_uuid_t *account_id)
+{
+	return own_lock_is_free(lock, own_lock_key(account_id, 0)) && own_lock_is_free(lock, KEY_OF_ALL);
 }
 
 /* Takes the lock, and waits for it: for who refreshes nothing, and must have refreshes over. */

@@ -28,14 +28,13 @@ typedef struct OwnLockKey
 	uint32 part;
 } OwnLockKey;
 
-/* The key of a lock that all share. */
-#define OWN_LOCK_KEY_OF_ALL ((OwnLockKey){0, 0})
-
 extern OwnLockKey own_lock_key(const pg_uuid_t *account_id, uint32 part);
 extern bool own_lock_try(OwnLock lock, OwnLockKey key);
 extern bool own_lock_try_shared(OwnLock lock, OwnLockKey key);
 extern bool own_lock_is_free(OwnLock lock, OwnLockKey key);
 extern void own_lock_share(OwnLock lock, OwnLockKey key);
+extern void own_lock_share_of_account(OwnLock lock, const pg_uuid_t *account_id);
+extern bool own_lock_is_free_of_account(OwnLock lock, const pg_uuid_t *account_id);
 extern void own_lock_wait(OwnLock lock, OwnLockKey key);
 extern void own_lock_release(OwnLock lock, OwnLockKey key);
 extern void own_lock_release_share(OwnLock lock, OwnLockKey key);

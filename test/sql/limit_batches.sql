@@ -173,7 +173,7 @@ $$;
 SELECT pg_temp.metric('SUM', '{"eventType": "told"}') AS sum, pg_temp.metric('AVERAGE', '{"eventType": "mean"}') AS average,
     pg_temp.metric('MAX', '{"eventType": "long"}') AS max \gset
 SELECT count(create_usage_events(pg_temp.sent(type, customer || type, customer, '1e30000'))) AS stored
-FROM unnest(ARRAY['told', 'mean']) AS type, unnest(ARRAY['alone', 'batch']) AS customer;
+FROM unnest(ARRAY['told', 'mean']) AS type, unnest(ARRAY['alone', 'batch', 'lower']) AS customer;
 SELECT create_usage_limit(jsonb_build_object('name', 'most', 'usageMetricId', id, 'period', 'MONTH', 'limit', 10, 'mode', 'BLOCK')) IS NOT NULL AS made
 FROM unnest(ARRAY[:'sum', :'average', :'max']::uuid[]) AS id;
 SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('told', '1', 'c', '1.50') || pg_temp.sent('told', '1', 'c', '11.000001')
@@ -185,7 +185,9 @@ SELECT pg_temp.told(ingest_usage_events(jsonb_agg(e)))
 FROM generate_series(1, 100) AS i, jsonb_array_elements(pg_temp.sent('long', 'l' || i, 'c', '1e65000')) AS e;
 RESET usage_events.max_memory;
 
--- A number that is too long to be added up is corrected by a batch as well.
+-- A number that is too long to be added up can be corrected: by itself, also where the value is still above the limit then, and by a batch.
+SELECT pg_temp.told(ingest_usage_events(pg_temp.sent(type, 'lower' || type, 'lower', '30'))) FROM unnest(ARRAY['told', 'mean']) AS type;
+SELECT pg_temp.told(ingest_usage_events(pg_temp.sent(type, 'lower' || type, 'lower', '31'))) FROM unnest(ARRAY['told', 'mean']) AS type;
 SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('told', 'alonetold', 'alone', '3')));
 SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('told', 'batchtold', 'batch', '3') || pg_temp.sent('told', 'more', 'batch', '8')));
 SELECT * FROM pg_temp.told(ingest_usage_events(pg_temp.sent('mean', 'alonemean', 'alone', '3')));
