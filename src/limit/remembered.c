@@ -7,9 +7,10 @@
  * is good as long as nothing was told (limit/in_force.c): whoever changes a limit, a metric or an alias
  * tells, so each entry has the state of which it is.
  *
- * Entries have fixed places, by a number made of what they are asked for by, and one takes another's.
- * What is long is not remembered.  So a backend has as many as there are places, of a few
- * kilobytes at most, whatever tenants do.
+ * Entries have fixed places, by a number made of what they are asked for by.  An alias has a choice
+ * of two, and takes that of the one which was asked for longer ago.  What is long is not
+ * remembered.  So a backend has as many entries as there is room for, of a few kilobytes at
+ * most, whatever tenants do.
  */
 #include "postgres.h"
 
@@ -19,7 +20,7 @@
 #include "common/hashfn.h"
 #include "utils/memutils.h"
 
-#define ALIAS_PLACES 1024
+#define ALIAS_PLACES 1024 /* of two each */
 #define METRIC_PLACES 64
 
 /* What has more names or limits is not copied, and an entry that takes more is not kept. */
@@ -41,7 +42,8 @@ typedef struct RememberedMetric
 	Metric metric;
 } RememberedMetric;
 
-static RememberedAlias aliases[ALIAS_PLACES];
+/* Of each place the one that was asked for last comes first. */
+static RememberedAlias aliases[ALIAS_PLACES][2];
 static RememberedMetric metrics[METRIC_PLACES];
 
 /* Copies ------------------------------------------------------------------ */
@@ -155,20 +157,40 @@ alias_place(const pg_uuid_t *account_id, const LimitedAlias *alias)
 
 	hash = hash_combine(hash, hash_bytes((const unsigned char *) alias->event_type.data, alias->event_type.length));
 	hash = hash_combine(hash, hash_bytes((const unsigned char *) alias->alias.data, alias->alias.length));
-	return &aliases[hash % ALIAS_PLACES];
+	return aliases[hash % ALIAS_PLACES];
+}
+
+static bool
+is_of(const RememberedAlias *entry, const pg_uuid_t *account_id, uint64 state, const LimitedAlias *alias)
+{
+	return entry->context != NULL && entry->state == state && uuid_v7_equal(&entry->account_id, account_id) &&
+		   slice_equal(entry->found.event_type, alias->event_type) && slice_equal(entry->found.alias, alias->alias);
+}
+
+/* The second entry of a place becomes its first. */
+static void
+bring_forward(RememberedAlias *place)
+{
+	RememberedAlias second = place[1];
+
+	place[1] = place[0];
+	place[0] = second;
 }
 
 /* Fills in what was found for the alias in that state, copied; false if it is not known. */
 bool
 remembered_alias(const pg_uuid_t *account_id, uint64 state, LimitedAlias *alias)
 {
-	const RememberedAlias *entry = alias_place(account_id, alias);
+	RememberedAlias *place = alias_place(account_id, alias);
 
-	if (entry->context == NULL || entry->state != state || !uuid_v7_equal(&entry->account_id, account_id) ||
-		!slice_equal(entry->found.event_type, alias->event_type) || !slice_equal(entry->found.alias, alias->alias))
-		return false;
-	alias->customer = entry->found.customer;
-	alias->limits = entry->found.limits;
+	if (!is_of(&place[0], account_id, state, alias))
+	{
+		if (!is_of(&place[1], account_id, state, alias))
+			return false;
+		bring_forward(place);
+	}
+	alias->customer = place->found.customer;
+	alias->limits = place->found.limits;
 	copy_found(alias);
 	return true;
 }
@@ -182,6 +204,9 @@ remember_alias(const pg_uuid_t *account_id, uint64 state, const LimitedAlias *al
 
 	if (alias->customer.alias_count > MOST_ITEMS || list_length(alias->limits) > MOST_ITEMS)
 		return;
+	/* It takes the place of the other one, unless there is room. */
+	if (entry->context != NULL)
+		bring_forward(entry);
 	context = begin_entry(&entry->context);
 	caller = MemoryContextSwitchTo(context);
 	entry->state = state;
