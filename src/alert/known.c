@@ -14,25 +14,21 @@
 #include "alert/known.h"
 
 #include "base/compat.h"
-#include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
-#include "sql/distribution.h"
 #include "sql/own_lock.h"
-#include "sql/statement.h"
-#include "sql/told.h"
+#include "sql/told_any.h"
 #include "utils/inval.h"
 
 /* Deleted ones too: what they have left is for a refresh to delete. */
-static Statement find_alert = {
-	.sql = "SELECT WHERE EXISTS (SELECT FROM usage_events.usage_alert WHERE account_id " EQ " $1)",
-	.argument_count = 1,
-	.argument_types = {UUIDOID},
+static ToldAny alerts = {
+	.told = {.table = "usage_alert"},
+	.find =
+		{
+			.sql = "SELECT WHERE EXISTS (SELECT FROM usage_events.usage_alert WHERE account_id " EQ " $1)",
+			.argument_count = 1,
+			.argument_types = {UUIDOID},
+		},
 };
-
-/* Of the account last asked for. */
-static bool has_alerts = false;
-static pg_uuid_t known_account_id;
-static Told told = {.table = "usage_alert"};
 
 /* The transaction of this backend that last made an alert. */
 static LocalTransactionId changed_by = InvalidLocalTransactionId;
@@ -40,7 +36,7 @@ static LocalTransactionId changed_by = InvalidLocalTransactionId;
 void
 alert_known_init(void)
 {
-	told_init(&told);
+	told_init(&alerts.told);
 }
 
 /* To be called by a transaction that has made an alert. */
@@ -48,7 +44,7 @@ void
 alert_known_changed(const pg_uuid_t *account_id)
 {
 	own_lock_share_of_account(OWN_LOCK_KNOWN_ALERTS, account_id);
-	told_tell(&told);
+	told_tell(&alerts.told);
 	changed_by = current_local_transaction_id();
 }
 
@@ -63,18 +59,6 @@ alert_known_are_told(const pg_uuid_t *account_id)
 bool
 alert_known_has_alerts(const pg_uuid_t *account_id)
 {
-	uint64 since;
-
 	AcceptInvalidationMessages();
-	if (told.is_known && uuid_v7_equal(&known_account_id, account_id) && !distribution_is_on())
-		return has_alerts;
-
-	since = told_begin(&told);
-	SPI_connect();
-	statement_execute(&find_alert, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
-	has_alerts = SPI_processed > 0;
-	SPI_finish();
-	known_account_id = *account_id;
-	told_end(&told, since);
-	return has_alerts;
+	return told_any(&alerts, account_id);
 }

@@ -56,7 +56,7 @@ row_texts(int *count)
 {
 	Slice *texts;
 
-	memory_budget_require(sizeof(Slice) * SPI_processed);
+	memory_budget_grow(sizeof(Slice) * SPI_processed);
 	texts = palloc(sizeof(Slice) * Max(SPI_processed, 1));
 	*count = (int) SPI_processed;
 	for (int row = 0; row < *count; row++)
