@@ -41,7 +41,7 @@
 #define MIN_LEASE USECS_PER_SEC
 #define MAX_LEASE USECS_PER_DAY
 
-/* So many locks a transaction may have, which all others share the room for: what it has none for, it leaves out. */
+/* Of one transaction, which all others share the room for: what it has none for, it leaves out.  Of a small server it may have less. */
 #define MAX_LOCKS 512
 
 static Statement find_consumer = {
@@ -246,7 +246,7 @@ lock_sequence(const Taking *taking, const uint64 key[2])
 {
 	OwnLockKey lock = own_lock_key(taking->account_id, (uint32) hash_of(taking->consumer, key[1]));
 
-	return own_lock_count() < MAX_LOCKS && own_lock_try(OWN_LOCK_ALERT_DELIVERY, lock);
+	return own_lock_count() < Min(MAX_LOCKS, own_lock_limit()) && own_lock_try(OWN_LOCK_ALERT_DELIVERY, lock);
 }
 
 static Sequence *

@@ -1,6 +1,6 @@
 /*
  * sql/own_lock.c
- *		Locks of refreshes among each other.
+ *		Locks of refreshes, and of others who work with what these leave, among each other.
  *
  * They are the server's "user locks", a kind that it has kept since a module of long ago made them.
  * No SQL leads to such a lock, so nobody can take these locks away from a refresh, as every
