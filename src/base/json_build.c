@@ -74,7 +74,7 @@ begin_container(uint32 header, int entry_count, Size size, Writer *writer)
 		refuse_size(size);
 
 	if (size > LARGE_CONTAINER)
-		memory_budget_require(entries_size + size);
+		memory_budget_grow(entries_size + size);
 	json = palloc0(VARHDRSZ + entries_size + size);
 	json->root.header = header;
 	*writer = (Writer){.entry = json->root.children};
@@ -231,7 +231,7 @@ json_copy(const Jsonb *json)
 	Jsonb *copy;
 
 	if (VARSIZE(json) > LARGE_CONTAINER)
-		memory_budget_require(VARSIZE(json));
+		memory_budget_grow(VARSIZE(json));
 	copy = palloc(VARSIZE(json));
 	memcpy(copy, json, VARSIZE(json));
 	return copy;
@@ -265,7 +265,7 @@ static void *
 double_capacity(void *data, Size *capacity, Size element_size)
 {
 	*capacity *= 2;
-	memory_budget_require(*capacity * element_size);
+	memory_budget_grow(*capacity * element_size);
 	return repalloc_huge(data, *capacity * element_size);
 }
 

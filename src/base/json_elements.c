@@ -92,7 +92,7 @@ add(Scanner *scanner, const char *start)
 	if (scanner->count == scanner->capacity)
 	{
 		scanner->capacity *= 2;
-		memory_budget_require(sizeof(Slice) * scanner->capacity);
+		memory_budget_grow(sizeof(Slice) * scanner->capacity);
 		scanner->elements = repalloc_huge(scanner->elements, sizeof(Slice) * scanner->capacity);
 	}
 	scanner->elements[scanner->count++] = (Slice){start, (int) (end - start)};

@@ -6,7 +6,8 @@
  * may make of a few kilobytes many gigabytes.  So whatever grows with what a client
  * sent, or has stored, says so as it grows: memory_budget_grow().  What counts is not
  * what was said, but what the process has taken since the call began, in whatever
- * memory context; what was said only tells when it is time to look.
+ * memory context; what was said only tells when it is time to look.  What was taken before the
+ * first look counts as far as it was said, so a large piece is said before it is taken.
  *
  * Where something grows a call can also be cancelled.
  */
@@ -20,7 +21,10 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
-/* After so many bytes it is looked what there is: adding up all memory contexts takes some microseconds. */
+/*
+ * After so many bytes it is looked what there is.  Adding up all memory contexts takes some microseconds, or many in a backend
+ * that remembers much, so a call in which less grows never looks.
+ */
 #define LOOK_AFTER ((Size) 512 * 1024)
 
 static int max_memory_kilobytes = 192 * 1024;
@@ -51,11 +55,12 @@ taken(void)
 	return MemoryContextMemAllocated(TopMemoryContext, true);
 }
 
-/* A call begins.  Costs nothing for one in which nothing grows. */
+/* A call begins.  Costs nothing for one in which little grows. */
 void
 memory_budget_begin(void)
 {
 	taken_before = 0;
+	grown_since_look = 0;
 }
 
 static void
@@ -66,28 +71,28 @@ refuse(void)
 					errhint("Ask for less, or send less, at a time, or have usage_events.max_memory raised.")));
 }
 
-/* Adds to what the call needs, before it is taken: a single piece that may be large. */
-void
-memory_budget_require(Size size)
+/* Looks what there is; size is what is about to be taken.  What was said before the first look has been taken since the call began. */
+static void
+look(Size size)
 {
-	Size now;
+	Size now = taken();
 
-	CHECK_FOR_INTERRUPTS();
-	now = taken();
 	if (taken_before == 0)
-		taken_before = now;
+		taken_before = now - Min(now - 1, grown_since_look - size);
 	grown_since_look = 0;
 	if (now + size > taken_before + memory_budget_limit())
 		refuse();
 }
 
-/* The same for many small pieces. */
+/* Adds to what the call needs, before it is taken: many small pieces, or one that may be large. */
 void
 memory_budget_grow(Size size)
 {
 	grown_since_look += size;
-	if (taken_before == 0 || grown_since_look >= LOOK_AFTER)
-		memory_budget_require(size);
+	if (grown_since_look < LOOK_AFTER)
+		return;
+	CHECK_FOR_INTERRUPTS();
+	look(size);
 }
 
 /* Items with room for one more, in the current memory context: NULL is made, and what is full is made larger. */

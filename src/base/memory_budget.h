@@ -8,7 +8,6 @@
 extern void memory_budget_init(void);
 extern void memory_budget_begin(void);
 extern void memory_budget_grow(Size size);
-extern void memory_budget_require(Size size);
 extern void *memory_budget_room(void *items, int count, int *capacity, Size item_size);
 extern Size memory_budget_limit(void);
 

@@ -36,7 +36,7 @@ event_batch_init(EventBatch *batch, const pg_uuid_t *account_id, int capacity)
 						errdetail("It has %d events; at most %d are possible.", capacity,
 								  (int) (MaxAllocSize / sizeof(EventPut)))));
 
-	memory_budget_require((sizeof(BatchElement) + sizeof(EventPut)) * capacity);
+	memory_budget_grow((sizeof(BatchElement) + sizeof(EventPut)) * capacity);
 	batch->elements = palloc0(sizeof(BatchElement) * Max(capacity, 1));
 	batch->puts = palloc0(sizeof(EventPut) * Max(capacity, 1));
 	batch->account_id = *account_id;
@@ -265,7 +265,7 @@ event_batch_from_elements(const pg_uuid_t *account_id, const Slice *elements, in
 	text **bodies;
 	const char **faults;
 
-	memory_budget_require((sizeof(text *) + sizeof(char *)) * count);
+	memory_budget_grow((sizeof(text *) + sizeof(char *)) * count);
 	bodies = palloc_extended(sizeof(text *) * count, MCXT_ALLOC_HUGE);
 	faults = palloc_extended(sizeof(char *) * count, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < count; i++)

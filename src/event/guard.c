@@ -238,7 +238,7 @@ enter(GuardedPuts *guarded, const pg_uuid_t *account_id, EventPut *puts, int cou
 static void
 keep_sent(GuardedPuts *guarded)
 {
-	memory_budget_require(sizeof(UsageEvent) * guarded->count);
+	memory_budget_grow(sizeof(UsageEvent) * guarded->count);
 	guarded->sent = palloc_extended(sizeof(UsageEvent) * guarded->count, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < guarded->count; i++)
 		guarded->sent[i] = guarded->puts[i].event;

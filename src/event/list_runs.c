@@ -173,7 +173,7 @@ event_runs_unnested(SqlQuery *query, const EventRuns *runs)
 	const char *aliases;
 	const char *types;
 
-	memory_budget_require(sizeof(Slice) * runs->count);
+	memory_budget_grow(sizeof(Slice) * runs->count);
 	texts = palloc_extended(sizeof(Slice) * Max(runs->count, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < runs->count; i++)
 		texts[i] = runs->items[i].customer_alias;

@@ -32,6 +32,7 @@
 
 #include "event/store.h"
 
+#include "access/detoast.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "account/account.h"
@@ -302,16 +303,18 @@ void
 event_store_read_row(uint64 row, const pg_uuid_t *account_id, UsageEvent *event, MemoryContext context)
 {
 	MemoryContext spi_context = MemoryContextSwitchTo(context);
+	Datum stored = row_value_there(row, EVENT_COLUMN_PROPERTIES);
 	Jsonb *properties;
 
+	/* Before they are taken out of where long values are kept. */
+	memory_budget_grow(sizeof(UsageEvent) + toast_raw_datum_size(stored));
 	event->account_id = *account_id;
 	event->id = *DatumGetUUIDP(row_value_there(row, EVENT_COLUMN_ID));
 	event->customer_event_id = row_text_copy(row, EVENT_COLUMN_CUSTOMER_EVENT_ID);
 	event->customer_alias = row_text_copy(row, EVENT_COLUMN_CUSTOMER_ALIAS);
 	event->event_type = row_text_copy(row, EVENT_COLUMN_TYPE);
 	event->timestamp = DatumGetTimestampTz(row_value_there(row, EVENT_COLUMN_TIMESTAMP));
-	properties = DatumGetJsonbPCopy(row_value_there(row, EVENT_COLUMN_PROPERTIES));
-	memory_budget_grow(sizeof(UsageEvent) + VARSIZE(properties));
+	properties = DatumGetJsonbPCopy(stored);
 	event->properties = (Slice){(const char *) &properties->root, VARSIZE(properties) - VARHDRSZ};
 	event->has_account_id = event->has_id = event->has_timestamp = true;
 	MemoryContextSwitchTo(spi_context);

@@ -162,7 +162,7 @@ gather_measures(Look *look)
 {
 	Effects *effects = &look->effects;
 
-	memory_budget_require(sizeof(Measure) * effects->count);
+	memory_budget_grow(sizeof(Measure) * effects->count);
 	look->measures = palloc_extended(sizeof(Measure) * Max(effects->count, 1), MCXT_ALLOC_HUGE);
 	sort_effects(effects, compare_effects_by_measure);
 	for (int i = 0; i < effects->count; i++)

@@ -173,7 +173,7 @@ typedef struct OwnLimits
 static void
 find_own(const PresentLimits *limits, OwnLimits *own)
 {
-	memory_budget_require(sizeof(PresentLimit *) * limits->count);
+	memory_budget_grow(sizeof(PresentLimit *) * limits->count);
 	own->items = palloc(sizeof(PresentLimit *) * Max(limits->count, 1));
 	own->count = 0;
 	for (int i = 0; i < limits->count; i++)

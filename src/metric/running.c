@@ -106,7 +106,7 @@ keep_value(MetricRunning *running, Slice key)
 	if (running->values == NULL)
 		running->values = running_values_create(running->context, INITIAL_VALUES, NULL);
 	else if (running->values->members >= running->values->grow_threshold)
-		memory_budget_require(2 * sizeof(RunningValue) * running->values->size);
+		memory_budget_grow(2 * sizeof(RunningValue) * running->values->size);
 	value = running_values_insert(running->values, key, &found);
 	if (found)
 		return value;
@@ -343,7 +343,7 @@ metric_running_order(MetricRunning *running)
 		qsort_interruptible(running->ranks, running->rank_count, sizeof(RankedNumber), compare_ranked, &ranks);
 	merge_equals(running);
 	size = sizeof(int64) * ((Size) running->rank_count + 1);
-	memory_budget_require(size);
+	memory_budget_grow(size);
 	memory_budget_grow(size);
 	running->tree = MemoryContextAllocExtended(running->context, size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < running->rank_count; i++)

@@ -453,7 +453,7 @@ find_or_keep(MetricTotal *total, CellKind kind, KeptCell *probe, bool *is_new)
 	if (total->cells == NULL)
 		total->cells = kept_cells_create(total->context, INITIAL_CELLS, NULL);
 	else if (total->cells->members >= total->cells->grow_threshold)
-		memory_budget_require(2 * size_before);
+		memory_budget_grow(2 * size_before);
 	entry = kept_cells_insert(total->cells, probe, &found);
 	total->size += table_size(total) - size_before;
 	if (!found)
@@ -885,7 +885,7 @@ count_values(const MetricTotal *total)
 		if (cell->kind != CELL_VALUE)
 			continue;
 		if (values->members >= values->grow_threshold)
-			memory_budget_require(2 * sizeof(ValueEntry) * values->size);
+			memory_budget_grow(2 * sizeof(ValueEntry) * values->size);
 		(void) values_insert(values,
 							 (Slice){kept_key(cell) + cell->group_key_length,
 									 cell->key_length - cell->group_key_length},
@@ -950,7 +950,7 @@ gather_counted(const MetricTotal *total, int64 *count)
 	uint64 place = 0;
 	KeptCell *kept;
 
-	memory_budget_require(size);
+	memory_budget_grow(size);
 	values = palloc_extended(Max(size, 1), MCXT_ALLOC_HUGE);
 	*count = place_counted(total, values) - values;
 	fill_counted(total);
@@ -998,7 +998,7 @@ add_groups(const MetricTotal *total, KeptGroup *whole, MetricResult *result)
 	MetricCell cell;
 
 	metric_total_init(&sum, total->metric, CurrentMemoryContext);
-	memory_budget_require(sizeof(MetricGroup) * total->group_count);
+	memory_budget_grow(sizeof(MetricGroup) * total->group_count);
 	result->groups = palloc_extended(sizeof(MetricGroup) * Max(total->group_count, 1), MCXT_ALLOC_HUGE);
 	while ((kept = next_kept(total, &place)) != NULL)
 	{

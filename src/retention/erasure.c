@@ -247,7 +247,7 @@ mark_returned(const Erasure *erasure)
 
 	if (count == 0)
 		return;
-	memory_budget_require((sizeof(EventPut) + sizeof(UsageEvent)) * (Size) count);
+	memory_budget_grow((sizeof(EventPut) + sizeof(UsageEvent)) * (Size) count);
 	puts = palloc0(sizeof(EventPut) * count);
 	events = palloc0(sizeof(UsageEvent) * count);
 	for (int row = 0; row < count; row++)

@@ -169,7 +169,7 @@ common_marks_each_event(const CommonMarks *marks, const pg_uuid_t *account_id, S
 
 	if (marks->minutes.count == 0)
 		return;
-	memory_budget_require(2 * (sizeof(Datum) + UUID_LEN) * marks->range_count);
+	memory_budget_grow(2 * (sizeof(Datum) + UUID_LEN) * marks->range_count);
 	arguments[2] = range_ends(marks, offsetof(IdRange, first));
 	arguments[3] = range_ends(marks, offsetof(IdRange, last));
 	statement_each_row(is_question ? &read_concerned_in_question : &read_concerned, arguments, take_row, &work);

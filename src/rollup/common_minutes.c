@@ -63,7 +63,7 @@ common_minutes_place(CommonMinutes *common, Slice alias)
 	bool found;
 
 	if (common->places->members >= common->places->grow_threshold)
-		memory_budget_require(2 * sizeof(CommonAliasEntry) * common->places->size);
+		memory_budget_grow(2 * sizeof(CommonAliasEntry) * common->places->size);
 	entry = common_aliases_insert(common->places, alias, &found);
 	if (found)
 		return entry->place;

@@ -360,7 +360,7 @@ buckets_of_parts(BucketLevel level, FoundWork *found)
 	const Intervals *parts = found->parts;
 	Intervals buckets = {0};
 
-	memory_budget_require(sizeof(int) * parts->count);
+	memory_budget_grow(sizeof(int) * parts->count);
 	found->ends = palloc_extended(sizeof(int) * parts->count, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < parts->count; i++)
 	{

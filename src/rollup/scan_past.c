@@ -76,7 +76,7 @@ scan_add_superseded(ScanWork *work, TimestampTz start, TimestampTz end)
 	const RollupScan *scan = work->scan;
 	SupersededWork superseded = {work, NULL};
 
-	memory_budget_require(sizeof(AliasPlace) * scan->alias_count);
+	memory_budget_grow(sizeof(AliasPlace) * scan->alias_count);
 	superseded.places = palloc_extended(sizeof(AliasPlace) * Max(scan->alias_count, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < scan->alias_count; i++)
 		superseded.places[i] = (AliasPlace){scan->aliases[i], i};

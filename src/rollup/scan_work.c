@@ -75,7 +75,7 @@ scan_interval_arguments(const ScanWork *work, const Intervals *intervals, Datum 
 	Datum *values;
 
 	/* Both, and the three arrays that are made of them. */
-	memory_budget_require((Size) intervals->count * 2 * (sizeof(Slice) + 2 * sizeof(Datum)));
+	memory_budget_grow((Size) intervals->count * 2 * (sizeof(Slice) + 2 * sizeof(Datum)));
 	aliases = palloc_extended(sizeof(Slice) * intervals->count, MCXT_ALLOC_HUGE);
 	values = palloc_extended(sizeof(Datum) * intervals->count, MCXT_ALLOC_HUGE);
 	arguments[0] = UUIDPGetDatum(&work->scan->metric->account_id);

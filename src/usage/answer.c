@@ -88,7 +88,7 @@ usage_calculate_steps(const UsageQuestion *question, Slice *aliases, int alias_c
 						errdetail("It has %d steps, for %d aliases.", step_count, alias_count),
 						errhint("Ask for a shorter period, longer steps, or fewer customers at a time.")));
 
-	memory_budget_require(sizeof(MetricTotal) * step_count + sizeof(MetricInterval) * alias_count * step_count);
+	memory_budget_grow(sizeof(MetricTotal) * step_count + sizeof(MetricInterval) * alias_count * step_count);
 	totals = palloc_extended(sizeof(MetricTotal) * Max(step_count, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < step_count; i++)
 		metric_total_init(&totals[i], &question->metric, CurrentMemoryContext);

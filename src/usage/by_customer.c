@@ -72,7 +72,7 @@ map_aliases(const UsageQuestion *question, const Slice *aliases, int count)
 	SqlQuery query;
 	const char *account;
 
-	memory_budget_require(sizeof(MappedAlias) * count);
+	memory_budget_grow(sizeof(MappedAlias) * count);
 	work.mapped = palloc_extended(sizeof(MappedAlias) * Max(count, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < count; i++)
 		work.mapped[i] = (MappedAlias){aliases[i], aliases[i], NULL};
@@ -122,7 +122,7 @@ require_totals_of_all(const Metric *metric)
 static void
 set_intervals(RollupScan *scan, const MappedAlias *mapped, TimestampTz start, TimestampTz end)
 {
-	memory_budget_require(sizeof(MetricInterval) * scan->alias_count);
+	memory_budget_grow(sizeof(MetricInterval) * scan->alias_count);
 	scan->intervals = palloc_extended(sizeof(MetricInterval) * Max(scan->alias_count, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < scan->alias_count && start < end; i++)
 	{
@@ -143,7 +143,7 @@ usage_by_customer(const UsageQuestion *question, TimestampTz start, TimestampTz 
 
 	rollup_scan_find_aliases(&scan, start, end);
 	mapped = map_aliases(question, scan.aliases, scan.alias_count);
-	memory_budget_require((sizeof(MetricTotal) + sizeof(Slice)) * scan.alias_count);
+	memory_budget_grow((sizeof(MetricTotal) + sizeof(Slice)) * scan.alias_count);
 	result->totals = palloc_extended(sizeof(MetricTotal) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
 	result->customers = palloc_extended(sizeof(Slice) * Max(scan.alias_count, 1), MCXT_ALLOC_HUGE);
 	result->count = share_totals(&question->metric, mapped, scan.alias_count, result->totals, result->customers);
@@ -245,7 +245,7 @@ rank(const CustomerTotals *all, const UsageCustomerPage *page, int *count)
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext result_context = AllocSetContextCreate(context, "usage metric result", ALLOCSET_DEFAULT_SIZES);
 
-	memory_budget_require(sizeof(Ranked) * all->count);
+	memory_budget_grow(sizeof(Ranked) * all->count);
 	ranked = palloc_extended(sizeof(Ranked) * Max(all->count, 1), MCXT_ALLOC_HUGE);
 	*count = 0;
 	for (int i = 0; i < all->count; i++)

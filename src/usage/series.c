@@ -37,7 +37,7 @@ calculate_series(const UsageQuestion *question, const List *customers, Timestamp
 	if (start < end)
 		series.step_count = series_bounds(steps.step, steps.zone, start, end, &series.bounds);
 	alias_count = usage_find_aliases(question, customers, &aliases);
-	memory_budget_require(sizeof(MetricResult) * series.step_count);
+	memory_budget_grow(sizeof(MetricResult) * series.step_count);
 	series.results = palloc_extended(sizeof(MetricResult) * Max(series.step_count, 1), MCXT_ALLOC_HUGE);
 	usage_calculate_steps(question, aliases, alias_count, series.bounds, series.step_count, series.results);
 	return series;
