@@ -110,21 +110,24 @@ read_item(uint64 row)
 	return json_make_object(&object);
 }
 
+static void
+execute_query(void *query)
+{
+	sql_query_execute(query);
+}
+
 /* {"items": [{"customerAlias", "customerId", "lastEventTimestamp"}], "pagination"}, in the order of "C".  Refuses with the faults that were found before, and its own. */
 Jsonb *
 event_customers_list(const pg_uuid_t *account_id, PlacePage *page, List *faults)
 {
 	JsonObject answer = {0};
 	SqlQuery query;
-	int nest_level;
 
 	list_page_faults_report(place_page_check(faults, page));
 	place_page_begin(page);
 	SPI_connect();
 	find_customers(&query, account_id, page);
-	nest_level = planner_use_indexes();
-	sql_query_execute(&query);
-	planner_use_end(nest_level);
+	planner_along_indexes(execute_query, &query);
 	require_few_types();
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{

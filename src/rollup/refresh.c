@@ -365,6 +365,32 @@ forget_of_subscriber(const pg_uuid_t *account_id)
 	statement_execute(&delete_rollups, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
 }
 
+typedef struct Refresh
+{
+	const pg_uuid_t *account_id;
+	TurnBudget budget;
+	int64 max_steps;
+	bool is_turn;
+	int64 steps; /* that it has taken; -1 if another refresh has to go first */
+} Refresh;
+
+static void
+refresh(void *argument)
+{
+	Refresh *work = argument;
+	Transactions transactions;
+	/* In this order, and before anything is written, which would make this transaction one of them. */
+	List *new_metrics = rollup_build_read_metrics(work->account_id);
+
+	if (!event_mark_types_are_told(work->account_id))
+		new_metrics = NIL;
+	rollup_build_read_transactions(&transactions);
+	if (has_metrics(work->account_id))
+		work->steps = refresh_rollups_of(work->account_id, new_metrics, &transactions, work->budget, work->is_turn);
+	if (work->steps >= 0 && work->steps < work->max_steps)
+		work->steps += rejected_event_delete_taken(work->account_id);
+}
+
 /*
  * Brings the rollups of an account up to date, in at most so many steps and, where it is
  * one of many, in the time of a turn; and deletes refused events that have been kept long
@@ -374,11 +400,10 @@ forget_of_subscriber(const pg_uuid_t *account_id)
 int64
 rollup_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_turn)
 {
-	TurnBudget budget = rollup_turn_budget_make(max_steps, is_turn);
-	Transactions transactions;
-	List *new_metrics;
-	int64 steps = 0;
-	int nest_level;
+	Refresh work = {.account_id = account_id,
+					.budget = rollup_turn_budget_make(max_steps, is_turn),
+					.max_steps = max_steps,
+					.is_turn = is_turn};
 
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
@@ -402,18 +427,8 @@ rollup_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_tur
 		SPI_finish();
 		return 0;
 	}
-	nest_level = planner_use_indexes();
-	/* In this order, and before anything is written, which would make this transaction one of them. */
-	new_metrics = rollup_build_read_metrics(account_id);
-	if (!event_mark_types_are_told(account_id))
-		new_metrics = NIL;
-	rollup_build_read_transactions(&transactions);
-	if (has_metrics(account_id))
-		steps = refresh_rollups_of(account_id, new_metrics, &transactions, budget, is_turn);
-	if (steps >= 0 && steps < max_steps)
-		steps += rejected_event_delete_taken(account_id);
-	planner_use_end(nest_level);
+	planner_along_indexes(refresh, &work);
 	SPI_finish();
 	distribution_require_here(account_id);
-	return Max(steps, 0) + (rejected_event_expire(account_id) > 0 ? 1 : 0);
+	return Max(work.steps, 0) + (rejected_event_expire(account_id) > 0 ? 1 : 0);
 }

@@ -47,45 +47,53 @@
 
 /* The whole --------------------------------------------------------------- */
 
+/* Reads what the events of the intervals are, all of which lie between the start and the end. */
+static void
+read_intervals(void *argument)
+{
+	ScanWork *work = argument;
+	const RollupScan *scan = work->scan;
+	Intervals open;
+
+	if (scan->common != NULL)
+		common_minutes_add(work, scan->common, work->start);
+	if (scan->as_of != NULL && work->is_one_snapshot)
+		scan_add_superseded(work, work->start, work->end);
+	open = scan_find_rolled_up(work, work->start, work->end);
+	if (open.count > 0 && (scan->common == NULL || !scan->common->knows_rolled_up))
+		scan_read_marks(work, work->start, work->end);
+	if (open.count > 0 && scan->common == NULL && key_scope_customer() == NULL)
+		scan_read_common_marks(scan->metric, work->start, work->end, &work->common_marks);
+	marks_sort(&work->marks);
+	marks_sort(&work->common_marks);
+	for (int level = BUCKET_MONTH; level < BUCKET_LEVEL_COUNT && open.count > 0; level++)
+		open = scan_read_level(work, (BucketLevel) level, &open);
+	scan_read_raw(work);
+}
+
 /* Adds to the total of each interval what its events are to the metric. */
 void
 rollup_scan(const RollupScan *scan)
 {
-	ScanWork work = {.scan = scan, .matcher = metric_matcher_make(scan->metric), .node_capacity = 8};
-	TimestampTz start = DT_NOEND;
-	TimestampTz end = DT_NOBEGIN;
-	Intervals open;
-	int nest_level;
+	ScanWork work = {.scan = scan,
+					 .matcher = metric_matcher_make(scan->metric),
+					 .start = DT_NOEND,
+					 .end = DT_NOBEGIN,
+					 .node_capacity = 8};
 
 	if (scan->interval_count == 0)
 		return;
 	for (int i = 0; i < scan->interval_count; i++)
 	{
-		start = Min(start, scan->intervals[i].start);
-		end = Max(end, scan->intervals[i].end);
+		work.start = Min(work.start, scan->intervals[i].start);
+		work.end = Max(work.end, scan->intervals[i].end);
 	}
 
 	SPI_connect();
-	nest_level = planner_use_indexes();
 	work.row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
 	work.node = palloc(sizeof(RollupRow) * work.node_capacity);
-
 	work.is_one_snapshot = distribution_is_here(&scan->metric->account_id);
-	if (scan->common != NULL)
-		common_minutes_add(&work, scan->common, start);
-	if (scan->as_of != NULL && work.is_one_snapshot)
-		scan_add_superseded(&work, start, end);
-	open = scan_find_rolled_up(&work, start, end);
-	if (open.count > 0 && (scan->common == NULL || !scan->common->knows_rolled_up))
-		scan_read_marks(&work, start, end);
-	if (open.count > 0 && scan->common == NULL && key_scope_customer() == NULL)
-		scan_read_common_marks(scan->metric, start, end, &work.common_marks);
-	marks_sort(&work.marks);
-	marks_sort(&work.common_marks);
-	for (int level = BUCKET_MONTH; level < BUCKET_LEVEL_COUNT && open.count > 0; level++)
-		open = scan_read_level(&work, (BucketLevel) level, &open);
-	scan_read_raw(&work);
-	planner_use_end(nest_level);
+	planner_along_indexes(read_intervals, &work);
 	SPI_finish();
 	if (work.is_one_snapshot)
 		distribution_require_here(&scan->metric->account_id);
@@ -175,48 +183,63 @@ take_rolled_up_alias(uint64 row, void *argument)
 	MemoryContextSwitchTo(context);
 }
 
-/* Sets the scan's aliases to all that have, or had, events from start to end, and maybe some more; in the order of "C". */
-void
-rollup_scan_find_aliases(RollupScan *scan, TimestampTz start, TimestampTz end)
+typedef struct AliasSearch
 {
+	RollupScan *scan;
+	TimestampTz start;
+	TimestampTz end;
+	AliasList list; /* in no order, maybe more than once */
+} AliasSearch;
+
+static void
+find_aliases(void *argument)
+{
+	AliasSearch *search = argument;
+	RollupScan *scan = search->scan;
 	const Metric *metric = scan->metric;
 	Datum account = UUIDPGetDatum(&metric->account_id);
 	Datum version = UUIDPGetDatum(&metric->version_id);
-	Datum type = scan_event_type(metric);
-	AliasList list = {.context = CurrentMemoryContext};
-	int nest_level;
-	int count = 0;
 	CommonMinutes *common = NULL;
 	bool complete = false;
 
-	SPI_connect();
-	nest_level = planner_use_indexes();
 	if (distribution_is_here(&metric->account_id))
 	{
-		common = common_minutes_make(scan, list.context);
+		common = common_minutes_make(scan, search->list.context);
 		statement_execute(&is_complete, (Datum[]){account, version, UUIDPGetDatum(&metric->id)}, NULL);
 		complete = common->knows_rolled_up = SPI_processed > 0;
-		common_minutes_read(common, start, end);
+		common_minutes_read(common, search->start, search->end);
 	}
 	if (complete)
 		statement_each_row(&find_rolled_up_aliases, (Datum[]){account, version}, take_rolled_up_alias, common);
 	else
-		statement_each_row(&find_event_aliases, (Datum[]){account}, take_alias, &list);
+		statement_each_row(&find_event_aliases, (Datum[]){account}, take_alias, &search->list);
 	if (scan->as_of != NULL)
-		statement_each_row(&find_superseded_aliases, (Datum[]){account, type, UUIDPGetDatum(scan->as_of)}, take_alias,
-						   &list);
-	planner_use_end(nest_level);
+		statement_each_row(&find_superseded_aliases,
+						   (Datum[]){account, scan_event_type(metric), UUIDPGetDatum(scan->as_of)}, take_alias,
+						   &search->list);
+	scan->common = common;
+}
+
+/* Sets the scan's aliases to all that have, or had, events from start to end, and maybe some more; in the order of "C". */
+void
+rollup_scan_find_aliases(RollupScan *scan, TimestampTz start, TimestampTz end)
+{
+	AliasSearch search = {.scan = scan, .start = start, .end = end, .list = {.context = CurrentMemoryContext}};
+	AliasList *list = &search.list;
+	int count = 0;
+
+	SPI_connect();
+	planner_along_indexes(find_aliases, &search);
 	SPI_finish();
 
-	for (int i = 0; common != NULL && i < common->alias_count; i++)
-		add_alias(&list, common->aliases[i].alias);
-	scan->common = common;
-	qsort(list.items, list.count, sizeof(Slice), scan_compare_aliases);
-	for (int i = 0; i < list.count; i++)
+	for (int i = 0; scan->common != NULL && i < scan->common->alias_count; i++)
+		add_alias(list, scan->common->aliases[i].alias);
+	qsort(list->items, list->count, sizeof(Slice), scan_compare_aliases);
+	for (int i = 0; i < list->count; i++)
 	{
-		if (count == 0 || scan_compare_aliases(&list.items[count - 1], &list.items[i]) != 0)
-			list.items[count++] = list.items[i];
+		if (count == 0 || scan_compare_aliases(&list->items[count - 1], &list->items[i]) != 0)
+			list->items[count++] = list->items[i];
 	}
-	scan->aliases = list.items;
+	scan->aliases = list->items;
 	scan->alias_count = count;
 }

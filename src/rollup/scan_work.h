@@ -49,6 +49,8 @@ typedef struct ScanWork
 {
 	const RollupScan *scan;
 	const MetricMatcher *matcher;
+	TimestampTz start;         /* of the first interval */
+	TimestampTz end;           /* of the last */
 	MemoryContext row_context; /* of one row */
 	Marks marks;               /* of single aliases */
 	Marks common_marks;        /* of all aliases, as those of alias 0 */

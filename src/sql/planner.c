@@ -15,11 +15,12 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/plancat.h"
 #include "optimizer/planner.h"
+#include "sql/distribution.h"
 #include "sql/own_statement.h"
-#include "utils/guc.h"
 
 static planner_hook_type next_planner = NULL;
-static bool is_planning = false; /* a statement of ours */
+static bool is_planning = false;   /* a statement of ours */
+static bool along_indexes = false; /* nothing else, for these */
 
 static PlannedStmt *
 next_plan(Query *query, const char *text, int options, ParamListInfo parameters PLANNER_PARAMETER)
@@ -39,13 +40,21 @@ next_plan(Query *query, const char *text, int options, ParamListInfo parameters 
 static PlannedStmt *
 plan_along_indexes(Query *query, const char *text, int options, ParamListInfo parameters PLANNER_PARAMETER)
 {
+	bool *const others[] = {&enable_bitmapscan, &enable_hashjoin, &enable_mergejoin, &enable_sort};
+	bool before[lengthof(others)];
 	bool scans = enable_seqscan;
 	bool compiles = jit_enabled;
 	bool was_planning = is_planning;
 	PlannedStmt *volatile plan = NULL;
 
-	if (!own_statement_has_text(text))
+	/* Citus plans for the shards of a statement of ours while that runs, under a text of its own. */
+	if (!own_statement_has_text(text) && !(along_indexes && distribution_is_on()))
 		return next_plan(query, text, options, parameters PLANNER_ARGUMENT);
+	for (size_t i = 0; i < lengthof(others); i++)
+	{
+		before[i] = *others[i];
+		*others[i] = *others[i] && !along_indexes;
+	}
 	enable_seqscan = false;
 	jit_enabled = false;
 	is_planning = true;
@@ -55,6 +64,8 @@ plan_along_indexes(Query *query, const char *text, int options, ParamListInfo pa
 	}
 	PG_FINALLY();
 	{
+		for (size_t i = 0; i < lengthof(others); i++)
+			*others[i] = before[i];
 		enable_seqscan = scans;
 		jit_enabled = compiles;
 		is_planning = was_planning;
@@ -97,32 +108,25 @@ describe_table(TABLE_HOOK_PARAMETERS)
 		take_for_large(rel);
 }
 
-static void
-set_for_nest(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
 /*
- * Until the end, plans go along indexes and join by nested loops: for statements
- * that look up many places in large tables, whose number the planner cannot know.
+ * Does work whose statements, the ones of ours, are planned along indexes and joined by nested loops: they
+ * look up many places in large tables, whose number the planner cannot know.
  */
-int
-planner_use_indexes(void)
-{
-	static const char *const others[] = {"enable_seqscan",   "enable_bitmapscan", "enable_hashjoin",
-										 "enable_mergejoin", "enable_sort",       "jit"};
-	int nest_level = NewGUCNestLevel();
-
-	for (size_t i = 0; i < lengthof(others); i++)
-		set_for_nest(others[i], "off");
-	return nest_level;
-}
-
 void
-planner_use_end(int nest_level)
+planner_along_indexes(void (*work)(void *argument), void *argument)
 {
-	AtEOXact_GUC(true, nest_level);
+	bool outer = along_indexes;
+
+	along_indexes = true;
+	PG_TRY();
+	{
+		work(argument);
+	}
+	PG_FINALLY();
+	{
+		along_indexes = outer;
+	}
+	PG_END_TRY();
 }
 
 void

@@ -6,7 +6,6 @@
 #define USAGE_EVENTS_SQL_PLANNER_H
 
 extern void planner_init(void);
-extern int planner_use_indexes(void);
-extern void planner_use_end(int nest_level);
+extern void planner_along_indexes(void (*work)(void *argument), void *argument);
 
 #endif /* USAGE_EVENTS_SQL_PLANNER_H */
