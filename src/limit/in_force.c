@@ -415,6 +415,9 @@ limit_in_force_find(const pg_uuid_t *account_id, LimitedAlias *aliases, int coun
 	uint64 state = limit_in_force_state();
 	int kept = 0;
 
+	/* What is remembered of this state must rest on nothing of the one before. */
+	if (count > 0 && limit_in_force_is_told() && !is_known(account_id))
+		learn(account_id);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = 0; i < count; i++)
 	{
