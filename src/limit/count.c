@@ -74,7 +74,6 @@ make_places(Count *count)
 	int next_leaving = 0;
 
 	memory_budget_grow(sizeof(Place) * look->count);
-	memory_budget_grow(sizeof(Place) * look->count);
 	count->places = palloc_extended(sizeof(Place) * look->count, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < look->count; i++)
 	{
@@ -107,7 +106,6 @@ leave_out(Count *count)
 	pg_uuid_t *ids;
 	int id_count = 0;
 
-	memory_budget_grow(sizeof(pg_uuid_t) * look->count);
 	memory_budget_grow(sizeof(pg_uuid_t) * look->count);
 	ids = palloc_extended(sizeof(pg_uuid_t) * look->count, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < look->count; i++)

@@ -344,7 +344,6 @@ metric_running_order(MetricRunning *running)
 	merge_equals(running);
 	size = sizeof(int64) * ((Size) running->rank_count + 1);
 	memory_budget_grow(size);
-	memory_budget_grow(size);
 	running->tree = MemoryContextAllocExtended(running->context, size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < running->rank_count; i++)
 	{
