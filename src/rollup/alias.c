@@ -235,7 +235,7 @@ add_events(const AliasRefresh *refresh, BucketTime time, const FewEvents *few, M
 	else
 	{
 		event_arguments(refresh, time.start, time.end, arguments);
-		statement_each_row(&read_events, arguments, take_event, &work);
+		statement_stream(&read_events, arguments, take_event, &work);
 	}
 	MemoryContextDelete(work.row_context);
 }

@@ -172,5 +172,9 @@ common_marks_each_event(const CommonMarks *marks, const pg_uuid_t *account_id, S
 	memory_budget_grow(2 * (sizeof(Datum) + UUID_LEN) * marks->range_count);
 	arguments[2] = range_ends(marks, offsetof(IdRange, first));
 	arguments[3] = range_ends(marks, offsetof(IdRange, last));
-	statement_each_row(is_question ? &read_concerned_in_question : &read_concerned, arguments, take_row, &work);
+	if (is_question)
+		statement_stream(&read_concerned_in_question, arguments, take_row, &work);
+	/* A refresh writes meanwhile. */
+	else
+		statement_each_row(&read_concerned, arguments, take_row, &work);
 }

@@ -134,9 +134,9 @@ read_marks(CommonMinutes *common, TimestampTz start, TimestampTz end)
 						 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)};
 
 	if (common->knows_rolled_up)
-		statement_each_row(&read_marks_of_all, arguments, take_mark_of_all, common);
+		statement_stream(&read_marks_of_all, arguments, take_mark_of_all, common);
 	else
-		statement_each_row(&read_common_marks, arguments, take_common_mark, common);
+		statement_stream(&read_common_marks, arguments, take_common_mark, common);
 	common_marks_sort(&common->marked);
 	for (int i = 0; i < minutes->count; i++)
 	{

@@ -389,7 +389,7 @@ rollup_keep_stored(const Metric *metric, Slice alias, BucketLevel level, Timesta
 	work->context = CurrentMemoryContext;
 	work->row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
 	node_arguments(metric, alias, level, bucket, arguments);
-	statement_each_row(&read_node, arguments, take_stored, work);
+	statement_stream(&read_node, arguments, take_stored, work);
 	MemoryContextDelete(work->row_context);
 	if (work->gone_count > MAX_GONE)
 	{

@@ -210,13 +210,13 @@ find_aliases(void *argument)
 		common_minutes_read(common, search->start, search->end);
 	}
 	if (complete)
-		statement_each_row(&find_rolled_up_aliases, (Datum[]){account, version}, take_rolled_up_alias, common);
+		statement_stream(&find_rolled_up_aliases, (Datum[]){account, version}, take_rolled_up_alias, common);
 	else
-		statement_each_row(&find_event_aliases, (Datum[]){account}, take_alias, &search->list);
+		statement_stream(&find_event_aliases, (Datum[]){account}, take_alias, &search->list);
 	if (scan->as_of != NULL)
-		statement_each_row(&find_superseded_aliases,
-						   (Datum[]){account, scan_event_type(metric), UUIDPGetDatum(scan->as_of)}, take_alias,
-						   &search->list);
+		statement_stream(&find_superseded_aliases,
+						 (Datum[]){account, scan_event_type(metric), UUIDPGetDatum(scan->as_of)}, take_alias,
+						 &search->list);
 	scan->common = common;
 }
 

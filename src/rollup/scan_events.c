@@ -111,7 +111,7 @@ read_interval(ScanWork *work)
 						 slice_to_datum(work->scan->aliases[interval->alias]), TimestampTzGetDatum(interval->start),
 						 TimestampTzGetDatum(interval->end)};
 
-	statement_each_row(&read_events_of_interval, arguments, take_event, work);
+	statement_stream(&read_events_of_interval, arguments, take_event, work);
 }
 
 void
@@ -129,11 +129,11 @@ scan_read_raw(ScanWork *work)
 	scan_interval_arguments(work, &work->raw, arguments);
 	arguments[1] = scan_event_type(work->scan->metric);
 	if (work->scan->as_of == NULL)
-		statement_each_row(&read_events, arguments, take_event, work);
+		statement_stream(&read_events, arguments, take_event, work);
 	else
 	{
 		arguments[5] = UUIDPGetDatum(work->scan->as_of);
-		statement_each_row(work->is_one_snapshot ? &read_events_as_of : &read_events_and_superseded, arguments,
-						   take_event, work);
+		statement_stream(work->is_one_snapshot ? &read_events_as_of : &read_events_and_superseded, arguments,
+						 take_event, work);
 	}
 }

@@ -134,10 +134,10 @@ find_all_roots(ScanWork *work)
 {
 	const RollupScan *scan = work->scan;
 
-	statement_each_row(&find_roots,
-					   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
-								 scan_aliases(work), UUIDPGetDatum(&scan->metric->id)},
-					   take_root, work);
+	statement_stream(&find_roots,
+					 (Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
+							   scan_aliases(work), UUIDPGetDatum(&scan->metric->id)},
+					 take_root, work);
 }
 
 static void
@@ -394,7 +394,7 @@ scan_read_level(ScanWork *work, BucketLevel level, const Intervals *open)
 	{
 		work->reading = &whole;
 		scan_interval_arguments(work, &whole, arguments);
-		statement_each_row(&read_buckets, arguments, take_bucket, work);
+		statement_stream(&read_buckets, arguments, take_bucket, work);
 		end_node(work);
 		work->reading = NULL;
 	}
@@ -404,7 +404,7 @@ scan_read_level(ScanWork *work, BucketLevel level, const Intervals *open)
 		Intervals buckets = buckets_of_parts(level, &found);
 
 		scan_interval_arguments(work, &buckets, arguments);
-		statement_each_row(&find_buckets, arguments, take_found, &found);
+		statement_stream(&find_buckets, arguments, take_found, &found);
 	}
 	return work->next;
 }

@@ -81,8 +81,8 @@ scan_add_superseded(ScanWork *work, TimestampTz start, TimestampTz end)
 	for (int i = 0; i < scan->alias_count; i++)
 		superseded.places[i] = (AliasPlace){scan->aliases[i], i};
 	qsort(superseded.places, scan->alias_count, sizeof(AliasPlace), compare_alias_places);
-	statement_each_row(&read_superseded,
-					   (Datum[]){UUIDPGetDatum(&scan->metric->account_id), scan_event_type(work->scan->metric),
-								 UUIDPGetDatum(scan->as_of), TimestampTzGetDatum(start), TimestampTzGetDatum(end)},
-					   take_superseded, &superseded);
+	statement_stream(&read_superseded,
+					 (Datum[]){UUIDPGetDatum(&scan->metric->account_id), scan_event_type(work->scan->metric),
+							   UUIDPGetDatum(scan->as_of), TimestampTzGetDatum(start), TimestampTzGetDatum(end)},
+					 take_superseded, &superseded);
 }

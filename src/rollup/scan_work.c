@@ -174,10 +174,10 @@ take_common_mark(uint64 row, void *argument)
 void
 scan_read_common_marks(const Metric *metric, TimestampTz start, TimestampTz end, Marks *marks)
 {
-	statement_each_row(&read_common_marks,
-					   (Datum[]){UUIDPGetDatum(&metric->account_id), scan_event_type(metric),
-								 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
-					   take_common_mark, marks);
+	statement_stream(&read_common_marks,
+					 (Datum[]){UUIDPGetDatum(&metric->account_id), scan_event_type(metric),
+							   TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
+					 take_common_mark, marks);
 }
 
 static void
@@ -196,7 +196,7 @@ scan_read_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 						 scan_aliases(work), TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)),
 						 TimestampTzGetDatum(end)};
 
-	statement_each_row(&read_marks, arguments, take_mark, work);
+	statement_stream(&read_marks, arguments, take_mark, work);
 }
 
 /* The place of an alias among those of all customers; -1 if it is none. */

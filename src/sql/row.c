@@ -11,10 +11,27 @@
 #include "executor/spi.h"
 #include "sql/statement.h"
 
+static TupleTableSlot *streamed = NULL;
+
+/* Has the executor's row as ROW_STREAMED from now on, or none. */
+void
+row_stream(TupleTableSlot *slot)
+{
+	streamed = slot;
+}
+
+bool
+row_is_streamed(void)
+{
+	return streamed != NULL;
+}
+
 /* A value, in the row's memory. */
 Datum
 row_value(uint64 row, int column, bool *isnull)
 {
+	if (row == ROW_STREAMED)
+		return slot_getattr(streamed, column, isnull);
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
 }
 

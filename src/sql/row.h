@@ -2,13 +2,19 @@
  * sql/row.h
  *		Values in the rows of the statement that was run last.
  *
- * Rows are numbered as in SPI_tuptable, from 0, columns from 1.
+ * Rows are numbered as in SPI_tuptable, from 0, columns from 1.  ROW_STREAMED is the one that
+ * statement_stream() hands out.
  */
 #ifndef USAGE_EVENTS_SQL_ROW_H
 #define USAGE_EVENTS_SQL_ROW_H
 
 #include "base/slice.h"
+#include "executor/tuptable.h"
 
+#define ROW_STREAMED UINT64_MAX
+
+extern void row_stream(TupleTableSlot *slot);
+extern bool row_is_streamed(void);
 extern Datum row_value(uint64 row, int column, bool *isnull);
 extern Datum row_value_there(uint64 row, int column);
 extern Slice row_text(uint64 row, int column);

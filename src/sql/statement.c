@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "sql/distribution.h"
 #include "sql/own_statement.h"
+#include "sql/row.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -72,11 +73,15 @@ typedef struct Call
 	const char *nulls;
 	int result;
 	Portal cursor;
+	struct RowStream *stream;
 } Call;
 
 static const char *
 prepare(Statement *statement)
 {
+	/* It would end what the executor is in. */
+	if (row_is_streamed())
+		elog(ERROR, "a statement may not run while rows of another are streamed");
 	if (statement->plan == NULL || (statement->running == 0 && is_outdated(statement)))
 		plan_statement(statement);
 	return ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(statement->plan)))->query_string;
@@ -202,6 +207,100 @@ statement_each_row_until(Statement *statement, Datum *arguments, void (*take_row
 						 void *argument, const bool *is_enough)
 {
 	fetch_rows_until(cursor_of(statement, arguments), take_row, argument, is_enough);
+}
+
+/* Where rows go that the executor hands out one by one. */
+typedef struct RowStream
+{
+	DestReceiver receiver;
+	void (*take_row)(uint64 row, void *argument);
+	void *argument;
+	/* The caller's: an error in what takes the row says nothing of the statement. */
+	MemoryContext context;
+	ErrorContextCallback *error_context;
+} RowStream;
+
+static void
+begin_stream(DestReceiver *self pg_attribute_unused(), int operation pg_attribute_unused(),
+			 TupleDesc columns pg_attribute_unused())
+{
+}
+
+static bool
+stream_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	RowStream *stream = (RowStream *) self;
+	MemoryContext executor_context = MemoryContextSwitchTo(stream->context);
+	ErrorContextCallback *executor_error_context = error_context_stack;
+
+	CHECK_FOR_INTERRUPTS();
+	error_context_stack = stream->error_context;
+	row_stream(slot);
+	stream->take_row(ROW_STREAMED, stream->argument);
+	row_stream(NULL);
+	error_context_stack = executor_error_context;
+	MemoryContextSwitchTo(executor_context);
+	return true;
+}
+
+static void
+end_stream(DestReceiver *self pg_attribute_unused())
+{
+}
+
+static ParamListInfo
+make_parameters(const Statement *statement, const Datum *arguments)
+{
+	ParamListInfo parameters = makeParamList(statement->argument_count);
+
+	for (int i = 0; i < statement->argument_count; i++)
+		parameters->params[i] = (ParamExternData){arguments[i], false, PARAM_FLAG_CONST, statement->argument_types[i]};
+	return parameters;
+}
+
+static void
+stream(void *argument)
+{
+	Call *call = argument;
+	SPIExecuteOptions options = {
+		.params = make_parameters(call->statement, call->arguments),
+		.read_only = call->statement->read_only,
+		.dest = &call->stream->receiver,
+	};
+
+	call->statement->running++;
+	PG_TRY();
+	{
+		call->result = SPI_execute_plan_extended(call->statement->plan, &options);
+	}
+	PG_FINALLY();
+	{
+		call->statement->running--;
+		row_stream(NULL);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Runs a statement, and hands out its rows as the executor comes to them, each as ROW_STREAMED: no copy
+ * of a row is made, and no cursor.  Nobody may run another statement meanwhile.
+ */
+void
+statement_stream(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument), void *argument)
+{
+	RowStream rows = {
+		.receiver = {stream_row, begin_stream, end_stream, end_stream, DestNone},
+		.take_row = take_row,
+		.argument = argument,
+		.context = CurrentMemoryContext,
+		.error_context = error_context_stack,
+	};
+	Call call = {.statement = statement, .arguments = arguments, .stream = &rows};
+
+	own_statement_do(prepare(statement), stream, &call);
+	MemoryContextSwitchTo(rows.context);
+	if (call.result < 0)
+		elog(ERROR, "could not execute \"%s\": %s", statement->sql, SPI_result_code_string(call.result));
 }
 
 /* Nulls among the arguments as statement_execute() takes them: the one of that number, or none. */

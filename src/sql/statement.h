@@ -34,6 +34,8 @@ extern const char *statement_null_at(int number, bool is_null);
 extern void statement_execute(Statement *statement, Datum *arguments, const char *nulls);
 extern void statement_each_row(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
 							   void *argument);
+extern void statement_stream(Statement *statement, Datum *arguments, void (*take_row)(uint64 row, void *argument),
+							 void *argument);
 extern void statement_each_row_until(Statement *statement, Datum *arguments,
 									 void (*take_row)(uint64 row, void *argument), void *argument,
 									 const bool *is_enough);
