@@ -45,7 +45,7 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
-/* After so many milliseconds a process ends, for others to have their turn. */
+/* After so many milliseconds a process ends, for others to have their turn; later, where it takes longer until all run side by side. */
 #define PROCESS_MILLISECONDS 30000
 
 /* How often a refresh looks whether the server is still there. */
@@ -81,6 +81,13 @@ static long
 interval_milliseconds(void)
 {
 	return (long) (refresh_interval * 1000);
+}
+
+/* How long a process goes on. */
+static int
+process_milliseconds(void)
+{
+	return (int) Min(Max(interval_milliseconds() * (refresh_workers + 1), PROCESS_MILLISECONDS), INT_MAX);
 }
 
 void
@@ -314,7 +321,7 @@ reap_processes(TimestampTz now)
 		if (GetBackgroundWorkerPid(process->handle, &pid) != BGWH_STOPPED)
 			continue;
 		process->database->process_count--;
-		if (TimestampDifferenceExceeds(process->started_at, now, PROCESS_MILLISECONDS))
+		if (TimestampDifferenceExceeds(process->started_at, now, process_milliseconds()))
 			process->database->is_unfinished = true;
 		processes = foreach_delete_current(processes, cell);
 		pfree(process->handle);
@@ -540,7 +547,7 @@ go_round(AccountList accounts)
 		for (int i = 0; i < accounts.count; i++)
 		{
 			heed_signals();
-			if (TimestampDifferenceExceeds(begun_at, GetCurrentTimestamp(), PROCESS_MILLISECONDS))
+			if (TimestampDifferenceExceeds(begun_at, GetCurrentTimestamp(), process_milliseconds()))
 				return;
 			if (take_turn(&accounts.ids[i], is_only) > 0)
 				accounts.ids[kept++] = accounts.ids[i];
