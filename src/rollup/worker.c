@@ -83,11 +83,16 @@ interval_milliseconds(void)
 	return (long) (refresh_interval * 1000);
 }
 
+/* So long an interval counts at most in that: who asks for few refreshes does not want a process that stays for hours. */
+#define MOST_INTERVAL_MILLISECONDS 10000
+
 /* How long a process goes on. */
 static int
 process_milliseconds(void)
 {
-	return (int) Min(Max(interval_milliseconds() * (refresh_workers + 1), PROCESS_MILLISECONDS), INT_MAX);
+	int interval = (int) Min(interval_milliseconds(), MOST_INTERVAL_MILLISECONDS);
+
+	return Max(interval * (refresh_workers + 1), PROCESS_MILLISECONDS);
 }
 
 void
