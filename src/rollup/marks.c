@@ -17,14 +17,24 @@ marks_append(Marks *marks, Mark mark)
 	marks->items[marks->count++] = mark;
 }
 
+/*
+ * Adds a mark as it is stored.  Batches that came one after the other may have marked the same minute many times: where these
+ * come in a row, as along the index, they take the room of one.
+ */
 void
 marks_add_seconds(Marks *marks, int alias, TimestampTz timestamp, int seconds)
 {
 	TimestampTz start = bucket_start(timestamp, BUCKET_SECOND);
+	TimestampTz end = start + Min(seconds, SECS_PER_MINUTE) * USECS_PER_SEC;
+	Mark *last = marks->count > 0 ? &marks->items[marks->count - 1] : NULL;
 
 	/* Roles that send events may also write a mark by hand, with anything in it. */
-	if (seconds > 0)
-		marks_append(marks, (Mark){alias, start, start + Min(seconds, SECS_PER_MINUTE) * USECS_PER_SEC});
+	if (seconds <= 0)
+		return;
+	if (last != NULL && last->alias == alias && last->start == start)
+		last->end = Max(last->end, end);
+	else
+		marks_append(marks, (Mark){alias, start, end});
 }
 
 static int

@@ -30,20 +30,11 @@
 #include "sql/planner.h"
 #include "sql/row.h"
 #include "sql/statement.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /* So many rows of a metric that is gone, in one step. */
 #define ROWS_AT_A_TIME "20000"
-
-static Statement keeps_marks = {
-	.sql = "SELECT WHERE " MARKS_ARE_KEPT,
-	.argument_count = 1,
-	.argument_types = {UUIDOID},
-};
-
-static Statement read_watch = {
-	.sql = "SELECT w.state FROM (SELECT " EVENTS_WATCH " AS state) AS w WHERE w.state " NE " 'off'",
-};
 
 /* Its marks row, and what was written when something was changed by hand. */
 static Statement delete_marks_rows = {
@@ -51,10 +42,6 @@ static Statement delete_marks_rows = {
 		   " AND event_type " EQ " ''::pg_catalog.text",
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
-};
-
-static Statement is_subscribed = {
-	.sql = "SELECT WHERE " EVENTS_ARE_SUBSCRIBED,
 };
 
 /* What was rolled up before the subscription is not to be used after it, either. */
@@ -180,11 +167,39 @@ static Statement note_failure = {
 	.argument_types = {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
-static bool
-keeps_account_marks(const pg_uuid_t *account_id)
+/* What is watched at this moment ----------------------------------------------- */
+
+static Slice
+watch_state(void)
 {
-	statement_execute(&keeps_marks, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
-	return SPI_processed > 0;
+	Slice state;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	state = rollup_watch_state();
+	PopActiveSnapshot();
+	return state;
+}
+
+static bool
+keeps_marks(const pg_uuid_t *account_id)
+{
+	bool result;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	result = rollup_watch_keeps_marks(account_id);
+	PopActiveSnapshot();
+	return result;
+}
+
+static bool
+is_subscribed(void)
+{
+	bool result;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	result = rollup_watch_is_subscribed();
+	PopActiveSnapshot();
+	return result;
 }
 
 /*
@@ -196,22 +211,21 @@ static int64
 restart_unmarked(const pg_uuid_t *account_id)
 {
 	Datum account = UUIDPGetDatum(account_id);
-	bool keeps = keeps_account_marks(account_id);
-	text *watch;
+	bool keeps = keeps_marks(account_id);
+	Slice watch;
 
 	if (!rollup_turn_lock_rollups(account_id, !keeps))
 		return -1;
-	if (keeps || keeps_account_marks(account_id))
+	if (keeps || keeps_marks(account_id))
 		return 0;
 	statement_execute(&delete_marks_rows, (Datum[]){account}, NULL);
-	statement_execute(&read_watch, NULL, NULL);
-	if (SPI_processed == 0)
+	watch = watch_state();
+	if (rollup_watch_is_off(watch))
 		return -1;
-	watch = DatumGetTextPCopy(row_value_there(0, 1));
 	statement_execute(&delete_roots, (Datum[]){account}, NULL);
 	statement_execute(&restart_all, (Datum[]){account}, NULL);
 	statement_execute(&insert_marks_row,
-					  (Datum[]){account, TimestampTzGetDatum(GetCurrentTimestamp()), PointerGetDatum(watch)}, NULL);
+					  (Datum[]){account, TimestampTzGetDatum(GetCurrentTimestamp()), slice_to_datum(watch)}, NULL);
 	rollup_follower_begin_anew(account_id);
 	elog(DEBUG1, "rollups of an account begin anew: events were changed by hand, or nobody had watched them");
 	return 1;
@@ -420,8 +434,7 @@ rollup_refresh_account(const pg_uuid_t *account_id, int64 max_steps, bool is_tur
 
 	rollup_watch_begin_anew();
 	SPI_connect();
-	statement_execute(&is_subscribed, NULL, NULL);
-	if (SPI_processed > 0)
+	if (is_subscribed())
 	{
 		forget_of_subscriber(account_id);
 		SPI_finish();

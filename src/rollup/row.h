@@ -14,21 +14,6 @@
 	"r.bucket, r.is_branch, r.group_key, r.unique_key, r.event_count, r.skipped_event_count, r.min_event_id," \
 	" r.max_event_id, r.oldest_id, r.newest_id, r.latest_timestamp, r.latest_id, r.group_value, r.value"
 
-/*
- * Whether events come by logical replication: what applies them marks nothing, so
- * rollups do not hold.  As a condition, since it has to be true in the snapshot of the
- * statement that uses them.  A subscription without any tables may be to events: of those
- * of 15 and 16 pg_upgrade forgets the tables.
- */
-#define EVENTS_ARE_SUBSCRIBED \
-	"(EXISTS (SELECT 1 FROM pg_catalog.pg_subscription_rel AS s" \
-	" WHERE s.srrelid " EQ " 'usage_events.event'::pg_catalog.regclass)" \
-	" OR EXISTS (SELECT 1 FROM pg_catalog.pg_subscription AS s" \
-	" WHERE s.subdbid " EQ " (SELECT d.oid FROM pg_catalog.pg_database AS d" \
-	" WHERE d.datname " EQ " pg_catalog.current_database())" \
-	" AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_subscription_rel AS r" \
-	" WHERE r.srsubid " EQ " s.oid)))"
-
 typedef struct RollupRow
 {
 	TimestampTz bucket;

@@ -101,14 +101,13 @@ rollup_scan(const RollupScan *scan)
 
 /* All customers ----------------------------------------------------------- */
 
-/* Whether all aliases with events of the metric's type are rolled up, or marked. */
+/* Whether all aliases with events of the metric's type are rolled up, or marked; if rollups hold. */
 static Statement is_complete = {
-	.sql = "SELECT true FROM usage_events.metric_rollup AS r WHERE r.account_id " EQ " $1"
-		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " (-1)::smallint"
-		   " AND " ROLLUPS_HOLD("$3"),
+	.sql = "SELECT FROM usage_events.metric_rollup AS r WHERE r.account_id " EQ " $1"
+		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " (-1)::smallint",
 	.read_only = true,
-	.argument_count = 3,
-	.argument_types = {UUIDOID, UUIDOID, UUIDOID},
+	.argument_count = 2,
+	.argument_types = {UUIDOID, UUIDOID},
 };
 
 static Statement find_rolled_up_aliases = {
@@ -205,8 +204,8 @@ find_aliases(void *argument)
 	if (distribution_is_here(&metric->account_id))
 	{
 		common = common_minutes_make(scan, search->list.context);
-		statement_execute(&is_complete, (Datum[]){account, version, UUIDPGetDatum(&metric->id)}, NULL);
-		complete = common->knows_rolled_up = SPI_processed > 0;
+		statement_execute(&is_complete, (Datum[]){account, version}, NULL);
+		complete = common->knows_rolled_up = SPI_processed > 0 && scan_rollups_hold(metric);
 		common_minutes_read(common, search->start, search->end);
 	}
 	if (complete)

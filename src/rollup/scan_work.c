@@ -8,35 +8,58 @@
 
 #include "base/memory_budget.h"
 #include "catalog/pg_type.h"
+#include "rollup/watch.h"
 #include "sql/row.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Each once: batches that came one after the other may have marked the same minutes many times. */
 static Statement read_marks = {
-	.sql = "SELECT i.place, d.bucket, pg_catalog.max(d.seconds)"
+	.sql = "SELECT i.place, d.bucket, d.seconds"
 		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
 		   " CROSS JOIN LATERAL (SELECT d.bucket, d.seconds FROM usage_events.dirty_bucket AS d"
 		   " WHERE d.account_id " EQ " $1"
 		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " i.alias"
-		   " AND d.bucket " GE " $4 AND d.bucket " LT " $5 OFFSET 0) AS d"
-		   " GROUP BY i.place, d.bucket",
+		   " AND d.bucket " GE " $4 AND d.bucket " LT " $5 OFFSET 0) AS d",
 	.read_only = true,
 	.argument_count = 5,
 	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
-/* Of all customers. */
-static Statement read_common_marks = {
-	.sql = "SELECT d.bucket, pg_catalog.max(d.seconds) FROM usage_events.dirty_bucket AS d"
+/* Of one customer, or of all together. */
+static Statement read_marks_of_one = {
+	.sql = "SELECT 1::bigint, d.bucket, d.seconds FROM usage_events.dirty_bucket AS d"
 		   " WHERE d.account_id " EQ " $1"
-		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " ''"
-		   " AND d.bucket " GE " $3 AND d.bucket " LT " $4"
-		   " GROUP BY d.bucket",
+		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " $3"
+		   " AND d.bucket " GE " $4 AND d.bucket " LT " $5",
 	.read_only = true,
-	.argument_count = 4,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+	.argument_count = 5,
+	.argument_types = {UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
+
+/* Whether version $2 of the metric $3 is in force, and its events are marked. */
+static Statement find_progress = {
+	.sql = "SELECT FROM usage_events.metric_progress AS p CROSS JOIN usage_events.metric AS m"
+		   " WHERE p.account_id " EQ " $1 AND p.metric_version_id " EQ " $2"
+		   " AND m.account_id " EQ " $1 AND m.id " EQ " $3 AND m.version_id " EQ " $2 AND m.deleted_at IS NULL",
+	.read_only = true,
+	.argument_count = 3,
+	.argument_types = {UUIDOID, UUIDOID, UUIDOID},
+};
+
+/*
+ * Whether the rollups of the metric hold: not after somebody has truncated one of the tables, or changed
+ * events by hand, where nothing is marked, and once another version is in force: a refresh
+ * brings only that one up to date.  Connected to SPI.
+ */
+bool
+scan_rollups_hold(const Metric *metric)
+{
+	statement_execute(&find_progress,
+					  (Datum[]){UUIDPGetDatum(&metric->account_id), UUIDPGetDatum(&metric->version_id),
+								UUIDPGetDatum(&metric->id)},
+					  NULL);
+	return SPI_processed > 0 && rollup_watch_keeps_marks(&metric->account_id) && !rollup_watch_is_subscribed();
+}
 
 int
 scan_compare_aliases(const void *a, const void *b)
@@ -164,39 +187,39 @@ scan_skip_marks(const ScanWork *work, MarkPlace *place, TimestampTz moment)
 }
 
 static void
-take_common_mark(uint64 row, void *argument)
+take_mark(uint64 row, void *argument)
 {
-	marks_add_seconds(argument, 0, DatumGetTimestampTz(row_value_there(row, 1)),
-					  DatumGetInt16(row_value_there(row, 2)));
+	marks_add_seconds(argument, scan_row_place(row), DatumGetTimestampTz(row_value_there(row, 2)),
+					  DatumGetInt16(row_value_there(row, 3)));
+}
+
+static void
+read_marks_with(Statement *statement, const Metric *metric, Datum aliases, TimestampTz start, TimestampTz end,
+				Marks *marks)
+{
+	Datum arguments[] = {UUIDPGetDatum(&metric->account_id), scan_event_type(metric), aliases,
+						 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)};
+
+	statement_stream(statement, arguments, take_mark, marks);
 }
 
 /* Adds the marks of all customers, as those of alias 0. */
 void
 scan_read_common_marks(const Metric *metric, TimestampTz start, TimestampTz end, Marks *marks)
 {
-	statement_stream(&read_common_marks,
-					 (Datum[]){UUIDPGetDatum(&metric->account_id), scan_event_type(metric),
-							   TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)},
-					 take_common_mark, marks);
+	read_marks_with(&read_marks_of_one, metric, slice_to_datum(SLICE("")), start, end, marks);
 }
 
-static void
-take_mark(uint64 row, void *argument)
-{
-	ScanWork *work = argument;
-
-	marks_add_seconds(&work->marks, scan_row_place(row), DatumGetTimestampTz(row_value_there(row, 2)),
-					  DatumGetInt16(row_value_there(row, 3)));
-}
-
+/* Adds the marks of the scan's aliases. */
 void
 scan_read_marks(ScanWork *work, TimestampTz start, TimestampTz end)
 {
-	Datum arguments[] = {UUIDPGetDatum(&work->scan->metric->account_id), scan_event_type(work->scan->metric),
-						 scan_aliases(work), TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)),
-						 TimestampTzGetDatum(end)};
+	const RollupScan *scan = work->scan;
 
-	statement_stream(&read_marks, arguments, take_mark, work);
+	if (scan->alias_count == 1)
+		read_marks_with(&read_marks_of_one, scan->metric, slice_to_datum(scan->aliases[0]), start, end, &work->marks);
+	else
+		read_marks_with(&read_marks, scan->metric, scan_aliases(work), start, end, &work->marks);
 }
 
 /* The place of an alias among those of all customers; -1 if it is none. */

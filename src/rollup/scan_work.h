@@ -12,7 +12,6 @@
 #include "rollup/marks.h"
 #include "rollup/row.h"
 #include "rollup/scan.h"
-#include "rollup/watch.h"
 #include "sql/statement.h"
 
 /*
@@ -24,18 +23,6 @@
 	"ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5))" \
 	" WITH ORDINALITY AS i(alias, starts_at, ends_at, place)"
 #define INTERVAL_TYPES TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID
-
-/*
- * Whether the rollups of version $2 of the metric of that id hold: not after somebody has
- * truncated one of the tables, or changed events by hand, where nothing is marked, and once
- * another version is in force: a refresh brings only that one up to date.
- */
-#define ROLLUPS_HOLD(metric_id) \
-	"EXISTS (SELECT FROM usage_events.metric_progress AS p WHERE p.account_id " EQ " $1" \
-	" AND p.metric_version_id " EQ " $2)" \
-	" AND EXISTS (SELECT FROM usage_events.metric AS m WHERE m.account_id " EQ " $1" \
-	" AND m.id " EQ " " metric_id " AND m.version_id " EQ " $2 AND m.deleted_at IS NULL)" \
-	" AND " MARKS_ARE_KEPT " AND NOT " EVENTS_ARE_SUBSCRIBED
 
 /* Intervals that are still to be looked up. */
 typedef struct Intervals
@@ -79,6 +66,7 @@ typedef struct MarkPlace
 	int common;
 } MarkPlace;
 
+extern bool scan_rollups_hold(const Metric *metric);
 extern int scan_compare_aliases(const void *a, const void *b);
 extern void scan_add_interval(Intervals *intervals, MetricInterval interval);
 extern MetricInterval scan_part(const MetricInterval *interval, TimestampTz start, TimestampTz end);

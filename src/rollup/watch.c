@@ -13,7 +13,7 @@
  * under the same rule that marks have.
  *
  * What applies the changes of a subscription fires no such trigger.  Beside a subscription nothing is
- * taken from rollups anyway (rollup/row.h), so it is enough that they are forgotten when one
+ * taken from rollups anyway, so it is enough that they are forgotten when one
  * ends, or is about other tables: an event trigger sees to that.
  *
  * Which accounts a statement is about to change is not known before it, and to look at
@@ -25,8 +25,16 @@
 
 #include "rollup/watch.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "base/compat.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_subscription.h"
+#include "catalog/pg_subscription_rel.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
@@ -36,13 +44,18 @@
 #include "nodes/value.h"
 #include "parser/parse_func.h"
 #include "rollup/rights.h"
-#include "rollup/row.h"
 #include "sql/distribution.h"
+#include "sql/operator.h"
 #include "sql/own_statement.h"
+#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/acl.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /*
@@ -70,14 +83,170 @@ static Statement forget_rollups_of_all = {
 	.argument_types = {TIMESTAMPTZOID},
 };
 
-static Statement is_subscribed = {
-	.sql = "SELECT WHERE " EVENTS_ARE_SUBSCRIBED,
+static Statement read_rows_of_no_type = {
+	.sql = "SELECT d.watched_by, d.seconds FROM usage_events.dirty_bucket AS d"
+		   " WHERE d.account_id " EQ " $1 AND d.event_type " EQ " ''::pg_catalog.text",
+	.read_only = true,
+	.argument_count = 1,
+	.argument_types = {UUIDOID},
 };
 
 /* A transaction that applies changes may still be under way: as for a new metric, it is waited for. */
 static Statement build_anew = {
 	.sql = "UPDATE usage_events.metric_progress SET is_built = false, customer_alias = NULL, horizon = NULL",
 };
+
+/* What the catalogs say ------------------------------------------------------ */
+
+/*
+ * They are read here and not by SQL, which takes ten times as long to be made ready for it, before each question.
+ * It is in the active snapshot, as the question: what has changed since says nothing of the rows that this one shows.
+ */
+
+static Oid
+events_table(void)
+{
+	return get_relname_relid("event", get_namespace_oid("usage_events", false));
+}
+
+/* A scan of a catalog for rows that have that Oid in their first column. */
+static SysScanDesc
+scan_catalog(Relation catalog, Oid index, AttrNumber column, Oid value)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(value));
+	return systable_beginscan(catalog, index, true, GetActiveSnapshot(), 1, &key);
+}
+
+static bool
+catalog_has(Oid catalog_id, Oid index, AttrNumber column, Oid value)
+{
+	Relation catalog = table_open(catalog_id, AccessShareLock);
+	SysScanDesc scan = scan_catalog(catalog, index, column, value);
+	bool found = HeapTupleIsValid(systable_getnext(scan));
+
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
+static Slice
+state_of_trigger(HeapTuple tuple)
+{
+	char *transaction;
+
+	switch (((Form_pg_trigger) GETSTRUCT(tuple))->tgenabled)
+	{
+		case TRIGGER_FIRES_ALWAYS:
+			return SLICE("always");
+		case TRIGGER_FIRES_ON_ORIGIN:
+			transaction = psprintf("%u", HeapTupleHeaderGetRawXmin(tuple->t_data));
+			return slice_from_cstring(transaction);
+		default:
+			return SLICE("off");
+	}
+}
+
+/*
+ * In which state the trigger on events is.  "always" is how it was made, also in a database that pg_upgrade
+ * has moved.  A restore of data alone may turn all triggers off and on, which leaves it
+ * another: each time of its own.  "off" while it does not fire; "none" where there
+ * is none, as on a Citus cluster.
+ */
+Slice
+rollup_watch_state(void)
+{
+	Oid events = events_table();
+	Relation catalog = table_open(TriggerRelationId, AccessShareLock);
+	Slice state = SLICE("none");
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(events));
+	ScanKeyInit(&keys[1], Anum_pg_trigger_tgname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("usage_events_watch"));
+	scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, GetActiveSnapshot(), lengthof(keys), keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		state = state_of_trigger(tuple);
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	/* What is written to a parent or a child fires none here. */
+	if (!slice_equal(state, SLICE("none")) &&
+		(catalog_has(InheritsRelationId, InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, events) ||
+		 catalog_has(InheritsRelationId, InheritsParentIndexId, Anum_pg_inherits_inhparent, events)))
+		return SLICE("off");
+	return state;
+}
+
+bool
+rollup_watch_is_off(Slice state)
+{
+	return slice_equal(state, SLICE("off"));
+}
+
+typedef struct KeptMarks
+{
+	Slice state;
+	bool are_watched;
+	bool are_missing;
+} KeptMarks;
+
+static void
+take_row_of_no_type(uint64 row, void *argument)
+{
+	KeptMarks *marks = argument;
+
+	marks->are_watched = marks->are_watched || slice_equal(row_text(row, 1), marks->state);
+	marks->are_missing = marks->are_missing || DatumGetInt16(row_value_there(row, 2)) < 0;
+}
+
+/*
+ * Whether the account has marks: its row of no type says since which state of the trigger, and
+ * another that something was changed without them.  Connected to SPI.
+ */
+bool
+rollup_watch_keeps_marks(const pg_uuid_t *account_id)
+{
+	KeptMarks marks = {.state = rollup_watch_state()};
+
+	statement_stream(&read_rows_of_no_type, (Datum[]){UUIDPGetDatum(account_id)}, take_row_of_no_type, &marks);
+	return marks.are_watched && !marks.are_missing;
+}
+
+/* Whether the database has a subscription that is of no table. */
+static bool
+has_empty_subscription(void)
+{
+	Relation catalog = table_open(SubscriptionRelationId, AccessShareLock);
+	SysScanDesc scan = scan_catalog(catalog, SubscriptionNameIndexId, Anum_pg_subscription_subdbid, MyDatabaseId);
+	bool found = false;
+	HeapTuple tuple;
+
+	/* No index has the subscriptions of tables by themselves: without one all are read, where there is a subscription. */
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = !catalog_has(SubscriptionRelRelationId, InvalidOid, Anum_pg_subscription_rel_srsubid,
+							 ((Form_pg_subscription) GETSTRUCT(tuple))->oid);
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
+/*
+ * Whether events come by logical replication: what applies them marks nothing, so rollups do not hold.  A
+ * subscription without any tables may be to events: of those of 15 and 16 pg_upgrade forgets the tables.
+ */
+bool
+rollup_watch_is_subscribed(void)
+{
+	return catalog_has(SubscriptionRelRelationId, SubscriptionRelSrrelidSrsubidIndexId,
+					   Anum_pg_subscription_rel_srrelid, events_table()) ||
+		   has_empty_subscription();
+}
+
+/* Forgetting ------------------------------------------------------------------ */
 
 /* The transaction that has forgotten rollups, and where in it. */
 static LocalTransactionId forgotten_in = InvalidLocalTransactionId;
@@ -214,13 +383,16 @@ writes_nothing(const TriggerData *trigger)
 static void
 forget_of_subscriber(void)
 {
+	bool is_subscribed;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	is_subscribed = rollup_watch_is_subscribed();
+	PopActiveSnapshot();
+	if (!is_subscribed)
+		return;
 	SPI_connect();
-	statement_execute(&is_subscribed, NULL, NULL);
-	if (SPI_processed > 0)
-	{
-		statement_execute(&forget_rollups, (Datum[]){TimestampTzGetDatum(GetCurrentTimestamp())}, NULL);
-		statement_execute(&build_anew, NULL, NULL);
-	}
+	statement_execute(&forget_rollups, (Datum[]){TimestampTzGetDatum(GetCurrentTimestamp())}, NULL);
+	statement_execute(&build_anew, NULL, NULL);
 	SPI_finish();
 }
 
