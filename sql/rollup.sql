@@ -41,7 +41,7 @@ COMMENT ON COLUMN usage_events.metric_rollup.min_event_id IS 'Lowest id of those
 COMMENT ON COLUMN usage_events.metric_rollup.max_event_id IS 'Highest id of those that counted';
 COMMENT ON COLUMN usage_events.metric_rollup.oldest_id IS 'Lowest id of those that counted or were skipped';
 COMMENT ON COLUMN usage_events.metric_rollup.newest_id IS 'Highest id of those that counted or were skipped';
-COMMENT ON COLUMN usage_events.metric_rollup.latest_timestamp IS 'Time of the event that the value is from, of a LATEST metric';
+COMMENT ON COLUMN usage_events.metric_rollup.latest_timestamp IS 'Time of the last event that counted or was skipped, and of a LATEST metric of the event that the value is from; NULL in rows that version 1.0 wrote';
 COMMENT ON COLUMN usage_events.metric_rollup.latest_id IS 'Id of the event that the value is from, of a LATEST metric';
 COMMENT ON COLUMN usage_events.metric_rollup.group_value IS 'Value of the group; NULL for events without one';
 COMMENT ON COLUMN usage_events.metric_rollup.value IS 'Sum, maximum, minimum or latest value, or of a PERCENTILE the single value';

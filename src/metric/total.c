@@ -202,9 +202,13 @@ take_ids(bool is_first, pg_uuid_t *min_id, pg_uuid_t *max_id, const pg_uuid_t *o
 void
 total_combine(MetricTotal *total, KeptGroup *group, const MetricCell *other)
 {
+	bool is_empty = group->event_count + group->skipped_count == 0;
+
 	if (other->event_count + other->skipped_count > 0)
-		take_ids(group->event_count + group->skipped_count == 0, &group->oldest_id, &group->newest_id,
-				 &other->oldest_id, &other->newest_id);
+	{
+		take_ids(is_empty, &group->oldest_id, &group->newest_id, &other->oldest_id, &other->newest_id);
+		group->until = is_empty ? other->until : Max(group->until, other->until);
+	}
 	if (other->event_count > 0)
 		take_ids(group->event_count == 0, &group->min_id, &group->max_id, &other->min_id, &other->max_id);
 	group->event_count += other->event_count;
@@ -291,6 +295,7 @@ add_event(MetricTotal *total, MetricVerdict verdict, const MetricValue *value, c
 		.max_id = *id,
 		.oldest_id = *id,
 		.newest_id = *id,
+		.until = timestamp,
 	};
 	if ((value->groupings[0].long_number != NULL || metric_breakdown_groups(total->metric)) &&
 		total_find_group(total, &cell) == NULL)

@@ -26,6 +26,7 @@ typedef struct MetricCell
 	pg_uuid_t max_id;
 	pg_uuid_t oldest_id; /* of those that count or are skipped */
 	pg_uuid_t newest_id;
+	TimestampTz until; /* no event of those is later; DT_NOEND: nobody knows */
 } MetricCell;
 
 typedef struct KeptCell KeptCell;

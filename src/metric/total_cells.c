@@ -267,6 +267,7 @@ total_read_cell(const MetricTotal *total, const KeptCell *kept, MetricCell *cell
 	cell->max_id = group->max_id;
 	cell->oldest_id = group->oldest_id;
 	cell->newest_id = group->newest_id;
+	cell->until = group->until;
 	return !metric_cell_is_empty(cell);
 }
 

@@ -44,6 +44,7 @@ typedef struct KeptGroup
 	pg_uuid_t max_id;
 	pg_uuid_t oldest_id;
 	pg_uuid_t newest_id;
+	TimestampTz until;
 } KeptGroup;
 
 typedef struct KeptCounted

@@ -292,13 +292,6 @@ refresh_children(const AliasRefresh *refresh, BucketLevel level, TimestampTz buc
 	}
 }
 
-/* A metric whose buckets have a row for each group, or value. */
-static bool
-has_cells(const Metric *metric)
-{
-	return metric->is_grouped || metric->kind->keeps != METRIC_KEEPS_NO_VALUES;
-}
-
 /* Whether there are nearly as many groups, or values, as events: rows of them would save nobody anything. */
 static bool
 hardly_repeats(const MetricTotal *total)
@@ -318,11 +311,11 @@ write_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket,
 {
 	const Metric *metric = refresh->metric;
 	bool is_empty = total->event_count == 0 && !total->is_over;
-	bool is_open = total->is_over || (!is_branch && has_cells(metric) && hardly_repeats(total));
+	bool is_open = total->is_over || (!is_branch && !rollup_has_one_row(metric) && hardly_repeats(total));
 
-	if (before != ROLLUP_ABSENT && (is_empty || (has_cells(metric) && is_open)))
+	if (before != ROLLUP_ABSENT && (is_empty || (!rollup_has_one_row(metric) && is_open)))
 		rollup_delete_node(metric, refresh->alias, level, bucket);
-	else if (before != ROLLUP_ABSENT && has_cells(metric))
+	else if (before != ROLLUP_ABSENT && !rollup_has_one_row(metric))
 		rollup_keep_stored(metric, refresh->alias, level, bucket, is_branch, total);
 	if (is_open)
 		rollup_write_open(refresh->writer, level, bucket, is_branch);
@@ -371,9 +364,9 @@ refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucke
 		FewEvents few = few_events(refresh, time);
 
 		is_branch = !few.are_few && level < refresh->deepest;
-		if (!is_branch || has_cells(metric))
+		if (!is_branch || !rollup_has_one_row(metric))
 			add_events(refresh, time, &few, &bucket_total);
-		is_branch = is_branch && !(has_cells(metric) && hardly_repeats(&bucket_total));
+		is_branch = is_branch && !(!rollup_has_one_row(metric) && hardly_repeats(&bucket_total));
 	}
 	if (is_branch)
 	{

@@ -136,9 +136,17 @@ static Statement read_rows = {
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
+/* Whether a bucket has one row, and not one of each group, or value. */
+bool
+rollup_has_one_row(const Metric *metric)
+{
+	return !metric->is_grouped && metric->kind->keeps == METRIC_KEEPS_NO_VALUES;
+}
+
 /* Reading ----------------------------------------------------------------- */
 
-static void
+/* False where it is null. */
+static bool
 id_column(uint64 row, int number, pg_uuid_t *id)
 {
 	bool isnull;
@@ -146,6 +154,7 @@ id_column(uint64 row, int number, pg_uuid_t *id)
 
 	if (!isnull)
 		*id = *DatumGetUUIDP(value);
+	return !isnull;
 }
 
 /* Both keys as one, see MetricCell. */
@@ -190,7 +199,10 @@ rollup_row_read(uint64 row, int first_column, RollupRow *rollup)
 	id_column(row, first_column + COLUMN_NEWEST_ID, &cell->newest_id);
 	value = row_value(row, first_column + COLUMN_LATEST_TIMESTAMP, &isnull);
 	cell->latest_timestamp = isnull ? 0 : DatumGetTimestampTz(value);
-	id_column(row, first_column + COLUMN_LATEST_ID, &cell->latest_id);
+	cell->until = isnull ? DT_NOEND : cell->latest_timestamp;
+	/* It is that of one event that counts, and others may have been skipped since. */
+	if (id_column(row, first_column + COLUMN_LATEST_ID, &cell->latest_id) && cell->skipped_count > 0)
+		cell->until = DT_NOEND;
 	group_value = row_text(row, first_column + COLUMN_GROUP_VALUE);
 	if (group_value.data != NULL)
 		cell->group_value = (Slice){memcpy(palloc(Max(group_value.length, 1)), group_value.data, group_value.length),
@@ -309,7 +321,9 @@ is_same_row(const Metric *metric, const MetricCell *a, const MetricCell *b)
 	if (a->event_count + a->skipped_count > 0 &&
 		!(uuid_v7_equal(&a->oldest_id, &b->oldest_id) && uuid_v7_equal(&a->newest_id, &b->newest_id)))
 		return false;
-	return !metric->kind->keeps_event || a->value == NULL ||
+	if (!metric->kind->keeps_event)
+		return a->event_count + a->skipped_count == 0 || a->until == b->until;
+	return a->value == NULL ||
 		   (a->latest_timestamp == b->latest_timestamp && uuid_v7_equal(&a->latest_id, &b->latest_id));
 }
 
@@ -536,6 +550,8 @@ write_cell(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_
 	{
 		set_id(writer, COLUMN_OLDEST_ID, &cell->oldest_id);
 		set_id(writer, COLUMN_NEWEST_ID, &cell->newest_id);
+		if (!writer->metric->kind->keeps_event && cell->until != DT_NOEND)
+			set_datum(writer, COLUMN_LATEST_TIMESTAMP, TimestampTzGetDatum(cell->until));
 	}
 	if (cell->value != NULL)
 	{

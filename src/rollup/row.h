@@ -30,6 +30,7 @@ typedef enum RollupNode
 	ROLLUP_BRANCH  /* so are the buckets of the next level inside it */
 } RollupNode;
 
+extern bool rollup_has_one_row(const Metric *metric);
 extern void rollup_row_read(uint64 row, int first_column, RollupRow *rollup);
 
 /* Buckets to be written. */

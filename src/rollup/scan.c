@@ -14,6 +14,9 @@
  * under one snapshot, marks and buckets always fit together, and what is said
  * here is what the events say, whatever was refreshed or not.
  *
+ * A row also says until when its events were (latest_timestamp).  Of a bucket that is cut off later, and
+ * marked later, it holds as well: what there is besides is in its marked seconds.
+ *
  * A question with filters or groups of its own is answered from the events alone.
  *
  * A minute may be marked for all customers.  Where all are asked for, the events of

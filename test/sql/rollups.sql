@@ -116,12 +116,34 @@ SELECT * FROM differing();
 BEGIN;
 ALTER TABLE usage_events.metric_rollup DISABLE TRIGGER usage_events_watch;
 UPDATE usage_events.metric_rollup SET value = value + 1000000, event_count = event_count + 1000 WHERE customer_alias = 'daily' AND level = 1;
-SELECT calculate_usage_metric(id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)') ->> 'value',
-    calculate_usage_metric(id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-10-31 23:59:59Z)') ->> 'value';
-SELECT sent('daily', '2026-10-01 12:00Z', '1 day', 1),
-    create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "daily7", "eventTimestamp": "2026-10-08T12:00:00Z",
+CREATE FUNCTION pg_temp.said_of(name text, period tstzrange) RETURNS text LANGUAGE sql
+RETURN calculate_usage_metric(id_of(name), '{daily}', period) ->> 'value';
+-- all of a month, its events and a part of the time after them, and not all of its events
+SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)'), pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-10-31 12:00:01Z)'),
+    pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-10-31 12:00Z)'), pg_temp.said_of('sum', '[2026-10-01 00:00:01Z, 2026-10-31 12:00:01Z)');
+-- with an event after all of them
+SAVEPOINT none;
+SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "after", "eventTimestamp": "2026-10-31T12:00:01Z",
     "eventProperties": {"n": 7.5}}') IS NOT NULL;
-SELECT calculate_usage_metric(id_of('sum'), '{daily}', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)') ->> 'value';
+SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)'), pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-10-31 12:00:01Z)');
+-- one in the second of the last
+SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "same", "eventTimestamp": "2026-10-31T12:00:00.9Z",
+    "eventProperties": {"n": 100}}') IS NOT NULL;
+SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)');
+-- and where the last one is not of the month any more
+ROLLBACK TO SAVEPOINT none;
+SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "daily30", "eventTimestamp": "2026-11-08T12:00:00Z",
+    "eventProperties": {"n": 7.5}}') IS NOT NULL;
+SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)');
+-- where an earlier one was corrected
+ROLLBACK TO SAVEPOINT none;
+SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "daily7", "eventTimestamp": "2026-10-08T12:00:00Z",
+    "eventProperties": {"n": 7.5}}') IS NOT NULL;
+SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)');
+-- rows of version 1.0 do not say until when
+ROLLBACK TO SAVEPOINT none;
+UPDATE usage_events.metric_rollup SET latest_timestamp = NULL WHERE customer_alias = 'daily' AND level = 1;
+SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)'), pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-10-31 12:00:01Z)');
 ROLLBACK;
 
 -- whatever is lost of them, the answers stay, and a refresh brings them back
