@@ -16,6 +16,10 @@
  * taken from rollups anyway, so it is enough that they are forgotten when one
  * ends, or is about other tables: an event trigger sees to that.
  *
+ * While the trigger does not fire nothing is taken from rollups either, nor are any made.  It may be turned
+ * off, and on again as it was, before anybody looks, in one transaction even; so it is enough, again, that rollups are
+ * forgotten when it is turned off, by another event trigger.
+ *
  * Which accounts a statement is about to change is not known before it, and to look at
  * its rows would cost our own statements more than is worth it.  That it changes nothing is
  * known where policies refuse each row that it could write: roles that may send events shall
@@ -119,16 +123,35 @@ scan_catalog(Relation catalog, Oid index, AttrNumber column, Oid value)
 	return systable_beginscan(catalog, index, true, GetActiveSnapshot(), 1, &key);
 }
 
+/* Whether this transaction has written the row of a catalog. */
 static bool
-catalog_has(Oid catalog_id, Oid index, AttrNumber column, Oid value)
+is_new(HeapTuple tuple)
+{
+	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+}
+
+/* Whether there is such a row, or one that this transaction has written. */
+static bool
+catalog_has(Oid catalog_id, Oid index, AttrNumber column, Oid value, bool only_new)
 {
 	Relation catalog = table_open(catalog_id, AccessShareLock);
 	SysScanDesc scan = scan_catalog(catalog, index, column, value);
-	bool found = HeapTupleIsValid(systable_getnext(scan));
+	bool found = false;
+	HeapTuple tuple;
 
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = !only_new || is_new(tuple);
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return found;
+}
+
+/* What is written to a parent or a child fires no trigger of the table itself. */
+static bool
+is_inherited(Oid table, bool only_new)
+{
+	return catalog_has(InheritsRelationId, InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, table, only_new) ||
+		   catalog_has(InheritsRelationId, InheritsParentIndexId, Anum_pg_inherits_inhparent, table, only_new);
 }
 
 static Slice
@@ -148,6 +171,28 @@ state_of_trigger(HeapTuple tuple)
 	}
 }
 
+/* In which state the trigger on a table is; "none" where there is none, or this transaction has not changed it. */
+static Slice
+trigger_state(Oid table, bool only_new)
+{
+	Relation catalog = table_open(TriggerRelationId, AccessShareLock);
+	Slice state = SLICE("none");
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table));
+	ScanKeyInit(&keys[1], Anum_pg_trigger_tgname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("usage_events_watch"));
+	scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, GetActiveSnapshot(), lengthof(keys), keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple) && (!only_new || is_new(tuple)))
+		state = state_of_trigger(tuple);
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return state;
+}
+
 /*
  * In which state the trigger on events is.  "always" is how it was made, also in a database that pg_upgrade
  * has moved.  A restore of data alone may turn all triggers off and on, which leaves it
@@ -158,27 +203,21 @@ Slice
 rollup_watch_state(void)
 {
 	Oid events = events_table();
-	Relation catalog = table_open(TriggerRelationId, AccessShareLock);
-	Slice state = SLICE("none");
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple tuple;
+	Slice state = trigger_state(events, false);
 
-	ScanKeyInit(&keys[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(events));
-	ScanKeyInit(&keys[1], Anum_pg_trigger_tgname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum("usage_events_watch"));
-	scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, GetActiveSnapshot(), lengthof(keys), keys);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		state = state_of_trigger(tuple);
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	/* What is written to a parent or a child fires none here. */
-	if (!slice_equal(state, SLICE("none")) &&
-		(catalog_has(InheritsRelationId, InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, events) ||
-		 catalog_has(InheritsRelationId, InheritsParentIndexId, Anum_pg_inherits_inhparent, events)))
+	if (!slice_equal(state, SLICE("none")) && is_inherited(events, false))
 		return SLICE("off");
 	return state;
+}
+
+/* Whether this transaction has changed the table of events so that the trigger does not fire for all that changes events. */
+static bool
+is_turned_off_now(void)
+{
+	Oid events = events_table();
+	Slice state = trigger_state(events, true);
+
+	return (!slice_equal(state, SLICE("none")) && !slice_equal(state, SLICE("always"))) || is_inherited(events, true);
 }
 
 bool
@@ -228,7 +267,7 @@ has_empty_subscription(void)
 	/* No index has the subscriptions of tables by themselves: without one all are read, where there is a subscription. */
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 		found = !catalog_has(SubscriptionRelRelationId, InvalidOid, Anum_pg_subscription_rel_srsubid,
-							 ((Form_pg_subscription) GETSTRUCT(tuple))->oid);
+							 ((Form_pg_subscription) GETSTRUCT(tuple))->oid, false);
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return found;
@@ -242,7 +281,7 @@ bool
 rollup_watch_is_subscribed(void)
 {
 	return catalog_has(SubscriptionRelRelationId, SubscriptionRelSrrelidSrsubidIndexId,
-					   Anum_pg_subscription_rel_srrelid, events_table()) ||
+					   Anum_pg_subscription_rel_srrelid, events_table(), false) ||
 		   has_empty_subscription();
 }
 
@@ -409,6 +448,24 @@ watch_subscriptions(PG_FUNCTION_ARGS)
 	before = rollup_rights_take_owners();
 	forget_of_subscriber();
 	rollup_rights_give_back(before);
+	PG_RETURN_NULL();
+}
+
+/* The event trigger usage_events_watch_tables: who may alter a table need not see all accounts. */
+PG_FUNCTION_INFO_V1(watch_tables);
+Datum
+watch_tables(PG_FUNCTION_ARGS)
+{
+	bool is_turned_off;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("watch_tables() must be called as an event trigger")));
+	PushActiveSnapshot(GetTransactionSnapshot());
+	is_turned_off = is_turned_off_now();
+	PopActiveSnapshot();
+	if (is_turned_off)
+		forget();
 	PG_RETURN_NULL();
 }
 

@@ -84,6 +84,11 @@ INSERT INTO change (statement) VALUES
         'customer_event_id = ''30''; END $do$'),
     ('DO $do$ BEGIN ALTER TABLE usage_events.event DISABLE TRIGGER ALL; DELETE FROM usage_events.event WHERE customer_event_id = ''31''; ALTER TABLE '
         'usage_events.event ENABLE TRIGGER ALL; END $do$'),
+    ('DO $do$ BEGIN ALTER TABLE usage_events.event DISABLE TRIGGER ALL; DELETE FROM usage_events.event WHERE customer_event_id = ''36''; ALTER TABLE '
+        'usage_events.event ENABLE TRIGGER ALL, ENABLE ALWAYS TRIGGER usage_events_watch; END $do$'),
+    ('DO $do$ BEGIN CREATE TABLE whole (LIKE usage_events.event) PARTITION BY RANGE (event_timestamp); ALTER TABLE whole ATTACH PARTITION '
+        'usage_events.event DEFAULT; DELETE FROM whole WHERE customer_event_id = ''37''; ALTER TABLE whole DETACH PARTITION usage_events.event; '
+        'DROP TABLE whole; END $do$'),
     ('UPDATE usage_events.metric SET property_filters = ''{"region": [1]}'' WHERE name = ''sum'''),
     ('UPDATE usage_events.metric SET property_filters = ''{}'' WHERE name = ''sum'''),
     ('UPDATE usage_events.metric SET event_type = ''other'''),
