@@ -8,11 +8,15 @@
 # rows, sizes, the marks that wait, rates and latencies are printed, and not judged.
 #
 #	CLIENTS="8 64 256" DURATION=600 EVENTS=1000000		the long form, make test-load
+#	POOL=4												pgbench's clients share so many sessions of each account, through PgBouncer
 use strict;
 use warnings FATAL => 'all';
 
 use DBD::Pg ();
 use DBI;
+use FindBin;
+use lib "$FindBin::RealBin/..";
+use PgBouncer;
 use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -22,13 +26,14 @@ use Time::HiRes qw(sleep time);
 my @clients = split ' ', $ENV{CLIENTS} || '12';
 my $duration = $ENV{DURATION} || 30;
 my $events_at_once = $ENV{EVENTS} || 30_000;
+my $pool_size = $ENV{POOL} || 0;
 
 # The largest statement stores 20,000 events, at 2 kB each (docs/operations.md), and beside it a month of all customers is
 # little: twice as much is a bound on either.  When it comes is the dice's affair; 006_memory.pl tells what must not grow.
 use constant MOST_MEMORY => 20_000 * 4096 + 48 * 1024 * 1024;
 
 my $directory = PostgreSQL::Test::Utils::tempdir;
-note("CLIENTS=@clients DURATION=$duration EVENTS=$events_at_once");
+note("CLIENTS=@clients DURATION=$duration EVENTS=$events_at_once POOL=$pool_size");
 
 # What pgbench's clients do: name, how often, and how.
 my @scripts = (
@@ -257,6 +262,9 @@ sub run_load
 				'groupingProperty', CASE name WHEN 'GROUPED' THEN 'region' END))
 			FROM unnest('{COUNT,SUM,MAX,UNIQUE,GROUPED}'::text[]) AS name}, extra_params => [ '-U', "sender_$account" ]);
 	}
+	my $pooler = $pool_size ? PgBouncer->new($node, users => [ map { "sender_$_" } 1 .. $accounts ], pool_size => $pool_size) : undef;
+	# Prepared statements do not go through each of its versions.
+	my @way = $pooler ? ('-M', 'extended', '-h', $pooler->{host}, '-p', $pooler->{port}) : ('-M', 'prepared', '-h', $node->host, '-p', $node->port);
 	$monitor = connect_as($node->safe_psql('postgres', 'SELECT current_user'));
 
 	# With rollups from the beginning; and as of a moment before a metric was made there is no answer.
@@ -280,8 +288,8 @@ sub run_load
 			$monitor->{InactiveDestroy} = 1;
 			open(STDOUT, '>', "$directory/pgbench_$account.out") or die $!;
 			open(STDERR, '>&', \*STDOUT) or die $!;
-			exec 'pgbench', '-n', '-M', 'prepared', '-c', $share, '-T', $duration, '-l', '--log-prefix', "$directory/latency_$account", '--max-tries', 1000,
-			  '-h', $node->host, '-p', $node->port, '-U', "sender_$account", @files, 'postgres';
+			exec 'pgbench', '-n', @way, '-c', $share, '-T', $duration, '-l', '--log-prefix', "$directory/latency_$account", '--max-tries', 1000,
+			  '-U', "sender_$account", @files, 'postgres';
 		}
 		push @children, $child;
 	}
@@ -399,6 +407,7 @@ sub run_load
 	}
 	note(join ', ', map { sprintf '%s: at most %d dead beside %d live', $_, @{ $most_dead{$_} } } sort keys %most_dead);
 	$monitor->disconnect;
+	$pooler->stop if $pooler;
 	$node->stop('immediate');
 	$node->clean_node;
 }

@@ -13,16 +13,14 @@ use lib "$FindBin::RealBin/..";
 use HttpCases;
 use JSON::PP;
 use MIME::Base64;
+use PgBouncer;
 use PostgREST;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Server;
 use Test::More;
 
-my ($pgbouncer) = grep { -x } map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr/sbin';
-plan skip_all => 'pgbouncer is not installed' unless $pgbouncer;
-my ($major, $minor) = `$pgbouncer --version` =~ /PgBouncer (\d+)\.(\d+)/ or die;
-my $keeps_statements = $major * 100 + $minor >= 121;
+plan skip_all => 'pgbouncer is not installed' unless PgBouncer->is_installed;
 
 my $node = server('log_statement = none');
 my $administrator = $node->safe_psql('postgres', 'SELECT current_user');
@@ -35,19 +33,9 @@ foreach my $name ('one', 'two')
 	$node->safe_psql('postgres', "CREATE ROLE app_$name LOGIN; SELECT usage_events.grant_access('app_$name', 'ingest'); ALTER ROLE app_$name SET usage_events.account_id = '$account{$name}'");
 }
 
-my $directory = PostgreSQL::Test::Utils::tempdir_short;
-my $port = PostgreSQL::Test::Cluster::get_free_port();
-open(my $users, '>', "$directory/users") or die $!;
-print $users qq("$_" ""\n) foreach 'app', 'app_one', 'app_two', 'authenticator', $administrator;
-close $users;
-open(my $configuration, '>', "$directory/pgbouncer.ini") or die $!;
 # A pool of one connection: whatever one client leaves behind, the next one finds.
-print $configuration "[databases]\n* = host=@{[ $node->host ]} port=@{[ $node->port ]} pool_size=1\n[pgbouncer]\n",
-  "listen_addr =\nunix_socket_dir = $directory\nlisten_port = $port\nauth_type = trust\nauth_file = $directory/users\npool_mode = transaction\n",
-  "logfile = $directory/log\npidfile = $directory/pid\nadmin_users = $administrator\n", $keeps_statements ? "max_prepared_statements = 100\n" : '';
-close $configuration;
-system($pgbouncer, '-q', '-d', "$directory/pgbouncer.ini") == 0 or die 'pgbouncer does not start';
-END { my $status = $?; if ($directory && -f "$directory/pid") { kill 'INT', slurp_file("$directory/pid"); } $? = $status; }
+my $pooler = PgBouncer->new($node, users => [ 'app', 'app_one', 'app_two', 'authenticator', $administrator ], pool_size => 1);
+my ($directory, $port, $keeps_statements) = ($pooler->{host}, $pooler->{port}, $pooler->keeps_statements);
 
 sub client
 {
