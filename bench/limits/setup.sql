@@ -17,3 +17,17 @@ SELECT bench_metric('one') AS one \gset
 SELECT create_usage_limit(jsonb_build_object('name', 'l', 'usageMetricId', id, 'period', 'MONTH', 'limit', 1e15, 'mode', 'BLOCK'))
 FROM unnest(ARRAY[:'limited', :'one']::uuid[]) AS id;
 CREATE TABLE bench_account AS SELECT :'account' AS limits, :'other' AS no_limits, :'own' AS own_limits;
+
+-- A hundred events of a type of each of 900 customers, over the month until now, and rolled up.
+CREATE PROCEDURE bench_month(type text) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR batch IN 0 .. 89 LOOP
+		PERFORM create_usage_events((SELECT jsonb_agg(jsonb_build_object('customerAlias', 'customer-' || 100 + n % 900, 'eventType', type,
+			'eventTimestamp', date_trunc('month', now()) + (now() - date_trunc('month', now())) * (n / 90000.0),
+			'eventProperties', jsonb_build_object('length', 100 + n % 900))) FROM generate_series(batch * 1000, batch * 1000 + 999) AS n));
+		COMMIT;
+	END LOOP;
+	WHILE usage_events.refresh_rollups() > 0 LOOP
+		COMMIT;
+	END LOOP;
+END $$;
