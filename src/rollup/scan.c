@@ -63,10 +63,9 @@ read_intervals(void *argument)
 	if (scan->as_of != NULL && work->is_one_snapshot)
 		scan_add_superseded(work, work->start, work->end);
 	open = scan_find_rolled_up(work, work->start, work->end);
-	if (open.count > 0 && (scan->common == NULL || !scan->common->knows_rolled_up))
-		scan_read_marks(work, work->start, work->end);
-	if (open.count > 0 && scan->common == NULL && key_scope_customer() == NULL)
-		scan_read_common_marks(scan->metric, work->start, work->end, &work->common_marks);
+	if (open.count > 0)
+		scan_read_marks(work, scan->common == NULL || !scan->common->knows_rolled_up,
+						scan->common == NULL && key_scope_customer() == NULL);
 	marks_sort(&work->marks);
 	marks_sort(&work->common_marks);
 	for (int level = BUCKET_MONTH; level < BUCKET_LEVEL_COUNT && open.count > 0; level++)

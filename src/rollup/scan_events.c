@@ -103,17 +103,6 @@ take_event(uint64 row, void *argument)
 		scan_add_event(work->raw.items[scan_row_place(row)].total, work->matcher, NULL, row, work->row_context);
 }
 
-static void
-read_interval(ScanWork *work)
-{
-	const MetricInterval *interval = &work->raw.items[0];
-	Datum arguments[] = {UUIDPGetDatum(&work->scan->metric->account_id), scan_event_type(work->scan->metric),
-						 slice_to_datum(work->scan->aliases[interval->alias]), TimestampTzGetDatum(interval->start),
-						 TimestampTzGetDatum(interval->end)};
-
-	statement_stream(&read_events_of_interval, arguments, take_event, work);
-}
-
 void
 scan_read_raw(ScanWork *work)
 {
@@ -121,13 +110,14 @@ scan_read_raw(ScanWork *work)
 
 	if (work->raw.count == 0)
 		return;
+	arguments[1] = scan_event_type(work->scan->metric);
 	if (work->raw.count == 1 && work->scan->as_of == NULL)
 	{
-		read_interval(work);
+		scan_single_arguments(work, &work->raw.items[0], arguments);
+		statement_stream(&read_events_of_interval, arguments, take_event, work);
 		return;
 	}
 	scan_interval_arguments(work, &work->raw, arguments);
-	arguments[1] = scan_event_type(work->scan->metric);
 	if (work->scan->as_of == NULL)
 		statement_stream(&read_events, arguments, take_event, work);
 	else

@@ -53,6 +53,16 @@ static Statement read_buckets = {
 	.argument_types = {UUIDOID, UUIDOID, INTERVAL_TYPES, INT2OID},
 };
 
+/* The same of one interval, as of one customer: made ready in half the time. */
+static Statement read_buckets_of_interval = {
+	.sql = "SELECT 1::bigint, " ROLLUP_ROW_COLUMNS " FROM usage_events.metric_rollup AS r"
+		   " WHERE r.account_id " EQ " $1 AND r.metric_version_id " EQ " $2 AND r.level " EQ " $6"
+		   " AND r.customer_alias " EQ " $3 AND r.bucket " GE " $4 AND r.bucket " LT " $5 ORDER BY r.bucket",
+	.read_only = true,
+	.argument_count = 6,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID},
+};
+
 /* A row of each of single buckets that have one; they begin at starts_at. */
 static Statement find_buckets = {
 	.sql = "SELECT i.place, " ROLLUP_ROW_COLUMNS " FROM " INTERVAL_PARAMETERS
@@ -69,11 +79,11 @@ static Statement find_buckets = {
 /* The same of one, as after each event under a limit: made ready in a third of the time. */
 static Statement find_bucket = {
 	.sql = "SELECT 1::bigint, " ROLLUP_ROW_COLUMNS " FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id " EQ " $1 AND r.metric_version_id " EQ " $2 AND r.level " EQ " $5"
+		   " WHERE r.account_id " EQ " $1 AND r.metric_version_id " EQ " $2 AND r.level " EQ " $6"
 		   " AND r.customer_alias " EQ " $3 AND r.bucket " EQ " $4 LIMIT 1",
 	.read_only = true,
-	.argument_count = 5,
-	.argument_types = {UUIDOID, UUIDOID, TEXTOID, TIMESTAMPTZOID, INT2OID},
+	.argument_count = 6,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID},
 };
 
 /* Its events are elsewhere, but for those that came since, which are marked. */
@@ -422,21 +432,28 @@ find_buckets_of_parts(BucketLevel level, FoundWork *found)
 static void
 read_found(FoundWork *found, Datum *arguments)
 {
-	const MetricInterval *bucket = &found->buckets.items[0];
+	const Intervals *buckets = &found->buckets;
 
-	if (found->buckets.count == 1)
-		statement_stream(&find_bucket,
-						 (Datum[]){arguments[0], arguments[1],
-								   slice_to_datum(found->work->scan->aliases[bucket->alias]),
-								   TimestampTzGetDatum(bucket->start), arguments[5]},
-						 take_found, found);
+	if (buckets->count == 1)
+		scan_single_arguments(found->work, &buckets->items[0], arguments);
 	else
-	{
-		scan_interval_arguments(found->work, &found->buckets, arguments);
-		statement_stream(&find_buckets, arguments, take_found, found);
-	}
-	while (found->next < found->buckets.count)
+		scan_interval_arguments(found->work, buckets, arguments);
+	statement_stream(buckets->count == 1 ? &find_bucket : &find_buckets, arguments, take_found, found);
+	while (found->next < buckets->count)
 		take_next_bucket(found, NULL);
+}
+
+static void
+read_whole(ScanWork *work, const Intervals *whole, Datum *arguments)
+{
+	work->reading = whole;
+	if (whole->count == 1)
+		scan_single_arguments(work, &whole->items[0], arguments);
+	else
+		scan_interval_arguments(work, whole, arguments);
+	statement_stream(whole->count == 1 ? &read_buckets_of_interval : &read_buckets, arguments, take_bucket, work);
+	end_node(work);
+	work->reading = NULL;
 }
 
 /* Looks the intervals up on a level; returns what is to be looked up below. */
@@ -452,17 +469,10 @@ scan_read_level(ScanWork *work, BucketLevel level, const Intervals *open)
 	for (int i = 0; i < open->count; i++)
 		cut(work, level, &open->items[i], &whole, &others);
 
-	arguments[0] = UUIDPGetDatum(&work->scan->metric->account_id);
 	arguments[1] = UUIDPGetDatum(&work->scan->metric->version_id);
 	arguments[5] = Int16GetDatum((int16) level);
 	if (whole.count > 0)
-	{
-		work->reading = &whole;
-		scan_interval_arguments(work, &whole, arguments);
-		statement_stream(&read_buckets, arguments, take_bucket, work);
-		end_node(work);
-		work->reading = NULL;
-	}
+		read_whole(work, &whole, arguments);
 	if (others.count > 0)
 	{
 		FoundWork found = {.work = work, .parts = &others};

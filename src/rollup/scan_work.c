@@ -25,15 +25,15 @@ static Statement read_marks = {
 	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
-/* Of one customer, or of all together. */
-static Statement read_marks_of_one = {
-	.sql = "SELECT 1::bigint, d.bucket, d.seconds FROM usage_events.dirty_bucket AS d"
+/* Of one customer, and of all together, which have an empty alias. */
+static Statement read_few_marks = {
+	.sql = "SELECT d.customer_alias, d.bucket, d.seconds FROM usage_events.dirty_bucket AS d"
 		   " WHERE d.account_id " EQ " $1"
-		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " $3"
+		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " ANY ($3)"
 		   " AND d.bucket " GE " $4 AND d.bucket " LT " $5",
 	.read_only = true,
 	.argument_count = 5,
-	.argument_types = {UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
 /* Whether version $2 of the metric $3 is in force, and its events are marked. */
@@ -115,6 +115,16 @@ scan_interval_arguments(const ScanWork *work, const Intervals *intervals, Datum 
 	pfree(values);
 }
 
+/* The same of a statement over a single one. */
+void
+scan_single_arguments(const ScanWork *work, const MetricInterval *interval, Datum *arguments)
+{
+	arguments[0] = UUIDPGetDatum(&work->scan->metric->account_id);
+	arguments[2] = slice_to_datum(work->scan->aliases[interval->alias]);
+	arguments[3] = TimestampTzGetDatum(interval->start);
+	arguments[4] = TimestampTzGetDatum(interval->end);
+}
+
 Datum
 scan_event_type(const Metric *metric)
 {
@@ -189,37 +199,41 @@ scan_skip_marks(const ScanWork *work, MarkPlace *place, TimestampTz moment)
 static void
 take_mark(uint64 row, void *argument)
 {
-	marks_add_seconds(argument, scan_row_place(row), DatumGetTimestampTz(row_value_there(row, 2)),
+	ScanWork *work = argument;
+
+	marks_add_seconds(&work->marks, scan_row_place(row), DatumGetTimestampTz(row_value_there(row, 2)),
 					  DatumGetInt16(row_value_there(row, 3)));
 }
 
+/* Those of all customers as of alias 0, which is also the only one. */
 static void
-read_marks_with(Statement *statement, const Metric *metric, Datum aliases, TimestampTz start, TimestampTz end,
-				Marks *marks)
+take_one_of_few(uint64 row, void *argument)
 {
-	Datum arguments[] = {UUIDPGetDatum(&metric->account_id), scan_event_type(metric), aliases,
-						 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)};
+	ScanWork *work = argument;
+	Marks *marks = row_text(row, 1).length == 0 ? &work->common_marks : &work->marks;
 
-	statement_stream(statement, arguments, take_mark, marks);
+	marks_add_seconds(marks, 0, DatumGetTimestampTz(row_value_there(row, 2)), DatumGetInt16(row_value_there(row, 3)));
 }
 
-/* Adds the marks of all customers, as those of alias 0. */
+/* Reads the marks from start to end: of the scan's aliases, unless they are known, and of all customers, where these matter. */
 void
-scan_read_common_marks(const Metric *metric, TimestampTz start, TimestampTz end, Marks *marks)
-{
-	read_marks_with(&read_marks_of_one, metric, slice_to_datum(SLICE("")), start, end, marks);
-}
-
-/* Adds the marks of the scan's aliases. */
-void
-scan_read_marks(ScanWork *work, TimestampTz start, TimestampTz end)
+scan_read_marks(ScanWork *work, bool of_aliases, bool of_all)
 {
 	const RollupScan *scan = work->scan;
+	Datum arguments[] = {UUIDPGetDatum(&scan->metric->account_id), scan_event_type(scan->metric), scan_aliases(work),
+						 TimestampTzGetDatum(bucket_start(work->start, BUCKET_MINUTE)), TimestampTzGetDatum(work->end)};
+	Slice few[2];
+	int few_count = 0;
 
-	if (scan->alias_count == 1)
-		read_marks_with(&read_marks_of_one, scan->metric, slice_to_datum(scan->aliases[0]), start, end, &work->marks);
-	else
-		read_marks_with(&read_marks, scan->metric, scan_aliases(work), start, end, &work->marks);
+	if (of_aliases && scan->alias_count == 1)
+		few[few_count++] = scan->aliases[0];
+	else if (of_aliases)
+		statement_stream(&read_marks, arguments, take_mark, work);
+	if (of_all)
+		few[few_count++] = SLICE("");
+	arguments[2] = statement_varlena_array(few, few_count, TEXTOID);
+	if (few_count > 0)
+		statement_stream(&read_few_marks, arguments, take_one_of_few, work);
 }
 
 /* The place of an alias among those of all customers; -1 if it is none. */

@@ -71,6 +71,7 @@ extern int scan_compare_aliases(const void *a, const void *b);
 extern void scan_add_interval(Intervals *intervals, MetricInterval interval);
 extern MetricInterval scan_part(const MetricInterval *interval, TimestampTz start, TimestampTz end);
 extern void scan_interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *arguments);
+extern void scan_single_arguments(const ScanWork *work, const MetricInterval *interval, Datum *arguments);
 extern Datum scan_event_type(const Metric *metric);
 extern Datum scan_aliases(const ScanWork *work);
 extern int scan_row_place(uint64 row);
@@ -79,9 +80,8 @@ extern MarkPlace scan_mark_place(const ScanWork *work, int alias, TimestampTz mo
 extern bool scan_next_mark(const ScanWork *work, const MarkPlace *place, TimestampTz end, TimestampTz *mark_start,
 						   TimestampTz *mark_end);
 extern void scan_skip_marks(const ScanWork *work, MarkPlace *place, TimestampTz moment);
-extern void scan_read_common_marks(const Metric *metric, TimestampTz start, TimestampTz end, Marks *marks);
 extern TimestampTz scan_own_end(const RollupScan *scan, TimestampTz start, TimestampTz end);
-extern void scan_read_marks(ScanWork *work, TimestampTz start, TimestampTz end);
+extern void scan_read_marks(ScanWork *work, bool of_aliases, bool of_all);
 extern int scan_find_alias(const RollupScan *scan, Slice alias);
 extern const MetricInterval *scan_find_interval(const RollupScan *scan, int alias, TimestampTz timestamp);
 
