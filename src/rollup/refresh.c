@@ -26,6 +26,7 @@
 #include "rollup/turn.h"
 #include "rollup/version.h"
 #include "rollup/watch.h"
+#include "rollup/watch_state.h"
 #include "sql/distribution.h"
 #include "sql/planner.h"
 #include "sql/row.h"

@@ -8,7 +8,7 @@
 
 #include "base/memory_budget.h"
 #include "catalog/pg_type.h"
-#include "rollup/watch.h"
+#include "rollup/watch_state.h"
 #include "sql/row.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"

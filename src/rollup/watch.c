@@ -29,16 +29,8 @@
 
 #include "rollup/watch.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "base/compat.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_inherits.h"
-#include "catalog/pg_subscription.h"
-#include "catalog/pg_subscription_rel.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
@@ -48,17 +40,13 @@
 #include "nodes/value.h"
 #include "parser/parse_func.h"
 #include "rollup/rights.h"
+#include "rollup/watch_state.h"
 #include "sql/distribution.h"
-#include "sql/operator.h"
 #include "sql/own_statement.h"
-#include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/acl.h"
-#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -87,203 +75,10 @@ static Statement forget_rollups_of_all = {
 	.argument_types = {TIMESTAMPTZOID},
 };
 
-static Statement read_rows_of_no_type = {
-	.sql = "SELECT d.watched_by, d.seconds FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id " EQ " $1 AND d.event_type " EQ " ''::pg_catalog.text",
-	.read_only = true,
-	.argument_count = 1,
-	.argument_types = {UUIDOID},
-};
-
 /* A transaction that applies changes may still be under way: as for a new metric, it is waited for. */
 static Statement build_anew = {
 	.sql = "UPDATE usage_events.metric_progress SET is_built = false, customer_alias = NULL, horizon = NULL",
 };
-
-/* What the catalogs say ------------------------------------------------------ */
-
-/*
- * They are read here and not by SQL, which takes ten times as long to be made ready for it, before each question.
- * It is in the active snapshot, as the question: what has changed since says nothing of the rows that this one shows.
- */
-
-static Oid
-events_table(void)
-{
-	return get_relname_relid("event", get_namespace_oid("usage_events", false));
-}
-
-/* A scan of a catalog for rows that have that Oid in their first column. */
-static SysScanDesc
-scan_catalog(Relation catalog, Oid index, AttrNumber column, Oid value)
-{
-	ScanKeyData key;
-
-	ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(value));
-	return systable_beginscan(catalog, index, true, GetActiveSnapshot(), 1, &key);
-}
-
-/* Whether this transaction has written the row of a catalog. */
-static bool
-is_new(HeapTuple tuple)
-{
-	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
-}
-
-/* Whether there is such a row, or one that this transaction has written. */
-static bool
-catalog_has(Oid catalog_id, Oid index, AttrNumber column, Oid value, bool only_new)
-{
-	Relation catalog = table_open(catalog_id, AccessShareLock);
-	SysScanDesc scan = scan_catalog(catalog, index, column, value);
-	bool found = false;
-	HeapTuple tuple;
-
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = !only_new || is_new(tuple);
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return found;
-}
-
-/* What is written to a parent or a child fires no trigger of the table itself. */
-static bool
-is_inherited(Oid table, bool only_new)
-{
-	return catalog_has(InheritsRelationId, InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, table, only_new) ||
-		   catalog_has(InheritsRelationId, InheritsParentIndexId, Anum_pg_inherits_inhparent, table, only_new);
-}
-
-static Slice
-state_of_trigger(HeapTuple tuple)
-{
-	char *transaction;
-
-	switch (((Form_pg_trigger) GETSTRUCT(tuple))->tgenabled)
-	{
-		case TRIGGER_FIRES_ALWAYS:
-			return SLICE("always");
-		case TRIGGER_FIRES_ON_ORIGIN:
-			transaction = psprintf("%u", HeapTupleHeaderGetRawXmin(tuple->t_data));
-			return slice_from_cstring(transaction);
-		default:
-			return SLICE("off");
-	}
-}
-
-/* In which state the trigger on a table is; "none" where there is none, or this transaction has not changed it. */
-static Slice
-trigger_state(Oid table, bool only_new)
-{
-	Relation catalog = table_open(TriggerRelationId, AccessShareLock);
-	Slice state = SLICE("none");
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple tuple;
-
-	ScanKeyInit(&keys[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table));
-	ScanKeyInit(&keys[1], Anum_pg_trigger_tgname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum("usage_events_watch"));
-	scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, GetActiveSnapshot(), lengthof(keys), keys);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple) && (!only_new || is_new(tuple)))
-		state = state_of_trigger(tuple);
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return state;
-}
-
-/*
- * In which state the trigger on events is.  "always" is how it was made, also in a database that pg_upgrade
- * has moved.  A restore of data alone may turn all triggers off and on, which leaves it
- * another: each time of its own.  "off" while it does not fire; "none" where there
- * is none, as on a Citus cluster.
- */
-Slice
-rollup_watch_state(void)
-{
-	Oid events = events_table();
-	Slice state = trigger_state(events, false);
-
-	if (!slice_equal(state, SLICE("none")) && is_inherited(events, false))
-		return SLICE("off");
-	return state;
-}
-
-/* Whether this transaction has changed the table of events so that the trigger does not fire for all that changes events. */
-static bool
-is_turned_off_now(void)
-{
-	Oid events = events_table();
-	Slice state = trigger_state(events, true);
-
-	return (!slice_equal(state, SLICE("none")) && !slice_equal(state, SLICE("always"))) || is_inherited(events, true);
-}
-
-bool
-rollup_watch_is_off(Slice state)
-{
-	return slice_equal(state, SLICE("off"));
-}
-
-typedef struct KeptMarks
-{
-	Slice state;
-	bool are_watched;
-	bool are_missing;
-} KeptMarks;
-
-static void
-take_row_of_no_type(uint64 row, void *argument)
-{
-	KeptMarks *marks = argument;
-
-	marks->are_watched = marks->are_watched || slice_equal(row_text(row, 1), marks->state);
-	marks->are_missing = marks->are_missing || DatumGetInt16(row_value_there(row, 2)) < 0;
-}
-
-/*
- * Whether the account has marks: its row of no type says since which state of the trigger, and
- * another that something was changed without them.  Connected to SPI.
- */
-bool
-rollup_watch_keeps_marks(const pg_uuid_t *account_id)
-{
-	KeptMarks marks = {.state = rollup_watch_state()};
-
-	statement_stream(&read_rows_of_no_type, (Datum[]){UUIDPGetDatum(account_id)}, take_row_of_no_type, &marks);
-	return marks.are_watched && !marks.are_missing;
-}
-
-/* Whether the database has a subscription that is of no table. */
-static bool
-has_empty_subscription(void)
-{
-	Relation catalog = table_open(SubscriptionRelationId, AccessShareLock);
-	SysScanDesc scan = scan_catalog(catalog, SubscriptionNameIndexId, Anum_pg_subscription_subdbid, MyDatabaseId);
-	bool found = false;
-	HeapTuple tuple;
-
-	/* No index has the subscriptions of tables by themselves: without one all are read, where there is a subscription. */
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = !catalog_has(SubscriptionRelRelationId, InvalidOid, Anum_pg_subscription_rel_srsubid,
-							 ((Form_pg_subscription) GETSTRUCT(tuple))->oid, false);
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return found;
-}
-
-/*
- * Whether events come by logical replication: what applies them marks nothing, so rollups do not hold.  A
- * subscription without any tables may be to events: of those of 15 and 16 pg_upgrade forgets the tables.
- */
-bool
-rollup_watch_is_subscribed(void)
-{
-	return catalog_has(SubscriptionRelRelationId, SubscriptionRelSrrelidSrsubidIndexId,
-					   Anum_pg_subscription_rel_srrelid, events_table(), false) ||
-		   has_empty_subscription();
-}
 
 /* Forgetting ------------------------------------------------------------------ */
 
@@ -462,7 +257,7 @@ watch_tables(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("watch_tables() must be called as an event trigger")));
 	PushActiveSnapshot(GetTransactionSnapshot());
-	is_turned_off = is_turned_off_now();
+	is_turned_off = rollup_watch_is_turned_off_now();
 	PopActiveSnapshot();
 	if (is_turned_off)
 		forget();

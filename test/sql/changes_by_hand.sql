@@ -59,6 +59,16 @@ END $$;
 CALL pg_temp.refresh();
 SELECT says() = ought_to_say(), uses_rollups();
 
+-- beside a subscription that does not say to which tables it is, nothing is taken from rollups
+SET client_min_messages = error;
+CREATE SUBSCRIPTION of_something CONNECTION 'dbname=nowhere' PUBLICATION something WITH (connect = false);
+SELECT says() = ought_to_say(), uses_rollups(), usage_events.refresh_rollups();
+ALTER SUBSCRIPTION of_something SET (slot_name = NONE);
+DROP SUBSCRIPTION of_something;
+RESET client_min_messages;
+CALL pg_temp.refresh();
+SELECT says() = ought_to_say(), uses_rollups();
+
 -- a change: taken back, inside a savepoint that is taken back, and committed; then rolled up anew
 CREATE TABLE change (number serial, statement text);
 INSERT INTO change (statement) VALUES
