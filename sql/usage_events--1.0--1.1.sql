@@ -10,6 +10,8 @@ AS 'MODULE_PATHNAME', 'watch_tables';
 COMMENT ON FUNCTION usage_events.watch_tables() IS
 'Event trigger: has rollups forgotten when usage_events_watch on the table of events is turned off, or the table becomes part of an inheritance tree. Error: 42501 where the schema usage_events and its tables have different owners';
 
+REVOKE EXECUTE ON FUNCTION usage_events.watch_tables() FROM PUBLIC;
+
 CREATE EVENT TRIGGER usage_events_watch_tables ON ddl_command_end
     WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE')
     EXECUTE FUNCTION usage_events.watch_tables();

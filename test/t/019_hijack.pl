@@ -201,7 +201,7 @@ calls('app', "SELECT v.event::pg_catalog.json FROM (VALUES ('$event'::public.usa
 # That is all: what is not called by its name is called by what is above.
 my %called_inside = map { $_ => 1 } qw(guard_drop import_usage_events written_by_extension usage_event_in usage_event_out usage_event_recv usage_event_send
 	usage_event_from_jsonb usage_event_to_jsonb usage_event_cmp usage_event_eq usage_event_ne usage_event_lt usage_event_le usage_event_gt usage_event_ge usage_event_hash
-	usage_event_hash_extended undistribute keep_default_account refuse_view_write watch_changes watch_subscriptions
+	usage_event_hash_extended undistribute keep_default_account refuse_view_write watch_changes watch_subscriptions watch_tables
 	check_outbox_can_be is_distributed outbox_lag_seconds receive_outbox_event subscription_account);
 my @functions = split /\n/, $node->safe_psql('trapped', q{
 	SELECT DISTINCT p.proname FROM pg_catalog.pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
