@@ -87,7 +87,7 @@ typedef struct MetricKind
 	Numeric (*combine)(const MetricNumber *number, const MetricNumber *next);
 	bool makes_long_numbers; /* by combining, longer ones than the events have: usage_events.max_sum_digits holds */
 	bool has_percentile;     /* a metric of this kind says which */
-	bool keeps_event;        /* a number is one event's: totals and rollups know its time and id */
+	bool keeps_event;        /* a number is that of the last event: totals and rollups know its time and id */
 	MetricRise rise;
 	MetricRanks ranks; /* of numbers that combine() does not make, it picks one of the first and the last */
 	Numeric (*result)(const MetricSum *sum);
