@@ -8,12 +8,12 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'watch_tables';
 
 COMMENT ON FUNCTION usage_events.watch_tables() IS
-'Event trigger: has rollups forgotten when usage_events_watch on the table of events is turned off, or the table becomes part of an inheritance tree. Error: 42501 where the schema usage_events and its tables have different owners';
+'Event trigger: has rollups forgotten when usage_events_watch on the table of events is turned off or on, or made anew, or the table becomes part of an inheritance tree. Error: 42501 where the schema usage_events and its tables have different owners';
 
 REVOKE EXECUTE ON FUNCTION usage_events.watch_tables() FROM PUBLIC;
 
 CREATE EVENT TRIGGER usage_events_watch_tables ON ddl_command_end
-    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE')
+    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'ALTER TRIGGER', 'CREATE TRIGGER')
     EXECUTE FUNCTION usage_events.watch_tables();
 
 ALTER EVENT TRIGGER usage_events_watch_tables ENABLE ALWAYS;

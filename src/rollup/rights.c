@@ -27,8 +27,8 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -121,13 +121,18 @@ schema_owner(void)
 	return owner_or_superuser(owner);
 }
 
-/* The owner of a table, which stays as it is until the transaction ends. */
+/* The owner of a table, which stays as it is until the transaction ends.  The caller need not have rights in its schema. */
 static Oid
 table_owner(const char *name)
 {
-	RangeVar *named = makeRangeVar(pstrdup("usage_events"), pstrdup(name), -1);
-	Relation table = table_openrv(named, RowExclusiveLock);
-	Oid owner = table->rd_rel->relowner;
+	Oid id = get_relname_relid(name, get_namespace_oid("usage_events", false));
+	Relation table;
+	Oid owner;
+
+	if (!OidIsValid(id))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table \"usage_events.%s\" does not exist", name)));
+	table = table_open(id, RowExclusiveLock);
+	owner = table->rd_rel->relowner;
 
 	if (table->rd_rel->relkind != RELKIND_RELATION)
 		ereport(ERROR,

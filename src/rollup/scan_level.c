@@ -401,6 +401,8 @@ take_found(uint64 row, void *argument)
 
 	while (found->next < scan_row_place(row))
 		take_next_bucket(found, NULL);
+	if (found->next != scan_row_place(row))
+		elog(ERROR, "buckets of rollups do not come in their order");
 	context = MemoryContextSwitchTo(found->work->row_context);
 	rollup_row_read(row, 2, &rollup);
 	MemoryContextSwitchTo(context);

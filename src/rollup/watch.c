@@ -17,8 +17,8 @@
  * ends, or is about other tables: an event trigger sees to that.
  *
  * While the trigger does not fire nothing is taken from rollups either, nor are any made.  It may be turned
- * off, and on again as it was, before anybody looks, in one transaction even; so it is enough, again, that rollups are
- * forgotten when it is turned off, by another event trigger.
+ * off, and on again as it was, before anybody looks, in one transaction even; so rollups are forgotten by another event
+ * trigger when its row is written: when it is turned off or on, made anew, or has its name again.
  *
  * Which accounts a statement is about to change is not known before it, and to look at
  * its rows would cost our own statements more than is worth it.  That it changes nothing is
@@ -33,6 +33,7 @@
 #include "base/compat.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
+#include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -251,15 +252,18 @@ PG_FUNCTION_INFO_V1(watch_tables);
 Datum
 watch_tables(PG_FUNCTION_ARGS)
 {
-	bool is_turned_off;
+	bool was_off;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("watch_tables() must be called as an event trigger")));
+	/* The script of the extension makes the trigger before all tables are there. */
+	if (creating_extension)
+		PG_RETURN_NULL();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	is_turned_off = rollup_watch_is_turned_off_now();
+	was_off = rollup_watch_was_off_now();
 	PopActiveSnapshot();
-	if (is_turned_off)
+	if (was_off)
 		forget();
 	PG_RETURN_NULL();
 }

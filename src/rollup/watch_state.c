@@ -39,10 +39,11 @@ static Statement read_rows_of_no_type = {
 	.argument_types = {UUIDOID},
 };
 
+/* Invalid while somebody has given it another name. */
 static Oid
 events_table(void)
 {
-	return get_relname_relid("event", get_namespace_oid("usage_events", false));
+	return get_relname_relid("event", get_namespace_oid("usage_events", true));
 }
 
 /* A scan of a catalog for rows that have that Oid in a column, along an index of which it is the first, if there is one. */
@@ -103,12 +104,12 @@ state_of_trigger(HeapTuple tuple)
 	}
 }
 
-/* In which state the trigger on a table is; "none" where there is none, or this transaction has not changed it. */
-static Slice
-trigger_state(Oid table, bool only_new)
+/* Reads the state of the trigger on a table; "none" where there is none.  Returns whether this transaction has written its row. */
+static bool
+read_trigger(Oid table, Slice *state)
 {
 	Relation catalog = table_open(TriggerRelationId, AccessShareLock);
-	Slice state = SLICE("none");
+	bool is_written_now = false;
 	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple tuple;
@@ -118,11 +119,11 @@ trigger_state(Oid table, bool only_new)
 				CStringGetDatum("usage_events_watch"));
 	scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, GetActiveSnapshot(), lengthof(keys), keys);
 	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple) && (!only_new || is_new(tuple)))
-		state = state_of_trigger(tuple);
+	*state = HeapTupleIsValid(tuple) ? state_of_trigger(tuple) : SLICE("none");
+	is_written_now = HeapTupleIsValid(tuple) && is_new(tuple);
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
-	return state;
+	return is_written_now;
 }
 
 /*
@@ -135,21 +136,25 @@ Slice
 rollup_watch_state(void)
 {
 	Oid events = events_table();
-	Slice state = trigger_state(events, false);
+	Slice state;
 
+	(void) read_trigger(events, &state);
 	if (!slice_equal(state, SLICE("none")) && is_inherited(events, false))
 		return SLICE("off");
 	return state;
 }
 
-/* Whether this transaction has changed the table of events so that the trigger does not fire for all that changes events. */
+/*
+ * Whether this transaction may have changed events unseen: it has turned the trigger off or on, made it anew, or named it so; or
+ * the table was in an inheritance tree.
+ */
 bool
-rollup_watch_is_turned_off_now(void)
+rollup_watch_was_off_now(void)
 {
 	Oid events = events_table();
-	Slice state = trigger_state(events, true);
+	Slice state;
 
-	return (!slice_equal(state, SLICE("none")) && !slice_equal(state, SLICE("always"))) || is_inherited(events, true);
+	return read_trigger(events, &state) || is_inherited(events, true);
 }
 
 bool

@@ -10,7 +10,7 @@
 
 extern Slice rollup_watch_state(void);
 extern bool rollup_watch_is_off(Slice state);
-extern bool rollup_watch_is_turned_off_now(void);
+extern bool rollup_watch_was_off_now(void);
 extern bool rollup_watch_keeps_marks(const pg_uuid_t *account_id);
 extern bool rollup_watch_is_subscribed(void);
 

@@ -96,6 +96,12 @@ INSERT INTO change (statement) VALUES
         'usage_events.event ENABLE TRIGGER ALL; END $do$'),
     ('DO $do$ BEGIN ALTER TABLE usage_events.event DISABLE TRIGGER ALL; DELETE FROM usage_events.event WHERE customer_event_id = ''36''; ALTER TABLE '
         'usage_events.event ENABLE TRIGGER ALL, ENABLE ALWAYS TRIGGER usage_events_watch; END $do$'),
+    ('DO $do$ BEGIN DROP TRIGGER usage_events_watch ON usage_events.event; DELETE FROM usage_events.event WHERE customer_event_id = ''38''; CREATE TRIGGER '
+        'usage_events_watch BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON usage_events.event FOR EACH STATEMENT EXECUTE FUNCTION '
+        'usage_events.watch_changes(); ALTER TABLE usage_events.event ENABLE ALWAYS TRIGGER usage_events_watch; END $do$'),
+    ('DO $do$ BEGIN ALTER TRIGGER usage_events_watch ON usage_events.event RENAME TO other; ALTER TABLE usage_events.event DISABLE TRIGGER other; '
+        'DELETE FROM usage_events.event WHERE customer_event_id = ''39''; ALTER TABLE usage_events.event ENABLE ALWAYS TRIGGER other; '
+        'ALTER TRIGGER other ON usage_events.event RENAME TO usage_events_watch; END $do$'),
     ('DO $do$ BEGIN CREATE TABLE whole (LIKE usage_events.event) PARTITION BY RANGE (event_timestamp); ALTER TABLE whole ATTACH PARTITION '
         'usage_events.event DEFAULT; DELETE FROM whole WHERE customer_event_id = ''37''; ALTER TABLE whole DETACH PARTITION usage_events.event; '
         'DROP TABLE whole; END $do$'),
@@ -240,6 +246,17 @@ DELETE FROM usage_events.event WHERE customer_event_id = '6';
 SELECT usage_events.refresh_rollups();
 ALTER TABLE usage_events.event ENABLE ALWAYS TRIGGER usage_events_watch;
 SELECT usage_events.refresh_rollups() > 0;
+-- whoever makes a table after it was turned off needs no rights here
+CALL pg_temp.refresh();
+CREATE ROLE nobody_here;
+BEGIN;
+SAVEPOINT one;
+ALTER TABLE usage_events.event DISABLE TRIGGER usage_events_watch;
+RELEASE one;
+SET ROLE nobody_here;
+CREATE TEMPORARY TABLE of_nobody ();
+ROLLBACK;
+DROP ROLE nobody_here;
 -- nor while rows come and go by a table that the events inherit from, or that inherits from them: no trigger of theirs fires
 CALL pg_temp.refresh();
 CREATE FUNCTION past_is_right() RETURNS boolean LANGUAGE sql VOLATILE AS $$
