@@ -111,6 +111,8 @@ sub connect_again
 
 sub connect_until_it_works
 {
+	# In the midst of a transaction the end of a connection that is gone would be one more error.
+	if ($database) { $database->{RaiseError} = 0; $database->disconnect; }
 	while (1)
 	{
 		$database = undef;
