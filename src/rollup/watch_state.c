@@ -31,9 +31,10 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+/* There is one where marks are kept.  Who may change events by hand can leave very many others. */
 static Statement read_rows_of_no_type = {
 	.sql = "SELECT d.watched_by, d.seconds FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id " EQ " $1 AND d.event_type " EQ " ''::pg_catalog.text",
+		   " WHERE d.account_id " EQ " $1 AND d.event_type " EQ " ''::pg_catalog.text LIMIT 2",
 	.read_only = true,
 	.argument_count = 1,
 	.argument_types = {UUIDOID},
@@ -167,7 +168,7 @@ typedef struct KeptMarks
 {
 	Slice state;
 	bool are_watched;
-	bool are_missing;
+	int row_count;
 } KeptMarks;
 
 static void
@@ -175,8 +176,8 @@ take_row_of_no_type(uint64 row, void *argument)
 {
 	KeptMarks *marks = argument;
 
-	marks->are_watched = marks->are_watched || slice_equal(row_text(row, 1), marks->state);
-	marks->are_missing = marks->are_missing || DatumGetInt16(row_value_there(row, 2)) < 0;
+	marks->are_watched = slice_equal(row_text(row, 1), marks->state) && DatumGetInt16(row_value_there(row, 2)) >= 0;
+	marks->row_count++;
 }
 
 /*
@@ -189,7 +190,7 @@ rollup_watch_keeps_marks(const pg_uuid_t *account_id)
 	KeptMarks marks = {.state = rollup_watch_state()};
 
 	statement_stream(&read_rows_of_no_type, (Datum[]){UUIDPGetDatum(account_id)}, take_row_of_no_type, &marks);
-	return marks.are_watched && !marks.are_missing;
+	return marks.are_watched && marks.row_count == 1;
 }
 
 /* Whether the database has a subscription that is of no table. */
