@@ -26,6 +26,7 @@
 #include "endpoint/response.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "sql/lookup.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -139,19 +140,6 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId child pg_attribute_un
 		forget_verified();
 }
 
-void
-account_init(void)
-{
-	DefineCustomStringVariable(
-		ACCOUNT_SETTING, "The account whose usage events are written and read.",
-		"Empty means the default account, and none where a request over HTTP is served.  The nil UUID means none.  "
-		"Only a superuser, or a role that was granted SET on it, may change it.",
-		&account_setting, "", PGC_SUSET, 0, check_account_setting, assign_account_setting, NULL);
-
-	RegisterXactCallback(at_transaction_end, NULL);
-	RegisterSubXactCallback(at_subtransaction_end, NULL);
-}
-
 /*
  * Whether the transaction serves a request over HTTP.  Row-level security asks for
  * each row: that there is none is remembered for the rest of the client's
@@ -181,6 +169,27 @@ has_account(void)
 	if (key_scope_is_closed())
 		return false;
 	return current.origin == ACCOUNT_CHOSEN || (current.origin == ACCOUNT_NOBODY_CHOSE && !serves_request());
+}
+
+/* As row-level security says, which raises an error where there is none. */
+static bool
+is_current(const pg_uuid_t *account_id)
+{
+	return has_account() && uuid_v7_equal(account_id, &current.account_id);
+}
+
+void
+account_init(void)
+{
+	DefineCustomStringVariable(
+		ACCOUNT_SETTING, "The account whose usage events are written and read.",
+		"Empty means the default account, and none where a request over HTTP is served.  The nil UUID means none.  "
+		"Only a superuser, or a role that was granted SET on it, may change it.",
+		&account_setting, "", PGC_SUSET, 0, check_account_setting, assign_account_setting, NULL);
+
+	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+	lookup_init(is_current);
 }
 
 static void

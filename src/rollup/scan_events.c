@@ -10,6 +10,7 @@
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
 #include "rollup/scan_work.h"
+#include "sql/lookup.h"
 #include "sql/row.h"
 #include "utils/memutils.h"
 
@@ -29,15 +30,16 @@ static Statement read_events = {
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES},
 };
 
-/* Of a single interval, as after each event under a limit: made ready in a third of the time. */
-static Statement read_events_of_interval = {
-	.sql = "SELECT 1::bigint, e.id, e.event_timestamp, e.event_properties FROM usage_events.event AS e"
-		   " WHERE e.account_id " EQ " $1 AND e.customer_alias " EQ " $3"
-		   " AND e.event_timestamp " GE " $4 AND e.event_timestamp " LT " $5"
-		   " AND e.event_type " EQ " $2",
-	.read_only = true,
-	.argument_count = 5,
-	.argument_types = {UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+/* Of a single interval. */
+static Lookup read_events_of_interval = {
+	.table = "event",
+	.index = "event_customer_idx",
+	.columns = "customer_alias, id, event_timestamp, event_properties",
+	.keys = {{"account_id", LOOKUP_EQUAL, UUIDOID},
+			 {"customer_alias", LOOKUP_EQUAL, TEXTOID},
+			 {"event_type", LOOKUP_EQUAL, TEXTOID},
+			 {"event_timestamp", LOOKUP_FROM, TIMESTAMPTZOID},
+			 {"event_timestamp", LOOKUP_BEFORE, TIMESTAMPTZOID}},
 };
 
 /* Both from one statement, where several would not see the same. */
@@ -91,16 +93,39 @@ is_left_out(const RollupScan *scan, uint64 row)
 											   scan->left_out_count, sizeof(pg_uuid_t), compare_ids) != NULL;
 }
 
+/* Adds the event to the total of the interval at that place. */
 static void
-take_event(uint64 row, void *argument)
+add_event(ScanWork *work, int place, uint64 row)
 {
-	ScanWork *work = argument;
-
 	if (is_left_out(work->scan, row))
 		return;
 	if (work->added == NULL || !common_marks_have(work->added, DatumGetUUIDP(row_value_there(row, 2)),
 												  DatumGetTimestampTz(row_value_there(row, 3))))
-		scan_add_event(work->raw.items[scan_row_place(row)].total, work->matcher, NULL, row, work->row_context);
+		scan_add_event(work->raw.items[place].total, work->matcher, NULL, row, work->row_context);
+}
+
+static void
+take_event(uint64 row, void *argument)
+{
+	add_event(argument, scan_row_place(row), row);
+}
+
+static void
+take_event_of_interval(uint64 row, void *argument)
+{
+	add_event(argument, 0, row);
+}
+
+static void
+read_interval(ScanWork *work, const MetricInterval *interval)
+{
+	const RollupScan *scan = work->scan;
+
+	lookup_rows(&read_events_of_interval,
+				(Datum[]){UUIDPGetDatum(&scan->metric->account_id), slice_to_datum(scan->aliases[interval->alias]),
+						  scan_event_type(scan->metric), TimestampTzGetDatum(interval->start),
+						  TimestampTzGetDatum(interval->end)},
+				take_event_of_interval, work);
 }
 
 void
@@ -110,14 +135,13 @@ scan_read_raw(ScanWork *work)
 
 	if (work->raw.count == 0)
 		return;
-	arguments[1] = scan_event_type(work->scan->metric);
 	if (work->raw.count == 1 && work->scan->as_of == NULL)
 	{
-		scan_single_arguments(work, &work->raw.items[0], arguments);
-		statement_stream(&read_events_of_interval, arguments, take_event, work);
+		read_interval(work, &work->raw.items[0]);
 		return;
 	}
 	scan_interval_arguments(work, &work->raw, arguments);
+	arguments[1] = scan_event_type(work->scan->metric);
 	if (work->scan->as_of == NULL)
 		statement_stream(&read_events, arguments, take_event, work);
 	else

@@ -12,9 +12,18 @@
 #include "miscadmin.h"
 #include "rollup/common_minutes.h"
 #include "rollup/scan_work.h"
+#include "sql/lookup.h"
 #include "sql/row.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+
+/* Rows of one level of an alias. */
+#define OF_LEVEL \
+	{"account_id", LOOKUP_EQUAL, UUIDOID}, {"metric_version_id", LOOKUP_EQUAL, UUIDOID}, \
+		{"level", LOOKUP_EQUAL, INT2OID}, \
+	{ \
+		"customer_alias", LOOKUP_EQUAL, TEXTOID \
+	}
 
 /* Aliases that have been rolled up. */
 static Statement find_roots = {
@@ -29,14 +38,13 @@ static Statement find_roots = {
 	.argument_types = {UUIDOID, UUIDOID, TEXTARRAYOID},
 };
 
-/* The same of one, as by each event under a limit: made ready in half the time. */
-static Statement find_root = {
-	.sql = "SELECT 1::bigint FROM usage_events.metric_rollup AS r WHERE r.account_id " EQ " $1"
-		   " AND r.metric_version_id " EQ " $2 AND r.level " EQ " 0::smallint"
-		   " AND r.customer_alias " EQ " $3 LIMIT 1",
-	.read_only = true,
-	.argument_count = 3,
-	.argument_types = {UUIDOID, UUIDOID, TEXTOID},
+/* The same of one. */
+static Lookup find_root = {
+	.table = "metric_rollup",
+	.index = "metric_rollup_pkey",
+	.columns = "level",
+	.keys = {OF_LEVEL},
+	.max_rows = 1,
 };
 
 /* Buckets inside of intervals, and their rows. */
@@ -53,14 +61,12 @@ static Statement read_buckets = {
 	.argument_types = {UUIDOID, UUIDOID, INTERVAL_TYPES, INT2OID},
 };
 
-/* The same of one interval, as of one customer: made ready in half the time. */
-static Statement read_buckets_of_interval = {
-	.sql = "SELECT 1::bigint, " ROLLUP_ROW_COLUMNS " FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id " EQ " $1 AND r.metric_version_id " EQ " $2 AND r.level " EQ " $6"
-		   " AND r.customer_alias " EQ " $3 AND r.bucket " GE " $4 AND r.bucket " LT " $5 ORDER BY r.bucket",
-	.read_only = true,
-	.argument_count = 6,
-	.argument_types = {UUIDOID, UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID},
+/* The same of one interval, as of one customer. */
+static Lookup read_buckets_of_interval = {
+	.table = "metric_rollup",
+	.index = "metric_rollup_pkey",
+	.columns = ROLLUP_ROW_COLUMNS,
+	.keys = {OF_LEVEL, {"bucket", LOOKUP_FROM, TIMESTAMPTZOID}, {"bucket", LOOKUP_BEFORE, TIMESTAMPTZOID}},
 };
 
 /* A row of each of single buckets that have one; they begin at starts_at. */
@@ -76,29 +82,36 @@ static Statement find_buckets = {
 	.argument_types = {UUIDOID, UUIDOID, INTERVAL_TYPES, INT2OID},
 };
 
-/* The same of one, as after each event under a limit: made ready in a third of the time. */
-static Statement find_bucket = {
-	.sql = "SELECT 1::bigint, " ROLLUP_ROW_COLUMNS " FROM usage_events.metric_rollup AS r"
-		   " WHERE r.account_id " EQ " $1 AND r.metric_version_id " EQ " $2 AND r.level " EQ " $6"
-		   " AND r.customer_alias " EQ " $3 AND r.bucket " EQ " $4 LIMIT 1",
-	.read_only = true,
-	.argument_count = 6,
-	.argument_types = {UUIDOID, UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID},
+/* The same of one. */
+static Lookup find_bucket = {
+	.table = "metric_rollup",
+	.index = "metric_rollup_pkey",
+	.columns = ROLLUP_ROW_COLUMNS,
+	.keys = {OF_LEVEL, {"bucket", LOOKUP_EQUAL, TIMESTAMPTZOID}},
+	.max_rows = 1,
 };
 
-/* Its events are elsewhere, but for those that came since, which are marked. */
+/*
+ * Its events are elsewhere, but for those that came since, which are marked.  Between the marks there are no others, so that
+ * all are read as one: but for those that are in the totals already.
+ */
 static void
 read_marked(ScanWork *work, const MetricInterval *interval)
 {
 	MarkPlace place = scan_mark_place(work, interval->alias, interval->start);
+	TimestampTz first = interval->end;
 	TimestampTz start;
-	TimestampTz end;
+	TimestampTz end = interval->start;
 
 	while (scan_next_mark(work, &place, interval->end, &start, &end))
 	{
-		scan_add_raw(work, scan_part(interval, start, end));
+		first = Min(first, start);
+		if (work->added != NULL)
+			scan_add_raw(work, scan_part(interval, start, end));
 		scan_skip_marks(work, &place, end);
 	}
+	if (work->added == NULL && first < end)
+		scan_add_raw(work, scan_part(interval, first, end));
 }
 
 /* The bucket does not hold: one level below, or among the events. */
@@ -114,23 +127,37 @@ descend(ScanWork *work, MetricInterval interval, RollupNode node)
 }
 
 static void
+add_root(ScanWork *work, int alias)
+{
+	work->is_rolled_up[alias] = true;
+	work->rolled_up_count++;
+}
+
+static void
 take_root(uint64 row, void *argument)
 {
-	ScanWork *work = argument;
+	add_root(argument, scan_row_place(row));
+}
 
-	work->is_rolled_up[scan_row_place(row)] = true;
-	work->rolled_up_count++;
+static void
+take_single_root(uint64 row pg_attribute_unused(), void *argument)
+{
+	add_root(argument, 0);
 }
 
 static void
 find_roots_among(ScanWork *work)
 {
 	const RollupScan *scan = work->scan;
-	bool is_one = scan->alias_count == 1;
-	Datum arguments[] = {UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
-						 is_one ? slice_to_datum(scan->aliases[0]) : scan_aliases(work)};
+	Datum account = UUIDPGetDatum(&scan->metric->account_id);
+	Datum version = UUIDPGetDatum(&scan->metric->version_id);
 
-	statement_stream(is_one ? &find_root : &find_roots, arguments, take_root, work);
+	if (scan->alias_count == 1)
+		lookup_rows(&find_root,
+					(Datum[]){account, version, Int16GetDatum((int16) BUCKET_ALL), slice_to_datum(scan->aliases[0])},
+					take_single_root, work);
+	else
+		statement_stream(&find_roots, (Datum[]){account, version, scan_aliases(work)}, take_root, work);
 }
 
 static void
@@ -304,19 +331,18 @@ end_node(ScanWork *work)
 	MemoryContextReset(work->row_context);
 }
 
+/* A row of a bucket in the interval at that place. */
 static void
-take_bucket(uint64 row, void *argument)
+take_row(ScanWork *work, int place, uint64 row, int first_column)
 {
-	ScanWork *work = argument;
 	MemoryContext context;
 	RollupRow rollup;
-	int place = scan_row_place(row);
-	TimestampTz bucket = DatumGetTimestampTz(row_value_there(row, 2));
+	TimestampTz bucket = DatumGetTimestampTz(row_value_there(row, first_column));
 
 	if (work->node_count > 0 && (work->node_place != place || work->node[0].bucket != bucket))
 		end_node(work);
 	context = MemoryContextSwitchTo(work->row_context);
-	rollup_row_read(row, 2, &rollup);
+	rollup_row_read(row, first_column, &rollup);
 	MemoryContextSwitchTo(context);
 
 	if (rollup.is_open)
@@ -337,6 +363,18 @@ take_bucket(uint64 row, void *argument)
 	}
 	work->node_place = place;
 	work->node[work->node_count++] = rollup;
+}
+
+static void
+take_bucket(uint64 row, void *argument)
+{
+	take_row(argument, scan_row_place(row), row, 2);
+}
+
+static void
+take_bucket_of_interval(uint64 row, void *argument)
+{
+	take_row(argument, 0, row, 1);
 }
 
 /* Buckets that are asked for, and the parts of them that are wanted: those of a bucket follow one another. */
@@ -392,22 +430,35 @@ take_next_bucket(FoundWork *found, const RollupRow *row)
 		take_part(found->work, &found->parts->items[i], row);
 }
 
+/* A row of the bucket that comes next. */
+static void
+take_found_row(FoundWork *found, uint64 row, int first_column)
+{
+	MemoryContext context = MemoryContextSwitchTo(found->work->row_context);
+	RollupRow rollup;
+
+	rollup_row_read(row, first_column, &rollup);
+	MemoryContextSwitchTo(context);
+	take_next_bucket(found, &rollup);
+	MemoryContextReset(found->work->row_context);
+}
+
 static void
 take_found(uint64 row, void *argument)
 {
 	FoundWork *found = argument;
-	MemoryContext context;
-	RollupRow rollup;
 
 	while (found->next < scan_row_place(row))
 		take_next_bucket(found, NULL);
 	if (found->next != scan_row_place(row))
 		elog(ERROR, "buckets of rollups do not come in their order");
-	context = MemoryContextSwitchTo(found->work->row_context);
-	rollup_row_read(row, 2, &rollup);
-	MemoryContextSwitchTo(context);
-	take_next_bucket(found, &rollup);
-	MemoryContextReset(found->work->row_context);
+	take_found_row(found, row, 2);
+}
+
+static void
+take_single_found(uint64 row, void *argument)
+{
+	take_found_row(argument, row, 1);
 }
 
 /* The buckets of the parts, each once: an hourly series has 24 parts of a day, and 744 of a month. */
@@ -431,29 +482,54 @@ find_buckets_of_parts(BucketLevel level, FoundWork *found)
 	}
 }
 
+/* Rows of several intervals of the level. */
 static void
-read_found(FoundWork *found, Datum *arguments)
+stream_intervals(ScanWork *work, Statement *statement, const Intervals *intervals,
+				 void (*take_row)(uint64 row, void *argument), void *argument)
+{
+	Datum arguments[6];
+
+	scan_interval_arguments(work, intervals, arguments);
+	arguments[1] = UUIDPGetDatum(&work->scan->metric->version_id);
+	arguments[5] = Int16GetDatum((int16) work->level);
+	statement_stream(statement, arguments, take_row, argument);
+}
+
+/* Rows of a single one. */
+static void
+look_up_interval(ScanWork *work, Lookup *lookup, const MetricInterval *interval,
+				 void (*take_row)(uint64 row, void *argument), void *argument)
+{
+	const RollupScan *scan = work->scan;
+
+	lookup_rows(lookup,
+				(Datum[]){UUIDPGetDatum(&scan->metric->account_id), UUIDPGetDatum(&scan->metric->version_id),
+						  Int16GetDatum((int16) work->level), slice_to_datum(scan->aliases[interval->alias]),
+						  TimestampTzGetDatum(interval->start), TimestampTzGetDatum(interval->end)},
+				take_row, argument);
+}
+
+static void
+read_found(FoundWork *found)
 {
 	const Intervals *buckets = &found->buckets;
 
 	if (buckets->count == 1)
-		scan_single_arguments(found->work, &buckets->items[0], arguments);
+		look_up_interval(found->work, &find_bucket, &buckets->items[0], take_single_found, found);
 	else
-		scan_interval_arguments(found->work, buckets, arguments);
-	statement_stream(buckets->count == 1 ? &find_bucket : &find_buckets, arguments, take_found, found);
+		stream_intervals(found->work, &find_buckets, buckets, take_found, found);
 	while (found->next < buckets->count)
 		take_next_bucket(found, NULL);
 }
 
 static void
-read_whole(ScanWork *work, const Intervals *whole, Datum *arguments)
+read_whole(ScanWork *work, const Intervals *whole)
 {
 	work->reading = whole;
 	if (whole->count == 1)
-		scan_single_arguments(work, &whole->items[0], arguments);
+		look_up_interval(work, &read_buckets_of_interval, &whole->items[0], take_bucket_of_interval, work);
 	else
-		scan_interval_arguments(work, whole, arguments);
-	statement_stream(whole->count == 1 ? &read_buckets_of_interval : &read_buckets, arguments, take_bucket, work);
+		stream_intervals(work, &read_buckets, whole, take_bucket, work);
 	end_node(work);
 	work->reading = NULL;
 }
@@ -464,23 +540,20 @@ scan_read_level(ScanWork *work, BucketLevel level, const Intervals *open)
 {
 	Intervals whole = {0};
 	Intervals others = {0};
-	Datum arguments[6];
 
 	work->level = level;
 	work->next = (Intervals){0};
 	for (int i = 0; i < open->count; i++)
 		cut(work, level, &open->items[i], &whole, &others);
 
-	arguments[1] = UUIDPGetDatum(&work->scan->metric->version_id);
-	arguments[5] = Int16GetDatum((int16) level);
 	if (whole.count > 0)
-		read_whole(work, &whole, arguments);
+		read_whole(work, &whole);
 	if (others.count > 0)
 	{
 		FoundWork found = {.work = work, .parts = &others};
 
 		find_buckets_of_parts(level, &found);
-		read_found(&found, arguments);
+		read_found(&found);
 	}
 	return work->next;
 }

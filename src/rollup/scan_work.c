@@ -7,8 +7,10 @@
 #include "rollup/scan_work.h"
 
 #include "base/memory_budget.h"
+#include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
 #include "rollup/watch_state.h"
+#include "sql/lookup.h"
 #include "sql/row.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -25,26 +27,78 @@ static Statement read_marks = {
 	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
-/* Of one customer, and of all together, which have an empty alias. */
-static Statement read_few_marks = {
-	.sql = "SELECT d.customer_alias, d.bucket, d.seconds FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id " EQ " $1"
-		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " ANY ($3)"
-		   " AND d.bucket " GE " $4 AND d.bucket " LT " $5",
-	.read_only = true,
-	.argument_count = 5,
-	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+/* Of one customer, or of all together, which have an empty alias. */
+static Lookup read_marks_of_alias = {
+	.table = "dirty_bucket",
+	.index = "dirty_bucket_idx",
+	.columns = "bucket, seconds",
+	.keys = {{"account_id", LOOKUP_EQUAL, UUIDOID},
+			 {"event_type", LOOKUP_EQUAL, TEXTOID},
+			 {"customer_alias", LOOKUP_EQUAL, TEXTOID},
+			 {"bucket", LOOKUP_FROM, TIMESTAMPTZOID},
+			 {"bucket", LOOKUP_BEFORE, TIMESTAMPTZOID}},
 };
 
-/* Whether version $2 of the metric $3 is in force, and its events are marked. */
-static Statement find_progress = {
-	.sql = "SELECT FROM usage_events.metric_progress AS p CROSS JOIN usage_events.metric AS m"
-		   " WHERE p.account_id " EQ " $1 AND p.metric_version_id " EQ " $2"
-		   " AND m.account_id " EQ " $1 AND m.id " EQ " $3 AND m.version_id " EQ " $2 AND m.deleted_at IS NULL",
-	.read_only = true,
-	.argument_count = 3,
-	.argument_types = {UUIDOID, UUIDOID, UUIDOID},
+static Lookup find_metric = {
+	.table = "metric",
+	.index = "metric_pkey",
+	.columns = "version_id, deleted_at",
+	.keys = {{"account_id", LOOKUP_EQUAL, UUIDOID}, {"id", LOOKUP_EQUAL, UUIDOID}},
+	.max_rows = 1,
 };
+
+static Lookup find_progress = {
+	.table = "metric_progress",
+	.index = "metric_progress_pkey",
+	.columns = "metric_version_id",
+	.keys = {{"account_id", LOOKUP_EQUAL, UUIDOID}, {"metric_version_id", LOOKUP_EQUAL, UUIDOID}},
+	.max_rows = 1,
+};
+
+typedef struct VersionInForce
+{
+	const Metric *metric;
+	bool is_in_force;
+} VersionInForce;
+
+static void
+take_metric(uint64 row, void *argument)
+{
+	VersionInForce *version = argument;
+	bool is_there;
+
+	(void) row_value(row, 2, &is_there);
+	version->is_in_force =
+		is_there && uuid_v7_equal(DatumGetUUIDP(row_value_there(row, 1)), &version->metric->version_id);
+}
+
+/* Whether this version of the metric is the current one. */
+static bool
+is_in_force(const Metric *metric)
+{
+	VersionInForce version = {.metric = metric};
+
+	lookup_rows(&find_metric, (Datum[]){UUIDPGetDatum(&metric->account_id), UUIDPGetDatum(&metric->id)}, take_metric,
+				&version);
+	return version.is_in_force;
+}
+
+static void
+note_there(uint64 row pg_attribute_unused(), void *argument)
+{
+	*(bool *) argument = true;
+}
+
+/* Whether its events are marked. */
+static bool
+has_progress(const Metric *metric)
+{
+	bool has = false;
+
+	lookup_rows(&find_progress, (Datum[]){UUIDPGetDatum(&metric->account_id), UUIDPGetDatum(&metric->version_id)},
+				note_there, &has);
+	return has;
+}
 
 /*
  * Whether the rollups of the metric hold: not after somebody has truncated one of the tables, or changed
@@ -54,11 +108,8 @@ static Statement find_progress = {
 bool
 scan_rollups_hold(const Metric *metric)
 {
-	statement_execute(&find_progress,
-					  (Datum[]){UUIDPGetDatum(&metric->account_id), UUIDPGetDatum(&metric->version_id),
-								UUIDPGetDatum(&metric->id)},
-					  NULL);
-	return SPI_processed > 0 && rollup_watch_keeps_marks(&metric->account_id) && !rollup_watch_is_subscribed();
+	return has_progress(metric) && is_in_force(metric) && rollup_watch_keeps_marks(&metric->account_id) &&
+		   !rollup_watch_is_subscribed();
 }
 
 int
@@ -113,16 +164,6 @@ scan_interval_arguments(const ScanWork *work, const Intervals *intervals, Datum 
 	arguments[4] = statement_timestamp_array(values, intervals->count);
 	pfree(aliases);
 	pfree(values);
-}
-
-/* The same of a statement over a single one. */
-void
-scan_single_arguments(const ScanWork *work, const MetricInterval *interval, Datum *arguments)
-{
-	arguments[0] = UUIDPGetDatum(&work->scan->metric->account_id);
-	arguments[2] = slice_to_datum(work->scan->aliases[interval->alias]);
-	arguments[3] = TimestampTzGetDatum(interval->start);
-	arguments[4] = TimestampTzGetDatum(interval->end);
 }
 
 Datum
@@ -205,14 +246,12 @@ take_mark(uint64 row, void *argument)
 					  DatumGetInt16(row_value_there(row, 3)));
 }
 
-/* Those of all customers as of alias 0, which is also the only one. */
+/* Of the only customer, or of all, as of alias 0. */
 static void
-take_one_of_few(uint64 row, void *argument)
+take_mark_of_alias(uint64 row, void *argument)
 {
-	ScanWork *work = argument;
-	Marks *marks = row_text(row, 1).length == 0 ? &work->common_marks : &work->marks;
-
-	marks_add_seconds(marks, 0, DatumGetTimestampTz(row_value_there(row, 2)), DatumGetInt16(row_value_there(row, 3)));
+	marks_add_seconds(argument, 0, DatumGetTimestampTz(row_value_there(row, 1)),
+					  DatumGetInt16(row_value_there(row, 2)));
 }
 
 /* Reads the marks from start to end: of the scan's aliases, unless they are known, and of all customers, where these matter. */
@@ -220,20 +259,24 @@ void
 scan_read_marks(ScanWork *work, bool of_aliases, bool of_all)
 {
 	const RollupScan *scan = work->scan;
-	Datum arguments[] = {UUIDPGetDatum(&scan->metric->account_id), scan_event_type(scan->metric), scan_aliases(work),
+	Datum arguments[] = {UUIDPGetDatum(&scan->metric->account_id), scan_event_type(scan->metric), (Datum) 0,
 						 TimestampTzGetDatum(bucket_start(work->start, BUCKET_MINUTE)), TimestampTzGetDatum(work->end)};
-	Slice few[2];
-	int few_count = 0;
 
 	if (of_aliases && scan->alias_count == 1)
-		few[few_count++] = scan->aliases[0];
+	{
+		arguments[2] = slice_to_datum(scan->aliases[0]);
+		lookup_rows(&read_marks_of_alias, arguments, take_mark_of_alias, &work->marks);
+	}
 	else if (of_aliases)
+	{
+		arguments[2] = scan_aliases(work);
 		statement_stream(&read_marks, arguments, take_mark, work);
+	}
 	if (of_all)
-		few[few_count++] = SLICE("");
-	arguments[2] = statement_varlena_array(few, few_count, TEXTOID);
-	if (few_count > 0)
-		statement_stream(&read_few_marks, arguments, take_one_of_few, work);
+	{
+		arguments[2] = slice_to_datum(SLICE(""));
+		lookup_rows(&read_marks_of_alias, arguments, take_mark_of_alias, &work->common_marks);
+	}
 }
 
 /* The place of an alias among those of all customers; -1 if it is none. */

@@ -71,7 +71,6 @@ extern int scan_compare_aliases(const void *a, const void *b);
 extern void scan_add_interval(Intervals *intervals, MetricInterval interval);
 extern MetricInterval scan_part(const MetricInterval *interval, TimestampTz start, TimestampTz end);
 extern void scan_interval_arguments(const ScanWork *work, const Intervals *intervals, Datum *arguments);
-extern void scan_single_arguments(const ScanWork *work, const MetricInterval *interval, Datum *arguments);
 extern Datum scan_event_type(const Metric *metric);
 extern Datum scan_aliases(const ScanWork *work);
 extern int scan_row_place(uint64 row);

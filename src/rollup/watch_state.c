@@ -23,21 +23,20 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
-#include "sql/operator.h"
+#include "sql/lookup.h"
 #include "sql/row.h"
-#include "sql/statement.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 /* There is one where marks are kept.  Who may change events by hand can leave very many others. */
-static Statement read_rows_of_no_type = {
-	.sql = "SELECT d.watched_by, d.seconds FROM usage_events.dirty_bucket AS d"
-		   " WHERE d.account_id " EQ " $1 AND d.event_type " EQ " ''::pg_catalog.text LIMIT 2",
-	.read_only = true,
-	.argument_count = 1,
-	.argument_types = {UUIDOID},
+static Lookup read_rows_of_no_type = {
+	.table = "dirty_bucket",
+	.index = "dirty_bucket_idx",
+	.columns = "watched_by, seconds",
+	.keys = {{"account_id", LOOKUP_EQUAL, UUIDOID}, {"event_type", LOOKUP_EQUAL, TEXTOID}},
+	.max_rows = 2,
 };
 
 /* Invalid while somebody has given it another name. */
@@ -189,7 +188,8 @@ rollup_watch_keeps_marks(const pg_uuid_t *account_id)
 {
 	KeptMarks marks = {.state = rollup_watch_state()};
 
-	statement_stream(&read_rows_of_no_type, (Datum[]){UUIDPGetDatum(account_id)}, take_row_of_no_type, &marks);
+	lookup_rows(&read_rows_of_no_type, (Datum[]){UUIDPGetDatum(account_id), slice_to_datum(SLICE(""))},
+				take_row_of_no_type, &marks);
 	return marks.are_watched && marks.row_count == 1;
 }
 

@@ -12,12 +12,20 @@
 #include "sql/statement.h"
 
 static TupleTableSlot *streamed = NULL;
+static const AttrNumber *streamed_columns = NULL;
 
-/* Has the executor's row as ROW_STREAMED from now on, or none. */
+/* Has that row as ROW_STREAMED from now on; its columns are those of the slot, or the ones with these numbers. */
 void
-row_stream(TupleTableSlot *slot)
+row_stream(TupleTableSlot *slot, const AttrNumber *columns)
 {
 	streamed = slot;
+	streamed_columns = columns;
+}
+
+void
+row_stream_end(void)
+{
+	streamed = NULL;
 }
 
 bool
@@ -31,7 +39,7 @@ Datum
 row_value(uint64 row, int column, bool *isnull)
 {
 	if (row == ROW_STREAMED)
-		return slot_getattr(streamed, column, isnull);
+		return slot_getattr(streamed, streamed_columns != NULL ? streamed_columns[column - 1] : column, isnull);
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
 }
 

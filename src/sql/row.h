@@ -3,7 +3,7 @@
  *		Values in the rows of the statement that was run last.
  *
  * Rows are numbered as in SPI_tuptable, from 0, columns from 1.  ROW_STREAMED is the one that
- * statement_stream() hands out.
+ * statement_stream() and lookup_rows() hand out.
  */
 #ifndef USAGE_EVENTS_SQL_ROW_H
 #define USAGE_EVENTS_SQL_ROW_H
@@ -13,7 +13,8 @@
 
 #define ROW_STREAMED UINT64_MAX
 
-extern void row_stream(TupleTableSlot *slot);
+extern void row_stream(TupleTableSlot *slot, const AttrNumber *columns);
+extern void row_stream_end(void);
 extern bool row_is_streamed(void);
 extern Datum row_value(uint64 row, int column, bool *isnull);
 extern Datum row_value_there(uint64 row, int column);

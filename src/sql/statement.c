@@ -235,9 +235,9 @@ stream_row(TupleTableSlot *slot, DestReceiver *self)
 
 	CHECK_FOR_INTERRUPTS();
 	error_context_stack = stream->error_context;
-	row_stream(slot);
+	row_stream(slot, NULL);
 	stream->take_row(ROW_STREAMED, stream->argument);
-	row_stream(NULL);
+	row_stream_end();
 	error_context_stack = executor_error_context;
 	MemoryContextSwitchTo(executor_context);
 	return true;
@@ -276,7 +276,7 @@ stream(void *argument)
 	PG_FINALLY();
 	{
 		call->statement->running--;
-		row_stream(NULL);
+		row_stream_end();
 	}
 	PG_END_TRY();
 }

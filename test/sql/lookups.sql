@@ -1,0 +1,132 @@
+-- Rows that are searched for along an index: whatever somebody does to a table, the statement that says the same is run then.
+\pset format unaligned
+\pset tuples_only on
+\i test/helpers/empty.sql
+CREATE FUNCTION sent(alias text, number integer) RETURNS bigint LANGUAGE sql AS $$
+    SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', alias, 'eventType', 'call', 'customerEventId', alias || n,
+        'eventTimestamp', format('2026-10-05T12:%s:00Z', n), 'eventProperties', jsonb_build_object('n', n))))) FROM generate_series(10, number) AS n $$;
+SELECT sent('a', 30), sent('b', 20);
+SELECT create_usage_metric('{"name": "sum", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}')
+    ->> 'id' AS metric \gset
+\i test/helpers/refresh.sql
+CALL pg_temp.refresh_until_ready();
+-- one more event, marked
+SELECT create_usage_event('{"customerAlias": "a", "eventType": "call", "customerEventId": "a-more", "eventTimestamp": "2026-10-05T13:00:00Z",
+    "eventProperties": {"n": 0.5}}') IS NOT NULL;
+-- what is used of customers "a" and "b", each by itself
+CREATE FUNCTION used() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(calculate_usage_metric(m.id, ARRAY[alias], '[2026-10-01 00:00Z, 2026-11-01 00:00Z)') ->> 'value', ' ' ORDER BY alias)
+    FROM unnest('{a,b}'::text[]) AS alias, (SELECT id FROM usage_metrics WHERE name = 'sum') AS m $$;
+CREATE ROLE regress_usage_events_asks;
+SELECT usage_events.grant_access('regress_usage_events_asks', 'read');
+SELECT used();
+SET ROLE regress_usage_events_asks;
+SELECT used();
+RESET ROLE;
+
+-- rollups are used: what is wrong in them shows
+BEGIN;
+ALTER TABLE usage_events.metric_rollup DISABLE TRIGGER usage_events_watch;
+UPDATE usage_events.metric_rollup SET value = value + 1000 WHERE level = 1;
+SELECT used();
+SET LOCAL ROLE regress_usage_events_asks;
+SELECT used();
+ROLLBACK;
+
+-- another policy counts
+BEGIN;
+CREATE POLICY quiet ON usage_events.event AS RESTRICTIVE FOR SELECT USING (customer_event_id <> 'a-more');
+SELECT used();
+SET LOCAL ROLE regress_usage_events_asks;
+SELECT used();
+ROLLBACK;
+BEGIN;
+CREATE POLICY quiet ON usage_events.metric_rollup AS RESTRICTIVE FOR ALL USING (false);
+CREATE POLICY quiet ON usage_events.event AS RESTRICTIVE FOR SELECT USING (customer_alias = 'b');
+SET LOCAL ROLE regress_usage_events_asks;
+SELECT used();
+ROLLBACK;
+-- so does our own, made another, or for others
+BEGIN;
+ALTER POLICY own_read ON usage_events.event USING (account_id = usage_events.current_account_id() AND customer_event_id <> 'a-more');
+SET LOCAL ROLE regress_usage_events_asks;
+SELECT used();
+ROLLBACK;
+BEGIN;
+ALTER POLICY own_read ON usage_events.event TO pg_monitor;
+SET LOCAL ROLE regress_usage_events_asks;
+SELECT used();
+ROLLBACK;
+BEGIN;
+CREATE FUNCTION current_account_id() RETURNS uuid LANGUAGE sql RETURN '00000000-0000-0000-0000-000000000000'::uuid;
+ALTER POLICY own_read ON usage_events.event USING (account_id = public.current_account_id());
+SET LOCAL ROLE regress_usage_events_asks;
+SELECT used();
+ROLLBACK;
+-- an account that is not there sees nothing, as in a session that closes itself
+BEGIN;
+SET LOCAL usage_events.account_id = '00000000-0000-0000-0000-000000000000';
+SET LOCAL ROLE regress_usage_events_asks;
+SELECT used();
+ROLLBACK;
+
+-- no right to read the table, or only to some columns of it, or none without row-level security
+BEGIN;
+REVOKE SELECT ON usage_events.dirty_bucket FROM regress_usage_events_asks;
+SET LOCAL ROLE regress_usage_events_asks;
+SELECT used();
+ROLLBACK;
+BEGIN;
+REVOKE SELECT ON usage_events.event FROM regress_usage_events_asks;
+GRANT SELECT (account_id, customer_alias, event_type, event_timestamp, id, event_properties) ON usage_events.event TO regress_usage_events_asks;
+SET LOCAL ROLE regress_usage_events_asks;
+SELECT used();
+ROLLBACK;
+BEGIN;
+SET LOCAL row_security = off;
+SELECT used();
+SET LOCAL ROLE regress_usage_events_asks;
+SELECT used();
+ROLLBACK;
+
+-- without the index, with another of its name, and with it again
+BEGIN;
+ALTER INDEX usage_events.event_customer_idx RENAME TO other_idx;
+SELECT used();
+CREATE INDEX event_customer_idx ON usage_events.event (account_id, customer_alias) WHERE customer_event_id <> 'a-more';
+SELECT used();
+DROP INDEX usage_events.event_customer_idx;
+CREATE INDEX event_customer_idx ON usage_events.event (account_id, event_type, customer_alias, event_timestamp);
+SELECT used();
+DROP INDEX usage_events.event_customer_idx;
+CREATE INDEX event_customer_idx ON usage_events.event (account_id, customer_alias, event_type, event_timestamp DESC);
+SELECT used();
+DROP INDEX usage_events.event_customer_idx;
+CREATE INDEX event_customer_idx ON usage_events.event USING hash (account_id);
+SELECT used();
+ROLLBACK;
+SELECT used();
+REINDEX INDEX usage_events.event_customer_idx;
+SELECT used();
+
+-- a table with rows in a child
+BEGIN;
+CREATE TABLE child () INHERITS (usage_events.event);
+INSERT INTO child SELECT * FROM ONLY usage_events.event WHERE customer_event_id = 'a-more';
+SELECT used();
+ROLLBACK;
+SELECT used();
+
+-- another schema's table of the same name is not asked
+BEGIN;
+CREATE SCHEMA before;
+CREATE TABLE before.event (LIKE usage_events.event);
+SET LOCAL search_path = before, public;
+SELECT used();
+ROLLBACK;
+
+REVOKE ALL ON ALL TABLES IN SCHEMA usage_events FROM regress_usage_events_asks;
+DROP OWNED BY regress_usage_events_asks;
+DROP ROLE regress_usage_events_asks;
+DROP FUNCTION sent(text, integer);
+DROP FUNCTION used();
