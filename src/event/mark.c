@@ -350,8 +350,9 @@ make_common(const pg_uuid_t *account_id, Mark *marks, int count)
 	return kept;
 }
 
+/* The first ones are of new versions: they say from which id on. */
 static void
-insert_many(const pg_uuid_t *account_id, const Mark *marks, int count)
+insert_many(const pg_uuid_t *account_id, const Mark *marks, int new_count, int count)
 {
 	Slice *texts = palloc(sizeof(Slice) * count);
 	Datum *values = palloc(sizeof(Datum) * count);
@@ -373,10 +374,12 @@ insert_many(const pg_uuid_t *account_id, const Mark *marks, int count)
 		values[i] = Int16GetDatum((int16) marks[i].seconds);
 	arguments[5] = statement_array(values, NULL, count, INT2OID);
 	for (int i = 0; i < count; i++)
-		nulls[i] = !marks[i].is_common;
+		nulls[i] = i >= new_count;
 	for (int i = 0; i < count; i++)
 		values[i] = UUIDPGetDatum(marks[i].first_id);
 	arguments[6] = statement_array(values, nulls, count, UUIDOID);
+	for (int i = 0; i < count; i++)
+		nulls[i] = !marks[i].is_common;
 	for (int i = 0; i < count; i++)
 		values[i] = UUIDPGetDatum(marks[i].last_id);
 	arguments[7] = statement_array(values, nulls, count, UUIDOID);
@@ -415,7 +418,8 @@ sort_and_condense(Mark *marks, int count)
 /*
  * Marks what the puts have changed; the caller is connected to SPI.  Versions that
  * were replaced are marked for their own customers: a mark for all is for those whose events
- * from its first id to its last are still there when it is taken away.
+ * from its first id to its last are still there when it is taken away.  And they are marked without ids: a mark with one
+ * says that nothing has gone from its time, and that what has come has that id or a higher one.
  */
 void
 event_mark_add(const pg_uuid_t *account_id, const EventPut *puts, int count)
@@ -440,6 +444,6 @@ event_mark_add(const pg_uuid_t *account_id, const EventPut *puts, int count)
 	}
 	replaced_count = sort_and_condense(marks + new_count, replaced_count);
 	if (new_count + replaced_count > 0)
-		insert_many(account_id, marks, new_count + replaced_count);
+		insert_many(account_id, marks, new_count, new_count + replaced_count);
 	pfree(marks);
 }

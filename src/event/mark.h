@@ -10,12 +10,12 @@
 
 /*
  * Writes the mark of one event in the statement that stores it, whose rows, with their
- * account_id, are to be named behind it: what its type and alias are there, and two more
+ * account_id, are to be named behind it: what its id, type and alias are there, and two more
  * parameters, which event_mark_arguments() fills.
  */
-#define INSERT_EVENT_MARK(event_type, customer_alias, bucket, marked_at) \
-	"INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)" \
-	" SELECT account_id, " event_type ", " customer_alias ", " bucket ", " marked_at ", 1::smallint"
+#define INSERT_EVENT_MARK(id, event_type, customer_alias, bucket, marked_at) \
+	"INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds, first_id)" \
+	" SELECT account_id, " event_type ", " customer_alias ", " bucket ", " marked_at ", 1::smallint, " id
 #define EVENT_MARK_TYPES TIMESTAMPTZOID, TIMESTAMPTZOID
 #define EVENT_MARK_ARGUMENT_COUNT 2
 

@@ -91,6 +91,7 @@ typedef struct EventGroup
 
 /* In statements that write events the account is $1, and the columns follow in their order. */
 #define EVENT_ARGUMENTS "$1, $2, $3, $4, $5, $6, $7"
+#define ID_ARGUMENT "$2"
 #define TYPE_ARGUMENT "$5"
 #define ALIAS_ARGUMENT "$4"
 enum
@@ -120,7 +121,8 @@ static Statement insert_event = {
 static Statement insert_marked_event = {
 	.sql = "WITH stored AS (INSERT INTO usage_events.event (account_id, " EVENT_COLUMNS ")"
 		   " VALUES (" EVENT_ARGUMENTS ")" ON_CONFLICT_DO_NOTHING
-		   " RETURNING account_id) " INSERT_EVENT_MARK(TYPE_ARGUMENT, ALIAS_ARGUMENT, "$8", "$9") " FROM stored",
+		   " RETURNING account_id) " INSERT_EVENT_MARK(ID_ARGUMENT, TYPE_ARGUMENT, ALIAS_ARGUMENT, "$8",
+													   "$9") " FROM stored",
 	.argument_count = EVENT_ARGUMENT_COUNT + EVENT_MARK_ARGUMENT_COUNT,
 	.argument_types = {UUIDOID, EVENT_COLUMN_TYPES EVENT_MARK_TYPES},
 };

@@ -37,7 +37,8 @@ add_up(const LimitCustomer *customer, TimestampTz start, TimestampTz end, LeftOu
 	memory_budget_grow(sizeof(MetricInterval) * customer->alias_count);
 	scan.intervals = palloc_extended(sizeof(MetricInterval) * Max(customer->alias_count, 1), MCXT_ALLOC_HUGE);
 	for (int alias = 0; alias < customer->alias_count; alias++)
-		scan.intervals[scan.interval_count++] = (MetricInterval){alias, start, end, &use->total};
+		scan.intervals[scan.interval_count++] =
+			(MetricInterval){.alias = alias, .start = start, .end = end, .total = &use->total};
 	rollup_scan(&scan);
 }
 

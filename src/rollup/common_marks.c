@@ -51,7 +51,7 @@ common_marks_take(CommonMarks *marks, uint64 row, int first_column)
 	Datum last = row_value(row, first_column + 3, &has_no_last);
 
 	marks_add_seconds(&marks->minutes, 0, DatumGetTimestampTz(row_value_there(row, first_column)),
-					  DatumGetInt16(row_value_there(row, first_column + 1)));
+					  DatumGetInt16(row_value_there(row, first_column + 1)), marks_first_id(row, first_column + 2));
 	marks->ranges = memory_budget_room(marks->ranges, marks->range_count, &marks->range_capacity, sizeof(IdRange));
 	range = &marks->ranges[marks->range_count++];
 	memset(&range->first, 0, UUID_LEN);

@@ -107,7 +107,8 @@ take_mark_of_all(uint64 row, void *argument)
 		common_marks_take(&common->marked, row, 2);
 	else
 		marks_add_seconds(&common->marks, common_minutes_place(common, alias),
-						  DatumGetTimestampTz(row_value_there(row, 2)), DatumGetInt16(row_value_there(row, 3)));
+						  DatumGetTimestampTz(row_value_there(row, 2)), DatumGetInt16(row_value_there(row, 3)),
+						  marks_first_id(row, 4));
 	MemoryContextSwitchTo(context);
 }
 

@@ -8,7 +8,28 @@
 
 #include "base/calendar.h"
 #include "base/memory_budget.h"
+#include "port/pg_bswap.h"
+#include "sql/row.h"
 #include "utils/timestamp.h"
+
+static uint64
+leading_half(const pg_uuid_t *id)
+{
+	uint64 half;
+
+	memcpy(&half, id->data, sizeof(half));
+	return pg_ntoh64(half);
+}
+
+/* The first id of a mark in a column of a row. */
+uint64
+marks_first_id(uint64 row, int column)
+{
+	bool isnull;
+	Datum id = row_value(row, column, &isnull);
+
+	return isnull ? 0 : leading_half(DatumGetUUIDP(id));
+}
 
 void
 marks_append(Marks *marks, Mark mark)
@@ -22,7 +43,7 @@ marks_append(Marks *marks, Mark mark)
  * come in a row, as along the index, they take the room of one.
  */
 void
-marks_add_seconds(Marks *marks, int alias, TimestampTz timestamp, int seconds)
+marks_add_seconds(Marks *marks, int alias, TimestampTz timestamp, int seconds, uint64 first_id)
 {
 	TimestampTz start = bucket_start(timestamp, BUCKET_SECOND);
 	TimestampTz end = start + Min(seconds, SECS_PER_MINUTE) * USECS_PER_SEC;
@@ -32,9 +53,12 @@ marks_add_seconds(Marks *marks, int alias, TimestampTz timestamp, int seconds)
 	if (seconds <= 0)
 		return;
 	if (last != NULL && last->alias == alias && last->start == start)
+	{
 		last->end = Max(last->end, end);
+		last->first_id = Min(last->first_id, first_id);
+	}
 	else
-		marks_append(marks, (Mark){alias, start, end});
+		marks_append(marks, (Mark){alias, start, end, first_id});
 }
 
 static int
@@ -63,7 +87,10 @@ marks_sort(Marks *marks)
 		const Mark *mark = &marks->items[i];
 
 		if (last->alias == mark->alias && mark->start <= last->end)
+		{
 			last->end = Max(last->end, mark->end);
+			last->first_id = Min(last->first_id, mark->first_id);
+		}
 		else
 			marks->items[++kept] = *mark;
 	}
@@ -88,4 +115,18 @@ marks_first(const Marks *marks, int alias, TimestampTz moment)
 			high = middle;
 	}
 	return low;
+}
+
+/* Whether those of the alias from that place on, and up to a moment, are of new versions alone, with higher ids than that one. */
+bool
+marks_are_newer(const Marks *marks, int first, int alias, TimestampTz until, const pg_uuid_t *id)
+{
+	uint64 half = leading_half(id);
+
+	for (int i = first; i < marks->count && marks->items[i].alias == alias && marks->items[i].start <= until; i++)
+	{
+		if (marks->items[i].first_id <= half)
+			return false;
+	}
+	return true;
 }

@@ -92,6 +92,7 @@ rollup_scan(const RollupScan *scan)
 	}
 
 	SPI_connect();
+	work.context = CurrentMemoryContext;
 	work.row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
 	work.node = palloc(sizeof(RollupRow) * work.node_capacity);
 	work.is_one_snapshot = distribution_is_here(&scan->metric->account_id);

@@ -14,6 +14,8 @@ typedef struct MetricInterval
 	TimestampTz start; /* inclusive */
 	TimestampTz end;   /* exclusive */
 	MetricTotal *total;
+	/* A row that was added already: events until its last moment, with ids up to its newest, are in the total.  NULL: none is. */
+	const MetricCell *added;
 } MetricInterval;
 
 typedef struct CommonMinutes CommonMinutes;

@@ -93,15 +93,32 @@ is_left_out(const RollupScan *scan, uint64 row)
 											   scan->left_out_count, sizeof(pg_uuid_t), compare_ids) != NULL;
 }
 
+/* Whether the event is in a row of rollups that is in the interval's total. */
+static bool
+is_in_row(const MetricInterval *interval, uint64 row)
+{
+	const MetricCell *added = interval->added;
+
+	return added != NULL && DatumGetTimestampTz(row_value_there(row, 3)) <= added->until &&
+		   uuid_v7_compare(DatumGetUUIDP(row_value_there(row, 2)), &added->newest_id) <= 0;
+}
+
+/* Whether it was read with what is marked for all customers. */
+static bool
+is_of_all(const ScanWork *work, uint64 row)
+{
+	return work->added != NULL && common_marks_have(work->added, DatumGetUUIDP(row_value_there(row, 2)),
+													DatumGetTimestampTz(row_value_there(row, 3)));
+}
+
 /* Adds the event to the total of the interval at that place. */
 static void
 add_event(ScanWork *work, int place, uint64 row)
 {
-	if (is_left_out(work->scan, row))
-		return;
-	if (work->added == NULL || !common_marks_have(work->added, DatumGetUUIDP(row_value_there(row, 2)),
-												  DatumGetTimestampTz(row_value_there(row, 3))))
-		scan_add_event(work->raw.items[place].total, work->matcher, NULL, row, work->row_context);
+	const MetricInterval *interval = &work->raw.items[place];
+
+	if (!is_left_out(work->scan, row) && !is_in_row(interval, row) && !is_of_all(work, row))
+		scan_add_event(interval->total, work->matcher, NULL, row, work->row_context);
 }
 
 static void

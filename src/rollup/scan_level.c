@@ -92,26 +92,37 @@ static Lookup find_bucket = {
 };
 
 /*
- * Its events are elsewhere, but for those that came since, which are marked.  Between the marks there are no others, so that
- * all are read as one: but for those that are in the totals already.
+ * Reads what is marked in the interval: all else is in the row that was added, or not there.  From the row's last moment on there is
+ * nothing between the marks, so that all are read as one; but for events that are in the totals of all customers already.
  */
 static void
-read_marked(ScanWork *work, const MetricInterval *interval)
+read_marked(ScanWork *work, const MetricInterval *interval, const MetricCell *added)
 {
 	MarkPlace place = scan_mark_place(work, interval->alias, interval->start);
-	TimestampTz first = interval->end;
+	MetricInterval rest = scan_part(interval, interval->end, interval->end);
 	TimestampTz start;
-	TimestampTz end = interval->start;
+	TimestampTz end;
 
 	while (scan_next_mark(work, &place, interval->end, &start, &end))
 	{
-		first = Min(first, start);
-		if (work->added != NULL)
-			scan_add_raw(work, scan_part(interval, start, end));
+		MetricInterval marked = scan_part(interval, start, end);
+
+		if (added != NULL && start <= added->until)
+		{
+			marked.added = added;
+			scan_add_raw(work, marked);
+		}
+		else if (work->added != NULL)
+			scan_add_raw(work, marked);
+		else
+		{
+			rest.start = Min(rest.start, marked.start);
+			rest.end = marked.end;
+		}
 		scan_skip_marks(work, &place, end);
 	}
-	if (work->added == NULL && first < end)
-		scan_add_raw(work, scan_part(interval, first, end));
+	if (rest.start < rest.end)
+		scan_add_raw(work, rest);
 }
 
 /* The bucket does not hold: one level below, or among the events. */
@@ -123,7 +134,7 @@ descend(ScanWork *work, MetricInterval interval, RollupNode node)
 	else if (node == ROLLUP_LEAF)
 		scan_add_raw(work, interval);
 	else
-		read_marked(work, &interval);
+		read_marked(work, &interval, NULL);
 }
 
 static void
@@ -388,22 +399,33 @@ typedef struct FoundWork
 } FoundWork;
 
 /*
- * Whether the row holds for the part although the bucket is cut off by its end, or marked: all of its events are in the part,
- * and before the first mark.  So it is where events come in the order of time, whatever was rolled up of them.
+ * Whether the row holds for the part although the bucket is cut off by its end, or marked: all of its events are in the part, and
+ * none of them has gone.  None has, if what is marked up to its last one are new versions alone, with higher ids than it has; which
+ * also tells them from those that are in it.  So it is wherever nothing was corrected, whatever was rolled up of it.
  */
 static bool
-holds_until_marks(const ScanWork *work, const MetricInterval *part, const RollupRow *row)
+holds_but_for_marks(const ScanWork *work, const MetricInterval *part, const RollupRow *row)
 {
+	const MetricCell *cell = &row->cell;
 	MarkPlace place = scan_mark_place(work, part->alias, part->start);
-	TimestampTz mark_start;
-	TimestampTz mark_end;
+	bool is_cut_off = part->end < bucket_end(row->bucket, work->level);
 
-	if (row->is_open || !rollup_has_one_row(work->scan->metric) || part->start > row->bucket ||
-		row->cell.until >= part->end)
-		return false;
-	if (looks_at_ids(work) && !is_old_enough(work, &row->cell))
-		return false;
-	return !scan_next_mark(work, &place, part->end, &mark_start, &mark_end) || mark_start > row->cell.until;
+	return !row->is_open && rollup_has_one_row(work->scan->metric) && part->start <= row->bucket &&
+		   (!is_cut_off || cell->until < part->end) && (!looks_at_ids(work) || is_old_enough(work, cell)) &&
+		   scan_marks_are_newer(work, &place, Min(cell->until, part->end), &cell->newest_id);
+}
+
+/* What a reader of marked events has to know of a row that was added. */
+static const MetricCell *
+remember_added(ScanWork *work, const MetricCell *cell)
+{
+	MetricCell *added;
+
+	memory_budget_grow(sizeof(MetricCell));
+	added = MemoryContextAllocZero(work->context, sizeof(MetricCell));
+	added->until = cell->until;
+	added->newest_id = cell->newest_id;
+	return added;
 }
 
 static void
@@ -411,10 +433,10 @@ take_part(ScanWork *work, const MetricInterval *part, const RollupRow *row)
 {
 	if (row == NULL)
 		descend(work, *part, ROLLUP_ABSENT);
-	else if (holds_until_marks(work, part, row))
+	else if (holds_but_for_marks(work, part, row))
 	{
 		metric_total_add_cell(part->total, &row->cell);
-		read_marked(work, part);
+		read_marked(work, part, remember_added(work, &row->cell));
 	}
 	else
 		descend(work, *part, row->is_branch ? ROLLUP_BRANCH : ROLLUP_LEAF);

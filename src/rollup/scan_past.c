@@ -66,7 +66,7 @@ take_superseded(uint64 row, void *argument)
 						   DatumGetJsonbP(row_value_there(row, 4)));
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
-	marks_add_seconds(&work->marks, found->place, timestamp, 1);
+	marks_add_seconds(&work->marks, found->place, timestamp, 1, 0);
 }
 
 /* Adds the versions that were current then, and marks their seconds. */

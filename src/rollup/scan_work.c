@@ -16,9 +16,9 @@
 #include "utils/timestamp.h"
 
 static Statement read_marks = {
-	.sql = "SELECT i.place, d.bucket, d.seconds"
+	.sql = "SELECT i.place, d.bucket, d.seconds, d.first_id"
 		   " FROM pg_catalog.unnest($3) WITH ORDINALITY AS i(alias, place)"
-		   " CROSS JOIN LATERAL (SELECT d.bucket, d.seconds FROM usage_events.dirty_bucket AS d"
+		   " CROSS JOIN LATERAL (SELECT d.bucket, d.seconds, d.first_id FROM usage_events.dirty_bucket AS d"
 		   " WHERE d.account_id " EQ " $1"
 		   " AND d.event_type " EQ " $2 AND d.customer_alias " EQ " i.alias"
 		   " AND d.bucket " GE " $4 AND d.bucket " LT " $5 OFFSET 0) AS d",
@@ -31,7 +31,7 @@ static Statement read_marks = {
 static Lookup read_marks_of_alias = {
 	.table = "dirty_bucket",
 	.index = "dirty_bucket_idx",
-	.columns = "bucket, seconds",
+	.columns = "bucket, seconds, first_id",
 	.keys = {{"account_id", LOOKUP_EQUAL, UUIDOID},
 			 {"event_type", LOOKUP_EQUAL, TEXTOID},
 			 {"customer_alias", LOOKUP_EQUAL, TEXTOID},
@@ -193,7 +193,8 @@ scan_add_raw(ScanWork *work, MetricInterval interval)
 {
 	MetricInterval *last = work->raw.count > 0 ? &work->raw.items[work->raw.count - 1] : NULL;
 
-	if (last != NULL && last->total == interval.total && last->alias == interval.alias && last->end == interval.start)
+	if (last != NULL && last->total == interval.total && last->alias == interval.alias && last->end == interval.start &&
+		last->added == interval.added)
 		last->end = interval.end;
 	else
 		scan_add_interval(&work->raw, interval);
@@ -225,6 +226,14 @@ scan_next_mark(const ScanWork *work, const MarkPlace *place, TimestampTz end, Ti
 	return *mark_start < end;
 }
 
+/* Whether all that is marked from the place's moment up to another has come with higher ids than that one, and nothing has gone. */
+bool
+scan_marks_are_newer(const ScanWork *work, const MarkPlace *place, TimestampTz until, const pg_uuid_t *id)
+{
+	return marks_are_newer(&work->marks, place->own, place->alias, until, id) &&
+		   marks_are_newer(&work->common_marks, place->common, 0, until, id);
+}
+
 /* Goes on to a later moment. */
 void
 scan_skip_marks(const ScanWork *work, MarkPlace *place, TimestampTz moment)
@@ -243,15 +252,15 @@ take_mark(uint64 row, void *argument)
 	ScanWork *work = argument;
 
 	marks_add_seconds(&work->marks, scan_row_place(row), DatumGetTimestampTz(row_value_there(row, 2)),
-					  DatumGetInt16(row_value_there(row, 3)));
+					  DatumGetInt16(row_value_there(row, 3)), marks_first_id(row, 4));
 }
 
 /* Of the only customer, or of all, as of alias 0. */
 static void
 take_mark_of_alias(uint64 row, void *argument)
 {
-	marks_add_seconds(argument, 0, DatumGetTimestampTz(row_value_there(row, 1)),
-					  DatumGetInt16(row_value_there(row, 2)));
+	marks_add_seconds(argument, 0, DatumGetTimestampTz(row_value_there(row, 1)), DatumGetInt16(row_value_there(row, 2)),
+					  marks_first_id(row, 3));
 }
 
 /* Reads the marks from start to end: of the scan's aliases, unless they are known, and of all customers, where these matter. */

@@ -280,7 +280,8 @@ search(Lookup *lookup, const Datum *arguments, void (*take_row)(uint64 row, void
 		row_stream_end();
 	}
 	systable_endscan_ordered(scan);
-	index_close(index, AccessShareLock);
+	/* Locks are kept until the transaction ends, as the executor does. */
+	index_close(index, NoLock);
 	relation_close(table, NoLock);
 }
 

@@ -98,7 +98,8 @@ usage_calculate_steps(const UsageQuestion *question, Slice *aliases, int alias_c
 		for (int i = 0; i < step_count; i++)
 		{
 			if (bounds[i] < bounds[i + 1])
-				scan.intervals[scan.interval_count++] = (MetricInterval){alias, bounds[i], bounds[i + 1], &totals[i]};
+				scan.intervals[scan.interval_count++] =
+					(MetricInterval){.alias = alias, .start = bounds[i], .end = bounds[i + 1], .total = &totals[i]};
 		}
 	}
 	rollup_scan(&scan);

@@ -127,7 +127,8 @@ set_intervals(RollupScan *scan, const MappedAlias *mapped, TimestampTz start, Ti
 	for (int i = 0; i < scan->alias_count && start < end; i++)
 	{
 		if (slice_compare(scan->aliases[i], SLICE(VOID_ALIAS)) != 0)
-			scan->intervals[scan->interval_count++] = (MetricInterval){i, start, end, mapped[i].total};
+			scan->intervals[scan->interval_count++] =
+				(MetricInterval){.alias = i, .start = start, .end = end, .total = mapped[i].total};
 	}
 }
 

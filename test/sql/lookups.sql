@@ -1,6 +1,8 @@
 -- Rows that are searched for along an index: whatever somebody does to a table, the statement that says the same is run then.
 \pset format unaligned
 \pset tuples_only on
+-- versions of the server name other places
+\set SHOW_CONTEXT never
 \i test/helpers/empty.sql
 CREATE FUNCTION sent(alias text, number integer) RETURNS bigint LANGUAGE sql AS $$
     SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', alias, 'eventType', 'call', 'customerEventId', alias || n,

@@ -126,9 +126,39 @@ SAVEPOINT none;
 SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "after", "eventTimestamp": "2026-10-31T12:00:01Z",
     "eventProperties": {"n": 7.5}}') IS NOT NULL;
 SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)'), pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-10-31 12:00:01Z)');
--- one in the second of the last
+-- one in the second of the last, which counts before it and after it
 SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "same", "eventTimestamp": "2026-10-31T12:00:00.9Z",
     "eventProperties": {"n": 100}}') IS NOT NULL;
+SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)'), pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-10-31 12:00:00.5Z)'),
+    pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-10-31 12:00:01Z)');
+-- late ones, in the second of another, in one of their own, and many as a batch, which marks minutes and those of all customers
+SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "late", "eventTimestamp": "2026-10-07T12:00:00.5Z",
+    "eventProperties": {"n": 1000}}') IS NOT NULL;
+SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "own", "eventTimestamp": "2026-10-07T13:00:00.5Z",
+    "eventProperties": {"n": 10000}}') IS NOT NULL;
+SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)');
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', 'daily', 'eventType', 'call', 'eventTimestamp',
+    format('2026-10-08T12:00:%sZ', n), 'eventProperties', '{"n": 5000}'::jsonb)))) FROM generate_series(10, 29) AS n;
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', alias, 'eventType', 'call', 'eventTimestamp',
+    '2026-10-09T12:00:00.5Z', 'eventProperties', '{"n": 100000}'::jsonb)))) FROM unnest('{daily,single,x,y,z}'::text[]) AS alias;
+SELECT customer_alias, bucket, seconds, first_id IS NOT NULL AS has_first, last_id IS NOT NULL AS has_last FROM usage_events.dirty_bucket
+    WHERE event_type = 'call' ORDER BY 1, 2;
+SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)');
+-- once one of them is corrected, the month does not hold any more
+SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "late", "eventTimestamp": "2026-10-07T12:00:00.5Z",
+    "eventProperties": {"n": 2000}}') IS NOT NULL;
+SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)');
+-- marks that do not say what they are of are taken for all, as those of version 1.0
+ROLLBACK TO SAVEPOINT none;
+SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "late", "eventTimestamp": "2026-10-07T12:00:00.5Z",
+    "eventProperties": {"n": 1000}}') IS NOT NULL;
+SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)');
+ALTER TABLE usage_events.dirty_bucket DISABLE TRIGGER usage_events_watch;
+UPDATE usage_events.dirty_bucket SET first_id = NULL WHERE customer_alias = 'daily';
+SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)');
+-- an event whose id is lower than the newest that was rolled up, as of a transaction that was slow, may be in it
+UPDATE usage_events.dirty_bucket SET first_id = (SELECT newest_id FROM usage_events.metric_rollup WHERE customer_alias = 'daily' AND level = 1
+    AND newest_id IS NOT NULL LIMIT 1) WHERE customer_alias = 'daily';
 SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)');
 -- and where the last one is not of the month any more
 ROLLBACK TO SAVEPOINT none;
