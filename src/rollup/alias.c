@@ -14,8 +14,8 @@
 #include "metric/total.h"
 #include "miscadmin.h"
 #include "rollup/row.h"
+#include "sql/lookup.h"
 #include "sql/row.h"
-#include "sql/statement.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -23,29 +23,35 @@
 /* A bucket with more events of the type than this is a branch: so many are read from the table at once. */
 #define LEAF_EVENTS 256
 
-#define EVENTS_OF_TYPE \
-	" FROM usage_events.event" \
-	" WHERE account_id " EQ " $1 AND customer_alias " EQ " $2" \
-	" AND event_timestamp " GE " $3 AND event_timestamp " LT " $4" \
-	" AND event_type " EQ " $5"
+#define OF_TYPE \
+	KEY_EQUAL("account_id", UUIDOID), KEY_EQUAL("customer_alias", TEXTOID), KEY_EQUAL("event_type", TEXTOID), \
+		KEY_FROM("event_timestamp", TIMESTAMPTZOID), KEY_BEFORE("event_timestamp", TIMESTAMPTZOID)
 
 /* At most one more than a leaf has. */
-static Statement read_few_events = {
-	.sql = "SELECT id, event_timestamp, event_properties" EVENTS_OF_TYPE " LIMIT $6",
-	.argument_count = 6,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT8OID},
+static Lookup read_few_events = {
+	.table = "event",
+	.index = "event_customer_idx",
+	.columns = "id, event_timestamp, event_properties",
+	.keys = {OF_TYPE},
+	.max_rows = LEAF_EVENTS + 1,
+	.takes_snapshot = true,
 };
 
-static Statement read_events = {
-	.sql = "SELECT id, event_timestamp, event_properties" EVENTS_OF_TYPE,
-	.argument_count = 5,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID},
+static Lookup read_events = {
+	.table = "event",
+	.index = "event_customer_idx",
+	.columns = "id, event_timestamp, event_properties",
+	.keys = {OF_TYPE},
+	.takes_snapshot = true,
 };
 
-static Statement find_next_event = {
-	.sql = "SELECT event_timestamp" EVENTS_OF_TYPE " ORDER BY event_timestamp LIMIT 1",
-	.argument_count = 5,
-	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID},
+static Lookup find_next_event = {
+	.table = "event",
+	.index = "event_customer_idx",
+	.columns = "event_timestamp",
+	.keys = {OF_TYPE},
+	.max_rows = 1,
+	.takes_snapshot = true,
 };
 
 /* Events of a bucket -------------------------------------------------------- */
@@ -125,40 +131,52 @@ event_arguments(const AliasRefresh *refresh, TimestampTz start, TimestampTz end,
 {
 	arguments[0] = UUIDPGetDatum(&refresh->metric->account_id);
 	arguments[1] = slice_to_datum(refresh->alias);
-	arguments[2] = TimestampTzGetDatum(Max(start, CALENDAR_START));
-	arguments[3] = TimestampTzGetDatum(Min(end, CALENDAR_END));
-	arguments[4] = slice_to_datum(refresh->metric->event_type);
+	arguments[2] = slice_to_datum(refresh->metric->event_type);
+	arguments[3] = TimestampTzGetDatum(Max(start, CALENDAR_START));
+	arguments[4] = TimestampTzGetDatum(Min(end, CALENDAR_END));
+}
+
+/* Keeps the event, while they are few. */
+static void
+take_one_of_few(uint64 row, void *argument)
+{
+	FewEvents *few = argument;
+	BucketEvent *event;
+
+	if (few->count == LEAF_EVENTS)
+		few->are_few = false;
+	if (!few->are_few)
+		return;
+	event = &few->items[few->count++];
+	event->id = *DatumGetUUIDP(row_value_there(row, 1));
+	event->timestamp = DatumGetTimestampTz(row_value_there(row, 2));
+	event->properties = DatumGetJsonbPCopy(row_value_there(row, 3));
+	few->size += GetMemoryChunkSpace(event->properties);
+}
+
+static void
+free_few(FewEvents *few)
+{
+	for (int i = 0; i < few->count; i++)
+		pfree(few->items[i].properties);
+	pfree(few->items);
+	*few = (FewEvents){.time = few->time};
 }
 
 /* Reads the events of a bucket, if they are few, into the current memory context. */
 static void
 read_few(const AliasRefresh *refresh, BucketTime time, FewEvents *few)
 {
-	Datum arguments[6];
+	Datum arguments[5];
 
+	few->are_few = true;
 	few->count = 0;
-	few->items = NULL;
-	few->size = 0;
+	few->items = palloc(sizeof(BucketEvent) * LEAF_EVENTS);
+	few->size = GetMemoryChunkSpace(few->items);
 	event_arguments(refresh, time.start, time.end, arguments);
-	arguments[5] = Int64GetDatum(LEAF_EVENTS + 1);
-	statement_execute(&read_few_events, arguments, NULL);
-	few->are_few = SPI_processed <= LEAF_EVENTS;
-	if (few->are_few)
-	{
-		few->items = palloc(sizeof(BucketEvent) * Max(SPI_processed, 1));
-		few->size = GetMemoryChunkSpace(few->items);
-		few->count = (int) SPI_processed;
-	}
-	for (int i = 0; i < few->count; i++)
-	{
-		BucketEvent *event = &few->items[i];
-
-		event->id = *DatumGetUUIDP(row_value_there(i, 1));
-		event->timestamp = DatumGetTimestampTz(row_value_there(i, 2));
-		event->properties = DatumGetJsonbPCopy(row_value_there(i, 3));
-		few->size += GetMemoryChunkSpace(event->properties);
-	}
-	SPI_freetuptable(SPI_tuptable);
+	lookup_rows(&read_few_events, arguments, take_one_of_few, few);
+	if (!few->are_few)
+		free_few(few);
 }
 
 /* The same from the cache, where there is one that has room. */
@@ -235,25 +253,27 @@ add_events(const AliasRefresh *refresh, BucketTime time, const FewEvents *few, M
 	else
 	{
 		event_arguments(refresh, time.start, time.end, arguments);
-		statement_stream(&read_events, arguments, take_event, &work);
+		lookup_rows(&read_events, arguments, take_event, &work);
 	}
 	MemoryContextDelete(work.row_context);
 }
 
-/* The time of the first event of the metric's type from start on; false if there is none before the end. */
-static bool
-next_event(const AliasRefresh *refresh, TimestampTz start, TimestampTz end, TimestampTz *timestamp)
+static void
+take_timestamp(uint64 row, void *argument)
+{
+	*(TimestampTz *) argument = DatumGetTimestampTz(row_value_there(row, 1));
+}
+
+/* The time of the first event of the metric's type from start on; the end if there is none before it. */
+static TimestampTz
+next_event(const AliasRefresh *refresh, TimestampTz start, TimestampTz end)
 {
 	Datum arguments[5];
-	bool found;
+	TimestampTz timestamp = end;
 
 	event_arguments(refresh, start, end, arguments);
-	statement_execute(&find_next_event, arguments, NULL);
-	found = SPI_processed > 0;
-	if (found)
-		*timestamp = DatumGetTimestampTz(row_value_there(0, 1));
-	SPI_freetuptable(SPI_tuptable);
-	return found;
+	lookup_rows(&find_next_event, arguments, take_timestamp, &timestamp);
+	return timestamp;
 }
 
 static void refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, Changes changes,
@@ -272,7 +292,7 @@ refresh_children(const AliasRefresh *refresh, BucketLevel level, TimestampTz buc
 	{
 		TimestampTz from = bucket;
 
-		while (from < end && next_event(refresh, from, end, &at))
+		while (from < end && (at = next_event(refresh, from, end)) < end)
 		{
 			refresh_bucket(refresh, below, bucket_start(at, below), changes, total);
 			from = bucket_end(bucket_start(at, below), below);

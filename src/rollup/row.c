@@ -14,6 +14,7 @@
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "sql/lookup.h"
 #include "sql/row.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -117,16 +118,21 @@ static Statement delete_below = {
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
 };
 
-static Statement find_node = {
-	.sql = "SELECT is_branch FROM usage_events.metric_rollup" OF_NODE " LIMIT 1",
-	.argument_count = 5,
-	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID},
+static Lookup find_node = {
+	.table = "metric_rollup",
+	.index = "metric_rollup_pkey",
+	.columns = "is_branch",
+	.keys = {ROLLUP_BUCKET_KEYS},
+	.max_rows = 1,
+	.takes_snapshot = true,
 };
 
-static Statement read_node = {
-	.sql = "SELECT " ROLLUP_ROW_COLUMNS " FROM usage_events.metric_rollup AS r" OF_NODE,
-	.argument_count = 5,
-	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID},
+static Lookup read_node = {
+	.table = "metric_rollup",
+	.index = "metric_rollup_pkey",
+	.columns = ROLLUP_ROW_COLUMNS,
+	.keys = {ROLLUP_BUCKET_KEYS},
+	.takes_snapshot = true,
 };
 
 static Statement read_rows = {
@@ -221,20 +227,29 @@ alias_arguments(const Metric *metric, Slice alias, Datum *arguments)
 	arguments[2] = slice_to_datum(alias);
 }
 
+static void
+look_up_node(Lookup *lookup, const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket,
+			 void (*take_row)(uint64 row, void *argument), void *argument)
+{
+	lookup_rows(lookup,
+				(Datum[]){UUIDPGetDatum(&metric->account_id), UUIDPGetDatum(&metric->version_id),
+						  Int16GetDatum((int16) level), slice_to_datum(alias), TimestampTzGetDatum(bucket)},
+				take_row, argument);
+}
+
+static void
+take_node(uint64 row, void *argument)
+{
+	*(RollupNode *) argument = DatumGetBool(row_value_there(row, 1)) ? ROLLUP_BRANCH : ROLLUP_LEAF;
+}
+
 /* What there is of a bucket. */
 RollupNode
 rollup_find(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket)
 {
-	Datum arguments[5];
 	RollupNode node = ROLLUP_ABSENT;
 
-	alias_arguments(metric, alias, arguments);
-	arguments[3] = Int16GetDatum((int16) level);
-	arguments[4] = TimestampTzGetDatum(bucket);
-	statement_execute(&find_node, arguments, NULL);
-	if (SPI_processed > 0)
-		node = DatumGetBool(row_value_there(0, 1)) ? ROLLUP_BRANCH : ROLLUP_LEAF;
-	SPI_freetuptable(SPI_tuptable);
+	look_up_node(&find_node, metric, alias, level, bucket, take_node, &node);
 	return node;
 }
 
@@ -402,9 +417,9 @@ rollup_keep_stored(const Metric *metric, Slice alias, BucketLevel level, Timesta
 	work->gone_count = 0;
 	work->context = CurrentMemoryContext;
 	work->row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
-	node_arguments(metric, alias, level, bucket, arguments);
-	statement_stream(&read_node, arguments, take_stored, work);
+	look_up_node(&read_node, metric, alias, level, bucket, take_stored, work);
 	MemoryContextDelete(work->row_context);
+	node_arguments(metric, alias, level, bucket, arguments);
 	if (work->gone_count > MAX_GONE)
 	{
 		metric_total_set_none_stored(total);

@@ -30,6 +30,12 @@ typedef enum RollupNode
 	ROLLUP_BRANCH  /* so are the buckets of the next level inside it */
 } RollupNode;
 
+/* Keys of a lookup: a bucket of an alias. */
+#define ROLLUP_LEVEL_KEYS \
+	KEY_EQUAL("account_id", UUIDOID), KEY_EQUAL("metric_version_id", UUIDOID), KEY_EQUAL("level", INT2OID), \
+		KEY_EQUAL("customer_alias", TEXTOID)
+#define ROLLUP_BUCKET_KEYS ROLLUP_LEVEL_KEYS, KEY_EQUAL("bucket", TIMESTAMPTZOID)
+
 extern bool rollup_has_one_row(const Metric *metric);
 extern void rollup_row_read(uint64 row, int first_column, RollupRow *rollup);
 

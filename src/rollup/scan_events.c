@@ -35,11 +35,8 @@ static Lookup read_events_of_interval = {
 	.table = "event",
 	.index = "event_customer_idx",
 	.columns = "customer_alias, id, event_timestamp, event_properties",
-	.keys = {{"account_id", LOOKUP_EQUAL, UUIDOID},
-			 {"customer_alias", LOOKUP_EQUAL, TEXTOID},
-			 {"event_type", LOOKUP_EQUAL, TEXTOID},
-			 {"event_timestamp", LOOKUP_FROM, TIMESTAMPTZOID},
-			 {"event_timestamp", LOOKUP_BEFORE, TIMESTAMPTZOID}},
+	.keys = {KEY_EQUAL("account_id", UUIDOID), KEY_EQUAL("customer_alias", TEXTOID), KEY_EQUAL("event_type", TEXTOID),
+			 KEY_FROM("event_timestamp", TIMESTAMPTZOID), KEY_BEFORE("event_timestamp", TIMESTAMPTZOID)},
 };
 
 /* Both from one statement, where several would not see the same. */

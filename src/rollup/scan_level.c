@@ -17,14 +17,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Rows of one level of an alias. */
-#define OF_LEVEL \
-	{"account_id", LOOKUP_EQUAL, UUIDOID}, {"metric_version_id", LOOKUP_EQUAL, UUIDOID}, \
-		{"level", LOOKUP_EQUAL, INT2OID}, \
-	{ \
-		"customer_alias", LOOKUP_EQUAL, TEXTOID \
-	}
-
 /* Aliases that have been rolled up. */
 static Statement find_roots = {
 	.sql = "SELECT i.place"
@@ -43,7 +35,7 @@ static Lookup find_root = {
 	.table = "metric_rollup",
 	.index = "metric_rollup_pkey",
 	.columns = "level",
-	.keys = {OF_LEVEL},
+	.keys = {ROLLUP_LEVEL_KEYS},
 	.max_rows = 1,
 };
 
@@ -66,7 +58,7 @@ static Lookup read_buckets_of_interval = {
 	.table = "metric_rollup",
 	.index = "metric_rollup_pkey",
 	.columns = ROLLUP_ROW_COLUMNS,
-	.keys = {OF_LEVEL, {"bucket", LOOKUP_FROM, TIMESTAMPTZOID}, {"bucket", LOOKUP_BEFORE, TIMESTAMPTZOID}},
+	.keys = {ROLLUP_LEVEL_KEYS, KEY_FROM("bucket", TIMESTAMPTZOID), KEY_BEFORE("bucket", TIMESTAMPTZOID)},
 };
 
 /* A row of each of single buckets that have one; they begin at starts_at. */
@@ -87,7 +79,7 @@ static Lookup find_bucket = {
 	.table = "metric_rollup",
 	.index = "metric_rollup_pkey",
 	.columns = ROLLUP_ROW_COLUMNS,
-	.keys = {OF_LEVEL, {"bucket", LOOKUP_EQUAL, TIMESTAMPTZOID}},
+	.keys = {ROLLUP_BUCKET_KEYS},
 	.max_rows = 1,
 };
 

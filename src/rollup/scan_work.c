@@ -32,18 +32,15 @@ static Lookup read_marks_of_alias = {
 	.table = "dirty_bucket",
 	.index = "dirty_bucket_idx",
 	.columns = "bucket, seconds, first_id",
-	.keys = {{"account_id", LOOKUP_EQUAL, UUIDOID},
-			 {"event_type", LOOKUP_EQUAL, TEXTOID},
-			 {"customer_alias", LOOKUP_EQUAL, TEXTOID},
-			 {"bucket", LOOKUP_FROM, TIMESTAMPTZOID},
-			 {"bucket", LOOKUP_BEFORE, TIMESTAMPTZOID}},
+	.keys = {KEY_EQUAL("account_id", UUIDOID), KEY_EQUAL("event_type", TEXTOID), KEY_EQUAL("customer_alias", TEXTOID),
+			 KEY_FROM("bucket", TIMESTAMPTZOID), KEY_BEFORE("bucket", TIMESTAMPTZOID)},
 };
 
 static Lookup find_metric = {
 	.table = "metric",
 	.index = "metric_pkey",
 	.columns = "version_id, deleted_at",
-	.keys = {{"account_id", LOOKUP_EQUAL, UUIDOID}, {"id", LOOKUP_EQUAL, UUIDOID}},
+	.keys = {KEY_EQUAL("account_id", UUIDOID), KEY_EQUAL("id", UUIDOID)},
 	.max_rows = 1,
 };
 
@@ -51,7 +48,7 @@ static Lookup find_progress = {
 	.table = "metric_progress",
 	.index = "metric_progress_pkey",
 	.columns = "metric_version_id",
-	.keys = {{"account_id", LOOKUP_EQUAL, UUIDOID}, {"metric_version_id", LOOKUP_EQUAL, UUIDOID}},
+	.keys = {KEY_EQUAL("account_id", UUIDOID), KEY_EQUAL("metric_version_id", UUIDOID)},
 	.max_rows = 1,
 };
 

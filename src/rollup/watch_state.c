@@ -35,7 +35,7 @@ static Lookup read_rows_of_no_type = {
 	.table = "dirty_bucket",
 	.index = "dirty_bucket_idx",
 	.columns = "watched_by, seconds",
-	.keys = {{"account_id", LOOKUP_EQUAL, UUIDOID}, {"event_type", LOOKUP_EQUAL, TEXTOID}},
+	.keys = {KEY_EQUAL("account_id", UUIDOID), KEY_EQUAL("event_type", TEXTOID)},
 	.max_rows = 2,
 };
 

@@ -31,6 +31,19 @@ typedef struct LookupKey
 	Oid type;
 } LookupKey;
 
+#define KEY_EQUAL(column, type) \
+	{ \
+		column, LOOKUP_EQUAL, type \
+	}
+#define KEY_FROM(column, type) \
+	{ \
+		column, LOOKUP_FROM, type \
+	}
+#define KEY_BEFORE(column, type) \
+	{ \
+		column, LOOKUP_BEFORE, type \
+	}
+
 typedef struct Lookup
 {
 	const char *table;
