@@ -97,8 +97,8 @@ COMMENT ON COLUMN usage_events.dirty_bucket.customer_alias IS 'The alias that th
 COMMENT ON COLUMN usage_events.dirty_bucket.bucket IS 'Begin of the second, or minute';
 COMMENT ON COLUMN usage_events.dirty_bucket.marked_at IS 'When it was marked';
 COMMENT ON COLUMN usage_events.dirty_bucket.seconds IS '1, or 60: so many seconds are marked; below 0 where something was changed without marks: no rollups are used until a refresh has begun anew';
-COMMENT ON COLUMN usage_events.dirty_bucket.first_id IS 'In a mark of all customers: the lowest id of the events that it is of; NULL: of any';
-COMMENT ON COLUMN usage_events.dirty_bucket.last_id IS 'And the highest';
+COMMENT ON COLUMN usage_events.dirty_bucket.first_id IS 'Lowest id of the new versions that the mark is of, where none was replaced in its time; NULL: of any changes';
+COMMENT ON COLUMN usage_events.dirty_bucket.last_id IS 'In a mark of all customers: the highest; NULL: of any';
 COMMENT ON COLUMN usage_events.dirty_bucket.watched_by IS 'In the row that says that marks are kept: since which state of the trigger usage_events_watch; otherwise NULL';
 
 -- Marks have no key.  Where all tables are published, or a shard moves, rows that go have to be found.

@@ -2,6 +2,9 @@
 
 COMMENT ON COLUMN usage_events.metric_rollup.latest_timestamp IS 'Time of the last event that counted or was skipped, and of a LATEST metric of the event that the value is from; NULL in rows that version 1.0 wrote';
 
+COMMENT ON COLUMN usage_events.dirty_bucket.first_id IS 'Lowest id of the new versions that the mark is of, where none was replaced in its time; NULL: of any changes';
+COMMENT ON COLUMN usage_events.dirty_bucket.last_id IS 'In a mark of all customers: the highest; NULL: of any';
+
 -- Nor what is changed while the trigger does not fire, which may be over before anybody looks.
 CREATE FUNCTION usage_events.watch_tables() RETURNS event_trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE
