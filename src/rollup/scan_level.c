@@ -83,15 +83,44 @@ static Lookup find_bucket = {
 	.max_rows = 1,
 };
 
+/* What a reader of marked events has to know of a row that was added. */
+static const MetricCell *
+remember_added(ScanWork *work, const MetricCell *cell)
+{
+	MetricCell *added;
+
+	memory_budget_grow(sizeof(MetricCell));
+	added = MemoryContextAllocZero(work->context, sizeof(MetricCell));
+	added->until = cell->until;
+	added->newest_id = cell->newest_id;
+	return added;
+}
+
+/* So many marks among the events of a leaf are read by themselves; of more, all from the last of these on at once. */
+#define MARKS_BY_THEMSELVES 16
+
+/* Reads the marked part of the interval that lies before the last moment of the row: but for events that are in that row. */
+static void
+read_marked_part(ScanWork *work, MetricInterval part, const RollupRow *row, int number)
+{
+	/* A leaf has few events to be read in vain, and its marks may be very many. */
+	if (row->is_branch || number < MARKS_BY_THEMSELVES)
+		scan_add_raw(work, part);
+	else
+		work->raw.items[work->raw.count - 1].end = part.end;
+}
+
 /*
  * Reads what is marked in the interval: all else is in the row that was added, or not there.  From the row's last moment on there is
  * nothing between the marks, so that all are read as one; but for events that are in the totals of all customers already.
  */
 static void
-read_marked(ScanWork *work, const MetricInterval *interval, const MetricCell *added)
+read_marked(ScanWork *work, const MetricInterval *interval, const RollupRow *row)
 {
 	MarkPlace place = scan_mark_place(work, interval->alias, interval->start);
 	MetricInterval rest = scan_part(interval, interval->end, interval->end);
+	const MetricCell *added = row != NULL ? remember_added(work, &row->cell) : NULL;
+	int number = 0;
 	TimestampTz start;
 	TimestampTz end;
 
@@ -102,7 +131,7 @@ read_marked(ScanWork *work, const MetricInterval *interval, const MetricCell *ad
 		if (added != NULL && start <= added->until)
 		{
 			marked.added = added;
-			scan_add_raw(work, marked);
+			read_marked_part(work, marked, row, number++);
 		}
 		else if (work->added != NULL)
 			scan_add_raw(work, marked);
@@ -407,19 +436,6 @@ holds_but_for_marks(const ScanWork *work, const MetricInterval *part, const Roll
 		   scan_marks_are_newer(work, &place, Min(cell->until, part->end), &cell->newest_id);
 }
 
-/* What a reader of marked events has to know of a row that was added. */
-static const MetricCell *
-remember_added(ScanWork *work, const MetricCell *cell)
-{
-	MetricCell *added;
-
-	memory_budget_grow(sizeof(MetricCell));
-	added = MemoryContextAllocZero(work->context, sizeof(MetricCell));
-	added->until = cell->until;
-	added->newest_id = cell->newest_id;
-	return added;
-}
-
 static void
 take_part(ScanWork *work, const MetricInterval *part, const RollupRow *row)
 {
@@ -428,7 +444,7 @@ take_part(ScanWork *work, const MetricInterval *part, const RollupRow *row)
 	else if (holds_but_for_marks(work, part, row))
 	{
 		metric_total_add_cell(part->total, &row->cell);
-		read_marked(work, part, remember_added(work, &row->cell));
+		read_marked(work, part, row);
 	}
 	else
 		descend(work, *part, row->is_branch ? ROLLUP_BRANCH : ROLLUP_LEAF);

@@ -144,6 +144,11 @@ SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('cust
 SELECT customer_alias, bucket, seconds, first_id IS NOT NULL AS has_first, last_id IS NOT NULL AS has_last FROM usage_events.dirty_bucket
     WHERE event_type = 'call' ORDER BY 1, 2;
 SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)');
+-- many, which are not read one by one
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', 'daily', 'eventType', 'call', 'eventTimestamp',
+    format('2026-10-%sT%s:00:00Z', day, hour), 'eventProperties', '{"n": 1000000}'::jsonb))))
+    FROM generate_series(10, 20) AS day, generate_series(10, 12) AS hour;
+SELECT pg_temp.said_of('sum', '[2026-10-01 00:00Z, 2026-11-01 00:00Z)');
 -- once one of them is corrected, the month does not hold any more
 SELECT create_usage_event('{"customerAlias": "daily", "eventType": "call", "customerEventId": "late", "eventTimestamp": "2026-10-07T12:00:00.5Z",
     "eventProperties": {"n": 2000}}') IS NOT NULL;
