@@ -15,23 +15,28 @@
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
 #include "sql/distribution.h"
+#include "sql/lookup.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "sql/told.h"
 #include "utils/timestamp.h"
 
-static Statement read_horizon = {
-	.sql = "SELECT purged_before FROM usage_events.purge_horizon WHERE account_id " EQ " $1",
-	.argument_count = 1,
-	.argument_types = {UUIDOID},
+static Lookup read_horizon = {
+	.table = "purge_horizon",
+	.index = "purge_horizon_pkey",
+	.columns = "purged_before",
+	.keys = {KEY_EQUAL("account_id", UUIDOID)},
+	.max_rows = 1,
+	.takes_snapshot = true,
 };
 
 /* The same in the caller's snapshot, which a question's events are read in. */
-static Statement read_horizon_of_question = {
-	.sql = "SELECT purged_before FROM usage_events.purge_horizon WHERE account_id " EQ " $1",
-	.read_only = true,
-	.argument_count = 1,
-	.argument_types = {UUIDOID},
+static Lookup read_horizon_of_question = {
+	.table = "purge_horizon",
+	.index = "purge_horizon_pkey",
+	.columns = "purged_before",
+	.keys = {KEY_EQUAL("account_id", UUIDOID)},
+	.max_rows = 1,
 };
 
 static Statement advance = {
@@ -54,15 +59,19 @@ horizon_init(void)
 	told_init(&told);
 }
 
+static void
+take_horizon(uint64 row, void *argument)
+{
+	*(TimestampTz *) argument = DatumGetTimestampTz(row_value_there(row, 1));
+}
+
 static TimestampTz
-read_horizon_with(Statement *statement, const pg_uuid_t *account_id)
+read_horizon_with(Lookup *lookup, const pg_uuid_t *account_id)
 {
 	TimestampTz horizon = DT_NOBEGIN;
 
 	SPI_connect();
-	statement_execute(statement, (Datum[]){UUIDPGetDatum(account_id)}, NULL);
-	if (SPI_processed > 0)
-		horizon = DatumGetTimestampTz(row_value_there(0, 1));
+	lookup_rows(lookup, (Datum[]){UUIDPGetDatum(account_id)}, take_horizon, &horizon);
 	SPI_finish();
 	return horizon;
 }
