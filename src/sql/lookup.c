@@ -74,10 +74,10 @@ make_statement(Lookup *lookup)
 		appendStringInfo(&sql, " %s r.%s %s $%d", key == lookup->keys ? "WHERE" : "AND", key->column,
 						 operator_of(key->comparison), statement->argument_count);
 	}
+	/* The order of the index; of keys that are all equal it is none. */
+	appendStringInfo(&sql, " ORDER BY r.%s", key[-1].column);
 	if (lookup->max_rows > 0)
 		appendStringInfo(&sql, " LIMIT %d", lookup->max_rows);
-	else
-		appendStringInfo(&sql, " ORDER BY r.%s", key[-1].column);
 	statement->read_only = !lookup->takes_snapshot;
 	statement->sql = sql.data;
 	MemoryContextSwitchTo(context);

@@ -51,7 +51,7 @@ typedef struct Lookup
 	const char *columns; /* of its rows, "id, name": the table is named r where that has to be said */
 	/* Columns of the index, in its order, the account first; all but the last one are equal to an argument. */
 	LookupKey keys[LOOKUP_MAX_KEYS + 1];
-	int max_rows; /* 0: all, in the order of the index */
+	int max_rows; /* so many, 0: all; in the order of the last key */
 	bool
 		takes_snapshot; /* sees what was committed until now, and what this transaction has changed; otherwise it has the active one */
 

@@ -111,6 +111,20 @@ SELECT used();
 REINDEX INDEX usage_events.event_customer_idx;
 SELECT used();
 
+-- rows come in the order of the key, whatever index has them: from the first event of a month to the first of the next one
+UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'usage_events.event_customer_idx'::regclass;
+CREATE INDEX regress_newest_idx ON usage_events.event (account_id, customer_alias, event_type, event_timestamp DESC);
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', 'a', 'eventType', 'other', 'eventTimestamp',
+    format('2026-%s-05T12:00:00Z', month))))) FROM unnest('{07,08,09,10,11}'::text[]) AS month;
+SELECT create_usage_metric('{"name": "others", "metricType": "SIMPLE", "eventType": "other", "aggregationType": "COUNT"}') ->> 'id' AS others \gset
+CALL pg_temp.refresh_until_ready();
+SELECT calculate_usage_metric(:'others', '{a}', '[2026-01-01 00:00Z, 2027-01-01 00:00Z)') ->> 'value' AS counted,
+    (SELECT count(*) FROM usage_events.metric_rollup JOIN usage_events.metric AS m ON m.version_id = metric_version_id
+        WHERE level = 1 AND m.name = 'others') AS months;
+UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'usage_events.event_customer_idx'::regclass;
+DROP INDEX usage_events.regress_newest_idx;
+SELECT used();
+
 -- a table with rows in a child
 BEGIN;
 CREATE TABLE child () INHERITS (usage_events.event);
