@@ -76,6 +76,7 @@ typedef struct FewEvents
 	BucketTime time;
 	bool are_few;
 	int count;
+	int capacity;
 	BucketEvent *items;
 	Size size; /* of all that in memory */
 } FewEvents;
@@ -147,6 +148,12 @@ take_one_of_few(uint64 row, void *argument)
 		few->are_few = false;
 	if (!few->are_few)
 		return;
+	/* A cache keeps what it has room for. */
+	if (few->count == few->capacity)
+	{
+		few->capacity *= 2;
+		few->items = repalloc(few->items, sizeof(BucketEvent) * few->capacity);
+	}
 	event = &few->items[few->count++];
 	event->id = *DatumGetUUIDP(row_value_there(row, 1));
 	event->timestamp = DatumGetTimestampTz(row_value_there(row, 2));
@@ -171,10 +178,12 @@ read_few(const AliasRefresh *refresh, BucketTime time, FewEvents *few)
 
 	few->are_few = true;
 	few->count = 0;
-	few->items = palloc(sizeof(BucketEvent) * LEAF_EVENTS);
-	few->size = GetMemoryChunkSpace(few->items);
+	few->capacity = 8;
+	few->items = palloc(sizeof(BucketEvent) * few->capacity);
+	few->size = 0;
 	event_arguments(refresh, time.start, time.end, arguments);
 	lookup_rows(&read_few_events, arguments, take_one_of_few, few);
+	few->size += GetMemoryChunkSpace(few->items);
 	if (!few->are_few)
 		free_few(few);
 }

@@ -117,15 +117,18 @@ marks_first(const Marks *marks, int alias, TimestampTz moment)
 	return low;
 }
 
-/* Whether those of the alias from that place on, and up to a moment, are of new versions alone, with higher ids than that one. */
+/*
+ * Whether those of the alias from that place on, and up to a moment, are of new versions alone, with higher ids than that one; false as
+ * well where there are more.
+ */
 bool
-marks_are_newer(const Marks *marks, int first, int alias, TimestampTz until, const pg_uuid_t *id)
+marks_are_newer(const Marks *marks, int first, int alias, TimestampTz until, const pg_uuid_t *id, int max_marks)
 {
 	uint64 half = leading_half(id);
 
 	for (int i = first; i < marks->count && marks->items[i].alias == alias && marks->items[i].start <= until; i++)
 	{
-		if (marks->items[i].first_id <= half)
+		if (marks->items[i].first_id <= half || i - first >= max_marks)
 			return false;
 	}
 	return true;

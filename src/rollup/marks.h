@@ -31,6 +31,7 @@ extern void marks_add_seconds(Marks *marks, int alias, TimestampTz timestamp, in
 extern uint64 marks_first_id(uint64 row, int column);
 extern void marks_sort(Marks *marks);
 extern int marks_first(const Marks *marks, int alias, TimestampTz moment);
-extern bool marks_are_newer(const Marks *marks, int first, int alias, TimestampTz until, const pg_uuid_t *id);
+extern bool marks_are_newer(const Marks *marks, int first, int alias, TimestampTz until, const pg_uuid_t *id,
+							int max_marks);
 
 #endif /* USAGE_EVENTS_ROLLUP_MARKS_H */

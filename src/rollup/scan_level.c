@@ -96,15 +96,15 @@ remember_added(ScanWork *work, const MetricCell *cell)
 	return added;
 }
 
-/* So many marks among the events of a leaf are read by themselves; of more, all from the last of these on at once. */
+/* So many marks up to the last event of a row are read by themselves. */
 #define MARKS_BY_THEMSELVES 16
 
-/* Reads the marked part of the interval that lies before the last moment of the row: but for events that are in that row. */
+/* Reads a marked part of the interval that lies before the last moment of the row: but for events that are in that row. */
 static void
-read_marked_part(ScanWork *work, MetricInterval part, const RollupRow *row, int number)
+read_marked_part(ScanWork *work, MetricInterval part, int number)
 {
-	/* A leaf has few events to be read in vain, and its marks may be very many. */
-	if (row->is_branch || number < MARKS_BY_THEMSELVES)
+	/* It is a leaf, which has few events to be read in vain: all from the last of these on at once. */
+	if (number < MARKS_BY_THEMSELVES)
 		scan_add_raw(work, part);
 	else
 		work->raw.items[work->raw.count - 1].end = part.end;
@@ -131,7 +131,7 @@ read_marked(ScanWork *work, const MetricInterval *interval, const RollupRow *row
 		if (added != NULL && start <= added->until)
 		{
 			marked.added = added;
-			read_marked_part(work, marked, row, number++);
+			read_marked_part(work, marked, number++);
 		}
 		else if (work->added != NULL)
 			scan_add_raw(work, marked);
@@ -422,7 +422,8 @@ typedef struct FoundWork
 /*
  * Whether the row holds for the part although the bucket is cut off by its end, or marked: all of its events are in the part, and
  * none of them has gone.  None has, if what is marked up to its last one are new versions alone, with higher ids than it has; which
- * also tells them from those that are in it.  So it is wherever nothing was corrected, whatever was rolled up of it.
+ * also tells them from those that are in it.  So it is wherever nothing was corrected, whatever was rolled up of it.  Where a
+ * branch has many marks, fewer searches find them below it, among the events of leaves.
  */
 static bool
 holds_but_for_marks(const ScanWork *work, const MetricInterval *part, const RollupRow *row)
@@ -433,7 +434,8 @@ holds_but_for_marks(const ScanWork *work, const MetricInterval *part, const Roll
 
 	return !row->is_open && rollup_has_one_row(work->scan->metric) && part->start <= row->bucket &&
 		   (!is_cut_off || cell->until < part->end) && (!looks_at_ids(work) || is_old_enough(work, cell)) &&
-		   scan_marks_are_newer(work, &place, Min(cell->until, part->end), &cell->newest_id);
+		   scan_marks_are_newer(work, &place, Min(cell->until, part->end), &cell->newest_id,
+								row->is_branch ? MARKS_BY_THEMSELVES : INT_MAX);
 }
 
 static void

@@ -223,12 +223,16 @@ scan_next_mark(const ScanWork *work, const MarkPlace *place, TimestampTz end, Ti
 	return *mark_start < end;
 }
 
-/* Whether all that is marked from the place's moment up to another has come with higher ids than that one, and nothing has gone. */
+/*
+ * Whether all that is marked from the place's moment up to another has come with higher ids than that one, and nothing has gone; false
+ * as well where there are more marks of a kind than that.
+ */
 bool
-scan_marks_are_newer(const ScanWork *work, const MarkPlace *place, TimestampTz until, const pg_uuid_t *id)
+scan_marks_are_newer(const ScanWork *work, const MarkPlace *place, TimestampTz until, const pg_uuid_t *id,
+					 int max_marks)
 {
-	return marks_are_newer(&work->marks, place->own, place->alias, until, id) &&
-		   marks_are_newer(&work->common_marks, place->common, 0, until, id);
+	return marks_are_newer(&work->marks, place->own, place->alias, until, id, max_marks) &&
+		   marks_are_newer(&work->common_marks, place->common, 0, until, id, max_marks);
 }
 
 /* Goes on to a later moment. */

@@ -79,7 +79,8 @@ extern void scan_add_raw(ScanWork *work, MetricInterval interval);
 extern MarkPlace scan_mark_place(const ScanWork *work, int alias, TimestampTz moment);
 extern bool scan_next_mark(const ScanWork *work, const MarkPlace *place, TimestampTz end, TimestampTz *mark_start,
 						   TimestampTz *mark_end);
-extern bool scan_marks_are_newer(const ScanWork *work, const MarkPlace *place, TimestampTz until, const pg_uuid_t *id);
+extern bool scan_marks_are_newer(const ScanWork *work, const MarkPlace *place, TimestampTz until, const pg_uuid_t *id,
+								 int max_marks);
 extern void scan_skip_marks(const ScanWork *work, MarkPlace *place, TimestampTz moment);
 extern TimestampTz scan_own_end(const RollupScan *scan, TimestampTz start, TimestampTz end);
 extern void scan_read_marks(ScanWork *work, bool of_aliases, bool of_all);
