@@ -21,7 +21,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
-#include "commands/policy.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/primnodes.h"
@@ -37,7 +36,6 @@
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
-#include "utils/varlena.h"
 
 static bool (*is_current_account)(const pg_uuid_t *account_id) = NULL;
 
