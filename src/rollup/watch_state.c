@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "sql/lookup.h"
 #include "sql/row.h"
+#include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -63,11 +64,17 @@ is_new(HeapTuple tuple)
 	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
 }
 
+/* A catalog that takes no room has no rows, under any snapshot: most databases have no subscriptions. */
+static bool
+is_empty(Relation catalog)
+{
+	return RelationGetNumberOfBlocks(catalog) == 0;
+}
+
 /* Whether there is such a row, or one that this transaction has written. */
 static bool
-catalog_has(Oid catalog_id, Oid index, AttrNumber column, Oid value, bool only_new)
+has_row(Relation catalog, Oid index, AttrNumber column, Oid value, bool only_new)
 {
-	Relation catalog = table_open(catalog_id, AccessShareLock);
 	SysScanDesc scan = scan_catalog(catalog, index, column, value);
 	bool found = false;
 	HeapTuple tuple;
@@ -75,6 +82,15 @@ catalog_has(Oid catalog_id, Oid index, AttrNumber column, Oid value, bool only_n
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 		found = !only_new || is_new(tuple);
 	systable_endscan(scan);
+	return found;
+}
+
+static bool
+catalog_has(Oid catalog_id, Oid index, AttrNumber column, Oid value, bool only_new)
+{
+	Relation catalog = table_open(catalog_id, AccessShareLock);
+	bool found = !is_empty(catalog) && has_row(catalog, index, column, value, only_new);
+
 	table_close(catalog, AccessShareLock);
 	return found;
 }
@@ -195,9 +211,8 @@ rollup_watch_keeps_marks(const pg_uuid_t *account_id)
 
 /* Whether the database has a subscription that is of no table. */
 static bool
-has_empty_subscription(void)
+find_empty_subscription(Relation catalog)
 {
-	Relation catalog = table_open(SubscriptionRelationId, AccessShareLock);
 	SysScanDesc scan = scan_catalog(catalog, SubscriptionNameIndexId, Anum_pg_subscription_subdbid, MyDatabaseId);
 	bool found = false;
 	HeapTuple tuple;
@@ -207,6 +222,15 @@ has_empty_subscription(void)
 		found = !catalog_has(SubscriptionRelRelationId, InvalidOid, Anum_pg_subscription_rel_srsubid,
 							 ((Form_pg_subscription) GETSTRUCT(tuple))->oid, false);
 	systable_endscan(scan);
+	return found;
+}
+
+static bool
+has_empty_subscription(void)
+{
+	Relation catalog = table_open(SubscriptionRelationId, AccessShareLock);
+	bool found = !is_empty(catalog) && find_empty_subscription(catalog);
+
 	table_close(catalog, AccessShareLock);
 	return found;
 }
