@@ -26,7 +26,7 @@
 #include "endpoint/response.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "sql/lookup.h"
+#include "sql/own_policy.h"
 #include "sql/statement.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -189,7 +189,7 @@ account_init(void)
 
 	RegisterXactCallback(at_transaction_end, NULL);
 	RegisterSubXactCallback(at_subtransaction_end, NULL);
-	lookup_init(is_current);
+	own_policy_init(is_current);
 }
 
 static void

@@ -25,8 +25,8 @@
 static bool is_on = false;
 static Told told = {.table = "event"};
 
-static const char *const find_distributed = "SELECT FROM pg_catalog.pg_dist_partition"
-											" WHERE logicalrelid " EQ " 'usage_events.event'::pg_catalog.regclass";
+static const char *const find_distributed =
+	"SELECT FROM pg_catalog.pg_dist_partition WHERE logicalrelid " EQ " $1::pg_catalog.regclass";
 
 static const char *const find_here =
 	"SELECT FROM pg_catalog.pg_dist_placement AS p JOIN pg_catalog.pg_dist_local_group AS g"
@@ -40,17 +40,24 @@ distribution_init(void)
 }
 
 static bool
-finds(const char *sql, const pg_uuid_t *account_id)
+finds(const char *sql, Oid type, Datum argument)
 {
 	bool found;
 
 	SPI_connect();
-	if (SPI_execute_with_args(sql, account_id == NULL ? 0 : 1, (Oid[]){UUIDOID}, (Datum[]){UUIDPGetDatum(account_id)},
-							  NULL, false, 1) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(sql, 1, &type, &argument, NULL, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read catalogs of Citus");
 	found = SPI_processed > 0;
 	SPI_finish();
 	return found;
+}
+
+/* Whether that table is distributed: not remembered here, but a message about the table tells of a change. */
+bool
+distribution_has_table(Oid table)
+{
+	return OidIsValid(get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)) &&
+		   finds(find_distributed, OIDOID, ObjectIdGetDatum(table));
 }
 
 /* Whether the tables are distributed. */
@@ -62,7 +69,7 @@ distribution_is_on(void)
 	if (told.is_known)
 		return is_on;
 	since = told_begin(&told);
-	is_on = OidIsValid(get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)) && finds(find_distributed, NULL);
+	is_on = distribution_has_table(told.relation);
 	told_end(&told, since);
 	return is_on;
 }
@@ -71,7 +78,7 @@ distribution_is_on(void)
 bool
 distribution_is_here(const pg_uuid_t *account_id)
 {
-	return !distribution_is_on() || finds(find_here, account_id);
+	return !distribution_is_on() || finds(find_here, UUIDOID, UUIDPGetDatum(account_id));
 }
 
 /*

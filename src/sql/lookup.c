@@ -23,21 +23,14 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "nodes/primnodes.h"
-#include "rewrite/rowsecurity.h"
 #include "sql/distribution.h"
+#include "sql/own_policy.h"
 #include "sql/row.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
-#include "utils/array.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
-
-static bool (*is_current_account)(const pg_uuid_t *account_id) = NULL;
 
 /* In SQL ------------------------------------------------------------------ */
 
@@ -90,50 +83,6 @@ run_statement(Lookup *lookup, const Datum *arguments, void (*take_row)(uint64 ro
 }
 
 /* What is known of the table ------------------------------------------------ */
-
-/* account_id = usage_events.current_account_id(), for all roles. */
-static bool
-is_own_policy(const RowSecurityPolicy *policy, AttrNumber account)
-{
-	const OpExpr *comparison = (const OpExpr *) policy->qual;
-	const Var *column;
-	const FuncExpr *call;
-	char *name;
-
-	if (ARR_DIMS(policy->roles)[0] != 1 || ((Oid *) ARR_DATA_PTR(policy->roles))[0] != ACL_ID_PUBLIC ||
-		!policy->permissive || comparison == NULL || !IsA(comparison, OpExpr) ||
-		get_opcode(comparison->opno) != F_UUID_EQ)
-		return false;
-	column = linitial(comparison->args);
-	call = lsecond(comparison->args);
-	if (!IsA(column, Var) || column->varattno != account || !IsA(call, FuncExpr))
-		return false;
-	name = get_func_name(call->funcid);
-	return name != NULL && strcmp(name, "current_account_id") == 0 &&
-		   get_func_namespace(call->funcid) == get_namespace_oid("usage_events", true);
-}
-
-/* Whether rows are those of the session's account, and of these all. */
-static bool
-find_own_policy_alone(Relation table, AttrNumber account)
-{
-	bool found = false;
-	ListCell *cell;
-
-	if (table->rd_rsdesc == NULL)
-		return false;
-	foreach(cell, table->rd_rsdesc->policies)
-	{
-		const RowSecurityPolicy *policy = lfirst(cell);
-
-		if (policy->polcmd != ACL_SELECT_CHR && policy->polcmd != '*')
-			continue;
-		if (found || !is_own_policy(policy, account))
-			return false;
-		found = true;
-	}
-	return found;
-}
 
 /* The columns that are wanted; false if there is another than those of the table. */
 static bool
@@ -208,7 +157,7 @@ find_index(Lookup *lookup, Relation table, Relation index)
 	context = MemoryContextSwitchTo(TopMemoryContext);
 	found = find_keys(lookup, table, index);
 	MemoryContextSwitchTo(context);
-	lookup->has_own_policy_alone = found && find_own_policy_alone(table, lookup->scan_keys[0].sk_attno);
+	lookup->has_own_policy_alone = own_policy_is_alone(table, ACL_SELECT_CHR);
 	return found;
 }
 
@@ -233,7 +182,7 @@ learn(Lookup *lookup)
 	index = OidIsValid(lookup->index_id) ? try_relation_open(lookup->index_id, AccessShareLock) : NULL;
 	if (index != NULL)
 	{
-		lookup->is_plain = find_index(lookup, table, index);
+		lookup->is_plain = !distribution_has_table(RelationGetRelid(table)) && find_index(lookup, table, index);
 		relation_close(index, AccessShareLock);
 	}
 	relation_close(table, NoLock);
@@ -241,20 +190,6 @@ learn(Lookup *lookup)
 }
 
 /* Along the index ----------------------------------------------------------- */
-
-/* Whether the role may read the account's rows, and would see each of them. */
-static bool
-sees_all(const Lookup *lookup, const Datum *arguments)
-{
-	Oid table = lookup->told.relation;
-
-	if (pg_class_aclcheck(table, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		return false;
-	if (check_enable_rls(table, InvalidOid, true) != RLS_ENABLED)
-		return true;
-	return row_security && lookup->has_own_policy_alone && is_current_account != NULL &&
-		   is_current_account(DatumGetUUIDP(arguments[0]));
-}
 
 static void
 search(Lookup *lookup, const Datum *arguments, void (*take_row)(uint64 row, void *argument), void *argument)
@@ -305,16 +240,16 @@ search_index(Lookup *lookup, const Datum *arguments, void (*take_row)(uint64 row
 }
 
 /* Locks the table as the executor would, which brings messages about it; whether the index can be searched. */
-static bool
-is_searchable(Lookup *lookup, const Datum *arguments)
+bool
+lookup_is_searchable(Lookup *lookup, const Datum *arguments)
 {
-	if (distribution_is_on() || IgnoreSystemIndexes)
-		return false;
 	if (lookup->told.is_known)
 		LockRelationOid(lookup->told.relation, AccessShareLock);
 	if (!lookup->told.is_known)
 		learn(lookup);
-	return lookup->told.is_known && lookup->is_plain && sees_all(lookup, arguments);
+	return lookup->told.is_known && lookup->is_plain && !IgnoreSystemIndexes &&
+		   own_policy_lets(lookup->told.relation, lookup->has_own_policy_alone, ACL_SELECT,
+						   DatumGetUUIDP(arguments[0]));
 }
 
 /*
@@ -326,15 +261,8 @@ lookup_rows(Lookup *lookup, const Datum *arguments, void (*take_row)(uint64 row,
 {
 	if (row_is_streamed())
 		elog(ERROR, "a lookup may not run while rows of another are streamed");
-	if (is_searchable(lookup, arguments))
+	if (lookup_is_searchable(lookup, arguments))
 		search_index(lookup, arguments, take_row, argument);
 	else
 		run_statement(lookup, arguments, take_row, argument);
-}
-
-/* Row-level security is of the account that the function tells. */
-void
-lookup_init(bool (*account_is_current)(const pg_uuid_t *account_id))
-{
-	is_current_account = account_is_current;
 }

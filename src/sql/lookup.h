@@ -66,7 +66,7 @@ typedef struct Lookup
 	AttrNumber attributes[LOOKUP_MAX_COLUMNS]; /* of the columns, in their order */
 } Lookup;
 
-extern void lookup_init(bool (*is_current_account)(const pg_uuid_t *account_id));
+extern bool lookup_is_searchable(Lookup *lookup, const Datum *arguments);
 extern void lookup_rows(Lookup *lookup, const Datum *arguments, void (*take_row)(uint64 row, void *argument),
 						void *argument);
 
