@@ -97,6 +97,29 @@ DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_param
 #endif
 
 /*
+ * Index entries of a row that is added, and whether a key of it is taken.  16 and 18 gave these functions more parameters, and 19
+ * made flags of some.
+ */
+#if PG_VERSION_NUM >= 190000
+#define insert_index_tuples(result, estate, slot, keys, is_taken) \
+	ExecInsertIndexTuples((result), (estate), (keys) != NIL ? EIIT_NO_DUPE_ERROR : 0, (slot), (keys), (is_taken))
+#elif PG_VERSION_NUM >= 160000
+#define insert_index_tuples(result, estate, slot, keys, is_taken) \
+	ExecInsertIndexTuples((result), (slot), (estate), false, (keys) != NIL, (is_taken), (keys), false)
+#else
+#define insert_index_tuples(result, estate, slot, keys, is_taken) \
+	ExecInsertIndexTuples((result), (slot), (estate), false, (keys) != NIL, (is_taken), (keys))
+#endif
+#if PG_VERSION_NUM >= 180000
+#define check_index_constraints(result, estate, slot, other, keys) \
+	(ItemPointerSetInvalid(other), \
+	 ExecCheckIndexConstraints((result), (slot), (estate), (other), &(ItemPointerData){{0, 0}, 0}, (keys)))
+#else
+#define check_index_constraints(result, estate, slot, other, keys) \
+	ExecCheckIndexConstraints((result), (slot), (estate), (other), (keys))
+#endif
+
+/*
  * What the planner knows of a table is seen and changed by a hook.  19 gave it another
  * place and name, and calls it for what is no table too.
  */

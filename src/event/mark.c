@@ -33,6 +33,7 @@
 #include "sql/distribution.h"
 #include "sql/own_lock.h"
 #include "sql/row.h"
+#include "sql/row_insert.h"
 #include "sql/statement.h"
 #include "sql/told.h"
 #include "utils/inval.h"
@@ -44,6 +45,9 @@
 
 /* A minute with fewer events in each of its seconds is marked as a whole. */
 #define DENSE_EVENTS 8
+
+/* So many are written one by one: an event's, and those of a version that it replaces. */
+#define MAX_SINGLE_MARKS 2
 
 typedef struct Mark
 {
@@ -66,6 +70,12 @@ static Statement insert_marks = {
 	.argument_count = 8,
 	.argument_types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, INT2ARRAYOID,
 					   UUIDARRAYOID, UUIDARRAYOID},
+};
+
+static RowInsert insert_mark = {
+	.table = "dirty_bucket",
+	.columns = "account_id, event_type, customer_alias, bucket, marked_at, seconds, first_id, last_id, watched_by",
+	.types = {UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID, UUIDOID, UUIDOID, TEXTOID},
 };
 
 static Statement read_types = {
@@ -167,17 +177,6 @@ has_type(Slice event_type)
 	return false;
 }
 
-/* Whether events of the type are known to be marked; if not, they may be as well. */
-bool
-event_mark_is_known(const pg_uuid_t *account_id, Slice event_type)
-{
-	if (distribution_is_on())
-		return false;
-	if (IsolationUsesXactSnapshot())
-		return true;
-	return told.is_known && uuid_v7_equal(&types_account_id, account_id) && has_type(event_type);
-}
-
 /* Whether events of the type are to be marked.  The transaction must have an id. */
 static bool
 is_marked(const pg_uuid_t *account_id, Slice event_type)
@@ -199,13 +198,6 @@ second_of(const UsageEvent *event)
 	TimestampTz timestamp = Min(Max(event->timestamp, CALENDAR_START), CALENDAR_END - 1);
 
 	return bucket_start(timestamp, BUCKET_SECOND);
-}
-
-void
-event_mark_arguments(const UsageEvent *event, Datum *arguments)
-{
-	arguments[0] = TimestampTzGetDatum(second_of(event));
-	arguments[1] = TimestampTzGetDatum(GetCurrentStatementStartTimestamp());
 }
 
 static Mark
@@ -350,6 +342,27 @@ make_common(const pg_uuid_t *account_id, Mark *marks, int count)
 	return kept;
 }
 
+static void
+insert_one(const pg_uuid_t *account_id, const Mark *mark, bool is_new)
+{
+	Datum values[] = {UUIDPGetDatum(account_id),
+					  slice_to_datum(mark->event_type),
+					  slice_to_datum(mark->customer_alias),
+					  TimestampTzGetDatum(mark->bucket),
+					  TimestampTzGetDatum(GetCurrentStatementStartTimestamp()),
+					  Int16GetDatum((int16) mark->seconds),
+					  UUIDPGetDatum(mark->first_id),
+					  UUIDPGetDatum(mark->last_id),
+					  (Datum) 0};
+	char nulls[] = "        n";
+
+	if (!is_new)
+		nulls[6] = 'n';
+	if (!mark->is_common)
+		nulls[7] = 'n';
+	row_insert(&insert_mark, values, nulls);
+}
+
 /* The first ones are of new versions: they say from which id on. */
 static void
 insert_many(const pg_uuid_t *account_id, const Mark *marks, int new_count, int count)
@@ -431,7 +444,7 @@ event_mark_add(const pg_uuid_t *account_id, const EventPut *puts, int count)
 
 	for (int i = 0; i < count; i++)
 	{
-		if ((puts[i].outcome == EVENT_CREATED || puts[i].outcome == EVENT_SUPERSEDED) && !puts[i].is_marked)
+		if (puts[i].outcome == EVENT_CREATED || puts[i].outcome == EVENT_SUPERSEDED)
 			add_mark(account_id, &puts[i].event, &last, marks, &new_count);
 	}
 	new_count = sort_and_condense(marks, new_count);
@@ -443,7 +456,12 @@ event_mark_add(const pg_uuid_t *account_id, const EventPut *puts, int count)
 			add_mark(account_id, puts[i].superseded, &last, marks + new_count, &replaced_count);
 	}
 	replaced_count = sort_and_condense(marks + new_count, replaced_count);
-	if (new_count + replaced_count > 0)
+	if (new_count + replaced_count <= MAX_SINGLE_MARKS)
+	{
+		for (int i = 0; i < new_count + replaced_count; i++)
+			insert_one(account_id, &marks[i], i < new_count);
+	}
+	else
 		insert_many(account_id, marks, new_count, new_count + replaced_count);
 	pfree(marks);
 }

@@ -49,6 +49,7 @@
 #include "replication/walsender.h"
 #include "sql/distribution.h"
 #include "sql/row.h"
+#include "sql/row_insert.h"
 #include "sql/statement.h"
 #include "sql/subtransaction.h"
 #include "utils/builtins.h"
@@ -90,10 +91,6 @@ typedef struct EventGroup
 } EventGroup;
 
 /* In statements that write events the account is $1, and the columns follow in their order. */
-#define EVENT_ARGUMENTS "$1, $2, $3, $4, $5, $6, $7"
-#define ID_ARGUMENT "$2"
-#define TYPE_ARGUMENT "$5"
-#define ALIAS_ARGUMENT "$4"
 enum
 {
 	EVENT_ARGUMENT_COUNT = EVENT_COLUMN_COUNT,
@@ -110,21 +107,12 @@ enum
 
 #define ON_CONFLICT_DO_NOTHING " ON CONFLICT (account_id, customer_event_id) DO NOTHING"
 
-static Statement insert_event = {
-	.sql = "INSERT INTO usage_events.event (account_id, " EVENT_COLUMNS ")"
-		   " VALUES (" EVENT_ARGUMENTS ")" ON_CONFLICT_DO_NOTHING,
-	.argument_count = EVENT_ARGUMENT_COUNT,
-	.argument_types = {UUIDOID, EVENT_COLUMN_TYPES},
-};
-
-/* The same with its mark. */
-static Statement insert_marked_event = {
-	.sql = "WITH stored AS (INSERT INTO usage_events.event (account_id, " EVENT_COLUMNS ")"
-		   " VALUES (" EVENT_ARGUMENTS ")" ON_CONFLICT_DO_NOTHING
-		   " RETURNING account_id) " INSERT_EVENT_MARK(ID_ARGUMENT, TYPE_ARGUMENT, ALIAS_ARGUMENT, "$8",
-													   "$9") " FROM stored",
-	.argument_count = EVENT_ARGUMENT_COUNT + EVENT_MARK_ARGUMENT_COUNT,
-	.argument_types = {UUIDOID, EVENT_COLUMN_TYPES EVENT_MARK_TYPES},
+static RowInsert insert_event = {
+	.table = "event",
+	.columns = "account_id, " EVENT_COLUMNS,
+	.key = "event_pkey",
+	.key_columns = "account_id, customer_event_id",
+	.types = {UUIDOID, EVENT_COLUMN_TYPES},
 };
 
 static Statement insert_events = {
@@ -255,21 +243,21 @@ id_text(const pg_uuid_t *id)
 	return (Slice){text, UUID_TEXT_LENGTH};
 }
 
-/* The parameters of a statement that writes one event. */
+/* The row of an event. */
 static void
-event_arguments(const pg_uuid_t *account_id, const UsageEvent *event, Datum *arguments)
+event_values(const pg_uuid_t *account_id, const UsageEvent *event, Datum *values)
 {
-	arguments[EVENT_COLUMN_ACCOUNT] = UUIDPGetDatum(account_id);
-	arguments[EVENT_COLUMN_ID] = UUIDPGetDatum(&event->id);
-	arguments[EVENT_COLUMN_CUSTOMER_EVENT_ID] = slice_to_datum(event->customer_event_id);
-	arguments[EVENT_COLUMN_CUSTOMER_ALIAS] = slice_to_datum(event->customer_alias);
-	arguments[EVENT_COLUMN_TYPE] = slice_to_datum(event->event_type);
-	arguments[EVENT_COLUMN_TIMESTAMP] = TimestampTzGetDatum(event->timestamp);
+	values[EVENT_COLUMN_ACCOUNT] = UUIDPGetDatum(account_id);
+	values[EVENT_COLUMN_ID] = UUIDPGetDatum(&event->id);
+	values[EVENT_COLUMN_CUSTOMER_EVENT_ID] = slice_to_datum(event->customer_event_id);
+	values[EVENT_COLUMN_CUSTOMER_ALIAS] = slice_to_datum(event->customer_alias);
+	values[EVENT_COLUMN_TYPE] = slice_to_datum(event->event_type);
+	values[EVENT_COLUMN_TIMESTAMP] = TimestampTzGetDatum(event->timestamp);
 	/* A jsonb is its contents behind the same header as a text. */
-	arguments[EVENT_COLUMN_PROPERTIES] = slice_to_datum(event->properties);
+	values[EVENT_COLUMN_PROPERTIES] = slice_to_datum(event->properties);
 }
 
-/* The same of a statement that writes many: arrays of all their columns. */
+/* The parameters of a statement that writes many: arrays of all their columns. */
 static void
 event_arrays(const pg_uuid_t *account_id, const UsageEvent *const *events, int count, Datum *arguments)
 {
@@ -781,19 +769,15 @@ event_store_put(const pg_uuid_t *account_id, EventPut *put)
 	EventGroup group = {.puts = &put, .count = 1};
 	EventGroup *groups[] = {&group};
 	UsageEvent *event = &put->event;
-	Datum arguments[EVENT_ARGUMENT_COUNT + EVENT_MARK_ARGUMENT_COUNT];
+	Datum values[EVENT_ARGUMENT_COUNT];
 
 	account_require(account_id);
 	complete(put);
 	play_through(&group);
-	put->is_marked = event_mark_is_known(account_id, event->event_type);
 
 	SPI_connect();
-	event_arguments(account_id, event, arguments);
-	event_mark_arguments(event, arguments + EVENT_ARGUMENT_COUNT);
-	statement_execute(put->is_marked ? &insert_marked_event : &insert_event, arguments, NULL);
-	put->is_marked = put->is_marked && SPI_processed > 0;
-	if (SPI_processed == 0)
+	event_values(account_id, event, values);
+	if (!row_insert(&insert_event, values, NULL))
 		put_groups(account_id, groups, 1, true, context);
 	finish(account_id, put, 1);
 	SPI_finish();
@@ -827,7 +811,6 @@ put_many(const pg_uuid_t *account_id, EventPut *puts, int count, bool was_locked
 		if (puts[i].refusal != NULL)
 			continue;
 		complete(&puts[i]);
-		puts[i].is_marked = false;
 		sorted[sorted_count++] = &puts[i];
 	}
 	if (sorted_count == 0)

@@ -26,7 +26,6 @@ typedef struct EventPut
 	EventOutcome outcome;
 	const UsageEvent *answer;     /* what is stored: this event, or the one that stays; never NULL afterwards */
 	const UsageEvent *superseded; /* the version that this event replaced, or NULL */
-	bool is_marked;               /* its mark is written with it, see event/mark.c */
 	const Fault *refusal;         /* what keeps it out, see event/guard.h; it is not to be stored then */
 	bool is_of_now;               /* it came without a moment, and has that at which it is stored */
 } EventPut;
