@@ -19,17 +19,30 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "sql/distribution.h"
+#include "sql/row_lock.h"
 #include "sql/statement.h"
 #include "storage/procarray.h"
 
 /* How often a row may turn out to be there and then gone again before we give up. */
 #define MAX_ATTEMPTS 100
 
-static Statement update_lock = {
-	.sql = "UPDATE usage_events.usage_limit_lock SET turn = turn " PLUS " 1"
-		   " WHERE account_id " EQ " $1 AND metric_id " EQ " $2 AND customer_hash " EQ " $3",
-	.argument_count = 3,
-	.argument_types = {UUIDOID, UUIDOID, INT4OID},
+static RowLock limit_lock = {
+	.row =
+		{
+			.table = "usage_limit_lock",
+			.index = "usage_limit_lock_pkey",
+			.columns = "turn",
+			.keys = {KEY_EQUAL("account_id", UUIDOID), KEY_EQUAL("metric_id", UUIDOID),
+					 KEY_EQUAL("customer_hash", INT4OID)},
+			.takes_snapshot = true,
+		},
+	.statement =
+		{
+			.sql = "UPDATE usage_events.usage_limit_lock SET turn = turn " PLUS " 1"
+				   " WHERE account_id " EQ " $1 AND metric_id " EQ " $2 AND customer_hash " EQ " $3",
+			.argument_count = 3,
+			.argument_types = {UUIDOID, UUIDOID, INT4OID},
+		},
 };
 
 static Statement insert_lock = {
@@ -86,8 +99,7 @@ take(const pg_uuid_t *account_id, const LimitLock *lock)
 	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		statement_execute(&update_lock, arguments, NULL);
-		if (SPI_processed > 0)
+		if (row_lock_take(&limit_lock, arguments))
 			return;
 		statement_execute(&insert_lock, arguments, NULL);
 		/* Citus counts as inserted what was not. */

@@ -6,6 +6,7 @@
 
 #include "sql/row.h"
 
+#include "access/sysattr.h"
 #include "base/memory_budget.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -32,6 +33,20 @@ bool
 row_is_streamed(void)
 {
 	return streamed != NULL;
+}
+
+/* Of a row that was found along an index. */
+RowPlace
+row_place(uint64 row)
+{
+	bool isnull;
+
+	if (row != ROW_STREAMED || !ItemPointerIsValid(&streamed->tts_tid))
+		elog(ERROR, "a row has no place");
+	return (RowPlace){
+		streamed->tts_tid,
+		DatumGetTransactionId(slot_getsysattr(streamed, MinTransactionIdAttributeNumber, &isnull)),
+	};
 }
 
 /* A value, in the row's memory. */

@@ -13,9 +13,17 @@
 
 #define ROW_STREAMED UINT64_MAX
 
+/* Where a row of a lookup is stored, and the transaction that wrote it. */
+typedef struct RowPlace
+{
+	ItemPointerData tid;
+	TransactionId made_by;
+} RowPlace;
+
 extern void row_stream(TupleTableSlot *slot, const AttrNumber *columns);
 extern void row_stream_end(void);
 extern bool row_is_streamed(void);
+extern RowPlace row_place(uint64 row);
 extern Datum row_value(uint64 row, int column, bool *isnull);
 extern Datum row_value_there(uint64 row, int column);
 extern Slice row_text(uint64 row, int column);
