@@ -34,7 +34,7 @@
 /* version, order and direction, filters, key, newest, total, checksum */
 #define CURSOR_SIZE (1 + 1 + 4 + 8 + UUID_LEN + UUID_LEN + 8 + 4)
 
-static int total_limit = 50000;
+static int total_limit = 10000;
 static int lookup_limit = 200000;
 
 void
@@ -43,7 +43,7 @@ list_page_init(void)
 	DefineCustomIntVariable("usage_events.list_total_limit",
 							"How many rows a list looks at to find its total; beyond, the total is null.",
 							"The total is never an estimate.  Only the first page of a list counts.", &total_limit,
-							50000, 0, INT_MAX / 2, PGC_USERSET, 0, NULL, NULL, NULL);
+							10000, 0, INT_MAX / 2, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable(
 		"usage_events.list_lookup_limit",
 		"How many corrections, aliases, or pairs of a customer and a type a list looks through beside its events.",
