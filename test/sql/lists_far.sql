@@ -80,6 +80,7 @@ BEGIN
     EXECUTE 'SELECT count(*) FROM usage_events WHERE ' || condition INTO total;
     RETURN total;
 END $$;
+SET usage_events.list_total_limit = 20000;
 SELECT name, counted(condition), total('7' || filters) AS by_id, total('7, sort_by => $$eventTimestamp$$' || filters) AS by_time FROM list;
 SET usage_events.list_total_limit = 100;
 SELECT name, total('7' || filters) AS by_id, total('7, sort_by => $$eventTimestamp$$' || filters) AS by_time FROM list;
