@@ -88,7 +88,9 @@ CREATE TABLE usage_events.dirty_bucket (
     watched_by text COLLATE pg_catalog."C"
 );
 
-CREATE INDEX dirty_bucket_idx ON usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket);
+-- Marks are there for seconds: room that duplicates share is not worth the search for them.
+CREATE INDEX dirty_bucket_idx ON usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket)
+    WITH (deduplicate_items = off);
 
 COMMENT ON TABLE usage_events.dirty_bucket IS 'Seconds and minutes whose events were changed since they were rolled up: rollups that contain them are not used until they are refreshed';
 COMMENT ON COLUMN usage_events.dirty_bucket.account_id IS 'The account whose events they are';

@@ -5,6 +5,8 @@ COMMENT ON COLUMN usage_events.metric_rollup.latest_timestamp IS 'Time of the la
 COMMENT ON COLUMN usage_events.dirty_bucket.first_id IS 'Lowest id of the new versions that the mark is of, where none was replaced in its time; NULL: of any changes';
 COMMENT ON COLUMN usage_events.dirty_bucket.last_id IS 'In a mark of all customers: the highest; NULL: of any';
 
+ALTER INDEX usage_events.dirty_bucket_idx SET (deduplicate_items = off);
+
 -- Nor what is changed while the trigger does not fire, which may be over before anybody looks.
 CREATE FUNCTION usage_events.watch_tables() RETURNS event_trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE
