@@ -25,8 +25,8 @@
  * in ascending order: batches that overlap wait for each other, but do not
  * deadlock.
  *
- * All goes through SQL (on Citus, rows written below it would land in the wrong
- * table), as the caller, with the account as a parameter.
+ * All goes through SQL, as the caller, with the account as a parameter; but for a single
+ * event where a statement would do no more than store its row (sql/row_insert.c).
  */
 #include "postgres.h"
 
