@@ -29,6 +29,7 @@
 #include "metric/check.h"
 #include "metric/definition.h"
 #include "metric/total.h"
+#include "miscadmin.h"
 #include "rollup/refresh.h"
 #include "rollup/turn.h"
 #include "rollup/worker.h"
@@ -43,10 +44,14 @@ MODULE_MAGIC("usage_events", USAGE_EVENTS_VERSION);
 
 void _PG_init(void);
 
-/* Each part defines its own settings. */
+/*
+ * Each part defines its own settings.  A setting of a wrong value in the configuration is a warning, at which a session may be
+ * cancelled: the library would be half loaded then, and could not be loaded again.
+ */
 void
 _PG_init(void)
 {
+	HOLD_INTERRUPTS();
 	account_init();
 	portal_token_init();
 	memory_budget_init();
@@ -77,6 +82,7 @@ _PG_init(void)
 	alert_due_init();
 	alert_work_init();
 	MarkGUCPrefixReserved("usage_events");
+	RESUME_INTERRUPTS();
 }
 
 /* The version of the library, to be compared with the version of the SQL objects. */

@@ -96,6 +96,13 @@ DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_param
 #define PLANNER_ARGUMENT
 #endif
 
+/* 16 has one function for the rights to all kinds of objects. */
+#if PG_VERSION_NUM >= 160000
+#define schema_aclcheck(schema, role, mode) object_aclcheck(NamespaceRelationId, (schema), (role), (mode))
+#else
+#define schema_aclcheck(schema, role, mode) pg_namespace_aclcheck((schema), (role), (mode))
+#endif
+
 /*
  * Index entries of a row that is added, and whether a key of it is taken.  16 and 18 gave these functions more parameters, and 19
  * made flags of some.

@@ -9,8 +9,11 @@
 
 #include "sql/own_policy.h"
 
+#include "access/xact.h"
+#include "base/compat.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "nodes/primnodes.h"
 #include "rewrite/rowsecurity.h"
@@ -94,11 +97,32 @@ own_policy_is_alone(Relation table, char command)
 	return found;
 }
 
+/* Whether the role may use the schema, as it was when the client's statement began. */
+static bool
+may_use_schema(Oid table)
+{
+	static Oid user = InvalidOid;
+	static LocalTransactionId transaction = InvalidLocalTransactionId;
+	static TimestampTz statement_start = 0;
+
+	if (user != GetUserId() || transaction != current_local_transaction_id() ||
+		statement_start != GetCurrentStatementStartTimestamp())
+	{
+		user = InvalidOid;
+		if (schema_aclcheck(get_rel_namespace(table), GetUserId(), ACL_USAGE) != ACLCHECK_OK)
+			return false;
+		user = GetUserId();
+		transaction = current_local_transaction_id();
+		statement_start = GetCurrentStatementStartTimestamp();
+	}
+	return true;
+}
+
 /* Whether the role has all of the rights to the table, and no policy would keep it from a row of the account. */
 bool
 own_policy_lets(Oid table, bool is_alone, AclMode rights, const pg_uuid_t *account_id)
 {
-	if (pg_class_aclmask(table, GetUserId(), rights, ACLMASK_ALL) != rights)
+	if (!may_use_schema(table) || pg_class_aclmask(table, GetUserId(), rights, ACLMASK_ALL) != rights)
 		return false;
 	if (check_enable_rls(table, InvalidOid, true) != RLS_ENABLED)
 		return true;

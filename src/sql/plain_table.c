@@ -13,16 +13,17 @@
 #include "sql/distribution.h"
 #include "utils/lsyscache.h"
 
+/* The one that lets our own statements pass (rollup/watch.c). */
 static bool
 is_own_watch(const Trigger *trigger)
 {
 	char *name = get_func_name(trigger->tgfoid);
 
-	return name != NULL && strcmp(name, "watch_changes") == 0 &&
+	return !TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) && trigger->tgqual == NULL &&
+		   name != NULL && strcmp(name, "watch_changes") == 0 &&
 		   get_func_namespace(trigger->tgfoid) == get_namespace_oid("usage_events", true);
 }
 
-/* But for the one that lets our own statements pass (rollup/watch.c). */
 static bool
 has_triggers(Relation table, int16 type)
 {

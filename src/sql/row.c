@@ -6,7 +6,7 @@
 
 #include "sql/row.h"
 
-#include "access/sysattr.h"
+#include "access/htup_details.h"
 #include "base/memory_budget.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -35,18 +35,16 @@ row_is_streamed(void)
 	return streamed != NULL;
 }
 
-/* Of a row that was found along an index. */
+/* Of a row that was found along an index.  The system column xmin is no transaction's any more where a row is frozen. */
 RowPlace
 row_place(uint64 row)
 {
-	bool isnull;
+	bool is_copy = true;
+	HeapTuple tuple = row == ROW_STREAMED ? ExecFetchSlotHeapTuple(streamed, false, &is_copy) : NULL;
 
-	if (row != ROW_STREAMED || !ItemPointerIsValid(&streamed->tts_tid))
+	if (is_copy || !ItemPointerIsValid(&tuple->t_self))
 		elog(ERROR, "a row has no place");
-	return (RowPlace){
-		streamed->tts_tid,
-		DatumGetTransactionId(slot_getsysattr(streamed, MinTransactionIdAttributeNumber, &isnull)),
-	};
+	return (RowPlace){tuple->t_self, HeapTupleHeaderGetXmin(tuple->t_data)};
 }
 
 /* A value, in the row's memory. */

@@ -68,6 +68,33 @@ run_statement(RowInsert *insert, Datum *values, const char *nulls)
 
 /* What is known of the table ------------------------------------------------ */
 
+static bool
+has_column(const FormData_pg_index *index, AttrNumber column)
+{
+	for (int i = 0; i < index->indnkeyatts; i++)
+	{
+		if (index->indkey.values[i] == column)
+			return true;
+	}
+	return false;
+}
+
+/* Whether the names are those of the index's columns, in any order. */
+static bool
+is_key_of(const FormData_pg_index *index, const char *columns)
+{
+	char *rest = NULL;
+	int count = 0;
+
+	for (char *name = strtok_r(pstrdup(columns), ", ", &rest); name != NULL; name = strtok_r(NULL, ", ", &rest))
+	{
+		if (!has_column(index, get_attnum(index->indrelid, name)))
+			return false;
+		count++;
+	}
+	return count == index->indnkeyatts;
+}
+
 /* Finds where the values belong; false if these are not all columns that the table has. */
 static bool
 find_columns(RowInsert *insert, Relation table)
@@ -86,17 +113,6 @@ find_columns(RowInsert *insert, Relation table)
 		insert->places[insert->column_count++] = attribute - 1;
 	}
 	return insert->column_count == RelationGetDescr(table)->natts;
-}
-
-static bool
-has_column(const FormData_pg_index *index, AttrNumber column)
-{
-	for (int i = 0; i < index->indnkeyatts; i++)
-	{
-		if (index->indkey.values[i] == column)
-			return true;
-	}
-	return false;
 }
 
 static bool
@@ -151,7 +167,8 @@ find_key(RowInsert *insert, Relation table)
 	key = OidIsValid(insert->key_id) ? try_relation_open(insert->key_id, AccessShareLock) : NULL;
 	if (key == NULL)
 		return false;
-	are_plain = key->rd_rel->relkind == RELKIND_INDEX && has_plain_indexes(table, key);
+	are_plain = key->rd_rel->relkind == RELKIND_INDEX && is_key_of(key->rd_index, insert->key_columns) &&
+				has_plain_indexes(table, key);
 	relation_close(key, AccessShareLock);
 	return are_plain;
 }

@@ -15,6 +15,8 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "common/int.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "sql/own_policy.h"
@@ -29,6 +31,12 @@ typedef struct Found
 	bool is_there;
 	RowPlace place;
 } Found;
+
+static const FormData_pg_attribute *
+number_of(const RowLock *lock, TupleDesc columns)
+{
+	return TupleDescAttr(columns, lock->row.attributes[0] - 1);
+}
 
 static void
 learn(RowLock *lock)
@@ -45,7 +53,8 @@ learn(RowLock *lock)
 	table = try_relation_open(lock->told.relation, RowExclusiveLock);
 	if (table == NULL)
 		return;
-	lock->is_plain = plain_table_is(table, TRIGGER_TYPE_UPDATE);
+	lock->is_plain =
+		plain_table_is(table, TRIGGER_TYPE_UPDATE) && number_of(lock, RelationGetDescr(table))->atttypid == INT8OID;
 	lock->has_own_policies_alone =
 		own_policy_is_alone(table, ACL_UPDATE_CHR) && own_policy_is_alone(table, ACL_SELECT_CHR);
 	relation_close(table, NoLock);
@@ -85,6 +94,16 @@ take_place(uint64 row, void *argument)
 	found->place = row_place(row);
 }
 
+static Datum
+raised_by_one(Datum number)
+{
+	int64 raised;
+
+	if (pg_add_s64_overflow(DatumGetInt64(number), 1, &raised))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("bigint out of range")));
+	return Int64GetDatum(raised);
+}
+
 static void
 write_raised(const RowLock *lock, Relation table, TupleTableSlot *stored)
 {
@@ -101,7 +120,7 @@ write_raised(const RowLock *lock, Relation table, TupleTableSlot *stored)
 	slot_getallattrs(stored);
 	memcpy(raised->tts_values, stored->tts_values, sizeof(Datum) * stored->tts_nvalid);
 	memcpy(raised->tts_isnull, stored->tts_isnull, sizeof(bool) * stored->tts_nvalid);
-	raised->tts_values[column] = Int64GetDatum(DatumGetInt64(stored->tts_values[column]) + 1);
+	raised->tts_values[column] = raised_by_one(stored->tts_values[column]);
 	ExecStoreVirtualTuple(raised);
 	ExecSimpleRelationUpdate(result, estate, &unused, stored, raised);
 	ExecCloseIndices(result);

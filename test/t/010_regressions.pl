@@ -188,4 +188,39 @@ $node->safe_psql('postgres', q{
 	SELECT usage_events.current_account_id(), uuid_v7(), timestamptz '2026-01-01Z', n, n || repeat('x', 1000), 't', '{}' FROM generate_series(1, 8500) AS n});
 fails_like('SELECT list_usage_events(20, unmapped_aliases_only => true)', qr/too many aliases/, 'aliases of 8.5 MB are too many');
 
+# A session whose first statement of ours is cancelled at a warning of the configuration goes on with the next.
+$node->append_conf('postgresql.conf', 'usage_events.misspelt = 1');
+$node->restart;
+my (undef, $loaded, $cancelled) = $node->psql('postgres', q{SET statement_timeout = 1; LOAD 'usage_events'; SET statement_timeout = 0;
+	SELECT uuid_v7() IS NOT NULL}, on_error_stop => 0);
+like($cancelled, qr/canceling statement due to statement timeout/, 'it is cancelled while the library is loaded');
+is($loaded, 't', 'which is there as a whole');
+$node->adjust_conf('postgresql.conf', 'usage_events.misspelt', undef);
+
+# A row that was frozen is nobody's, also when a transaction has the number again of the one that wrote it.
+$node->safe_psql('postgres', q{
+	CREATE DATABASE frozen;
+	ALTER DATABASE template0 ALLOW_CONNECTIONS true});
+$node->safe_psql('frozen', q{
+	CREATE EXTENSION usage_events;
+	CREATE FUNCTION send(n int) RETURNS jsonb LANGUAGE sql AS $$
+		SELECT create_usage_event(jsonb_build_object('customerAlias', 'a', 'eventType', 'call', 'eventProperties', jsonb_build_object('n', n))) $$;
+	SELECT create_usage_metric('{"name": "sum", "metricType": "SIMPLE", "eventType": "call", "aggregationType": "SUM", "aggregationProperty": "n"}');
+	SELECT create_usage_limit(jsonb_build_object('name', 'l', 'usageMetricId', id, 'period', 'ALL_TIME', 'limit', 6, 'mode', 'BLOCK')) FROM usage_metrics});
+$node->safe_psql('frozen', 'SELECT send(1)');
+my $writer = $node->safe_psql('frozen', 'SELECT xmin FROM usage_events.usage_limit_lock');
+$node->safe_psql($_, 'VACUUM FREEZE') foreach split /\n/, $node->safe_psql('postgres', 'SELECT datname FROM pg_database');
+$node->stop;
+$node->command_ok([ 'pg_resetwal', '-f', '-e', 1, '-x', $writer, '-D', $node->data_dir ], 'as many transactions have been as there are numbers');
+$node->start;
+my $sender = $node->background_psql('frozen');
+is($sender->query_safe('BEGIN; SELECT txid_current() % (1::bigint << 32)'), $writer, 'one has the number of that one');
+$sender->query_safe('SELECT send(4)');
+my (undef, undef, $refusal) = $node->psql('frozen', q{SET lock_timeout = '200ms'; SELECT send(4)});
+like($refusal, qr/canceling statement due to lock timeout/, 'and takes the row of the limit');
+$sender->query_safe('COMMIT');
+$sender->quit;
+(undef, undef, $refusal) = $node->psql('frozen', 'SELECT send(4)');
+like($refusal, qr/usage limit exceeded/, 'no more gets in than the limit');
+
 done_testing();

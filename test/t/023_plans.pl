@@ -297,6 +297,8 @@ my @limit_steps = (
 	'what is used of limits' => q{SELECT count(*) FROM usage_limit_status; SELECT count(*) FROM usage_limits},
 	'events under limits, one by one' => join(';', map { "SELECT create_usage_event($_)" } (q{'{"customerAlias": "acme", "customerEventId": "under a limit", "eventType": "call", "eventProperties": {"n": 3}}'}) x 2,
 		q{'{"customerAlias": "acme", "customerEventId": "under a limit", "eventType": "call", "eventProperties": {"n": 2}}'}, q{'{"customerAlias": "alias-7", "eventType": "other"}'}),
+	'an event under a limit, in a transaction that keeps its snapshot' => q{BEGIN ISOLATION LEVEL REPEATABLE READ;
+		SELECT create_usage_event('{"customerAlias": "acme", "eventType": "call", "eventProperties": {"n": 1}}'); COMMIT},
 	'corrections of one customer, under limits' => "SELECT jsonb_array_length(create_usage_events(@{[ events(qq($of_acme || jsonb_build_object('eventProperties', jsonb_build_object('n', n + 2)))) ]}))",
 	'events of some customers, under limits' => "SELECT jsonb_array_length(create_usage_events(@{[ events(qq($of_some || jsonb_build_object('customerEventId', 'l-' || n))) ]}))",
 	'events of many customers, under limits' => "SELECT jsonb_array_length(create_usage_events(@{[ events(qq($of_many || jsonb_build_object('customerEventId', 'l-' || n)), 500) ]}))",
