@@ -213,10 +213,23 @@ read_by_id_of_customer(const pg_uuid_t *account_id, EventList *list)
 	event_list_read_gathered(account_id, list, &runs);
 }
 
+/* Along the ids so many events are passed by in the time in which one is gathered: they lie side by side. */
+#define STEPS_FOR_A_GATHERED_EVENT 5
+
+/* Whether the page is found by walking on for as long as it would take to gather so many events. */
+static bool
+walks_rather_than_gathers(const pg_uuid_t *account_id, EventList *list, int64 count, int64 most)
+{
+	int64 steps = Min(count * STEPS_FOR_A_GATHERED_EVENT, most);
+
+	return steps > FEW_STEPS && event_list_walk(account_id, list, steps);
+}
+
 /*
  * No index has the events of a list with filters in the order of their ids.  A few are gathered
  * and sorted.  Of others enough are found soon along all of the account's ids; unless they are rare, or
- * all at the far end of the order: then they are gathered as well, as long as that is not too much.
+ * all at the far end of the order: then they are gathered as well, as long as that is not too much, and would not take longer
+ * than to walk on.
  */
 static void
 read_by_id(const pg_uuid_t *account_id, EventList *list)
@@ -239,7 +252,8 @@ read_by_id(const pg_uuid_t *account_id, EventList *list)
 	{
 		if (!list->page.has_key)
 			list->page.total = count <= list_page_total_limit() ? count : TOTAL_UNKNOWN;
-		event_list_read_gathered(account_id, list, &runs);
+		if (!walks_rather_than_gathers(account_id, list, count, most))
+			event_list_read_gathered(account_id, list, &runs);
 	}
 	else if (event_list_walk(account_id, list, most))
 		list->page.total = list->page.has_key ? list->page.total : TOTAL_UNKNOWN;
