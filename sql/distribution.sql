@@ -38,6 +38,9 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'shard_count must be 1 or more';
     END IF;
 
+    -- In the order in which whoever stores an event under a limit comes to them.
+    LOCK TABLE usage_events.usage_limit_lock, usage_events.event, usage_events.superseded_event, usage_events.dirty_bucket IN ACCESS EXCLUSIVE MODE;
+
     -- Citus distributes no table that has one.
     FOR trigger IN
         SELECT tgname AS name, tgrelid::regclass AS relation FROM pg_trigger

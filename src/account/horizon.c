@@ -91,7 +91,7 @@ horizon_of(const pg_uuid_t *account_id)
 	known_horizon = read_horizon_with(&read_horizon, account_id);
 	known_account_id = *account_id;
 	known_at = GetCurrentStatementStartTimestamp();
-	told_end(&told, since);
+	told_end_rows(&told, since);
 	return known_horizon;
 }
 

@@ -156,7 +156,7 @@ learn_types(const pg_uuid_t *account_id)
 		remember_type(row_text(row, 1));
 	SPI_finish();
 	types_account_id = *account_id;
-	told_end(&told, since);
+	told_end_rows(&told, since);
 	/* Other nodes tell nobody here. */
 	if (distribution_is_on())
 		told.is_known = false;

@@ -14,19 +14,20 @@
 
 #include "sql/distribution.h"
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "sql/operator.h"
 #include "sql/told.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/uuid.h"
 
 static bool is_on = false;
 static Told told = {.table = "event"};
-
-static const char *const find_distributed =
-	"SELECT FROM pg_catalog.pg_dist_partition WHERE logicalrelid " EQ " $1::pg_catalog.regclass";
 
 static const char *const find_here =
 	"SELECT FROM pg_catalog.pg_dist_placement AS p JOIN pg_catalog.pg_dist_local_group AS g"
@@ -39,25 +40,29 @@ distribution_init(void)
 	told_init(&told);
 }
 
-static bool
-finds(const char *sql, Oid type, Datum argument)
-{
-	bool found;
-
-	SPI_connect();
-	if (SPI_execute_with_args(sql, 1, &type, &argument, NULL, false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read catalogs of Citus");
-	found = SPI_processed > 0;
-	SPI_finish();
-	return found;
-}
-
-/* Whether that table is distributed: not remembered here, but a message about the table tells of a change. */
+/*
+ * Whether that table is distributed: not remembered here, but a message about the table tells of a change.  What is committed
+ * counts, whatever snapshot the transaction keeps: that message may have come already.
+ */
 bool
 distribution_has_table(Oid table)
 {
-	return OidIsValid(get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)) &&
-		   finds(find_distributed, OIDOID, ObjectIdGetDatum(table));
+	Oid partitions_id = get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE);
+	Relation partitions;
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool found;
+
+	if (!OidIsValid(partitions_id))
+		return false;
+	partitions = table_open(partitions_id, AccessShareLock);
+	ScanKeyInit(&key, get_attnum(partitions_id, "logicalrelid"), BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(table));
+	scan = systable_beginscan(partitions, InvalidOid, false, NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(partitions, AccessShareLock);
+	return found;
 }
 
 /* Whether the tables are distributed. */
@@ -74,11 +79,25 @@ distribution_is_on(void)
 	return is_on;
 }
 
+static bool
+find_account_here(const pg_uuid_t *account_id)
+{
+	bool found;
+
+	SPI_connect();
+	if (SPI_execute_with_args(find_here, 1, (Oid[]){UUIDOID}, (Datum[]){UUIDPGetDatum(account_id)}, NULL, false, 1) !=
+		SPI_OK_SELECT)
+		elog(ERROR, "could not read catalogs of Citus");
+	found = SPI_processed > 0;
+	SPI_finish();
+	return found;
+}
+
 /* Whether the rows of the account are on this node. */
 bool
 distribution_is_here(const pg_uuid_t *account_id)
 {
-	return !distribution_is_on() || finds(find_here, UUIDOID, UUIDPGetDatum(account_id));
+	return !distribution_is_on() || find_account_here(account_id);
 }
 
 /*

@@ -58,6 +58,14 @@ told_end(Told *told, uint64 since)
 	told->is_known = told->times_forgotten == since;
 }
 
+/* The same of rows: a transaction that keeps its snapshot may have been told before of what it does not see. */
+void
+told_end_rows(Told *told, uint64 since)
+{
+	told_end(told, since);
+	told->is_known = told->is_known && !IsolationUsesXactSnapshot();
+}
+
 /* By who has changed it, in the same transaction.  This backend knows at once: the same statement may go on with it. */
 void
 told_tell(const Told *told)

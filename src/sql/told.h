@@ -14,6 +14,8 @@
  *		...read it...
  *		told_end(&told, since);
  *	}
+ *
+ * Of rows that were read in the transaction's snapshot it is told_end_rows().
  */
 #ifndef USAGE_EVENTS_SQL_TOLD_H
 #define USAGE_EVENTS_SQL_TOLD_H
@@ -30,6 +32,7 @@ typedef struct Told
 extern void told_init(Told *told);
 extern uint64 told_begin(Told *told);
 extern void told_end(Told *told, uint64 since);
+extern void told_end_rows(Told *told, uint64 since);
 extern void told_tell(const Told *told);
 
 #endif /* USAGE_EVENTS_SQL_TOLD_H */

@@ -24,6 +24,6 @@ told_any(ToldAny *any, const pg_uuid_t *account_id)
 	any->there_is = SPI_processed > 0;
 	SPI_finish();
 	any->account_id = *account_id;
-	told_end(&any->told, since);
+	told_end_rows(&any->told, since);
 	return any->there_is;
 }
