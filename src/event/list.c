@@ -216,11 +216,14 @@ read_by_id_of_customer(const pg_uuid_t *account_id, EventList *list)
 /* Along the ids so many events are passed by in the time in which one is gathered: they lie side by side. */
 #define STEPS_FOR_A_GATHERED_EVENT 5
 
+/* More of them are in vain where a customer has been silent for long. */
+#define MOST_STEPS 100000
+
 /* Whether the page is found by walking on for as long as it would take to gather so many events. */
 static bool
-walks_rather_than_gathers(const pg_uuid_t *account_id, EventList *list, int64 count, int64 most)
+walks_rather_than_gathers(const pg_uuid_t *account_id, EventList *list, int64 count)
 {
-	int64 steps = Min(count * STEPS_FOR_A_GATHERED_EVENT, most);
+	int64 steps = Min(count * STEPS_FOR_A_GATHERED_EVENT, MOST_STEPS);
 
 	return steps > FEW_STEPS && event_list_walk(account_id, list, steps);
 }
@@ -252,7 +255,7 @@ read_by_id(const pg_uuid_t *account_id, EventList *list)
 	{
 		if (!list->page.has_key)
 			list->page.total = count <= list_page_total_limit() ? count : TOTAL_UNKNOWN;
-		if (!walks_rather_than_gathers(account_id, list, count, most))
+		if (!walks_rather_than_gathers(account_id, list, count))
 			event_list_read_gathered(account_id, list, &runs);
 	}
 	else if (event_list_walk(account_id, list, most))
