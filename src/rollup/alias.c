@@ -439,7 +439,7 @@ rollup_alias(const Metric *metric, Slice alias, const TimestampTz *marks, int ma
 	refresh.writer = rollup_writer_make(metric, alias);
 	if (is_new)
 	{
-		rollup_delete_below(metric, alias, BUCKET_MONTH, CALENDAR_START, CALENDAR_END);
+		rollup_delete_below_root(metric, alias);
 		refresh_children(&refresh, BUCKET_ALL, DT_NOBEGIN, (Changes){.all = true}, NULL);
 		rollup_write_open(refresh.writer, BUCKET_ALL, DT_NOBEGIN, true);
 	}

@@ -110,12 +110,20 @@ static Statement delete_rows = {
 	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID},
 };
 
-/* Of levels one by one: the index has them before the aliases. */
-static Statement delete_below = {
-	.sql = "DELETE FROM usage_events.metric_rollup" OF_ALIAS " AND level " EQ " ANY ($4) AND bucket " GE " $5"
-		   " AND bucket " LT " $6",
-	.argument_count = 6,
-	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+/* Of one level: the index has the levels before the aliases, so all at once would be a search among those of all customers. */
+static Statement delete_level = {
+	.sql = "DELETE FROM usage_events.metric_rollup" OF_ALIAS " AND level " EQ " $4",
+	.argument_count = 4,
+	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2OID},
+};
+
+static Lookup find_level = {
+	.table = "metric_rollup",
+	.index = "metric_rollup_pkey",
+	.columns = "is_branch",
+	.keys = {ROLLUP_LEVEL_KEYS},
+	.max_rows = 1,
+	.takes_snapshot = true,
 };
 
 static Lookup find_node = {
@@ -445,23 +453,23 @@ rollup_delete_node(const Metric *metric, Slice alias, BucketLevel level, Timesta
 	statement_execute(&delete_node, arguments, NULL);
 }
 
-/* Deletes the buckets of that level and those below it in an interval. */
+/* Deletes all buckets of an alias, but for its root. */
 void
-rollup_delete_below(const Metric *metric, Slice alias, BucketLevel level, TimestampTz start, TimestampTz end)
+rollup_delete_below_root(const Metric *metric, Slice alias)
 {
-	Datum levels[BUCKET_LEVEL_COUNT];
-	Datum arguments[6];
-	int count = 0;
+	for (int level = BUCKET_ALL + 1; level < BUCKET_LEVEL_COUNT; level++)
+	{
+		Datum arguments[4];
+		RollupNode any = ROLLUP_ABSENT;
 
-	for (int each = level; each < BUCKET_LEVEL_COUNT; each++)
-		levels[count++] = Int16GetDatum((int16) each);
-	if (count == 0)
-		return;
-	alias_arguments(metric, alias, arguments);
-	arguments[3] = statement_array(levels, NULL, count, INT2OID);
-	arguments[4] = TimestampTzGetDatum(start);
-	arguments[5] = TimestampTzGetDatum(end);
-	statement_execute(&delete_below, arguments, NULL);
+		/* An alias without a root hardly ever has any. */
+		look_up_node(&find_level, metric, alias, level, 0, take_node, &any);
+		if (any == ROLLUP_ABSENT)
+			continue;
+		alias_arguments(metric, alias, arguments);
+		arguments[3] = Int16GetDatum((int16) level);
+		statement_execute(&delete_level, arguments, NULL);
+	}
 }
 
 /* Writing ----------------------------------------------------------------- */

@@ -51,8 +51,7 @@ extern void rollup_keep_stored(const Metric *metric, Slice alias, BucketLevel le
 extern void rollup_write_flush(RollupWriter *writer);
 extern void rollup_write_end(RollupWriter *writer);
 extern void rollup_delete_node(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket);
-extern void rollup_delete_below(const Metric *metric, Slice alias, BucketLevel level, TimestampTz start,
-								TimestampTz end);
+extern void rollup_delete_below_root(const Metric *metric, Slice alias);
 extern RollupNode rollup_find(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket);
 extern List *rollup_add_children(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket,
 								 MetricTotal *total);

@@ -126,6 +126,20 @@ is_found('ingest_one', q{SELECT create_usage_events('[{"customerEventId": "e-3-8
 is_found('ingest_one', q{SELECT ingest_usage_events('[{"customerEventId": "e-3-8", "customerAlias": "c-7", "eventType": "call"}, {"customerEventId": "newer", "customerAlias": "c-7", "eventType": "call"}, {}]')}, 'a batch with a refused event');
 is_found('admin_one', q{SELECT usage_events.purge('2026-10-01 00:02Z')}, 'a purge');
 
+# A customer's first event takes as long where 20,000 others are rolled up: none of theirs are gone through.
+$node->safe_psql('postgres', q{
+	ALTER TABLE usage_events.metric_rollup DISABLE TRIGGER USER;
+	INSERT INTO usage_events.metric_rollup (account_id, metric_version_id, customer_alias, level, bucket, group_key, unique_key, is_branch, event_count, skipped_event_count)
+		SELECT account_id, version_id, 'other-' || n, 1, '2026-10-01Z', '', '', false, 1, 0 FROM usage_events.metric, generate_series(1, 20000) AS n WHERE name = 'calls';
+	ALTER TABLE usage_events.metric_rollup ENABLE TRIGGER USER});
+my $pages_of_rollups = q{SELECT idx_blks_hit + idx_blks_read FROM pg_statio_user_indexes WHERE indexrelname = 'metric_rollup_pkey'};
+my $first_event = q{SELECT create_usage_event('{"customerAlias": "%s", "eventType": "call"}') IS NOT NULL;
+	SELECT usage_events.refresh_rollups(), pg_stat_force_next_flush()};
+$node->safe_psql('postgres', sprintf($first_event, 'early'), extra_params => [ '-U', 'admin_one' ]);
+my $pages_before = $node->safe_psql('postgres', $pages_of_rollups);
+$node->safe_psql('postgres', sprintf($first_event, 'late'), extra_params => [ '-U', 'admin_one' ]);
+cmp_ok($node->safe_psql('postgres', $pages_of_rollups) - $pages_before, '<', 100, 'the first event of a customer is rolled up without a look at those of others');
+
 # Statistics that autovacuum took when there was little, and all of it of a few keys: a batch looks its keys up all the same,
 # and does not compare each of them with each event of the account, which would take minutes.  (A plan for these keys
 # has them in it, and where it filters by them, it does so by a hash; one for any has a parameter.)
