@@ -23,6 +23,13 @@
 /* A bucket with more events of the type than this is a branch: so many are read from the table at once. */
 #define LEAF_EVENTS 256
 
+/*
+ * Of a minute, while they are not large: its seconds would be up to 60 rows for each metric, which take longer to write
+ * than so many events to read, and more room than these events' share of an index.
+ */
+#define MINUTE_LEAF_EVENTS 1024
+#define MINUTE_LEAF_SIZE ((Size) 1024 * 1024)
+
 #define OF_TYPE \
 	KEY_EQUAL("account_id", UUIDOID), KEY_EQUAL("customer_alias", TEXTOID), KEY_EQUAL("event_type", TEXTOID), \
 		KEY_FROM("event_timestamp", TIMESTAMPTZOID), KEY_BEFORE("event_timestamp", TIMESTAMPTZOID)
@@ -34,6 +41,15 @@ static Lookup read_few_events = {
 	.columns = "id, event_timestamp, event_properties",
 	.keys = {OF_TYPE},
 	.max_rows = LEAF_EVENTS + 1,
+	.takes_snapshot = true,
+};
+
+static Lookup read_few_events_of_minute = {
+	.table = "event",
+	.index = "event_customer_idx",
+	.columns = "id, event_timestamp, event_properties",
+	.keys = {OF_TYPE},
+	.max_rows = MINUTE_LEAF_EVENTS + 1,
 	.takes_snapshot = true,
 };
 
@@ -75,6 +91,7 @@ typedef struct FewEvents
 {
 	BucketTime time;
 	bool are_few;
+	int most;
 	int count;
 	int capacity;
 	BucketEvent *items;
@@ -137,6 +154,12 @@ event_arguments(const AliasRefresh *refresh, TimestampTz start, TimestampTz end,
 	arguments[4] = TimestampTzGetDatum(Min(end, CALENDAR_END));
 }
 
+static bool
+is_full(const FewEvents *few)
+{
+	return few->count == few->most || (few->count >= LEAF_EVENTS && few->size >= MINUTE_LEAF_SIZE);
+}
+
 /* Keeps the event, while they are few. */
 static void
 take_one_of_few(uint64 row, void *argument)
@@ -144,7 +167,7 @@ take_one_of_few(uint64 row, void *argument)
 	FewEvents *few = argument;
 	BucketEvent *event;
 
-	if (few->count == LEAF_EVENTS)
+	if (is_full(few))
 		few->are_few = false;
 	if (!few->are_few)
 		return;
@@ -176,13 +199,16 @@ read_few(const AliasRefresh *refresh, BucketTime time, FewEvents *few)
 {
 	Datum arguments[5];
 
+	bool is_minute = time.end - time.start == USECS_PER_MINUTE;
+
 	few->are_few = true;
+	few->most = is_minute ? MINUTE_LEAF_EVENTS : LEAF_EVENTS;
 	few->count = 0;
 	few->capacity = 8;
 	few->items = palloc(sizeof(BucketEvent) * few->capacity);
 	few->size = 0;
 	event_arguments(refresh, time.start, time.end, arguments);
-	lookup_rows(&read_few_events, arguments, take_one_of_few, few);
+	lookup_rows(is_minute ? &read_few_events_of_minute : &read_few_events, arguments, take_one_of_few, few);
 	few->size += GetMemoryChunkSpace(few->items);
 	if (!few->are_few)
 		free_few(few);

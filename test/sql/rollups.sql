@@ -44,8 +44,9 @@ SELECT usage_events.refresh_rollups(), usage_events.refresh_rollups(usage_events
 SELECT count(*) FROM usage_events.rollup_status;
 -- few events, many in a second, a minute, an hour, a day, a month
 SELECT sent('daily', '2026-10-01 12:00Z', '1 day', 31), sent('month', '2026-10-01 00:00Z', '2 hours', 300), sent('day', '2026-10-05 00:00Z', '4 minutes', 300),
-    sent('hour', '2026-10-05 13:00Z', '10 seconds', 300), sent('minute', '2026-10-05 13:13Z', '0.15 seconds', 300),
-    sent('second', '2026-10-05 13:13:13Z', '0.002 seconds', 300), sent('single', '2026-10-20 12:00:00.5Z', '1 second', 1);
+    sent('hour', '2026-10-05 13:00Z', '10 seconds', 300), sent('dense', '2026-10-05 13:13Z', '0.05 seconds', 1000),
+    sent('minute', '2026-10-05 13:13Z', '0.05 seconds', 1100), sent('second', '2026-10-05 13:13:13Z', '0.0005 seconds', 1100),
+    sent('single', '2026-10-20 12:00:00.5Z', '1 second', 1);
 SELECT count(*) FROM usage_events.dirty_bucket;
 SELECT metric('sum') IS NOT NULL;
 SELECT * FROM status();
