@@ -126,6 +126,19 @@ DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_param
 	ExecCheckIndexConstraints((result), (slot), (estate), (other), (keys))
 #endif
 
+/* A search in an index that only says where rows are, and their reading.  18 and 19 gave these functions more parameters. */
+#if PG_VERSION_NUM >= 190000
+#define index_begin_search(table, index, snapshot, keys) index_beginscan((table), (index), (snapshot), NULL, (keys), 0, 0)
+#define table_begin_fetch(table) table_index_fetch_begin((table), 0)
+#else
+#if PG_VERSION_NUM >= 180000
+#define index_begin_search(table, index, snapshot, keys) index_beginscan((table), (index), (snapshot), NULL, (keys), 0)
+#else
+#define index_begin_search(table, index, snapshot, keys) index_beginscan((table), (index), (snapshot), (keys), 0)
+#endif
+#define table_begin_fetch(table) table_index_fetch_begin((table))
+#endif
+
 /*
  * What the planner knows of a table is seen and changed by a hook.  19 gave it another
  * place and name, and calls it for what is no table too.

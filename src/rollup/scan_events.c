@@ -30,7 +30,7 @@ static Statement read_events = {
 	.argument_types = {UUIDOID, TEXTOID, INTERVAL_TYPES},
 };
 
-/* Of a single interval. */
+/* Of an interval. */
 static Lookup read_events_of_interval = {
 	.table = "event",
 	.index = "event_customer_idx",
@@ -115,7 +115,7 @@ add_event(ScanWork *work, int place, uint64 row)
 	const MetricInterval *interval = &work->raw.items[place];
 
 	if (!is_left_out(work->scan, row) && !is_in_row(interval, row) && !is_of_all(work, row))
-		scan_add_event(interval->total, work->matcher, NULL, row, work->row_context);
+		scan_add_event(interval->total, work->matcher, work->scan->as_of, row, work->row_context);
 }
 
 static void
@@ -142,6 +142,55 @@ read_interval(ScanWork *work, const MetricInterval *interval)
 				take_event_of_interval, work);
 }
 
+/* Many intervals ------------------------------------------------------------ */
+
+typedef struct IntervalSearch
+{
+	ScanWork *work;
+	Datum event_type;
+	int alias; /* that the text is of: intervals of one follow one another */
+	Datum alias_text;
+} IntervalSearch;
+
+static void
+set_interval(int place, Datum *arguments, void *argument)
+{
+	IntervalSearch *search = argument;
+	const RollupScan *scan = search->work->scan;
+	const MetricInterval *interval = &search->work->raw.items[place];
+
+	if (search->alias != interval->alias)
+	{
+		if (search->alias >= 0)
+			pfree(DatumGetPointer(search->alias_text));
+		search->alias_text = slice_to_datum(scan->aliases[interval->alias]);
+		search->alias = interval->alias;
+	}
+	arguments[0] = UUIDPGetDatum(&scan->metric->account_id);
+	arguments[1] = search->alias_text;
+	arguments[2] = search->event_type;
+	arguments[3] = TimestampTzGetDatum(interval->start);
+	arguments[4] = TimestampTzGetDatum(interval->end);
+}
+
+static void
+take_event_of_intervals(int place, uint64 row, void *argument)
+{
+	IntervalSearch *search = argument;
+
+	add_event(search->work, place, row);
+}
+
+/* Whether they could be read without a statement. */
+static bool
+search_intervals(ScanWork *work)
+{
+	IntervalSearch search = {.work = work, .event_type = scan_event_type(work->scan->metric), .alias = -1};
+
+	return lookup_rows_of_many(&read_events_of_interval, work->raw.count, set_interval, take_event_of_intervals,
+							   &search);
+}
+
 void
 scan_read_raw(ScanWork *work)
 {
@@ -154,6 +203,8 @@ scan_read_raw(ScanWork *work)
 		read_interval(work, &work->raw.items[0]);
 		return;
 	}
+	if (work->is_one_snapshot && search_intervals(work))
+		return;
 	scan_interval_arguments(work, &work->raw, arguments);
 	arguments[1] = scan_event_type(work->scan->metric);
 	if (work->scan->as_of == NULL)

@@ -127,6 +127,7 @@ find_keys(Lookup *lookup, Relation table, Relation index)
 		if (column->atttypid != key->type || column->attcollation != index->rd_indcollation[place] ||
 			!OidIsValid(operator))
 			return false;
+		lookup->key_places[lookup->key_count] = place + 1;
 		ScanKeyEntryInitialize(&lookup->scan_keys[lookup->key_count++], 0, attribute, key->comparison, key->type,
 							   index->rd_indcollation[place], get_opcode(operator), (Datum) 0);
 	}

@@ -63,11 +63,15 @@ typedef struct Lookup
 	Oid index_id;
 	int key_count;
 	ScanKeyData scan_keys[LOOKUP_MAX_KEYS];
+	AttrNumber key_places[LOOKUP_MAX_KEYS]; /* of their columns in the index, where the scan keys have those in the table */
 	AttrNumber attributes[LOOKUP_MAX_COLUMNS]; /* of the columns, in their order */
 } Lookup;
 
 extern bool lookup_is_searchable(Lookup *lookup, const Datum *arguments);
 extern void lookup_rows(Lookup *lookup, const Datum *arguments, void (*take_row)(uint64 row, void *argument),
 						void *argument);
+extern bool lookup_rows_of_many(Lookup *lookup, int count,
+								void (*set_arguments)(int key, Datum *arguments, void *argument),
+								void (*take_row)(int key, uint64 row, void *argument), void *argument);
 
 #endif /* USAGE_EVENTS_SQL_LOOKUP_H */
