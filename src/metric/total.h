@@ -80,6 +80,14 @@ typedef struct MetricCellIterator
 extern void metric_total_settings_init(void);
 extern int metric_total_max_rows(void);
 extern bool metric_cell_is_empty(const MetricCell *cell);
+/* What is there of a cell in rows of rollups. */
+typedef enum MetricCellStored
+{
+	METRIC_CELL_NOT_STORED,
+	METRIC_CELL_CHANGED, /* its row is to be written anew */
+	METRIC_CELL_STORED
+} MetricCellStored;
+
 extern void metric_total_init(MetricTotal *total, const Metric *metric, MemoryContext context);
 extern void metric_total_init_for_event(MetricTotal *total, const Metric *metric, MemoryContext context);
 extern void metric_total_init_for_rows(MetricTotal *total, const Metric *metric, MemoryContext context);
@@ -95,9 +103,9 @@ extern int64 metric_total_cell_count(const MetricTotal *total);
 extern void metric_total_first_cell(const MetricTotal *total, MetricCellIterator *iterator);
 extern bool metric_total_next_cell(MetricCellIterator *iterator, MetricCell *cell);
 extern bool metric_total_find_cell(const MetricTotal *total, Slice key, MetricCell *cell);
-extern void metric_total_set_stored(MetricTotal *total, Slice key, bool is_stored);
+extern void metric_total_set_stored(MetricTotal *total, Slice key, MetricCellStored stored);
 extern void metric_total_set_none_stored(MetricTotal *total);
-extern bool metric_total_is_stored(const MetricCellIterator *iterator);
+extern MetricCellStored metric_total_stored(const MetricCellIterator *iterator);
 extern void metric_total_result(const MetricTotal *total, MetricResult *result);
 
 #endif /* USAGE_EVENTS_METRIC_TOTAL_H */

@@ -311,14 +311,14 @@ metric_total_find_cell(const MetricTotal *total, Slice key, MetricCell *cell)
 	return kept != NULL && total_read_cell(total, kept, cell);
 }
 
-/* Notes whether the row of a cell is there as it should be. */
+/* Notes what is stored of a cell. */
 void
-metric_total_set_stored(MetricTotal *total, Slice key, bool is_stored)
+metric_total_set_stored(MetricTotal *total, Slice key, MetricCellStored stored)
 {
 	KeptCell *kept = find_kept(total, key);
 
 	if (kept != NULL)
-		kept->is_stored = is_stored;
+		kept->stored = stored;
 }
 
 void
@@ -328,12 +328,12 @@ metric_total_set_none_stored(MetricTotal *total)
 	KeptCell *cell;
 
 	while ((cell = total_next_kept(total, &place)) != NULL)
-		cell->is_stored = false;
+		cell->stored = METRIC_CELL_NOT_STORED;
 }
 
 /* Of the cell that came last. */
-bool
-metric_total_is_stored(const MetricCellIterator *iterator)
+MetricCellStored
+metric_total_stored(const MetricCellIterator *iterator)
 {
-	return iterator->kept->is_stored;
+	return iterator->kept->stored;
 }

@@ -28,7 +28,7 @@ struct KeptCell
 	int key_length;
 	int group_key_length;
 	uint8 kind;
-	bool is_stored; /* the bucket's row is like this */
+	uint8 stored; /* MetricCellStored */
 };
 
 typedef struct KeptGroup

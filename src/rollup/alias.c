@@ -134,6 +134,7 @@ typedef struct AliasRefresh
 	RollupWriter *writer;
 	const TimestampTz *marks; /* seconds, ascending, each once */
 	BucketLevel deepest;
+	bool is_new; /* there are no rows of it */
 } AliasRefresh;
 
 /* Which buckets of those inside one are rolled up: those with marks from first to last, exclusive, or all. */
@@ -361,21 +362,27 @@ hardly_repeats(const MetricTotal *total)
  * for rows, and where the events themselves are as good.
  */
 static void
-write_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, RollupNode before, bool is_branch,
-			 MetricTotal *total)
+write_bucket(const AliasRefresh *refresh, RollupBucket bucket, RollupNode before, MetricTotal *total)
 {
 	const Metric *metric = refresh->metric;
+	bool has_one_row = rollup_has_one_row(metric);
 	bool is_empty = total->event_count == 0 && !total->is_over;
-	bool is_open = total->is_over || (!is_branch && !rollup_has_one_row(metric) && hardly_repeats(total));
+	bool is_open = total->is_over || (!bucket.is_branch && !has_one_row && hardly_repeats(total));
 
-	if (before != ROLLUP_ABSENT && (is_empty || (!rollup_has_one_row(metric) && is_open)))
-		rollup_delete_node(metric, refresh->alias, level, bucket);
-	else if (before != ROLLUP_ABSENT && !rollup_has_one_row(metric))
-		rollup_keep_stored(metric, refresh->alias, level, bucket, is_branch, total);
+	if (before != ROLLUP_ABSENT && (is_empty || (!has_one_row && is_open)))
+	{
+		rollup_delete_node(metric, refresh->alias, bucket.level, bucket.start);
+		bucket.knows_rows = true;
+	}
+	else if (before != ROLLUP_ABSENT && !has_one_row)
+	{
+		rollup_keep_stored(metric, refresh->alias, &bucket, total);
+		bucket.knows_rows = true;
+	}
 	if (is_open)
-		rollup_write_open(refresh->writer, level, bucket, is_branch);
+		rollup_write_open(refresh->writer, &bucket);
 	else if (!is_empty)
-		rollup_write(refresh->writer, level, bucket, is_branch, total);
+		rollup_write(refresh->writer, &bucket, total);
 }
 
 /* Adds up what the buckets inside of a branch have: their rows, and the events of those without. */
@@ -409,6 +416,7 @@ refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucke
 	MemoryContext context = MemoryContextSwitchTo(work_context);
 	BucketTime time = {bucket, bucket_end(bucket, level)};
 	RollupNode before = changes.all ? ROLLUP_ABSENT : rollup_find(metric, refresh->alias, level, bucket);
+	bool has_no_rows = before == ROLLUP_ABSENT && (!changes.all || refresh->is_new);
 	bool is_branch = before == ROLLUP_BRANCH;
 	MetricTotal bucket_total;
 
@@ -440,7 +448,7 @@ refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucke
 			refresh_children(refresh, level, bucket, changes, &bucket_total);
 		}
 	}
-	write_bucket(refresh, level, bucket, before, is_branch, &bucket_total);
+	write_bucket(refresh, (RollupBucket){level, bucket, is_branch, has_no_rows}, before, &bucket_total);
 
 	MemoryContextSwitchTo(context);
 	if (total != NULL)
@@ -460,14 +468,14 @@ rollup_alias(const Metric *metric, Slice alias, const TimestampTz *marks, int ma
 		.marks = marks,
 		.deepest = metric->kind->deepest,
 	};
-	bool is_new = marks == NULL || rollup_find(metric, alias, BUCKET_ALL, DT_NOBEGIN) == ROLLUP_ABSENT;
 
+	refresh.is_new = marks == NULL || rollup_find(metric, alias, BUCKET_ALL, DT_NOBEGIN) == ROLLUP_ABSENT;
 	refresh.writer = rollup_writer_make(metric, alias);
-	if (is_new)
+	if (refresh.is_new)
 	{
 		rollup_delete_below_root(metric, alias);
 		refresh_children(&refresh, BUCKET_ALL, DT_NOBEGIN, (Changes){.all = true}, NULL);
-		rollup_write_open(refresh.writer, BUCKET_ALL, DT_NOBEGIN, true);
+		rollup_write_open(refresh.writer, &(RollupBucket){BUCKET_ALL, DT_NOBEGIN, .is_branch = true});
 	}
 	else
 		refresh_children(&refresh, BUCKET_ALL, DT_NOBEGIN, (Changes){.first = 0, .last = mark_count}, NULL);

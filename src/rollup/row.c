@@ -65,26 +65,37 @@ static const Oid column_types[COLUMN_COUNT] = {
 	[COLUMN_VALUE] = NUMERICOID,
 };
 
+#define INSERT_ROWS \
+	"INSERT INTO usage_events.metric_rollup (account_id, metric_version_id, customer_alias, level, bucket," \
+	" is_branch, group_key, unique_key, event_count, skipped_event_count, min_event_id, max_event_id, oldest_id, newest_id," \
+	" latest_timestamp, latest_id, group_value, value)" \
+	" SELECT $1, $2, $3, pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6)," \
+	" pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10)," \
+	" pg_catalog.unnest($11), pg_catalog.unnest($12), pg_catalog.unnest($13), pg_catalog.unnest($14)," \
+	" pg_catalog.unnest($15), pg_catalog.unnest($16), pg_catalog.unnest($17)," \
+	" pg_catalog.unnest($18)"
+#define ROW_TYPES \
+	UUIDOID, UUIDOID, TEXTOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, TEXTARRAYOID, TEXTARRAYOID, \
+		INT8ARRAYOID, INT8ARRAYOID, UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID, TIMESTAMPTZARRAYOID, \
+		UUIDARRAYOID, TEXTARRAYOID, NUMERICARRAYOID
+
 static Statement write_rows = {
-	.sql =
-		"INSERT INTO usage_events.metric_rollup (account_id, metric_version_id, customer_alias, level, bucket,"
-		" is_branch, group_key, unique_key, event_count, skipped_event_count, min_event_id, max_event_id, oldest_id, newest_id,"
-		" latest_timestamp, latest_id, group_value, value)"
-		" SELECT $1, $2, $3, pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
-		" pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10),"
-		" pg_catalog.unnest($11), pg_catalog.unnest($12), pg_catalog.unnest($13), pg_catalog.unnest($14),"
-		" pg_catalog.unnest($15), pg_catalog.unnest($16), pg_catalog.unnest($17),"
-		" pg_catalog.unnest($18)"
-		" ON CONFLICT (account_id, metric_version_id, level, customer_alias, bucket, group_key, unique_key)"
-		" DO UPDATE SET is_branch = EXCLUDED.is_branch, event_count = EXCLUDED.event_count,"
-		" skipped_event_count = EXCLUDED.skipped_event_count, min_event_id = EXCLUDED.min_event_id,"
-		" max_event_id = EXCLUDED.max_event_id, oldest_id = EXCLUDED.oldest_id, newest_id = EXCLUDED.newest_id,"
-		" latest_timestamp = EXCLUDED.latest_timestamp, latest_id = EXCLUDED.latest_id,"
-		" group_value = EXCLUDED.group_value, value = EXCLUDED.value",
+	.sql = INSERT_ROWS
+	" ON CONFLICT (account_id, metric_version_id, level, customer_alias, bucket, group_key, unique_key)"
+	" DO UPDATE SET is_branch = EXCLUDED.is_branch, event_count = EXCLUDED.event_count,"
+	" skipped_event_count = EXCLUDED.skipped_event_count, min_event_id = EXCLUDED.min_event_id,"
+	" max_event_id = EXCLUDED.max_event_id, oldest_id = EXCLUDED.oldest_id, newest_id = EXCLUDED.newest_id,"
+	" latest_timestamp = EXCLUDED.latest_timestamp, latest_id = EXCLUDED.latest_id,"
+	" group_value = EXCLUDED.group_value, value = EXCLUDED.value",
 	.argument_count = 18,
-	.argument_types = {UUIDOID, UUIDOID, TEXTOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, TEXTARRAYOID,
-					   TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID,
-					   TIMESTAMPTZARRAYOID, UUIDARRAYOID, TEXTARRAYOID, NUMERICARRAYOID},
+	.argument_types = {ROW_TYPES},
+};
+
+/* To look for a row that is not there, and to be ready for one that comes at the same time, takes a third of the upsert. */
+static Statement insert_rows = {
+	.sql = INSERT_ROWS,
+	.argument_count = 18,
+	.argument_types = {ROW_TYPES},
 };
 
 #define OF_ALIAS \
@@ -393,8 +404,11 @@ take_stored(uint64 row, void *argument)
 	rollup_row_read(row, 1, &rollup);
 	if (rollup.is_open || !metric_total_find_cell(work->total, rollup.cell.key, &cell))
 		note_gone(work, &rollup.cell);
-	else if (rollup.is_branch == work->is_branch && is_same_row(work->metric, &rollup.cell, &cell))
-		metric_total_set_stored(work->total, rollup.cell.key, true);
+	else
+		metric_total_set_stored(work->total, rollup.cell.key,
+								rollup.is_branch == work->is_branch && is_same_row(work->metric, &rollup.cell, &cell)
+									? METRIC_CELL_STORED
+									: METRIC_CELL_CHANGED);
 	MemoryContextSwitchTo(context);
 	MemoryContextReset(work->row_context);
 }
@@ -409,25 +423,24 @@ node_arguments(const Metric *metric, Slice alias, BucketLevel level, TimestampTz
 
 /*
  * Brings the rows that a bucket has nearer to those of its total: deletes what is too
- * many, and marks the cells whose rows are as they are, so that they are not written
+ * many, and marks the cells whose rows are there, so that those which are as they are need not be written
  * again.  Of many groups or values, few change at a time.
  */
 void
-rollup_keep_stored(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket, bool is_branch,
-				   MetricTotal *total)
+rollup_keep_stored(const Metric *metric, Slice alias, const RollupBucket *bucket, MetricTotal *total)
 {
 	StoredWork *work = palloc(sizeof(StoredWork));
 	Datum arguments[7];
 
 	work->metric = metric;
 	work->total = total;
-	work->is_branch = is_branch;
+	work->is_branch = bucket->is_branch;
 	work->gone_count = 0;
 	work->context = CurrentMemoryContext;
 	work->row_context = AllocSetContextCreate(CurrentMemoryContext, "usage metric row", ALLOCSET_DEFAULT_SIZES);
-	look_up_node(&read_node, metric, alias, level, bucket, take_stored, work);
+	look_up_node(&read_node, metric, alias, bucket->level, bucket->start, take_stored, work);
 	MemoryContextDelete(work->row_context);
-	node_arguments(metric, alias, level, bucket, arguments);
+	node_arguments(metric, alias, bucket->level, bucket->start, arguments);
 	if (work->gone_count > MAX_GONE)
 	{
 		metric_total_set_none_stored(total);
@@ -474,16 +487,25 @@ rollup_delete_below_root(const Metric *metric, Slice alias)
 
 /* Writing ----------------------------------------------------------------- */
 
-struct RollupWriter
+/* Rows that are gathered for a statement. */
+typedef struct RowBatch
 {
-	const Metric *metric;
-	Slice alias;
-	MemoryContext context; /* of the rows that are gathered */
+	Statement *statement;
+	MemoryContext context; /* of the rows */
 	int count;
 	Size size; /* of those parts of them that may be long */
 	Datum levels[ROWS_AT_A_TIME];
 	Datum values[COLUMN_COUNT][ROWS_AT_A_TIME];
 	bool nulls[COLUMN_COUNT][ROWS_AT_A_TIME];
+} RowBatch;
+
+struct RollupWriter
+{
+	const Metric *metric;
+	Slice alias;
+	MemoryContext context; /* of the batches */
+	RowBatch *new;         /* none of these is there; NULL: none yet */
+	RowBatch *changed;     /* the others */
 };
 
 RollupWriter *
@@ -497,84 +519,113 @@ rollup_writer_make(const Metric *metric, Slice alias)
 	return writer;
 }
 
+static RowBatch *
+batch_make(const RollupWriter *writer, Statement *statement)
+{
+	RowBatch *batch = MemoryContextAlloc(writer->context, sizeof(RowBatch));
+
+	batch->statement = statement;
+	batch->context = AllocSetContextCreate(writer->context, "usage metric rollup rows", ALLOCSET_DEFAULT_SIZES);
+	batch->count = 0;
+	batch->size = 0;
+	return batch;
+}
+
+static void
+flush_batch(const RollupWriter *writer, RowBatch *batch)
+{
+	MemoryContext context;
+	Datum arguments[FIRST_COLUMN_ARGUMENT + COLUMN_COUNT];
+
+	if (batch == NULL || batch->count == 0)
+		return;
+	context = MemoryContextSwitchTo(batch->context);
+	alias_arguments(writer->metric, writer->alias, arguments);
+	arguments[3] = statement_array(batch->levels, NULL, batch->count, INT2OID);
+	for (int i = 0; i < COLUMN_COUNT; i++)
+		arguments[FIRST_COLUMN_ARGUMENT + i] =
+			statement_array(batch->values[i], batch->nulls[i], batch->count, column_types[i]);
+	statement_execute(batch->statement, arguments, NULL);
+	batch->count = 0;
+	batch->size = 0;
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(batch->context);
+}
+
 /* Writes what is gathered: it can be read from then on. */
 void
 rollup_write_flush(RollupWriter *writer)
 {
-	MemoryContext context = MemoryContextSwitchTo(writer->context);
-	Datum arguments[FIRST_COLUMN_ARGUMENT + COLUMN_COUNT];
-
-	if (writer->count > 0)
-	{
-		alias_arguments(writer->metric, writer->alias, arguments);
-		arguments[3] = statement_array(writer->levels, NULL, writer->count, INT2OID);
-		for (int i = 0; i < COLUMN_COUNT; i++)
-			arguments[FIRST_COLUMN_ARGUMENT + i] =
-				statement_array(writer->values[i], writer->nulls[i], writer->count, column_types[i]);
-		statement_execute(&write_rows, arguments, NULL);
-	}
-	writer->count = 0;
-	writer->size = 0;
-	MemoryContextSwitchTo(context);
-	MemoryContextReset(writer->context);
+	flush_batch(writer, writer->new);
+	flush_batch(writer, writer->changed);
 }
 
 static void
-set_text(RollupWriter *writer, int number, Slice value)
+set_text(RowBatch *batch, int number, Slice value)
 {
-	writer->nulls[number][writer->count] = value.data == NULL;
+	batch->nulls[number][batch->count] = value.data == NULL;
 	if (value.data != NULL)
-		writer->values[number][writer->count] = slice_to_datum(value);
+		batch->values[number][batch->count] = slice_to_datum(value);
 }
 
 static void
-set_id(RollupWriter *writer, int number, const pg_uuid_t *id)
+set_id(RowBatch *batch, int number, const pg_uuid_t *id)
 {
 	pg_uuid_t *copy = palloc(sizeof(pg_uuid_t));
 
 	*copy = *id;
-	writer->nulls[number][writer->count] = false;
-	writer->values[number][writer->count] = UUIDPGetDatum(copy);
+	batch->nulls[number][batch->count] = false;
+	batch->values[number][batch->count] = UUIDPGetDatum(copy);
 }
 
 static void
-set_datum(RollupWriter *writer, int number, Datum value)
+set_datum(RowBatch *batch, int number, Datum value)
 {
-	writer->nulls[number][writer->count] = false;
-	writer->values[number][writer->count] = value;
+	batch->nulls[number][batch->count] = false;
+	batch->values[number][batch->count] = value;
+}
+
+/* The batch that a row belongs to, with room for it. */
+static RowBatch *
+batch_for(RollupWriter *writer, bool is_new)
+{
+	RowBatch **batch = is_new ? &writer->new : &writer->changed;
+
+	if (*batch == NULL)
+		*batch = batch_make(writer, is_new ? &insert_rows : &write_rows);
+	else if ((*batch)->count == ROWS_AT_A_TIME || (*batch)->size >= BYTES_AT_A_TIME)
+		flush_batch(writer, *batch);
+	return *batch;
 }
 
 static void
-write_cell(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch, const MetricCell *cell)
+write_cell(RollupWriter *writer, const RollupBucket *bucket, bool is_new, const MetricCell *cell)
 {
-	MemoryContext context;
+	RowBatch *batch = batch_for(writer, is_new);
+	MemoryContext context = MemoryContextSwitchTo(batch->context);
 	int unique_key_at = cell->group_key_length + 1;
 
-	if (writer->count == ROWS_AT_A_TIME || writer->size >= BYTES_AT_A_TIME)
-		rollup_write_flush(writer);
-	writer->size += Max(cell->group_value.length, 0) + (cell->value == NULL ? 0 : VARSIZE_ANY((Pointer) cell->value));
-
-	context = MemoryContextSwitchTo(writer->context);
-	writer->levels[writer->count] = Int16GetDatum((int16) level);
+	batch->size += Max(cell->group_value.length, 0) + (cell->value == NULL ? 0 : VARSIZE_ANY((Pointer) cell->value));
+	batch->levels[batch->count] = Int16GetDatum((int16) bucket->level);
 	for (int i = 0; i < COLUMN_COUNT; i++)
-		writer->nulls[i][writer->count] = true;
-	set_datum(writer, COLUMN_BUCKET, TimestampTzGetDatum(bucket));
-	set_datum(writer, COLUMN_IS_BRANCH, BoolGetDatum(is_branch));
-	set_text(writer, COLUMN_GROUP_KEY, (Slice){cell->key.data, cell->group_key_length});
-	set_text(writer, COLUMN_UNIQUE_KEY, (Slice){cell->key.data + unique_key_at, cell->key.length - unique_key_at});
-	set_datum(writer, COLUMN_EVENT_COUNT, Int64GetDatum(cell->event_count + cell->value_event_count));
-	set_datum(writer, COLUMN_SKIPPED_COUNT, Int64GetDatum(cell->skipped_count));
+		batch->nulls[i][batch->count] = true;
+	set_datum(batch, COLUMN_BUCKET, TimestampTzGetDatum(bucket->start));
+	set_datum(batch, COLUMN_IS_BRANCH, BoolGetDatum(bucket->is_branch));
+	set_text(batch, COLUMN_GROUP_KEY, (Slice){cell->key.data, cell->group_key_length});
+	set_text(batch, COLUMN_UNIQUE_KEY, (Slice){cell->key.data + unique_key_at, cell->key.length - unique_key_at});
+	set_datum(batch, COLUMN_EVENT_COUNT, Int64GetDatum(cell->event_count + cell->value_event_count));
+	set_datum(batch, COLUMN_SKIPPED_COUNT, Int64GetDatum(cell->skipped_count));
 	if (cell->event_count > 0)
 	{
-		set_id(writer, COLUMN_MIN_ID, &cell->min_id);
-		set_id(writer, COLUMN_MAX_ID, &cell->max_id);
+		set_id(batch, COLUMN_MIN_ID, &cell->min_id);
+		set_id(batch, COLUMN_MAX_ID, &cell->max_id);
 	}
 	if (cell->event_count + cell->skipped_count > 0)
 	{
-		set_id(writer, COLUMN_OLDEST_ID, &cell->oldest_id);
-		set_id(writer, COLUMN_NEWEST_ID, &cell->newest_id);
+		set_id(batch, COLUMN_OLDEST_ID, &cell->oldest_id);
+		set_id(batch, COLUMN_NEWEST_ID, &cell->newest_id);
 		if (!writer->metric->kind->keeps_event && cell->until != DT_NOEND)
-			set_datum(writer, COLUMN_LATEST_TIMESTAMP, TimestampTzGetDatum(cell->until));
+			set_datum(batch, COLUMN_LATEST_TIMESTAMP, TimestampTzGetDatum(cell->until));
 	}
 	if (cell->value != NULL)
 	{
@@ -582,30 +633,30 @@ write_cell(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_
 		Pointer copy = palloc(size);
 
 		memcpy(copy, cell->value, size);
-		set_datum(writer, COLUMN_VALUE, PointerGetDatum(copy));
+		set_datum(batch, COLUMN_VALUE, PointerGetDatum(copy));
 		if (writer->metric->kind->keeps_event)
 		{
-			set_datum(writer, COLUMN_LATEST_TIMESTAMP, TimestampTzGetDatum(cell->latest_timestamp));
-			set_id(writer, COLUMN_LATEST_ID, &cell->latest_id);
+			set_datum(batch, COLUMN_LATEST_TIMESTAMP, TimestampTzGetDatum(cell->latest_timestamp));
+			set_id(batch, COLUMN_LATEST_ID, &cell->latest_id);
 		}
 	}
-	set_text(writer, COLUMN_GROUP_VALUE, cell->group_value);
-	writer->count++;
+	set_text(batch, COLUMN_GROUP_VALUE, cell->group_value);
+	batch->count++;
 	MemoryContextSwitchTo(context);
 }
 
 /* Writes the one row of a bucket that has none of its own. */
 void
-rollup_write_open(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch)
+rollup_write_open(RollupWriter *writer, const RollupBucket *bucket)
 {
 	static const MetricCell empty = {.key = {"", 1}};
 
-	write_cell(writer, level, bucket, is_branch, &empty);
+	write_cell(writer, bucket, bucket->knows_rows, &empty);
 }
 
 /* Writes a bucket: a row for each cell of the total. */
 void
-rollup_write(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch, const MetricTotal *total)
+rollup_write(RollupWriter *writer, const RollupBucket *bucket, const MetricTotal *total)
 {
 	MetricCellIterator iterator;
 	MetricCell cell;
@@ -613,8 +664,10 @@ rollup_write(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool i
 	metric_total_first_cell(total, &iterator);
 	while (metric_total_next_cell(&iterator, &cell))
 	{
-		if (!metric_total_is_stored(&iterator))
-			write_cell(writer, level, bucket, is_branch, &cell);
+		MetricCellStored stored = metric_total_stored(&iterator);
+
+		if (stored != METRIC_CELL_STORED)
+			write_cell(writer, bucket, bucket->knows_rows && stored == METRIC_CELL_NOT_STORED, &cell);
 	}
 }
 

@@ -42,12 +42,18 @@ extern void rollup_row_read(uint64 row, int first_column, RollupRow *rollup);
 /* Buckets to be written. */
 typedef struct RollupWriter RollupWriter;
 
+typedef struct RollupBucket
+{
+	BucketLevel level;
+	TimestampTz start;
+	bool is_branch;
+	bool knows_rows; /* which of its cells have a row that stays is known; otherwise each may */
+} RollupBucket;
+
 extern RollupWriter *rollup_writer_make(const Metric *metric, Slice alias);
-extern void rollup_write(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch,
-						 const MetricTotal *total);
-extern void rollup_write_open(RollupWriter *writer, BucketLevel level, TimestampTz bucket, bool is_branch);
-extern void rollup_keep_stored(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket, bool is_branch,
-							   MetricTotal *total);
+extern void rollup_write(RollupWriter *writer, const RollupBucket *bucket, const MetricTotal *total);
+extern void rollup_write_open(RollupWriter *writer, const RollupBucket *bucket);
+extern void rollup_keep_stored(const Metric *metric, Slice alias, const RollupBucket *bucket, MetricTotal *total);
 extern void rollup_write_flush(RollupWriter *writer);
 extern void rollup_write_end(RollupWriter *writer);
 extern void rollup_delete_node(const Metric *metric, Slice alias, BucketLevel level, TimestampTz bucket);
