@@ -14,7 +14,7 @@
 #include "base/memory_budget.h"
 #include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
-#include "sql/planner.h"
+#include "sql/lookup.h"
 #include "sql/row.h"
 #include "sql/statement.h"
 #include "utils/timestamp.h"
@@ -38,6 +38,13 @@ static Statement read_concerned_in_question = {
 	.read_only = true,
 	.argument_count = 4,
 	.argument_types = {READ_CONCERNED_TYPES},
+};
+
+static Lookup read_concerned_of_range = {
+	.table = "event",
+	.index = "event_id_key",
+	.columns = "customer_alias, id, event_timestamp, event_properties, event_type",
+	.keys = {KEY_EQUAL("account_id", UUIDOID), KEY_FROM("id", UUIDOID), KEY_THROUGH("id", UUIDOID)},
 };
 
 /* Adds the mark in a row of the last statement; one that was written by hand may be of any events. */
@@ -132,6 +139,8 @@ common_marks_have(const CommonMarks *marks, const pg_uuid_t *id, TimestampTz tim
 typedef struct ConcernedWork
 {
 	const CommonMarks *marks;
+	const pg_uuid_t *account_id;
+	Slice event_type;
 	void (*take_event)(const ConcernedEvent *event, void *argument);
 	void *argument;
 } ConcernedWork;
@@ -146,6 +155,26 @@ take_row(uint64 row, void *argument)
 		return;
 	event.alias = row_text(row, 1);
 	work->take_event(&event, work->argument);
+}
+
+static void
+set_range(int place, Datum *arguments, void *argument)
+{
+	const ConcernedWork *work = argument;
+	const IdRange *range = &work->marks->ranges[place];
+
+	arguments[0] = UUIDPGetDatum(work->account_id);
+	arguments[1] = UUIDPGetDatum(&range->first);
+	arguments[2] = UUIDPGetDatum(&range->last);
+}
+
+static void
+take_row_of_range(int place pg_attribute_unused(), uint64 row, void *argument)
+{
+	const ConcernedWork *work = argument;
+
+	if (slice_equal(row_text(row, 5), work->event_type))
+		take_row(row, argument);
 }
 
 /* One end of each range. */
@@ -164,10 +193,13 @@ void
 common_marks_each_event(const CommonMarks *marks, const pg_uuid_t *account_id, Slice event_type, bool is_question,
 						void (*take_event)(const ConcernedEvent *event, void *argument), void *argument)
 {
-	ConcernedWork work = {marks, take_event, argument};
+	ConcernedWork work = {marks, account_id, event_type, take_event, argument};
 	Datum arguments[4] = {UUIDPGetDatum(account_id), slice_to_datum(event_type)};
 
 	if (marks->minutes.count == 0)
+		return;
+	if (is_question &&
+		lookup_rows_of_many(&read_concerned_of_range, marks->range_count, set_range, take_row_of_range, &work))
 		return;
 	memory_budget_grow(2 * (sizeof(Datum) + UUID_LEN) * marks->range_count);
 	arguments[2] = range_ends(marks, offsetof(IdRange, first));

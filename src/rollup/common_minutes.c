@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "customer/alias.h"
 #include "rollup/scan_events.h"
+#include "sql/lookup.h"
 #include "sql/row.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -29,6 +30,15 @@ static Statement read_marks_of_all = {
 	.read_only = true,
 	.argument_count = 4,
 	.argument_types = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+};
+
+/* The same, those of an alias and bucket after one another. */
+static Lookup look_up_marks_of_all = {
+	.table = "dirty_bucket",
+	.index = "dirty_bucket_idx",
+	.columns = "customer_alias, bucket, seconds, first_id, last_id",
+	.keys = {KEY_EQUAL("account_id", UUIDOID), KEY_EQUAL("event_type", TEXTOID), KEY_FROM("bucket", TIMESTAMPTZOID),
+			 KEY_BEFORE("bucket", TIMESTAMPTZOID)},
 };
 
 static Statement read_common_marks = {
@@ -134,7 +144,9 @@ read_marks(CommonMinutes *common, TimestampTz start, TimestampTz end)
 	Datum arguments[] = {UUIDPGetDatum(&metric->account_id), scan_event_type(metric),
 						 TimestampTzGetDatum(bucket_start(start, BUCKET_MINUTE)), TimestampTzGetDatum(end)};
 
-	if (common->knows_rolled_up)
+	if (common->knows_rolled_up && lookup_is_searchable(&look_up_marks_of_all, arguments))
+		lookup_rows(&look_up_marks_of_all, arguments, take_mark_of_all, common);
+	else if (common->knows_rolled_up)
 		statement_stream(&read_marks_of_all, arguments, take_mark_of_all, common);
 	else
 		statement_stream(&read_common_marks, arguments, take_common_mark, common);

@@ -43,6 +43,8 @@ operator_of(LookupComparison comparison)
 			return EQ;
 		case LOOKUP_FROM:
 			return GE;
+		case LOOKUP_THROUGH:
+			return LE;
 		case LOOKUP_BEFORE:
 			return LT;
 	}
@@ -103,11 +105,20 @@ find_columns(Lookup *lookup, Relation table)
 	return true;
 }
 
+/* The place of a column among those of the index, from one of them on; behind the last if it is none. */
+static int
+find_key_column(Relation index, int place, AttrNumber attribute)
+{
+	while (place < IndexRelationGetNumberOfKeyAttributes(index) && index->rd_index->indkey.values[place] != attribute)
+		place++;
+	return place;
+}
+
 /* Whether the index has the keys, in their order, and finds by them what the operators of SQL do. */
 static bool
 find_keys(Lookup *lookup, Relation table, Relation index)
 {
-	int place = -1;
+	int place = 0;
 
 	lookup->key_count = 0;
 	for (const LookupKey *key = lookup->keys; key->column != NULL; key++)
@@ -117,10 +128,8 @@ find_keys(Lookup *lookup, Relation table, Relation index)
 		Oid operator;
 
 		/* From and before are of the same column. */
-		if (key == lookup->keys || strcmp(key->column, key[-1].column) != 0)
-			place++;
-		if (attribute <= 0 || place >= IndexRelationGetNumberOfKeyAttributes(index) ||
-			index->rd_index->indkey.values[place] != attribute || index->rd_indoption[place] != 0)
+		place = find_key_column(index, place, attribute);
+		if (attribute <= 0 || place == IndexRelationGetNumberOfKeyAttributes(index) || index->rd_indoption[place] != 0)
 			return false;
 		column = TupleDescAttr(RelationGetDescr(table), attribute - 1);
 		operator= get_opfamily_member(index->rd_opfamily[place], key->type, key->type, key->comparison);

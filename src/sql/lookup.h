@@ -21,6 +21,7 @@ typedef enum LookupComparison
 {
 	LOOKUP_EQUAL = BTEqualStrategyNumber,
 	LOOKUP_FROM = BTGreaterEqualStrategyNumber,
+	LOOKUP_THROUGH = BTLessEqualStrategyNumber,
 	LOOKUP_BEFORE = BTLessStrategyNumber
 } LookupComparison;
 
@@ -39,6 +40,10 @@ typedef struct LookupKey
 	{ \
 		column, LOOKUP_FROM, type \
 	}
+#define KEY_THROUGH(column, type) \
+	{ \
+		column, LOOKUP_THROUGH, type \
+	}
 #define KEY_BEFORE(column, type) \
 	{ \
 		column, LOOKUP_BEFORE, type \
@@ -49,7 +54,7 @@ typedef struct Lookup
 	const char *table;
 	const char *index;
 	const char *columns; /* of its rows, "id, name": the table is named r where that has to be said */
-	/* Columns of the index, in its order, the account first; all but the last one are equal to an argument. */
+	/* Columns of the index, in its order, the account first; some may be left out.  All but the last one are equal to an argument. */
 	LookupKey keys[LOOKUP_MAX_KEYS + 1];
 	int max_rows; /* so many, 0: all; in the order of the last key */
 	bool
