@@ -53,7 +53,7 @@
 
 /* Seconds; with fractions, so that 400ms is not taken for 0. */
 static double refresh_interval = 10;
-static int refresh_workers = 2;
+static int refresh_workers = 4;
 static char *refresh_databases = NULL;
 
 /* What is left when a process is registered: where its code is. */
@@ -106,7 +106,7 @@ rollup_worker_init(void)
 							 0, INT_MAX / 1000, PGC_SIGHUP, GUC_UNIT_S, check_interval, NULL, NULL);
 	DefineCustomIntVariable("usage_events.refresh_workers",
 							"How many processes refresh rollups at a time, in all databases together.",
-							"Each is one of max_worker_processes.", &refresh_workers, 2, 1, 64, PGC_SIGHUP, 0, NULL,
+							"Each is one of max_worker_processes.", &refresh_workers, 4, 1, 64, PGC_SIGHUP, 0, NULL,
 							NULL, NULL);
 	DefineCustomStringVariable("usage_events.refresh_databases",
 							   "Databases whose rollups are refreshed in the background, separated by commas.",
