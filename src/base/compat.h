@@ -128,7 +128,8 @@ DirectInputFunctionCallSafe(PGFunction function, char *string, Oid type_io_param
 
 /* A search in an index that only says where rows are, and their reading.  18 and 19 gave these functions more parameters. */
 #if PG_VERSION_NUM >= 190000
-#define index_begin_search(table, index, snapshot, keys) index_beginscan((table), (index), (snapshot), NULL, (keys), 0, 0)
+#define index_begin_search(table, index, snapshot, keys) \
+	index_beginscan((table), (index), (snapshot), NULL, (keys), 0, 0)
 #define table_begin_fetch(table) table_index_fetch_begin((table), 0)
 #else
 #if PG_VERSION_NUM >= 180000

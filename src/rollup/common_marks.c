@@ -134,6 +134,15 @@ common_marks_have(const CommonMarks *marks, const pg_uuid_t *id, TimestampTz tim
 	return is_in_ranges(marks, id) && is_in_minutes(&marks->minutes, timestamp);
 }
 
+/* Whether each of them, which are in order, says from which id on its events are; one that was written by hand may not. */
+bool
+common_marks_have_ids(const CommonMarks *marks)
+{
+	static const pg_uuid_t lowest = {{0}};
+
+	return marks->range_count == 0 || !uuid_v7_equal(&marks->ranges[0].first, &lowest);
+}
+
 /* Events in the ranges --------------------------------------------------------- */
 
 typedef struct ConcernedWork
@@ -154,6 +163,7 @@ take_row(uint64 row, void *argument)
 	if (!is_in_minutes(&work->marks->minutes, event.timestamp))
 		return;
 	event.alias = row_text(row, 1);
+	event.id = DatumGetUUIDP(row_value_there(row, 2));
 	work->take_event(&event, work->argument);
 }
 

@@ -27,8 +27,10 @@ typedef struct CommonMarks
 /* An event in a range: whose it is, and when it was. */
 typedef struct ConcernedEvent
 {
-	uint64 row;  /* in a question, as scan_add_event() takes it */
-	Slice alias; /* lasts as long as the row */
+	uint64 row; /* in a question, as scan_add_event() takes it */
+	/* These last as long as the row. */
+	Slice alias;
+	const pg_uuid_t *id;
 	TimestampTz timestamp;
 } ConcernedEvent;
 
@@ -38,6 +40,7 @@ typedef struct ConcernedEvent
 extern void common_marks_take(CommonMarks *marks, uint64 row, int first_column);
 extern void common_marks_sort(CommonMarks *marks);
 extern bool common_marks_have(const CommonMarks *marks, const pg_uuid_t *id, TimestampTz timestamp);
+extern bool common_marks_have_ids(const CommonMarks *marks);
 extern void common_marks_each_event(const CommonMarks *marks, const pg_uuid_t *account_id, Slice event_type,
 									bool is_question, void (*take_event)(const ConcernedEvent *event, void *argument),
 									void *argument);

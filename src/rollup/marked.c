@@ -11,6 +11,7 @@
 #include "rollup/marked.h"
 
 #include "base/calendar.h"
+#include "base/uuid_v7.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
@@ -66,10 +67,12 @@ static Statement take_common_marks = {
 
 /* In their place, marks of those customers whom they concern. */
 static Statement insert_marks_of_customers = {
-	.sql = "INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds)"
-		   " SELECT $1, $2, pg_catalog.unnest($3), pg_catalog.unnest($4), $5, 60::smallint RETURNING account_id",
-	.argument_count = 5,
-	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID},
+	.sql =
+		"INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds, first_id)"
+		" SELECT $1, $2, pg_catalog.unnest($3), pg_catalog.unnest($4), $5, 60::smallint, pg_catalog.unnest($6)"
+		" RETURNING account_id",
+	.argument_count = 6,
+	.argument_types = {UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, UUIDARRAYOID},
 };
 
 /* Metrics that have rolled up this alias, or passed by its place: their ids, since the metrics themselves may be large. */
@@ -162,6 +165,7 @@ typedef struct CustomerMinute
 typedef struct CustomerMinuteEntry
 {
 	CustomerMinute key;
+	pg_uuid_t first_id; /* of its events that the marks are of */
 	uint32 hash;
 	char status;
 } CustomerMinuteEntry;
@@ -192,6 +196,7 @@ typedef struct Division
 	Slice event_type;
 	MemoryContext context; /* of the minutes that are kept */
 	customer_minutes_hash *minutes;
+	bool are_new; /* each mark says of which events it is */
 	uint64 written;
 } Division;
 
@@ -210,6 +215,8 @@ write_minutes(Division *division)
 	uint32 count = division->minutes->members;
 	Slice *aliases = palloc(sizeof(Slice) * Max(count, 1));
 	Datum *minutes = palloc(sizeof(Datum) * Max(count, 1));
+	Datum *first_ids = palloc(sizeof(Datum) * Max(count, 1));
+	bool *unknown = palloc(sizeof(bool) * Max(count, 1));
 	customer_minutes_iterator iterator;
 	const CustomerMinuteEntry *entry;
 	int place = 0;
@@ -218,7 +225,9 @@ write_minutes(Division *division)
 	while ((entry = customer_minutes_iterate(division->minutes, &iterator)) != NULL)
 	{
 		aliases[place] = entry->key.alias;
-		minutes[place++] = TimestampTzGetDatum(entry->key.minute);
+		minutes[place] = TimestampTzGetDatum(entry->key.minute);
+		unknown[place] = !division->are_new;
+		first_ids[place++] = UUIDPGetDatum(&entry->first_id);
 	}
 	if (count > 0)
 	{
@@ -226,7 +235,8 @@ write_minutes(Division *division)
 						  (Datum[]){UUIDPGetDatum(division->account_id), slice_to_datum(division->event_type),
 									statement_varlena_array(aliases, place, TEXTOID),
 									statement_timestamp_array(minutes, place),
-									TimestampTzGetDatum(GetCurrentTimestamp())},
+									TimestampTzGetDatum(GetCurrentTimestamp()),
+									statement_array(first_ids, unknown, place, UUIDOID)},
 						  NULL);
 		SPI_freetuptable(SPI_tuptable);
 	}
@@ -246,6 +256,8 @@ take_concerned(const ConcernedEvent *event, void *argument)
 	bool found;
 
 	entry = customer_minutes_insert(division->minutes, key, &found);
+	if (!found || uuid_v7_compare(event->id, &entry->first_id) < 0)
+		entry->first_id = *event->id;
 	if (found)
 		return;
 	entry->key.alias.data = memcpy(MemoryContextAlloc(division->context, Max(event->alias.length, 1)),
@@ -273,7 +285,7 @@ take_marks_of_all(const pg_uuid_t *account_id, Slice event_type)
 
 /*
  * Turns the marks of all customers into those of the ones concerned: whose events they are
- * of.  Who had one that is gone from its minute was marked when it went.
+ * of, which are new versions.  Who had one that is gone from its minute was marked when it went.
  */
 static void
 divide_common_marks(const pg_uuid_t *account_id, Slice event_type)
@@ -285,6 +297,7 @@ divide_common_marks(const pg_uuid_t *account_id, Slice event_type)
 		.context = AllocSetContextCreate(CurrentMemoryContext, "usage metric minutes", ALLOCSET_DEFAULT_SIZES),
 	};
 
+	division.are_new = common_marks_have_ids(&marks);
 	begin_minutes(&division);
 	common_marks_each_event(&marks, account_id, event_type, false, take_concerned, &division);
 	write_minutes(&division);

@@ -68,7 +68,8 @@ typedef struct Lookup
 	Oid index_id;
 	int key_count;
 	ScanKeyData scan_keys[LOOKUP_MAX_KEYS];
-	AttrNumber key_places[LOOKUP_MAX_KEYS]; /* of their columns in the index, where the scan keys have those in the table */
+	AttrNumber
+		key_places[LOOKUP_MAX_KEYS]; /* of their columns in the index, where the scan keys have those in the table */
 	AttrNumber attributes[LOOKUP_MAX_COLUMNS]; /* of the columns, in their order */
 } Lookup;
 

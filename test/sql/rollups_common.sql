@@ -127,6 +127,9 @@ SELECT create_usage_event(message(6001, 'concerned 9', '2026-10-10T11:00:00Z')) 
 SELECT * FROM sums WHERE customer LIKE 'concerned%';
 SELECT usage_events.refresh_rollups(usage_events.current_account_id(), 1);
 SELECT * FROM marks;
+-- whose are new says so, as a mark of one customer does: what was rolled up before holds beside them
+SELECT customer_alias, first_id = (SELECT id FROM usage_events WHERE customer_event_id = d.customer_alias || ' 6001') AS has_id
+FROM usage_events.dirty_bucket AS d WHERE event_type = 'common' AND seconds = 60 ORDER BY 1;
 SELECT * FROM sums WHERE customer LIKE 'concerned%';
 SELECT refreshed();
 SELECT * FROM sums WHERE customer LIKE 'concerned%';
@@ -136,6 +139,7 @@ VALUES (usage_events.current_account_id(), 'common', '', '2026-10-10 10:00Z', no
 SELECT * FROM sums WHERE customer LIKE 'concerned%';
 SELECT usage_events.refresh_rollups(usage_events.current_account_id(), 1);
 SELECT * FROM marks;
+SELECT count(first_id) AS with_ids FROM usage_events.dirty_bucket WHERE event_type = 'common';
 SELECT refreshed();
 -- and if its last id is before its first: nothing is counted twice
 INSERT INTO usage_events.dirty_bucket (account_id, event_type, customer_alias, bucket, marked_at, seconds, first_id, last_id)
