@@ -12,13 +12,18 @@ SELECT create_usage_metric('{"name": "sum", "metricType": "SIMPLE", "eventType":
     ->> 'id' AS metric \gset
 \i test/helpers/refresh.sql
 CALL pg_temp.refresh_until_ready();
--- one more event, marked
+-- more events, marked: one of a customer, and a batch of several
 SELECT create_usage_event('{"customerAlias": "a", "eventType": "call", "customerEventId": "a-more", "eventTimestamp": "2026-10-05T13:00:00Z",
     "eventProperties": {"n": 0.5}}') IS NOT NULL;
--- what is used of customers "a" and "b", each by itself
+SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', alias, 'eventType', 'call', 'customerEventId', alias || '-more',
+    'eventTimestamp', '2026-10-05T14:00:00Z', 'eventProperties', '{"n": 1}'::jsonb)))) FROM unnest('{b,c,d,e}'::text[]) AS alias;
+-- what is used of customers "a" and "b", each by itself, then both, and then of each of all
 CREATE FUNCTION used() RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(calculate_usage_metric(m.id, ARRAY[alias], '[2026-10-01 00:00Z, 2026-11-01 00:00Z)') ->> 'value', ' ' ORDER BY alias)
-    FROM unnest('{a,b}'::text[]) AS alias, (SELECT id FROM usage_metrics WHERE name = 'sum') AS m $$;
+    SELECT concat_ws(' | ', string_agg(calculate_usage_metric(m.id, ARRAY[alias], period) ->> 'value', ' ' ORDER BY alias),
+        (SELECT string_agg(value ->> 'value', ' ') FROM calculate_usage_metric(m.id, '{a,b}', period) AS value),
+        (SELECT string_agg(value::text, ' ' ORDER BY customer) FROM usage_metric_by_customer(m.id, period)))
+    FROM unnest('{a,b}'::text[]) AS alias, (SELECT id FROM usage_metrics WHERE name = 'sum') AS m, tstzrange('2026-10-01 00:00Z', '2026-11-01 00:00Z') AS period
+    GROUP BY m.id, period $$;
 CREATE ROLE regress_usage_events_asks;
 SELECT usage_events.grant_access('regress_usage_events_asks', 'read');
 SELECT used();
