@@ -337,6 +337,10 @@ read_stored(Statement *statement, const pg_uuid_t *account_id, EventGroup **grou
 			groups[i]->stored = stored;
 		}
 	}
+	/* A transaction that keeps its snapshot sees one that was purged since, and the new one that it has just stored in its place. */
+	if (row != SPI_processed && IsolationUsesXactSnapshot())
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("could not serialize access due to concurrent delete")));
 	if (row != SPI_processed)
 		elog(ERROR, "usage events came back out of order");
 	SPI_freetuptable(SPI_tuptable);
