@@ -37,8 +37,8 @@ static Lookup look_up_marks_of_all = {
 	.table = "dirty_bucket",
 	.index = "dirty_bucket_idx",
 	.columns = "customer_alias, bucket, seconds, first_id, last_id",
-	.keys = {KEY_EQUAL("account_id", UUIDOID), KEY_EQUAL("event_type", TEXTOID), KEY_FROM("bucket", TIMESTAMPTZOID),
-			 KEY_BEFORE("bucket", TIMESTAMPTZOID)},
+	.keys = {KEY_EQUAL("account_id", UUIDOID), KEY_EQUAL("event_type", TEXTOID), KEY_ANY("customer_alias", TEXTOID),
+			 KEY_FROM("bucket", TIMESTAMPTZOID), KEY_BEFORE("bucket", TIMESTAMPTZOID)},
 };
 
 static Statement read_common_marks = {

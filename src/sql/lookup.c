@@ -39,6 +39,8 @@ operator_of(LookupComparison comparison)
 {
 	switch (comparison)
 	{
+		case LOOKUP_ANY:
+			break;
 		case LOOKUP_EQUAL:
 			return EQ;
 		case LOOKUP_FROM:
@@ -63,6 +65,8 @@ make_statement(Lookup *lookup)
 	appendStringInfo(&sql, "SELECT %s FROM usage_events.%s AS r", lookup->columns, lookup->table);
 	for (; key->column != NULL; key++)
 	{
+		if (key->comparison == LOOKUP_ANY)
+			continue;
 		statement->argument_types[statement->argument_count++] = key->type;
 		appendStringInfo(&sql, " %s r.%s %s $%d", key == lookup->keys ? "WHERE" : "AND", key->column,
 						 operator_of(key->comparison), statement->argument_count);
@@ -105,20 +109,11 @@ find_columns(Lookup *lookup, Relation table)
 	return true;
 }
 
-/* The place of a column among those of the index, from one of them on; behind the last if it is none. */
-static int
-find_key_column(Relation index, int place, AttrNumber attribute)
-{
-	while (place < IndexRelationGetNumberOfKeyAttributes(index) && index->rd_index->indkey.values[place] != attribute)
-		place++;
-	return place;
-}
-
 /* Whether the index has the keys, in their order, and finds by them what the operators of SQL do. */
 static bool
 find_keys(Lookup *lookup, Relation table, Relation index)
 {
-	int place = 0;
+	int place = -1;
 
 	lookup->key_count = 0;
 	for (const LookupKey *key = lookup->keys; key->column != NULL; key++)
@@ -128,9 +123,13 @@ find_keys(Lookup *lookup, Relation table, Relation index)
 		Oid operator;
 
 		/* From and before are of the same column. */
-		place = find_key_column(index, place, attribute);
-		if (attribute <= 0 || place == IndexRelationGetNumberOfKeyAttributes(index) || index->rd_indoption[place] != 0)
+		if (key == lookup->keys || strcmp(key->column, key[-1].column) != 0)
+			place++;
+		if (attribute <= 0 || place >= IndexRelationGetNumberOfKeyAttributes(index) ||
+			index->rd_index->indkey.values[place] != attribute || index->rd_indoption[place] != 0)
 			return false;
+		if (key->comparison == LOOKUP_ANY)
+			continue;
 		column = TupleDescAttr(RelationGetDescr(table), attribute - 1);
 		operator= get_opfamily_member(index->rd_opfamily[place], key->type, key->type, key->comparison);
 		if (column->atttypid != key->type || column->attcollation != index->rd_indcollation[place] ||

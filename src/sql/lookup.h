@@ -19,6 +19,7 @@
 
 typedef enum LookupComparison
 {
+	LOOKUP_ANY = InvalidStrategy,
 	LOOKUP_EQUAL = BTEqualStrategyNumber,
 	LOOKUP_FROM = BTGreaterEqualStrategyNumber,
 	LOOKUP_THROUGH = BTLessEqualStrategyNumber,
@@ -32,6 +33,11 @@ typedef struct LookupKey
 	Oid type;
 } LookupKey;
 
+/* A column of the index that has any value: it takes no argument, and rows do not come in the order of those behind it. */
+#define KEY_ANY(column, type) \
+	{ \
+		column, LOOKUP_ANY, type \
+	}
 #define KEY_EQUAL(column, type) \
 	{ \
 		column, LOOKUP_EQUAL, type \
@@ -54,9 +60,9 @@ typedef struct Lookup
 	const char *table;
 	const char *index;
 	const char *columns; /* of its rows, "id, name": the table is named r where that has to be said */
-	/* Columns of the index, in its order, the account first; some may be left out.  All but the last one are equal to an argument. */
+	/* Columns of the index, in its order, the account first; all but the last one are equal to an argument, or any. */
 	LookupKey keys[LOOKUP_MAX_KEYS + 1];
-	int max_rows; /* so many, 0: all; in the order of the last key */
+	int max_rows; /* so many, 0: all; in the order of the last key, where no other is any */
 	bool
 		takes_snapshot; /* sees what was committed until now, and what this transaction has changed; otherwise it has the active one */
 

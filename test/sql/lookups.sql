@@ -120,7 +120,7 @@ SELECT used();
 UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'usage_events.event_customer_idx'::regclass;
 CREATE INDEX regress_newest_idx ON usage_events.event (account_id, customer_alias, event_type, event_timestamp DESC);
 SELECT jsonb_array_length(create_usage_events(jsonb_agg(jsonb_build_object('customerAlias', 'a', 'eventType', 'other', 'eventTimestamp',
-    format('2026-%s-05T12:00:00Z', month))))) FROM unnest('{07,08,09,10,11}'::text[]) AS month;
+    format('2026-%s-05T12:00:00Z', month), 'customerEventId', 'other-' || 99 - month::integer)))) FROM unnest('{07,08,09,10,11}'::text[]) AS month;
 SELECT create_usage_metric('{"name": "others", "metricType": "SIMPLE", "eventType": "other", "aggregationType": "COUNT"}') ->> 'id' AS others \gset
 CALL pg_temp.refresh_until_ready();
 SELECT calculate_usage_metric(:'others', '{a}', '[2026-01-01 00:00Z, 2027-01-01 00:00Z)') ->> 'value' AS counted,
@@ -129,6 +129,14 @@ SELECT calculate_usage_metric(:'others', '{a}', '[2026-01-01 00:00Z, 2027-01-01 
 UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'usage_events.event_customer_idx'::regclass;
 DROP INDEX usage_events.regress_newest_idx;
 SELECT used();
+-- also where an index of its name has another column in between
+ALTER INDEX usage_events.event_customer_idx RENAME TO other_idx;
+CREATE INDEX event_customer_idx ON usage_events.event (account_id, customer_alias, event_type, customer_event_id, event_timestamp);
+TRUNCATE usage_events.metric_rollup;
+CALL pg_temp.refresh_until_ready();
+SELECT calculate_usage_metric(:'others', '{a}', '[2026-01-01 00:00Z, 2027-01-01 00:00Z)') ->> 'value' AS counted;
+DROP INDEX usage_events.event_customer_idx;
+ALTER INDEX usage_events.other_idx RENAME TO event_customer_idx;
 
 -- a table with rows in a child
 BEGIN;
