@@ -29,6 +29,14 @@ typedef struct MetricCell
 	TimestampTz until; /* no event of those is later; DT_NOEND: nobody knows */
 } MetricCell;
 
+/* What is there of a cell in rows of rollups. */
+typedef enum MetricCellStored
+{
+	METRIC_CELL_NOT_STORED,
+	METRIC_CELL_CHANGED, /* its row is to be written anew */
+	METRIC_CELL_STORED
+} MetricCellStored;
+
 typedef struct KeptCell KeptCell;
 typedef struct MemoryBlock MemoryBlock;
 struct kept_cells_hash;
@@ -80,14 +88,6 @@ typedef struct MetricCellIterator
 extern void metric_total_settings_init(void);
 extern int metric_total_max_rows(void);
 extern bool metric_cell_is_empty(const MetricCell *cell);
-/* What is there of a cell in rows of rollups. */
-typedef enum MetricCellStored
-{
-	METRIC_CELL_NOT_STORED,
-	METRIC_CELL_CHANGED, /* its row is to be written anew */
-	METRIC_CELL_STORED
-} MetricCellStored;
-
 extern void metric_total_init(MetricTotal *total, const Metric *metric, MemoryContext context);
 extern void metric_total_init_for_event(MetricTotal *total, const Metric *metric, MemoryContext context);
 extern void metric_total_init_for_rows(MetricTotal *total, const Metric *metric, MemoryContext context);

@@ -83,7 +83,7 @@ total_make_probe(const char *key, int length, int group_key_length, Probe *room)
 
 	if (length > MAX_KEY)
 		probe = palloc(sizeof(KeptCell) + length);
-	probe->cell = (KeptCell){length, group_key_length, CELL_VALUE, false};
+	probe->cell = (KeptCell){length, group_key_length, CELL_VALUE, METRIC_CELL_NOT_STORED};
 	memcpy((char *) probe + sizeof(KeptCell), key, length);
 	return &probe->cell;
 }

@@ -405,7 +405,8 @@ add_children(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket,
 
 /*
  * Rolls up a bucket whose events were changed, and adds what it has now to the
- * total, unless that is NULL.  With changes.all nothing is there of it yet.
+ * total, unless that is NULL.  With changes.all nothing that is there of it counts: in what was a leaf
+ * rows may be left over, and are overwritten.
  */
 static void
 refresh_bucket(const AliasRefresh *refresh, BucketLevel level, TimestampTz bucket, Changes changes, MetricTotal *total)

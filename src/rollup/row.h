@@ -30,7 +30,7 @@ typedef enum RollupNode
 	ROLLUP_BRANCH  /* so are the buckets of the next level inside it */
 } RollupNode;
 
-/* Keys of a lookup: a bucket of an alias. */
+/* Keys of a lookup: all buckets of an alias on a level, and one of them. */
 #define ROLLUP_LEVEL_KEYS \
 	KEY_EQUAL("account_id", UUIDOID), KEY_EQUAL("metric_version_id", UUIDOID), KEY_EQUAL("level", INT2OID), \
 		KEY_EQUAL("customer_alias", TEXTOID)

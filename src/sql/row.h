@@ -3,7 +3,7 @@
  *		Values in the rows of the statement that was run last.
  *
  * Rows are numbered as in SPI_tuptable, from 0, columns from 1.  ROW_STREAMED is the one that
- * statement_stream() and lookup_rows() hand out.
+ * statement_stream(), lookup_rows() and lookup_rows_of_many() hand out.
  */
 #ifndef USAGE_EVENTS_SQL_ROW_H
 #define USAGE_EVENTS_SQL_ROW_H
