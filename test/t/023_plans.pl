@@ -537,7 +537,12 @@ my @by_hand = (
 	[ qr/^UPDATE usage_events\.metric_progress SET turn_at = \$2/, 'uuid, timestamptz, timestamptz', "$default, now(), now()" ],
 	[ qr/^UPDATE usage_events\.metric_progress SET horizon = \$3/, 'uuid, uuid, xid8', "$default, :'version', '1'" ],
 	[ qr/^DELETE FROM usage_events\.metric_rollup WHERE account_id \S+ \$1 AND metric_version_id \S+ \$2 AND level/, 'uuid, uuid', "$default, :'version'" ],
-	[ qr/^SELECT i\.place, e\.id.* UNION ALL SELECT e\.id/, 'uuid, text, text[], timestamptz[], timestamptz[], uuid', "$default, 'call', :'aliases', :'starts', :'ends', uuid_v7()" ]);
+	[ qr/^SELECT i\.place, e\.id.* UNION ALL SELECT e\.id/, 'uuid, text, text[], timestamptz[], timestamptz[], uuid', "$default, 'call', :'aliases', :'starts', :'ends', uuid_v7()" ],
+	# Where a lookup may not be.
+	[ qr/^SELECT i\.place, e\.id.*\$2 OFFSET 0\) AS e$/, 'uuid, text, text[], timestamptz[], timestamptz[]', "$default, 'call', :'aliases', :'starts', :'ends'" ],
+	[ qr/^SELECT i\.place, e\.id.*\$6 OFFSET 0\) AS e$/, 'uuid, text, text[], timestamptz[], timestamptz[], uuid', "$default, 'call', :'aliases', :'starts', :'ends', uuid_v7()" ],
+	[ qr/^SELECT e\.customer_alias, e\.id, e\.event_timestamp, e\.event_properties FROM ROWS/, 'uuid, text, uuid[], uuid[]', "$default, 'call', ARRAY['00000000-0000-0000-0000-000000000000'::uuid], ARRAY['ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid]" ],
+	[ qr/^SELECT d\.customer_alias, d\.bucket, pg_catalog\.max/, 'uuid, text, timestamptz, timestamptz', "$default, 'call', '2026-01-01Z', '2027-01-01Z'" ]);
 
 # Planned as the extension would have them planned.
 sub run_by_hand
