@@ -192,12 +192,16 @@ fails_like('SELECT list_usage_events(20, unmapped_aliases_only => true)', qr/too
 $node->append_conf('postgresql.conf', 'usage_events.misspelt = 1');
 $node->restart;
 my $cancelled = 0;
-my @loaded = map {
-	my (undef, $answer, $error) = $node->psql('postgres', q{SET statement_timeout = 1; LOAD 'usage_events'; SET statement_timeout = 0;
-		SELECT uuid_v7() IS NOT NULL}, on_error_stop => 0);
+my @loaded;
+while (@loaded < 20)
+{
+	my (undef, $answer, $error) = $node->psql('postgres', q{SET statement_timeout = 1; LOAD 'usage_events'; RESET statement_timeout;
+		SHOW statement_timeout; SELECT uuid_v7() IS NOT NULL}, on_error_stop => 0);
+	# On a busy machine any statement is cancelled, also the one that ends that.
+	next unless $answer =~ s/^0(?:\n|\z)//;
 	$cancelled++ if $error =~ /canceling statement due to statement timeout/;
-	$answer;
-} 1 .. 20;
+	push @loaded, $answer;
+}
 note("$cancelled of 20 were cancelled");
 is("@loaded", join(' ', ('t') x 20), 'it has the library, and the whole of it');
 $node->adjust_conf('postgresql.conf', 'usage_events.misspelt', undef);

@@ -181,7 +181,8 @@ foreach my $part (1 .. 4)
 }
 $source->wait_for_catchup('app');
 my $many = q{SELECT count(*), sum((event_properties ->> 'n')::integer), count(DISTINCT customer_alias) FROM usage_events WHERE event_type = 'many' AND account_id = usage_events.current_account_id()};
-is(stored($many), join('|', $events, $events + $corrected, 10), 'each event is there once, as corrected');
+is(stored($many), join('|', $events, $events + $corrected, 10), 'each event is there once, as corrected')
+  || diag("the server's log:\n", grep { /ERROR|FATAL|WARNING|replication|starting up|redo/ } slurp_file($server->logfile) =~ /^.*\n/mg);
 is(stored("SELECT count(*), count(*) FILTER (WHERE event_properties ->> 'n' = '1') FROM usage_event_history WHERE event_type = 'many'"), "$corrected|$corrected", 'and no version but those that were corrected');
 
 # Copied anew ------------------------------------------------------------------
