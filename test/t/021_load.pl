@@ -71,7 +71,7 @@ my @scripts = (
 	[ as_of => 1, q{SELECT calculate_usage_metric(load.metric('COUNT'), load.customers(), load.period('1 day'), now() - interval '1 second');} ],
 	[ series => 2, q{SELECT count(*) FROM usage_metric_series(load.metric('SUM'), load.customers(), load.period('1 day'), 'hour');} ],
 	[ by_customer => 1, q{SELECT count(*) FROM usage_metric_by_customer(load.metric('COUNT'), load.period('1 day'));} ],
-	# The same question as a user would write it, to compare: it reads all events, by several processes, and so is a load of its own.
+	# The same question as a user would write it, to compare: it reads all events, and so is a load of its own.
 	[ by_hand => $ENV{COMPARE} ? 1 : 0, q{SELECT count(*) FROM (SELECT customer_alias, count(*) FROM usage_events WHERE event_type = 'call' AND event_timestamp >= now() - interval '1 day' GROUP BY 1) AS c;} ],
 	[ compare => 2, q{SELECT load.compare();} ],
 	[ list => 4, q{SELECT list_usage_events(50, event_type => 'call') -> 'pagination' ->> 'after' AS after \gset
